@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/io/stored_tensor.h"
+
+namespace longshadow {
+
+/// A GGUF metadata array keeps its elements in one flat vector; integer widths are widened.
+using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
+                               std::vector<std::uint64_t>, std::vector<std::int64_t>,
+                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+
+/// A parsed GGUF file, version 2 or 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+/// Tensors point into the bytes given to parse_gguf, which must outlive this object.
+struct Gguf {
+  std::uint32_t version;
+  std::map<std::string, GgufValue, std::less<>> metadata;
+  std::vector<StoredTensor> tensors;
+
+  bool has(std::string_view key) const;
+  /// The value of `key` as T (one of GgufValue's alternatives; a non-negative integer of any GGUF
+  /// width reads as uint64_t). Throws Error where the key is missing or of another type.
+  template <class T>
+  const T& at(std::string_view key) const;
+  /// nullptr where no tensor has that name.
+  const StoredTensor* find(std::string_view name) const;
+};
+
+/// `source` names the file in error messages. Throws Error on anything malformed.
+Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& source);
+
+}  // namespace longshadow

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace longshadow {
+
+/// How a tensor's elements lie in a file. The quantised formats are ggml's block formats.
+enum class StorageType { f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k };
+
+std::string_view name_of(StorageType type);
+/// Elements in one block (1 for the plain types) and the bytes it takes.
+std::size_t block_elements(StorageType type);
+std::size_t block_bytes(StorageType type);
+
+/// One tensor of a model file, its bytes still in the file's own encoding.
+struct StoredTensor {
+  std::string name;
+  StorageType type;
+  std::vector<std::size_t> shape;  ///< outermost dimension first, as in PyTorch
+  std::span<const std::byte> data;
+
+  std::size_t elements() const;
+};
+
+/// Decodes elements [first, first + out.size()) to f32; both must be multiples of the block.
+/// Formulas follow ggml's block formats (https://github.com/ggml-org/ggml, ggml-quants.c).
+void dequantize(const StoredTensor& tensor, std::size_t first, std::span<float> out);
+
+}  // namespace longshadow
