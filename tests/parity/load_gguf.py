@@ -1,0 +1,61 @@
+"""A GGUF llama or qwen2 file as reference.Model: every tensor dequantised to float64."""
+
+import numpy as np
+from gguf import GGUFReader, dequantize
+
+from reference import Layer, Model, Rope
+
+
+def rotated_halves(weight, n_heads):
+    """GGUF llama rows hold a head's rotary pairs side by side; put pair i at rows i and i + d/2."""
+    rows = weight.reshape(n_heads, -1, 2, *weight.shape[1:])
+    return rows.swapaxes(1, 2).reshape(weight.shape)
+
+
+def load_gguf(path):
+    reader = GGUFReader(path)
+    architecture = reader.get_field("general.architecture").contents()
+
+    def setting(name, default=None):
+        found = reader.get_field(f"{architecture}.{name}")
+        return default if found is None else found.contents()
+
+    tensors = {t.name: t for t in reader.tensors}
+
+    def tensor(name):
+        t = tensors[name]
+        return dequantize(t.data, t.tensor_type).astype(np.float64)
+
+    n_heads = setting("attention.head_count")
+    n_kv_heads = setting("attention.head_count_kv", n_heads)
+    hidden = setting("embedding_length")
+    head_dim = setting("attention.key_length", hidden // n_heads)
+    rope = Rope(theta=setting("rope.freq_base", 10000.0))
+    if setting("rope.scaling.type") == "linear":
+        rope.scaling, rope.factor = "linear", setting("rope.scaling.factor")
+    if "rope_freqs.weight" in tensors:
+        stretch, plain = tensor("rope_freqs.weight"), rope
+        rope = Rope(theta=plain.theta)
+        rope.frequencies = lambda d: plain.frequencies(d) / stretch
+
+    paired = rotated_halves if architecture == "llama" else lambda weight, heads: weight
+    layers = []
+    for i in range(setting("block_count")):
+        def part(name):
+            return tensor(f"blk.{i}.{name}")
+
+        bias = {}
+        if f"blk.{i}.attn_q.bias" in tensors:
+            bias = dict(query_bias=paired(part("attn_q.bias"), n_heads),
+                        key_bias=paired(part("attn_k.bias"), n_kv_heads),
+                        value_bias=part("attn_v.bias"))
+        layers.append(Layer(
+            part("attn_norm.weight"),
+            paired(part("attn_q.weight"), n_heads), paired(part("attn_k.weight"), n_kv_heads),
+            part("attn_v.weight"), part("attn_output.weight"), part("ffn_norm.weight"),
+            part("ffn_gate.weight"), part("ffn_up.weight"), part("ffn_down.weight"), **bias))
+
+    embedding = tensor("token_embd.weight")
+    output = tensor("output.weight") if "output.weight" in tensors else embedding
+    return Model(n_heads, n_kv_heads, head_dim, setting("attention.layer_norm_rms_epsilon"), rope,
+                 embedding, tensor("output_norm.weight"), output, layers)

@@ -1,0 +1,213 @@
+"""A decoder-only transformer and Longshadow's measurements in plain float64 numpy.
+
+Made apart from the engine and from transformers: short enough to be checked by eye, it is what
+both are compared with. Dimension letters: n tokens, L layers, D hidden size, H query heads,
+K key-value heads, d head size, F feed-forward size, V vocabulary. Everything is float64.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Rope:
+    theta: float = 10000.0
+    scaling: str = "default"  # default, linear or llama3
+    factor: float = 1.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 8192
+
+    def frequencies(self, head_dim):
+        """Radians per position of each rotated pair, [d / 2]."""
+        frequency = self.theta ** (-np.arange(0, head_dim, 2) / head_dim)
+        if self.scaling == "linear":
+            return frequency / self.factor
+        if self.scaling == "llama3":
+            # Wavelengths far below the original context stay, those above are stretched, and the
+            # band between is blended (Llama 3.1; the rule of Hugging Face's rope_type "llama3").
+            turns = self.original_context * frequency / (2 * np.pi)
+            blend = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
+            blend = np.clip(blend, 0.0, 1.0)
+            return frequency * (blend + (1.0 - blend) / self.factor)
+        return frequency
+
+
+@dataclass
+class Layer:
+    attention_norm: np.ndarray  # [D]
+    query: np.ndarray  # [H d, D]; rows in rotated-half order, as Hugging Face stores them
+    key: np.ndarray  # [K d, D]
+    value: np.ndarray  # [K d, D]
+    attention_output: np.ndarray  # [D, H d]
+    feed_forward_norm: np.ndarray  # [D]
+    gate: np.ndarray  # [F, D]
+    up: np.ndarray  # [F, D]
+    down: np.ndarray  # [D, F]
+    query_bias: np.ndarray | float = 0.0
+    key_bias: np.ndarray | float = 0.0
+    value_bias: np.ndarray | float = 0.0
+
+
+@dataclass
+class Model:
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    norm_epsilon: float
+    rope: Rope
+    embedding: np.ndarray  # [V, D]
+    final_norm: np.ndarray  # [D]
+    output: np.ndarray  # [V, D]
+    layers: list[Layer] = field(default_factory=list)
+
+
+@dataclass
+class FullPass:
+    """The teacher-forced run over the whole document."""
+
+    token_ids: np.ndarray  # [n]
+    keys: list[np.ndarray]  # per layer [n, K, d], rotated
+    values: list[np.ndarray]  # per layer [n, K, d]
+    residuals: list[np.ndarray]  # L + 1 of [n, D]: each layer's input, then the last layer's output
+    attention: list[np.ndarray]  # per layer [H, n, n]
+    logits: np.ndarray  # [n, V]
+
+
+def rms_norm(x, weight, epsilon):
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x):
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def rotate(x, positions, frequencies):
+    """x [n, heads, d]; element i turns with element i + d/2."""
+    angle = (positions[:, None] * frequencies[None, :])[:, None, :]
+    first, second = np.split(x, 2, axis=-1)
+    return np.concatenate(
+        [first * np.cos(angle) - second * np.sin(angle),
+         second * np.cos(angle) + first * np.sin(angle)], axis=-1)
+
+
+def run_rows(model, token_ids, start, prefix, removed=()):
+    """The rows of tokens [start, start + len(token_ids)) over a prefix of positions [0, start).
+
+    `prefix` is a FullPass, or None where start is 0; `removed` are its positions that no row sees.
+    Returns a FullPass of these rows alone (attention [H, rows, start + rows]).
+    """
+    rows = len(token_ids)
+    positions = np.arange(start, start + rows)
+    frequencies = model.rope.frequencies(model.head_dim)
+    group = model.n_heads // model.n_kv_heads
+    visible = np.arange(start + rows)[None, :] <= positions[:, None]
+    visible[:, list(removed)] = False
+
+    x = model.embedding[token_ids]
+    run = FullPass(np.asarray(token_ids), [], [], [x], [], None)
+    for index, layer in enumerate(model.layers):
+        h = rms_norm(x, layer.attention_norm, model.norm_epsilon)
+        q = (h @ layer.query.T + layer.query_bias).reshape(rows, model.n_heads, model.head_dim)
+        k = (h @ layer.key.T + layer.key_bias).reshape(rows, model.n_kv_heads, model.head_dim)
+        v = (h @ layer.value.T + layer.value_bias).reshape(rows, model.n_kv_heads, model.head_dim)
+        q, k = rotate(q, positions, frequencies), rotate(k, positions, frequencies)
+        run.keys.append(k)
+        run.values.append(v)
+        if start:
+            k = np.concatenate([prefix.keys[index][:start], k])
+            v = np.concatenate([prefix.values[index][:start], v])
+
+        attention = np.empty((model.n_heads, rows, start + rows))
+        mixed = np.empty((rows, model.n_heads, model.head_dim))
+        for head in range(model.n_heads):
+            scores = q[:, head] @ k[:, head // group].T / np.sqrt(model.head_dim)
+            attention[head] = softmax(np.where(visible, scores, -np.inf))
+            mixed[:, head] = attention[head] @ v[:, head // group]
+        run.attention.append(attention)
+        x = x + mixed.reshape(rows, -1) @ layer.attention_output.T
+
+        h = rms_norm(x, layer.feed_forward_norm, model.norm_epsilon)
+        gate = h @ layer.gate.T
+        x = x + (gate / (1.0 + np.exp(-gate)) * (h @ layer.up.T)) @ layer.down.T
+        run.residuals.append(x)
+    run.logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
+    return run
+
+
+def full_pass(model, token_ids):
+    return run_rows(model, token_ids, 0, None)
+
+
+def kl(logits, other):
+    """KL(softmax(logits) || softmax(other)) in nats over the last axis.
+
+    sum p (log p - log q) cancels where the two are close. With d = other - logits less its mean
+    under p, KL = log E_p[exp d] = log1p(E_p[expm1(d) - d]), a sum of terms that are never negative.
+    """
+    p = softmax(logits)
+    d = other - logits
+    d = d - np.sum(p * d, axis=-1, keepdims=True)
+    return np.log1p(np.sum(p * (np.expm1(d) - d), axis=-1))
+
+
+def forward_influence(model, full, removed, start, horizon):
+    """KL(full || evicted) in nats of positions [start, start + horizon), [horizon].
+
+    The positions `removed` vanish from every layer and head for the rows from `start` on; the rows
+    before stay as they were, and every row keeps its true position.
+    """
+    stop = start + horizon
+    evicted = run_rows(model, full.token_ids[start:stop], start, full, removed)
+    return kl(full.logits[start:stop], evicted.logits)
+
+
+def entropy(logits):
+    """Nats, of the distribution that each position predicts."""
+    log_p = log_softmax(logits)
+    return -np.sum(np.exp(log_p) * log_p, axis=-1)
+
+
+def top_k_entropy(logits, k):
+    """Entropy of the k likeliest tokens, renormalised among themselves."""
+    return entropy(np.sort(logits, axis=-1)[:, -k:])
+
+
+def surprisal(logits, token_ids):
+    """-log p(token i | tokens before it), nats; NaN for token 0, which nothing predicts."""
+    log_p = log_softmax(logits[:-1])
+    return np.concatenate([[np.nan], -log_p[np.arange(len(token_ids) - 1), token_ids[1:]]])
+
+
+def drift(residuals):
+    """1 - cos(each layer's input, the last residual before the final norm), [L, n]."""
+    last = residuals[-1]
+
+    def cosine(x):
+        return np.sum(x * last, -1) / (np.linalg.norm(x, axis=-1) * np.linalg.norm(last, axis=-1))
+
+    return np.stack([1.0 - cosine(x) for x in residuals[:-1]])
+
+
+def _per_kv_head(attention, n_kv_heads):
+    """Mean over the query heads of each KV head: [H, ...] to [K, ...]."""
+    return attention.reshape(n_kv_heads, -1, *attention.shape[1:]).mean(axis=1)
+
+
+def attention_window(attention, n_kv_heads, context, window=64):
+    """Mean of the attention that the context's last `window` queries pay each token, [K, context]."""
+    rows = attention[:, max(0, context - window):context, :context]
+    return _per_kv_head(rows.mean(axis=1), n_kv_heads)
+
+
+def attention_cumulative(attention, n_kv_heads, context):
+    """Attention a token draws from the context's queries over how many may see it, [K, context]."""
+    columns = attention[:, :context, :context].sum(axis=1) / (context - np.arange(context))
+    return _per_kv_head(columns, n_kv_heads)
