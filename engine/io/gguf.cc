@@ -1,0 +1,479 @@
+#include "engine/io/gguf.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/io/utf8.h"
+
+namespace longshadow {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "GGUF numbers are read as they lie");
+
+constexpr std::uint32_t kMagic = 0x46554747;  // "GGUF"
+constexpr std::size_t kMaxKeyLength = 65535;
+constexpr std::size_t kMaxTensorNameLength = 64;
+constexpr std::size_t kMaxDimensions = 4;
+constexpr std::size_t kDefaultAlignment = 32;
+constexpr std::size_t kMaxAlignment = std::size_t{1} << 20;
+/// The shortest metadata pair: key length, one character, value type, a one-byte value. A pair of
+/// 13 bytes would have an empty key, which is refused where it stands.
+constexpr std::size_t kMinPairBytes = 8 + 4 + 1;
+/// The shortest tensor description: name length, dimension count, one dimension, type, offset.
+constexpr std::size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;
+
+enum class ValueType : std::uint32_t {
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64,
+};
+constexpr std::uint32_t kValueTypes = 13;
+
+/// ggml's tensor types by number; those without a StorageType are named only to be refused.
+struct TensorType {
+  std::uint32_t number;
+  std::string_view name;
+  std::optional<StorageType> storage;
+};
+constexpr std::array kTensorTypes = std::to_array<TensorType>({
+    {0, "F32", StorageType::f32},
+    {1, "F16", StorageType::f16},
+    {2, "Q4_0", StorageType::q4_0},
+    {3, "Q4_1", StorageType::q4_1},
+    {4, "Q4_2", {}},
+    {5, "Q4_3", {}},
+    {6, "Q5_0", StorageType::q5_0},
+    {7, "Q5_1", StorageType::q5_1},
+    {8, "Q8_0", StorageType::q8_0},
+    {9, "Q8_1", {}},
+    {10, "Q2_K", {}},
+    {11, "Q3_K", {}},
+    {12, "Q4_K", StorageType::q4_k},
+    {13, "Q5_K", StorageType::q5_k},
+    {14, "Q6_K", StorageType::q6_k},
+    {15, "Q8_K", {}},
+    {16, "IQ2_XXS", {}},
+    {17, "IQ2_XS", {}},
+    {18, "IQ3_XXS", {}},
+    {19, "IQ1_S", {}},
+    {20, "IQ4_NL", {}},
+    {21, "IQ3_S", {}},
+    {22, "IQ2_S", {}},
+    {23, "IQ4_XS", {}},
+    {24, "I8", {}},
+    {25, "I16", {}},
+    {26, "I32", {}},
+    {27, "I64", {}},
+    {28, "F64", {}},
+    {29, "IQ1_M", {}},
+    {30, "BF16", StorageType::bf16},
+    {34, "TQ1_0", {}},
+    {35, "TQ2_0", {}},
+    {39, "MXFP4", {}},
+});
+
+/// Walks the file's bytes; every step is checked against what is left of them.
+class Reader {
+ public:
+  Reader(std::span<const std::byte> bytes, const std::string& source)
+      : bytes_(bytes), source_(source) {}
+
+  std::size_t position() const { return position_; }
+  std::size_t remaining() const { return bytes_.size() - position_; }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw Error(source_ + ": at byte " + std::to_string(position_) + ": " + message);
+  }
+
+  template <class T>
+  T number(const std::string& what) {
+    require(sizeof(T), what);
+    T value;
+    std::memcpy(&value, bytes_.data() + position_, sizeof(T));
+    position_ += sizeof(T);
+    return value;
+  }
+
+  bool boolean(const std::string& what) {
+    const auto value = number<std::uint8_t>(what);
+    if (value > 1) {
+      fail(what + ": expected a boolean, 0 or 1, found " + std::to_string(value));
+    }
+    return value == 1;
+  }
+
+  std::string string(const std::string& what, std::size_t max_length = SIZE_MAX) {
+    const auto length = number<std::uint64_t>("the length of " + what);
+    if (length > max_length) {
+      fail(what + ": expected at most " + std::to_string(max_length) + " bytes, found " +
+           std::to_string(length));
+    }
+    require(length, what);
+    std::string text(reinterpret_cast<const char*>(bytes_.data() + position_), length);
+    position_ += length;
+    return text;
+  }
+
+  /// A count of things that take at least `bytes_each` bytes, so that none can be made up.
+  std::uint64_t count(const std::string& what, std::size_t bytes_each) {
+    const auto n = number<std::uint64_t>("the number of " + what);
+    if (n > remaining() / bytes_each) {
+      fail("expected at most " + std::to_string(remaining() / bytes_each) + " " + what +
+           " in the bytes that are left, found " + std::to_string(n));
+    }
+    return n;
+  }
+
+ private:
+  void require(std::size_t n, const std::string& what) const {
+    if (n > remaining()) {
+      fail(what + " takes " + std::to_string(n) + " bytes, the file has " +
+           std::to_string(remaining()) + " left; it may be cut short");
+    }
+  }
+
+  std::span<const std::byte> bytes_;
+  const std::string& source_;
+  std::size_t position_ = 0;
+};
+
+void check_header(Reader& reader, Gguf& gguf) {
+  if (const auto magic = reader.number<std::uint32_t>("the magic number"); magic != kMagic) {
+    throw Error(gguf.source + ": expected a GGUF file, which begins with 'GGUF'");
+  }
+  gguf.version = reader.number<std::uint32_t>("the version");
+  if (gguf.version != 0 && (gguf.version & 0xffff) == 0) {
+    throw Error(gguf.source + ": a big-endian GGUF file; only little-endian ones are supported");
+  }
+  if (gguf.version != 2 && gguf.version != 3) {
+    throw Error(gguf.source + ": expected GGUF version 2 or 3, found " +
+                std::to_string(gguf.version));
+  }
+}
+
+ValueType read_value_type(Reader& reader, const std::string& what) {
+  const auto number = reader.number<std::uint32_t>(what);
+  if (number >= kValueTypes) {
+    reader.fail(what + ": expected a value type of 0 to 12, found " + std::to_string(number));
+  }
+  return static_cast<ValueType>(number);
+}
+
+template <class Stored, class Widened>
+std::vector<Widened> read_numbers(Reader& reader, const std::string& what) {
+  const std::uint64_t n = reader.count("elements of " + what, sizeof(Stored));
+  std::vector<Widened> values(n);
+  for (Widened& value : values) value = reader.number<Stored>(what);
+  return values;
+}
+
+GgufValue read_array(Reader& reader, const std::string& what) {
+  switch (read_value_type(reader, what + ", its element type")) {
+    case ValueType::u8:
+      return read_numbers<std::uint8_t, std::uint64_t>(reader, what);
+    case ValueType::u16:
+      return read_numbers<std::uint16_t, std::uint64_t>(reader, what);
+    case ValueType::u32:
+      return read_numbers<std::uint32_t, std::uint64_t>(reader, what);
+    case ValueType::u64:
+      return read_numbers<std::uint64_t, std::uint64_t>(reader, what);
+    case ValueType::i8:
+      return read_numbers<std::int8_t, std::int64_t>(reader, what);
+    case ValueType::i16:
+      return read_numbers<std::int16_t, std::int64_t>(reader, what);
+    case ValueType::i32:
+      return read_numbers<std::int32_t, std::int64_t>(reader, what);
+    case ValueType::i64:
+      return read_numbers<std::int64_t, std::int64_t>(reader, what);
+    case ValueType::f32:
+      return read_numbers<float, double>(reader, what);
+    case ValueType::f64:
+      return read_numbers<double, double>(reader, what);
+    case ValueType::boolean: {
+      const std::uint64_t n = reader.count("elements of " + what, 1);
+      std::vector<bool> values(n);
+      for (std::size_t i = 0; i < n; ++i) values[i] = reader.boolean(what);
+      return values;
+    }
+    case ValueType::string: {
+      const std::uint64_t n = reader.count("elements of " + what, sizeof(std::uint64_t));
+      std::vector<std::string> values(n);
+      for (std::string& value : values) value = reader.string(what);
+      return values;
+    }
+    case ValueType::array:
+      break;
+  }
+  reader.fail(what + ": arrays of arrays are not supported");
+}
+
+GgufValue integer_value(std::int64_t value) {
+  if (value >= 0) return static_cast<std::uint64_t>(value);
+  return value;
+}
+
+GgufValue read_value(Reader& reader, ValueType type, const std::string& what) {
+  switch (type) {
+    case ValueType::u8:
+      return std::uint64_t{reader.number<std::uint8_t>(what)};
+    case ValueType::u16:
+      return std::uint64_t{reader.number<std::uint16_t>(what)};
+    case ValueType::u32:
+      return std::uint64_t{reader.number<std::uint32_t>(what)};
+    case ValueType::u64:
+      return reader.number<std::uint64_t>(what);
+    case ValueType::i8:
+      return integer_value(reader.number<std::int8_t>(what));
+    case ValueType::i16:
+      return integer_value(reader.number<std::int16_t>(what));
+    case ValueType::i32:
+      return integer_value(reader.number<std::int32_t>(what));
+    case ValueType::i64:
+      return integer_value(reader.number<std::int64_t>(what));
+    case ValueType::f32:
+      return double{reader.number<float>(what)};
+    case ValueType::f64:
+      return reader.number<double>(what);
+    case ValueType::boolean:
+      return reader.boolean(what);
+    case ValueType::string:
+      return reader.string(what);
+    case ValueType::array:
+      break;
+  }
+  return read_array(reader, what);
+}
+
+/// Reads the metadata pairs and returns the tensor data's alignment, which is one of them.
+std::size_t read_metadata(Reader& reader, std::uint64_t n_pairs, Gguf& gguf) {
+  std::size_t alignment = kDefaultAlignment;
+  for (std::uint64_t i = 0; i < n_pairs; ++i) {
+    const std::string ordinal = "metadata key " + std::to_string(i);
+    std::string key = reader.string(ordinal, kMaxKeyLength);
+    if (key.empty()) reader.fail(ordinal + " is empty");
+    if (!is_utf8(key)) reader.fail(ordinal + " is not UTF-8: " + quote(key));
+    const std::string what = "the value of " + quote(key);
+    const ValueType type = read_value_type(reader, what);
+    GgufValue value = read_value(reader, type, what);
+    if (key == "general.alignment") {
+      if (type != ValueType::u32) reader.fail(what + ": expected a 32-bit unsigned integer");
+      alignment = std::get<std::uint64_t>(value);
+      if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
+        reader.fail(what + ": expected a power of two up to " + std::to_string(kMaxAlignment) +
+                    ", found " + std::to_string(alignment));
+      }
+    }
+    if (!gguf.metadata.try_emplace(key, std::move(value)).second) {
+      reader.fail("the key " + quote(key) + " is repeated");
+    }
+  }
+  return alignment;
+}
+
+StorageType read_tensor_type(Reader& reader, const std::string& what) {
+  const auto number = reader.number<std::uint32_t>(what);
+  const auto* const type = std::ranges::find(kTensorTypes, number, &TensorType::number);
+  if (type != kTensorTypes.end() && type->storage) return *type->storage;
+  reader.fail(what + ": tensor type " + std::to_string(number) + " (" +
+              std::string(type == kTensorTypes.end() ? "unknown" : type->name) +
+              ") is not supported; expected F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, "
+              "Q5_K or Q6_K");
+}
+
+/// A tensor's description and where its data lies relative to the data section.
+struct PlacedTensor {
+  StoredTensor tensor;
+  std::uint64_t offset;
+  std::uint64_t bytes;
+};
+
+/// The bytes that a tensor of this type and shape takes.
+std::uint64_t tensor_bytes(const Reader& reader, const StoredTensor& tensor,
+                           const std::string& what) {
+  if (tensor.shape.back() % block_elements(tensor.type) != 0) {
+    reader.fail(what + ": expected rows of whole " + std::string(name_of(tensor.type)) +
+                " blocks of " + std::to_string(block_elements(tensor.type)) +
+                " elements, found rows of " + std::to_string(tensor.shape.back()));
+  }
+  std::uint64_t elements = 1;
+  std::uint64_t bytes = 0;
+  bool overflow = false;
+  for (const std::size_t dimension : tensor.shape) {
+    overflow |= __builtin_mul_overflow(elements, dimension, &elements);
+  }
+  overflow |= __builtin_mul_overflow(elements / block_elements(tensor.type),
+                                     block_bytes(tensor.type), &bytes);
+  if (overflow) {
+    reader.fail(what + ": the shape " + describe_shape(tensor.shape) +
+                " takes more than 2^64 bytes");
+  }
+  return bytes;
+}
+
+PlacedTensor read_tensor(Reader& reader, std::uint64_t ordinal, std::size_t alignment) {
+  const std::string place = "the name of tensor " + std::to_string(ordinal);
+  PlacedTensor placed;
+  StoredTensor& tensor = placed.tensor;
+  tensor.name = reader.string(place, kMaxTensorNameLength);
+  if (tensor.name.empty()) reader.fail(place + " is empty");
+  if (!is_utf8(tensor.name)) reader.fail(place + " is not UTF-8: " + quote(tensor.name));
+  const std::string what = "tensor " + quote(tensor.name);
+
+  const auto n_dimensions = reader.number<std::uint32_t>(what);
+  if (n_dimensions < 1 || n_dimensions > kMaxDimensions) {
+    reader.fail(what + ": expected 1 to 4 dimensions, found " + std::to_string(n_dimensions));
+  }
+  for (std::uint32_t i = 0; i < n_dimensions; ++i) {
+    const auto dimension = reader.number<std::uint64_t>(what);
+    if (dimension == 0 || dimension > static_cast<std::uint64_t>(INT64_MAX)) {
+      reader.fail(what + ": expected dimensions of 1 to 2^63 - 1, found " +
+                  std::to_string(static_cast<std::int64_t>(dimension)));
+    }
+    tensor.shape.push_back(dimension);
+  }
+  std::ranges::reverse(tensor.shape);  // GGUF lists the innermost dimension first
+
+  tensor.type = read_tensor_type(reader, what);
+  placed.offset = reader.number<std::uint64_t>(what);
+  if (placed.offset % alignment != 0) {
+    reader.fail(what + ": expected an offset that is a multiple of " + std::to_string(alignment) +
+                ", found " + std::to_string(placed.offset));
+  }
+  placed.bytes = tensor_bytes(reader, tensor, what);
+  return placed;
+}
+
+/// Rounds up to a multiple of `alignment`, a power of two; the caller's value is far from 2^64.
+std::size_t align_up(std::size_t value, std::size_t alignment) {
+  return (value + alignment - 1) & ~(alignment - 1);
+}
+
+/// Points every tensor at its bytes: in offset order they must fill the section from the first byte
+/// to the last, with only the padding that the alignment asks for between them.
+void place_tensors(std::span<const std::byte> section, std::size_t alignment,
+                   const std::string& source, std::span<PlacedTensor> placed) {
+  std::ranges::sort(placed, {}, &PlacedTensor::offset);
+  std::size_t end = 0;  // of the data placed so far; never beyond the section
+  for (auto& [tensor, offset, bytes] : placed) {
+    const std::string what = source + ": tensor " + quote(tensor.name);
+    const std::size_t expected = align_up(end, alignment);
+    if (offset != expected) {
+      throw Error(what + " at offset " + std::to_string(offset) + " of the tensor data leaves " +
+                  (offset < expected ? "an overlap" : "a gap") + ": the tensor before it ends at " +
+                  std::to_string(end));
+    }
+    if (offset > section.size() || bytes > section.size() - offset) {
+      throw Error(what + " takes " + std::to_string(bytes) + " bytes at offset " +
+                  std::to_string(offset) + ", the tensor data has " +
+                  std::to_string(section.size()) + "; the file may be cut short");
+    }
+    tensor.data = section.subspan(offset, bytes);
+    end = offset + bytes;
+  }
+  // Writers differ in whether they pad after the last tensor.
+  if (section.size() != end && section.size() != align_up(end, alignment)) {
+    throw Error(source + ": expected the tensor data to end after " + std::to_string(end) +
+                " bytes and padding to a multiple of " + std::to_string(alignment) + ", found " +
+                std::to_string(section.size()) + " bytes");
+  }
+}
+
+template <class T>
+std::string_view type_name() {
+  if constexpr (std::is_same_v<T, std::uint64_t>) return "a non-negative integer";
+  if constexpr (std::is_same_v<T, std::int64_t>) return "a negative integer";
+  if constexpr (std::is_same_v<T, double>) return "a floating-point number";
+  if constexpr (std::is_same_v<T, bool>) return "a boolean";
+  if constexpr (std::is_same_v<T, std::string>) return "a string";
+  if constexpr (std::is_same_v<T, std::vector<std::uint64_t>>)
+    return "an array of unsigned integers";
+  if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) return "an array of signed integers";
+  if constexpr (std::is_same_v<T, std::vector<double>>) return "an array of floating-point numbers";
+  if constexpr (std::is_same_v<T, std::vector<bool>>) return "an array of booleans";
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) return "an array of strings";
+}
+
+}  // namespace
+
+Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& source) {
+  Gguf gguf;
+  gguf.source = source;
+  Reader reader(bytes, source);
+  check_header(reader, gguf);
+  const std::uint64_t n_tensors = reader.count("tensors", kMinTensorBytes);
+  const std::uint64_t n_pairs = reader.count("metadata pairs", kMinPairBytes);
+
+  const std::size_t alignment = read_metadata(reader, n_pairs, gguf);
+  std::vector<PlacedTensor> placed;
+  for (std::uint64_t i = 0; i < n_tensors; ++i) {
+    placed.push_back(read_tensor(reader, i, alignment));
+  }
+  // A file without tensors may end before the padding that would precede them.
+  const std::size_t section = std::min(align_up(reader.position(), alignment), bytes.size());
+  place_tensors(bytes.subspan(section), alignment, source, placed);
+
+  for (PlacedTensor& each : placed) gguf.tensors.push_back(std::move(each.tensor));
+  std::ranges::sort(gguf.tensors, {}, &StoredTensor::name);
+  const auto repeated = std::ranges::adjacent_find(gguf.tensors, {}, &StoredTensor::name);
+  if (repeated != gguf.tensors.end()) {
+    throw Error(source + ": tensor " + quote(repeated->name) + " is repeated");
+  }
+  return gguf;
+}
+
+bool Gguf::has(std::string_view key) const { return metadata.contains(key); }
+
+const StoredTensor* Gguf::find(std::string_view name) const { return find_tensor(tensors, name); }
+
+template <class T>
+const T* Gguf::find_value(std::string_view key) const {
+  const auto pair = metadata.find(key);
+  if (pair == metadata.end()) return nullptr;
+  const T* value = std::get_if<T>(&pair->second);
+  if (value == nullptr) {
+    const std::string_view found = std::visit(
+        [](const auto& other) { return type_name<std::decay_t<decltype(other)>>(); }, pair->second);
+    throw Error(source + ": " + quote(key) + ": expected " + std::string(type_name<T>()) +
+                ", found " + std::string(found));
+  }
+  return value;
+}
+
+template <class T>
+const T& Gguf::at(std::string_view key) const {
+  const T* value = find_value<T>(key);
+  if (value == nullptr) throw Error(source + ": the metadata key " + quote(key) + " is missing");
+  return *value;
+}
+
+#define LONGSHADOW_INSTANTIATE(...)                                     \
+  template const __VA_ARGS__* Gguf::find_value(std::string_view) const; \
+  template const __VA_ARGS__& Gguf::at(std::string_view) const;
+LONGSHADOW_INSTANTIATE(std::uint64_t)
+LONGSHADOW_INSTANTIATE(std::int64_t)
+LONGSHADOW_INSTANTIATE(double)
+LONGSHADOW_INSTANTIATE(bool)
+LONGSHADOW_INSTANTIATE(std::string)
+LONGSHADOW_INSTANTIATE(std::vector<std::uint64_t>)
+LONGSHADOW_INSTANTIATE(std::vector<std::int64_t>)
+LONGSHADOW_INSTANTIATE(std::vector<double>)
+LONGSHADOW_INSTANTIATE(std::vector<bool>)
+LONGSHADOW_INSTANTIATE(std::vector<std::string>)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow
