@@ -116,7 +116,7 @@ const json& require_member(const json& object, std::string_view key, const std::
 [[noreturn]] void refuse_type(const json& value, std::string_view expected,
                               const std::string& place) {
   std::string found = value.type_name();
-  if (value.is_number()) found += " " + value.dump();
+  if (value.is_number()) found.append(" ").append(value.dump());
   throw Error(place + ": expected " + std::string(expected) + ", found " + found);
 }
 
