@@ -1,0 +1,267 @@
+"""Makes data/fixtures/models: small random models in both formats, and what they must compute.
+
+    python3 tests/parity/make_tiny_models.py    # with the packages of requirements.txt
+
+For each model NAME: the folder NAME (Hugging Face), NAME.gguf, and NAME.json with the expected
+values. Logits come from transformers in float64 (with the three float32 steps it hides, the norms,
+the softmax and the rotary angles, taken in float64 too); influence and signals come from the plain
+float64 code in reference.py. Each is checked against the other before anything is written.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+
+import reference as ref
+import tiny_files
+import tiny_tokenizers
+from load_gguf import load_gguf
+
+FIXTURES = Path(__file__).resolve().parents[2] / "data/fixtures/models"
+VOCABULARY = 320  # tokens of each tokenizer
+CONTEXT, FUTURE, LAG = 64, 32, 16
+TOKENS = CONTEXT + LAG + 1 + FUTURE
+SUBJECTS = [0, 1, 7, 20, 33, 48, 62, 63]
+SPAN = (5, 9)
+LOGITS_POSITIONS = [0, 1, 31, 63, 95, TOKENS - 1]
+
+
+@dataclass
+class Spec:
+    name: str
+    family: str  # "llama" or "qwen2"
+    hidden_size: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    feed_forward_size: int
+    tied: bool
+    rope: ref.Rope
+    rope_spelling: str
+    pre: str
+    dtype: str
+    shards: int = 1
+    seed: int = 0
+    embedding_rows: int = VOCABULARY
+    head_dim: int = 16
+    max_context: int = 256
+    norm_epsilon: float = 1e-5
+
+    def control_id(self, token):
+        control = tiny_tokenizers.CONTROL_TOKENS[self.pre]
+        first = 0 if self.pre in ("gpt-2", "smollm") else VOCABULARY - len(control)
+        return first + control.index(token)
+
+
+SPECS = [
+    # Heads of 16 that do not add up to the hidden size, so that no reader may divide.
+    Spec("llama_plain", "llama", 48, 2, 4, 2, 96, False, ref.Rope(), "rope_scaling", "gpt-2",
+         "float16", seed=1),
+    Spec("llama_linear", "llama", 48, 2, 3, 3, 80, True,
+         ref.Rope(scaling="linear", factor=4.0), "type", "smollm", "float32", seed=2),
+    # An original context of 64 puts the eight frequencies on both sides of the blended band.
+    Spec("llama_llama3", "llama", 64, 3, 4, 2, 96, False,
+         ref.Rope(theta=500.0, scaling="llama3", factor=8.0, original_context=64),
+         "rope_scaling", "llama-bpe", "bfloat16", shards=2, seed=3),
+    # Qwen2 pads its embedding beyond the tokenizer's vocabulary.
+    Spec("qwen2", "qwen2", 48, 2, 3, 1, 96, True, ref.Rope(theta=1e6), "rope_parameters", "qwen2",
+         "float16", seed=4, embedding_rows=VOCABULARY + 8, norm_epsilon=1e-6),
+]
+
+
+def representable(weight):
+    """Rounded so that float32, float16 and bfloat16 all store the same numbers."""
+    rounded = torch.from_numpy(weight).to(torch.bfloat16).float().numpy()
+    return np.where(np.abs(rounded) < 2.0**-14, np.float32(0), rounded)
+
+
+def random_weights(spec):
+    """Seeded weights under Hugging Face's names, float32.
+
+    The scales make logits of standard deviation 3 and attention scores of about 2: far from
+    uniform, so that a mistake in either shows.
+    """
+    rng = np.random.default_rng(spec.seed)
+    wide = spec.hidden_size
+
+    def matrix(rows, cols, gain):
+        return representable(rng.standard_normal((rows, cols), np.float32) * gain / cols**0.5)
+
+    def vector(size, mean, deviation):
+        return representable(mean + deviation * rng.standard_normal(size, np.float32))
+
+    queries, kv = spec.n_heads * spec.head_dim, spec.n_kv_heads * spec.head_dim
+    weights = {"model.embed_tokens.weight": matrix(spec.embedding_rows, wide, 3.0)}
+    for layer in range(spec.n_layers):
+        prefix = f"model.layers.{layer}."
+        weights |= {prefix + name: value for name, value in {
+            "input_layernorm.weight": vector(wide, 1.0, 0.2),
+            "self_attn.q_proj.weight": matrix(queries, wide, 1.4),
+            "self_attn.k_proj.weight": matrix(kv, wide, 1.4),
+            "self_attn.v_proj.weight": matrix(kv, wide, 1.0),
+            "self_attn.o_proj.weight": matrix(wide, queries, 1.0),
+            "post_attention_layernorm.weight": vector(wide, 1.0, 0.2),
+            "mlp.gate_proj.weight": matrix(spec.feed_forward_size, wide, 1.5),
+            "mlp.up_proj.weight": matrix(spec.feed_forward_size, wide, 1.0),
+            "mlp.down_proj.weight": matrix(wide, spec.feed_forward_size, 1.0),
+        }.items()}
+        if spec.family == "qwen2":
+            for name, size in (("q", queries), ("k", kv), ("v", kv)):
+                weights[f"{prefix}self_attn.{name}_proj.bias"] = vector(size, 0.0, 0.5)
+    weights["model.norm.weight"] = vector(wide, 1.0, 0.2)
+    if not spec.tied:
+        weights["lm_head.weight"] = matrix(spec.embedding_rows, wide, 3.0)
+    return weights
+
+
+def reference_model(spec, weights):
+    w = {name: value.astype(np.float64) for name, value in weights.items()}
+    layers = []
+    for index in range(spec.n_layers):
+        def part(name):
+            return w[f"model.layers.{index}.{name}"]
+
+        bias = {}
+        if spec.family == "qwen2":
+            bias = {f"{long}_bias": part(f"self_attn.{short}_proj.bias")
+                    for long, short in (("query", "q"), ("key", "k"), ("value", "v"))}
+        layers.append(ref.Layer(*(part(f"{name}.weight") for name in tiny_files.LAYER_PARTS),
+                                **bias))
+    embedding = w["model.embed_tokens.weight"]
+    return ref.Model(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.norm_epsilon, spec.rope,
+                     embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers)
+
+
+def load_in_float64(folder, spec):
+    """The folder's model in transformers, float64 throughout."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64,
+                                                 attn_implementation="sdpa")
+
+    def norm_forward(self, x):
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True)
+                                             + self.variance_epsilon)
+
+    rotary = model.model.rotary_emb
+    frequencies = torch.from_numpy(spec.rope.frequencies(spec.head_dim))
+    torch.testing.assert_close(rotary.inv_freq.double(), frequencies, rtol=1e-6, atol=0)
+
+    def rotary_forward(x, position_ids):
+        angle = torch.cat([position_ids[..., None].double() * frequencies] * 2, dim=-1)
+        return angle.cos(), angle.sin()
+
+    type(model.model.norm).forward = norm_forward
+    rotary.forward = rotary_forward
+    return model
+
+
+def hidden_columns_mask(removed, start):
+    """Additive mask [1, 1, n, n]: causal, and rows from `start` on do not see `removed`."""
+    mask = torch.full((TOKENS, TOKENS), -torch.inf, dtype=torch.float64).triu(1)
+    mask[start:, list(removed)] = -torch.inf
+    return mask[None, None]
+
+
+def check_against_transformers(model, ids, full, influences):
+    """Returns transformers' logits [n, V] after comparing them and every influence with ours."""
+    input_ids = torch.from_numpy(ids)[None]
+    with torch.no_grad():
+        logits = model(input_ids).logits[0].numpy()
+        np.testing.assert_allclose(full.logits, logits, rtol=0, atol=1e-11)
+        for removed, start, kl in influences:
+            evicted = model(input_ids, attention_mask=hidden_columns_mask(removed, start))
+            rows = slice(start, start + FUTURE)
+            theirs = ref.kl(logits[rows], evicted.logits[0, rows].numpy())
+            np.testing.assert_allclose(kl, theirs, rtol=1e-8, atol=1e-14)
+    return logits
+
+
+def expected_values(spec, model, hugging_face, ids):
+    full = ref.full_pass(model, ids)
+
+    def influence(removed, start):
+        kl = ref.forward_influence(model, full, removed, start, FUTURE)
+        influences.append((removed, start, kl))
+        return kl
+
+    influences = []
+    kl_end = [influence([i], CONTEXT) for i in SUBJECTS]
+    kl_lag = [influence([i], i + LAG + 1) for i in SUBJECTS]
+    kl_span = influence(list(range(*SPAN)), CONTEXT)
+    logits = check_against_transformers(hugging_face, ids, full, influences)
+
+    def attention(signal):
+        return [signal(a, spec.n_kv_heads, CONTEXT) for a in full.attention]
+
+    return {
+        "model": spec.name,
+        "document": "document.txt",
+        "made_with": f"transformers {transformers.__version__}, float64",
+        "context": CONTEXT, "future": FUTURE, "lag": LAG,
+        "token_ids": ids,
+        "subjects": SUBJECTS, "kl_end": kl_end,
+        "lag_subjects": SUBJECTS, "kl_lag": kl_lag,
+        "span": SPAN, "kl_span": kl_span,
+        "entropy": ref.entropy(logits),
+        "entropy_top20": ref.top_k_entropy(logits, 20),
+        "surprisal": ref.surprisal(logits, ids),
+        "drift_layers": range(spec.n_layers), "drift": ref.drift(full.residuals),
+        "attention_layers": range(spec.n_layers),
+        "attention_window64": attention(ref.attention_window),
+        "attention_cumulative": attention(ref.attention_cumulative),
+        "logits_argmax": logits.argmax(axis=-1),
+        "logits_positions": LOGITS_POSITIONS, "logits": logits[LOGITS_POSITIONS],
+    }
+
+
+def to_json(values):
+    """One key a line; reals to 10 digits, NaN as null."""
+    def plain(value):
+        if isinstance(value, (list, tuple, range, np.ndarray)):
+            return [plain(v) for v in value]
+        if isinstance(value, float):
+            return None if np.isnan(value) else float(f"{value:.10g}")
+        return int(value) if isinstance(value, np.integer) else value
+
+    lines = (f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in values.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def make(spec, text, folder):
+    tokenizer = tiny_tokenizers.train(spec.pre, text, VOCABULARY)
+    assert tokenizer.get_vocab_size() == VOCABULARY
+    ids = np.array(tokenizer.encode(text).ids[:TOKENS])
+    weights = random_weights(spec)
+    tiny_files.write_hugging_face(spec, weights, tokenizer, folder / spec.name)
+    tiny_files.write_gguf(spec, weights, tokenizer, folder / f"{spec.name}.gguf")
+
+    model = reference_model(spec, weights)
+    # GGUF keeps epsilon and rope_freqs.weight in float32: its logits differ in the last digits.
+    np.testing.assert_allclose(
+        ref.full_pass(load_gguf(folder / f"{spec.name}.gguf"), ids).logits,
+        ref.full_pass(model, ids).logits, rtol=0,
+        atol=2e-5 if spec.rope.scaling == "llama3" else 1e-9)
+    expected = expected_values(spec, model, load_in_float64(folder / spec.name, spec), ids)
+    (folder / f"{spec.name}.json").write_text(to_json(expected))
+    print(f"{spec.name:14} logits std {expected['logits'].std():.2f}, "
+          f"median influence {np.median(expected['kl_end']):.1e}, "
+          f"strongest attention {np.max(expected['attention_cumulative']):.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=FIXTURES)
+    options = parser.parse_args()
+    text = (FIXTURES / "document.txt").read_text(encoding="utf-8")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for spec in SPECS:
+        make(spec, text, options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Writes one small model as a Hugging Face folder and as a GGUF file."""
+
+import json
+import math
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType as Type
+from safetensors.torch import save_file
+
+import tiny_tokenizers
+
+GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
+# Hugging Face's name of a layer's part -> GGUF's.
+LAYER_PARTS = {
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+GLOBAL_NAMES = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "lm_head.weight": "output.weight",
+}
+
+
+def write_hugging_face(spec, weights, tokenizer, folder):
+    """config.json, tokenizer.json and the weights, in `spec.shards` safetensors files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config(spec), indent=2) + "\n")
+    (folder / "tokenizer.json").write_text(
+        tiny_tokenizers.to_json(tokenizer, spec.pre) + "\n", encoding="utf-8")
+
+    tensors = {name: torch.from_numpy(w).to(getattr(torch, spec.dtype))
+               for name, w in weights.items()}
+    if spec.shards == 1:
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        return
+    names = list(tensors)
+    per_shard = math.ceil(len(names) / spec.shards)
+    weight_map = {}
+    for shard in range(spec.shards):
+        part = names[shard * per_shard:(shard + 1) * per_shard]
+        file = f"model-{shard + 1:05}-of-{spec.shards:05}.safetensors"
+        save_file({name: tensors[name] for name in part}, folder / file, {"format": "pt"})
+        weight_map |= dict.fromkeys(part, file)
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    (folder / "model.safetensors.index.json").write_text(json.dumps(
+        {"metadata": {"total_size": size}, "weight_map": weight_map}, indent=1) + "\n")
+
+
+def config(spec):
+    """config.json; rotary settings in the spelling that spec.rope_spelling names."""
+    control = tiny_tokenizers.CONTROL_TOKENS[spec.pre]
+    rope = {"rope_type": spec.rope.scaling}
+    if spec.rope.scaling != "default":
+        rope["factor"] = spec.rope.factor
+    if spec.rope.scaling == "llama3":
+        rope |= {"low_freq_factor": spec.rope.low_freq_factor,
+                 "high_freq_factor": spec.rope.high_freq_factor,
+                 "original_max_position_embeddings": spec.rope.original_context}
+    if spec.rope_spelling == "rope_parameters":  # transformers 5
+        rotary = {"rope_parameters": rope | {"rope_theta": spec.rope.theta}}
+    elif spec.rope_spelling == "type":  # the oldest files
+        rotary = {"rope_theta": spec.rope.theta,
+                  "rope_scaling": {"type": rope.pop("rope_type")} | rope}
+    else:
+        scaling = None if spec.rope.scaling == "default" else rope
+        rotary = {"rope_theta": spec.rope.theta, "rope_scaling": scaling}
+
+    settings = {
+        "architectures": [{"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}[spec.family]],
+        "model_type": spec.family,
+        "hidden_act": "silu",
+        "hidden_size": spec.hidden_size,
+        "intermediate_size": spec.feed_forward_size,
+        "max_position_embeddings": spec.max_context,
+        "num_attention_heads": spec.n_heads,
+        "num_hidden_layers": spec.n_layers,
+        "num_key_value_heads": spec.n_kv_heads,
+        "rms_norm_eps": spec.norm_epsilon,
+        "tie_word_embeddings": spec.tied,
+        "torch_dtype": spec.dtype,
+        "vocab_size": spec.embedding_rows,
+        "bos_token_id": spec.control_id(control[0]),
+        "eos_token_id": spec.control_id(control[-1]),
+    } | rotary
+    if spec.hidden_size != spec.n_heads * spec.head_dim:
+        settings["head_dim"] = spec.head_dim
+    return settings
+
+
+def interleaved_pairs(weight, n_heads):
+    """A head's rows i and i + d/2, which rotate together, side by side: GGUF's order for llama."""
+    rows = weight.reshape(n_heads, 2, -1, *weight.shape[1:])
+    return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(weight.shape)
+
+
+def write_gguf(spec, weights, tokenizer, path):
+    writer = gguf.GGUFWriter(path, spec.family)
+    writer.add_name(spec.name)
+    writer.add_context_length(spec.max_context)
+    writer.add_embedding_length(spec.hidden_size)
+    writer.add_block_count(spec.n_layers)
+    writer.add_feed_forward_length(spec.feed_forward_size)
+    writer.add_head_count(spec.n_heads)
+    writer.add_head_count_kv(spec.n_kv_heads)
+    writer.add_layer_norm_rms_eps(spec.norm_epsilon)
+    writer.add_rope_freq_base(spec.rope.theta)
+    if spec.family == "llama":
+        writer.add_vocab_size(spec.embedding_rows)
+        writer.add_rope_dimension_count(spec.head_dim)
+        writer.add_key_length(spec.head_dim)
+        writer.add_value_length(spec.head_dim)
+    if spec.rope.scaling == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(spec.rope.factor)
+    if spec.rope.scaling == "llama3":
+        # llama.cpp knows this scaling as divisors of the plain frequencies.
+        plain = spec.rope.theta ** (-np.arange(0, spec.head_dim, 2) / spec.head_dim)
+        divisors = plain / spec.rope.frequencies(spec.head_dim)
+        writer.add_tensor("rope_freqs.weight", divisors.astype(np.float32))
+    _add_vocabulary(writer, spec, tokenizer)
+
+    for name, weight in weights.items():
+        stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
+        if spec.family == "llama" and ".q_proj." in name:
+            weight = interleaved_pairs(weight, spec.n_heads)
+        if spec.family == "llama" and ".k_proj." in name:
+            weight = interleaved_pairs(weight, spec.n_kv_heads)
+        writer.add_tensor(_gguf_name(name), gguf.quantize(weight, stored), raw_dtype=stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _gguf_name(name):
+    if name in GLOBAL_NAMES:
+        return GLOBAL_NAMES[name]
+    layer, part = name.removeprefix("model.layers.").split(".", 1)
+    part, kind = part.rsplit(".", 1)
+    return f"blk.{layer}.{LAYER_PARTS[part]}.{kind}"
+
+
+def _add_vocabulary(writer, spec, tokenizer):
+    control = tiny_tokenizers.CONTROL_TOKENS[spec.pre]
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    tokens = sorted(ids, key=ids.get)
+    types = [gguf.TokenType.CONTROL if t in control else gguf.TokenType.NORMAL for t in tokens]
+    for padding in range(len(tokens), spec.embedding_rows):
+        tokens.append(f"[PAD{padding}]")
+        types.append(gguf.TokenType.UNUSED)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(spec.pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(
+        [" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]])
+    writer.add_bos_token_id(spec.control_id(control[0]))
+    writer.add_eos_token_id(spec.control_id(control[-1]))
+    writer.add_add_bos_token(spec.pre in tiny_tokenizers.ADDS_BOS)

@@ -1,0 +1,68 @@
+"""Small byte-level BPE tokenizers, one of each pre-tokenizer that Longshadow reads."""
+
+import json
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import BpeTrainer
+
+# The published split patterns of Llama 3 and Qwen2: they differ in how digits are grouped.
+SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}|"
+         r" ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+CONTROL_TOKENS = {
+    "gpt-2": ["<|endoftext|>"],
+    "smollm": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+    "llama-bpe": ["<|begin_of_text|>", "<|end_of_text|>"],
+    "qwen2": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+}
+ADDS_BOS = {"llama-bpe"}
+
+
+def _split(digits):
+    return pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(SPLIT.format(digits=digits)), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def train(pre, text, vocab_size):
+    """A tokenizer of `vocab_size` tokens with the pre-tokenizer that GGUF calls `pre`."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=pre == "llama-bpe"))
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = {
+        "gpt-2": lambda: byte_level,
+        "smollm": lambda: pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), byte_level]),
+        "llama-bpe": lambda: _split(r"\p{N}{1,3}"),
+        "qwen2": lambda: _split(r"\p{N}"),
+    }[pre]()
+    if pre == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.decoder = decoders.ByteLevel()
+
+    # GPT-2's and SmolLM's control tokens come first and are in the vocabulary; Llama 3's and
+    # Qwen2's come last and are added tokens only.
+    control = CONTROL_TOKENS[pre]
+    control_first = pre in ("gpt-2", "smollm")
+    tokenizer.train_from_iterator([text], BpeTrainer(
+        vocab_size=vocab_size if control_first else vocab_size - len(control),
+        special_tokens=control if control_first else [],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    if not control_first:
+        tokenizer.add_special_tokens(control)
+
+    byte_offsets = processors.ByteLevel(trim_offsets=False)
+    tokenizer.post_processor = byte_offsets
+    if pre in ADDS_BOS:
+        bos = control[0]
+        tokenizer.post_processor = processors.Sequence([byte_offsets, processors.TemplateProcessing(
+            single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1",
+            special_tokens=[(bos, tokenizer.token_to_id(bos))])])
+    return tokenizer
+
+
+def to_json(tokenizer, pre):
+    """tokenizer.json's text; SmolLM's in the older spelling, where a merge is one string."""
+    definition = json.loads(tokenizer.to_str())
+    if pre == "smollm":
+        merges = definition["model"]["merges"]
+        definition["model"]["merges"] = [" ".join(pair) for pair in merges]
+    return json.dumps(definition, ensure_ascii=False, indent=1)
