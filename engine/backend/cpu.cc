@@ -1,0 +1,36 @@
+#include "engine/backend/cpu.h"
+
+#include <omp.h>
+
+#include <cstring>
+#include <new>
+
+namespace longshadow {
+namespace {
+
+class ZeroedMemory final : public std::pmr::memory_resource {
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    void* memory = ::operator new(bytes, std::align_val_t(alignment));
+    return std::memset(memory, 0, bytes);
+  }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
+    ::operator delete(memory, bytes, std::align_val_t(alignment));
+  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+};
+
+}  // namespace
+
+Cpu::Cpu(std::size_t threads)
+    : threads_(threads != 0 ? threads : static_cast<std::size_t>(omp_get_num_procs())) {
+  // oneDNN asks OpenMP how many threads a primitive may use when it is created. Ours run inside
+  // tiles, so the answer must be one on this thread too, not only inside parallel regions.
+  omp_set_num_threads(1);
+}
+
+std::pmr::memory_resource* Cpu::memory() {
+  static ZeroedMemory memory;
+  return &memory;
+}
+
+}  // namespace longshadow

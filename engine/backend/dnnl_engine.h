@@ -1,0 +1,11 @@
+#pragma once
+
+#include <dnnl.hpp>
+
+namespace longshadow {
+
+/// The process's one oneDNN engine, and the calling thread's stream on it.
+const dnnl::engine& dnnl_engine();
+dnnl::stream& dnnl_stream();
+
+}  // namespace longshadow

@@ -1,0 +1,175 @@
+#include "engine/backend/packed_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <dnnl.hpp>
+#include <map>
+#include <span>
+
+#include "engine/backend/dnnl_engine.h"
+#include "engine/backend/tile_product.h"
+#include "engine/core/error.h"
+#include "engine/core/range.h"
+
+namespace longshadow {
+namespace {
+
+using dnnl::memory;
+
+/// Outputs in one tile at most: 512 columns of f32 weights for 576 inputs are 1.2 MB, about what a
+/// core's second-level cache and a fair share of the third hold beside the rows.
+constexpr std::size_t kMaxTileOutputs = 512;
+constexpr std::size_t kOutputMultiple = 16;
+
+std::size_t tile_outputs(std::size_t outputs) {
+  const std::size_t tiles = (outputs + kMaxTileOutputs - 1) / kMaxTileOutputs;
+  return std::min(outputs, round_up((outputs + tiles - 1) / tiles, kOutputMultiple));
+}
+
+template <class T>
+constexpr memory::data_type kDataType =
+    std::is_same_v<T, BF16> ? memory::data_type::bf16 : memory::data_type::f32;
+
+memory::dim dim(std::size_t value) { return static_cast<memory::dim>(value); }
+
+template <class T>
+dnnl::matmul::primitive_desc describe(std::size_t inputs, std::size_t width, std::size_t x_stride,
+                                      std::size_t y_stride, bool accumulate,
+                                      const memory::desc* packed) {
+  const memory::dims wdims{dim(inputs), dim(width)};
+  const memory::desc x({dim(kRowTile), dim(inputs)}, kDataType<T>, memory::dims{dim(x_stride), 1});
+  const memory::desc w =
+      packed ? *packed : memory::desc(wdims, kDataType<T>, memory::format_tag::any);
+  const memory::desc y({dim(kRowTile), dim(width)}, memory::data_type::f32,
+                       memory::dims{dim(y_stride), 1});
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum();
+    attributes.set_post_ops(sum);
+  }
+  return {{x, w, y}, attributes, dnnl_engine()};
+}
+
+}  // namespace
+
+template <class T>
+struct PackedWeights<T>::Storage {
+  std::size_t tile_outputs = 0;
+  std::vector<memory> tiles;
+};
+
+/// f64 weights stay as they are: Eigen packs them itself.
+template <>
+struct PackedWeights<double>::Storage {
+  std::size_t tile_outputs = 0;
+  Matrix<double> w;
+};
+
+template <class T>
+PackedWeights<T>::PackedWeights(PackedWeights&&) noexcept = default;
+template <class T>
+PackedWeights<T>& PackedWeights<T>::operator=(PackedWeights&&) noexcept = default;
+template <class T>
+PackedWeights<T>::~PackedWeights() = default;
+
+template <class T>
+PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w)
+    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
+  storage_->tile_outputs = tile_outputs(outputs_);
+  storage_->tiles.resize(n_tiles());
+  cpu.parallel_for(n_tiles(), [&](std::size_t tile) {
+    const std::size_t width = tile_width(tile);
+    const memory::desc packed =
+        describe<T>(inputs_, width, inputs_, width, false, nullptr).weights_desc();
+    const memory::desc plain({dim(inputs_), dim(width)}, kDataType<T>,
+                             memory::dims{1, dim(w.stride)});
+    memory from(plain, dnnl_engine(), const_cast<T*>(w.row(tile_begin(tile))));
+    storage_->tiles[tile] = memory(packed, dnnl_engine());
+    dnnl::reorder(from, storage_->tiles[tile])
+        .execute(dnnl_stream(), from, storage_->tiles[tile]);
+  });
+}
+
+template <>
+PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w)
+    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
+  storage_->tile_outputs = tile_outputs(outputs_);
+  storage_->w = Matrix<double>(cpu.memory(), outputs_, inputs_);
+  for (std::size_t row = 0; row < outputs_; ++row) {
+    std::copy_n(w.row(row), inputs_, storage_->w.row(row));
+  }
+}
+
+template <class T>
+std::size_t PackedWeights<T>::n_tiles() const {
+  return (outputs_ + storage_->tile_outputs - 1) / storage_->tile_outputs;
+}
+
+template <class T>
+std::size_t PackedWeights<T>::tile_begin(std::size_t index) const {
+  return index * storage_->tile_outputs;
+}
+
+template <class T>
+std::size_t PackedWeights<T>::tile_width(std::size_t index) const {
+  return std::min(storage_->tile_outputs, outputs_ - tile_begin(index));
+}
+
+template <class T>
+template <class Sum>
+void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y,
+                                     bool accumulate) const {
+  struct Primitive {
+    dnnl::matmul matmul;
+    memory::desc x, y;
+    memory scratch;
+  };
+  using Key = std::array<std::size_t, 5>;
+  thread_local std::map<Key, Primitive> primitives;
+  const std::size_t width = tile_width(tile);
+  const Key key{inputs_, width, x.stride, y.stride, accumulate};
+  try {
+    auto found = primitives.find(key);
+    if (found == primitives.end()) {
+      const memory::desc packed = storage_->tiles[tile].get_desc();
+      const auto description =
+          describe<T>(inputs_, width, x.stride, y.stride, accumulate, &packed);
+      found = primitives
+                  .emplace(key, Primitive{dnnl::matmul(description), description.src_desc(),
+                                          description.dst_desc(),
+                                          memory(description.scratchpad_desc(), dnnl_engine())})
+                  .first;
+    }
+    const Primitive& primitive = found->second;
+    primitive.matmul.execute(
+        dnnl_stream(), {{DNNL_ARG_SRC, memory(primitive.x, dnnl_engine(), const_cast<T*>(x.data))},
+                        {DNNL_ARG_WEIGHTS, storage_->tiles[tile]},
+                        {DNNL_ARG_DST, memory(primitive.y, dnnl_engine(), y.data)},
+                        {DNNL_ARG_SCRATCHPAD, primitive.scratch}});
+  } catch (const dnnl::error& error) {
+    throw Error("product with weights [" + std::to_string(outputs_) + ", " +
+                std::to_string(inputs_) + "]: oneDNN says " + error.message);
+  }
+}
+
+template <>
+template <>
+void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const double> x,
+                                          MatrixView<double> y, bool accumulate) const {
+  tile_product<double, double>(
+      x.row_range(0, kRowTile),
+      storage_->w.view().row_range(tile_begin(tile), tile_width(tile)), RightFactor::by_output,
+      y, accumulate);
+}
+
+template class PackedWeights<float>;
+template class PackedWeights<BF16>;
+template class PackedWeights<double>;
+template void PackedWeights<float>::multiply_tile(std::size_t, MatrixView<const float>,
+                                                  MatrixView<float>, bool) const;
+template void PackedWeights<BF16>::multiply_tile(std::size_t, MatrixView<const BF16>,
+                                                 MatrixView<float>, bool) const;
+
+}  // namespace longshadow

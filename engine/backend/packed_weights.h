@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/half.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// Rows of activations in one tile of a product with weights. Row counts are padded to it, so that
+/// every product of a layer has one shape and a row's bits do not depend on how many rows come with
+/// it.
+inline constexpr std::size_t kRowTile = 128;
+
+/// The right-hand factor of y = x Wᵀ, W [out, in], split into tiles of outputs and stored the way
+/// the product wants to read it. W is f32 or f64 as T, or bf16 for f32 sums.
+template <class T>
+class PackedWeights {
+ public:
+  /// w [out, in].
+  PackedWeights(Cpu& cpu, MatrixView<const T> w);
+  PackedWeights(PackedWeights&&) noexcept;
+  PackedWeights& operator=(PackedWeights&&) noexcept;
+  ~PackedWeights();
+
+  std::size_t outputs() const { return outputs_; }
+  std::size_t inputs() const { return inputs_; }
+  std::size_t n_tiles() const;
+  /// The outputs of tile `index`.
+  std::size_t tile_begin(std::size_t index) const;
+  std::size_t tile_width(std::size_t index) const;
+
+  /// y [kRowTile, tile_width(tile)] = x [kRowTile, in] times the tile, or += where `accumulate`.
+  template <class Sum>
+  void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y,
+                     bool accumulate) const;
+
+ private:
+  struct Storage;
+  std::size_t outputs_;
+  std::size_t inputs_;
+  std::unique_ptr<Storage> storage_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "engine/core/half.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// How the right-hand factor lies in memory.
+enum class RightFactor {
+  by_output,  ///< b is [n, k]: c = a bᵀ, the layout of weights and of keys
+  by_input,   ///< b is [k, n]: c = a b, the layout of values
+};
+
+/// c [m, n] = a [m, k] times b, or c += where `accumulate`. Runs on the calling thread alone, and
+/// the sums' order depends on the shapes alone. f32 and bf16 products (f32 sums) are oneDNN's, f64
+/// products Eigen's. Each new shape costs a code generation of some 0.1-1 ms per thread: callers
+/// keep to few shapes. Throws Error where oneDNN refuses the shape.
+template <class In, class Out>
+void tile_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
+                  MatrixView<Out> c, bool accumulate);
+
+}  // namespace longshadow

@@ -1,0 +1,187 @@
+#include "engine/ops/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/backend/packed_weights.h"
+#include "engine/backend/tile_product.h"
+#include "engine/ops/column_tiles.h"
+#include "engine/ops/lanes.h"
+#include "engine/ops/tile_scratch.h"
+
+namespace longshadow {
+namespace {
+
+/// The softmax of one row as far as its tiles have been seen.
+template <class T>
+struct RunningSoftmax {
+  T maximum = -std::numeric_limits<T>::infinity();
+  double sum = 0;
+};
+
+/// Turns a row's scores of one tile into exp(score * scale - maximum) and returns what the sums
+/// gathered before must be multiplied with. cols is a multiple of the lanes.
+template <class T>
+LONGSHADOW_PER_CPU T absorb_scores(T* scores, std::size_t cols, T scale, RunningSoftmax<T>& row) {
+  Lanes<T> highest = broadcast<T>(-std::numeric_limits<T>::infinity());
+  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
+    const Lanes<T> scaled = load(scores + c) * scale;
+    store<T>(scores + c, scaled);
+    highest = maximum<T>(highest, scaled);
+  }
+  const T tile_maximum = largest<T>(highest);
+  const T new_maximum = tile_maximum > row.maximum ? tile_maximum : row.maximum;
+  // A tile that is removed as a whole leaves nothing to subtract a maximum from.
+  if (new_maximum == -std::numeric_limits<T>::infinity()) {
+    for (std::size_t c = 0; c < cols; ++c) scores[c] = 0;
+    return 1;
+  }
+  Lanes<T> total{};
+  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
+    const Lanes<T> weight = exp<T>(load(scores + c) - new_maximum);
+    store<T>(scores + c, weight);
+    total += weight;
+  }
+  const T rescale = static_cast<T>(std::exp(static_cast<double>(row.maximum - new_maximum)));
+  row.sum = row.sum * static_cast<double>(rescale) + sum<T>(total);
+  row.maximum = new_maximum;
+  return rescale;
+}
+
+template <class T>
+LONGSHADOW_PER_CPU void scale_row(T* row, std::size_t cols, T factor) {
+  for (std::size_t c = 0; c < cols; ++c) row[c] *= factor;
+}
+
+template <class T>
+void hide(T* scores, std::size_t begin, std::size_t end) {
+  if (begin < end) std::fill(scores + begin, scores + end, -std::numeric_limits<T>::infinity());
+}
+
+/// Hides the removed columns that fall into the prefix tile.
+template <class T>
+void hide_removed(T* scores, const ColumnTile& tile, std::span<const Range> removed) {
+  for (const Range& range : removed) {
+    const std::size_t begin = std::max(range.begin, tile.begin);
+    const std::size_t end = std::min(range.end, tile.begin + tile.used);
+    if (begin < end) hide(scores, begin - tile.begin, end - tile.begin);
+  }
+}
+
+/// One head of up to kRowTile rows of one stream.
+template <class T>
+struct HeadTile {
+  const Stream& stream;
+  std::size_t head;
+  std::size_t first_row;  ///< within the stream
+  std::size_t used_rows;
+  std::size_t tile_rows;  ///< as computed
+};
+
+/// What a head tile accumulates: the weighted sum of values and each row's softmax.
+template <class T>
+struct Accumulator {
+  MatrixView<T> values;
+  std::vector<RunningSoftmax<T>> softmax;
+  T scale;
+};
+
+template <class T, class Hide>
+void absorb_tile(Cpu& cpu, MatrixView<const T> queries, MatrixView<const T> keys,
+                 MatrixView<const T> values, const HeadTile<T>& part, Hide&& hide_row,
+                 Accumulator<T>& into) {
+  struct Scores;
+  const MatrixView<T> scores = tile_scratch<T, Scores>(cpu, part.tile_rows, keys.rows);
+  tile_product<T, T>(queries, keys, RightFactor::by_output, scores, false);
+  for (std::size_t r = 0; r < part.used_rows; ++r) {
+    hide_row(r, scores.row(r));
+    const T rescale = absorb_scores(scores.row(r), scores.cols, into.scale, into.softmax[r]);
+    if (rescale != 1) scale_row(into.values.row(r), into.values.cols, rescale);
+  }
+  tile_product<T, T>(scores, values, RightFactor::by_input, into.values, true);
+}
+
+template <class T>
+void attend(Cpu& cpu, const AttentionShape& shape, MatrixView<const T> queries,
+            KeysValues<const T> prefix, KeysValues<const T> own, const HeadTile<T>& part,
+            ColumnOrder order, MatrixView<T> out, MatrixView<T> log_normalisers) {
+  struct Values;
+  const std::size_t d = shape.head_dim;
+  const std::size_t kv_column = part.head / (shape.n_heads / shape.n_kv_heads) * d;
+  const std::size_t row = part.stream.first_row + part.first_row;
+  const auto slice = [&](MatrixView<const T> from, std::size_t first, std::size_t count) {
+    return from.row_range(first, count).column_range(kv_column, d);
+  };
+  const MatrixView<const T> q =
+      queries.row_range(row, part.tile_rows).column_range(part.head * d, d);
+
+  Accumulator<T> sums{tile_scratch<T, Values>(cpu, part.tile_rows, d),
+                      std::vector<RunningSoftmax<T>>(part.tile_rows),
+                      static_cast<T>(1.0 / std::sqrt(static_cast<double>(d)))};
+  std::fill_n(sums.values.data, part.tile_rows * d, T{0});
+
+  std::vector<ColumnTile> tiles = column_tiles(part.stream.prefix);
+  if (order == ColumnOrder::reversed) std::reverse(tiles.begin(), tiles.end());
+  for (const ColumnTile& tile : tiles) {
+    absorb_tile<T>(cpu, q, slice(prefix.keys, tile.begin, tile.width),
+                   slice(prefix.values, tile.begin, tile.width), part,
+                   [&](std::size_t, T* scores) {
+                     hide_removed(scores, tile, part.stream.removed);
+                     hide(scores, tile.used, tile.width);
+                   },
+                   sums);
+  }
+  for (const ColumnTile& tile : column_tiles(part.first_row + part.used_rows)) {
+    const std::size_t first = part.stream.first_row + tile.begin;
+    absorb_tile<T>(cpu, q, slice(own.keys, first, tile.width), slice(own.values, first, tile.width),
+                   part,
+                   [&](std::size_t r, T* scores) {
+                     const std::size_t visible = part.first_row + r + 1;
+                     hide(scores, visible > tile.begin ? visible - tile.begin : 0, tile.width);
+                   },
+                   sums);
+  }
+
+  for (std::size_t r = 0; r < part.used_rows; ++r) {
+    const RunningSoftmax<T>& softmax = sums.softmax[r];
+    scale_row(sums.values.row(r), d, static_cast<T>(1.0 / softmax.sum));
+    std::copy_n(sums.values.row(r), d, out.row(row + r) + part.head * d);
+    if (log_normalisers.data != nullptr) {
+      log_normalisers.row(row + r)[part.head] =
+          static_cast<T>(static_cast<double>(softmax.maximum) + std::log(softmax.sum));
+    }
+  }
+}
+
+}  // namespace
+
+template <class Device, class T>
+void attention(Device& device, const AttentionShape& shape, MatrixView<const T> queries,
+               KeysValues<const T> prefix, KeysValues<const T> own,
+               std::span<const Stream> streams, MatrixView<T> out, MatrixView<T> log_normalisers,
+               ColumnOrder order) {
+  std::vector<HeadTile<T>> parts;
+  for (const Stream& stream : streams) {
+    const std::size_t tile_rows = std::min(kRowTile, round_up(stream.n_rows, 16));
+    for (std::size_t head = 0; head < shape.n_heads; ++head) {
+      for (std::size_t first = 0; first < stream.n_rows; first += tile_rows) {
+        parts.push_back({stream, head, first, std::min(tile_rows, stream.n_rows - first),
+                         tile_rows});
+      }
+    }
+  }
+  device.parallel_for(parts.size(), [&](std::size_t i) {
+    attend(device, shape, queries, prefix, own, parts[i], order, out, log_normalisers);
+  });
+}
+
+template void attention(Cpu&, const AttentionShape&, MatrixView<const float>,
+                        KeysValues<const float>, KeysValues<const float>, std::span<const Stream>,
+                        MatrixView<float>, MatrixView<float>, ColumnOrder);
+template void attention(Cpu&, const AttentionShape&, MatrixView<const double>,
+                        KeysValues<const double>, KeysValues<const double>,
+                        std::span<const Stream>, MatrixView<double>, MatrixView<double>,
+                        ColumnOrder);
+
+}  // namespace longshadow

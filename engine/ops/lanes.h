@@ -1,0 +1,152 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+/// Compiles a function for the baseline, AVX2 and AVX-512 and picks one when the program starts.
+/// Elsewhere than on x86-64 with GCC the compiler's own target (NEON on aarch64) is all there is.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(LONGSHADOW_ONE_TARGET)
+#define LONGSHADOW_PER_CPU \
+  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define LONGSHADOW_PER_CPU
+#endif
+#define LONGSHADOW_INLINE inline __attribute__((always_inline))
+
+/// A vector of 64 bytes and the few functions the ops need on it, by the compiler's vector types:
+/// the same lanes, and so the same order of sums, whatever registers the processor has.
+namespace longshadow {
+
+template <class T>
+struct LaneTypes;
+template <>
+struct LaneTypes<float> {
+  typedef float Lanes __attribute__((vector_size(64)));
+  typedef std::int32_t Integers __attribute__((vector_size(64)));
+};
+template <>
+struct LaneTypes<double> {
+  typedef double Lanes __attribute__((vector_size(64)));
+  typedef std::int64_t Integers __attribute__((vector_size(64)));
+};
+
+template <class T>
+using Lanes = typename LaneTypes<T>::Lanes;
+template <class T>
+inline constexpr std::size_t kLanes = 64 / sizeof(T);
+
+template <class T>
+LONGSHADOW_INLINE Lanes<T> load(const T* from) {
+  Lanes<T> lanes;
+  std::memcpy(&lanes, from, sizeof lanes);
+  return lanes;
+}
+
+template <class T>
+LONGSHADOW_INLINE void store(T* to, Lanes<T> lanes) {
+  std::memcpy(to, &lanes, sizeof lanes);
+}
+
+template <class T>
+LONGSHADOW_INLINE Lanes<T> broadcast(T value) {
+  return value - Lanes<T>{};
+}
+
+template <class T>
+LONGSHADOW_INLINE Lanes<T> maximum(Lanes<T> a, Lanes<T> b) {
+  return a > b ? a : b;
+}
+
+template <class T>
+LONGSHADOW_INLINE Lanes<T> minimum(Lanes<T> a, Lanes<T> b) {
+  return a < b ? a : b;
+}
+
+/// The lanes' sum in f64, first to last.
+template <class T>
+LONGSHADOW_INLINE double sum(Lanes<T> lanes) {
+  double total = 0;
+  for (std::size_t i = 0; i < kLanes<T>; ++i) total += static_cast<double>(lanes[i]);
+  return total;
+}
+
+template <class T>
+LONGSHADOW_INLINE T largest(Lanes<T> lanes) {
+  T value = lanes[0];
+  for (std::size_t i = 1; i < kLanes<T>; ++i) value = lanes[i] > value ? lanes[i] : value;
+  return value;
+}
+
+/// Constants of exp per type: e^x = 2^k e^r with |r| <= log(2) / 2, log(2) split in two so that
+/// k * high is exact, and a Taylor series whose first dropped term is below half an ulp:
+/// (log(2)/2)^8 / 8! = 5e-9 < 2^-25 for f32, (log(2)/2)^14 / 14! = 4e-18 < 2^-54 for f64.
+template <class T>
+struct ExpConstants;
+template <>
+struct ExpConstants<float> {
+  static constexpr int terms = 8;
+  static constexpr float log2_high = 0.693145752f, log2_low = 1.42860677e-6f;
+  static constexpr float lowest = -87.3f, highest = 88.3f;
+  static constexpr std::int32_t exponent_bias = 127, mantissa_bits = 23;
+};
+template <>
+struct ExpConstants<double> {
+  static constexpr int terms = 14;
+  static constexpr double log2_high = 0.69314718036912382, log2_low = 1.9082149292705877e-10;
+  static constexpr double lowest = -708.3, highest = 709.3;
+  static constexpr std::int64_t exponent_bias = 1023, mantissa_bits = 52;
+};
+
+/// 1/first! + x/(first + 1)! + ... up to x^(last - first)/last!, by Horner's rule.
+template <class T, int first, int last>
+LONGSHADOW_INLINE Lanes<T> taylor(Lanes<T> x) {
+  T inverse_factorial = 1;
+  for (int i = 2; i <= last; ++i) inverse_factorial /= static_cast<T>(i);
+  Lanes<T> value = broadcast<T>(inverse_factorial);
+  for (int i = last; i > first; --i) {
+    inverse_factorial *= static_cast<T>(i);
+    value = value * x + inverse_factorial;
+  }
+  return value;
+}
+
+/// e^x within 2 ulp; 0 below the smallest normal result, and clamped above the largest.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> exp(Lanes<T> x) {
+  using C = ExpConstants<T>;
+  using Integers = typename LaneTypes<T>::Integers;
+  const auto underflow = x < C::lowest;
+  x = minimum<T>(maximum<T>(x, broadcast<T>(C::lowest)), broadcast<T>(C::highest));
+  const Lanes<T> scaled = x * static_cast<T>(1.4426950408889634);
+  const Lanes<T> half = scaled < 0 ? broadcast<T>(T(-0.5)) : broadcast<T>(T(0.5));
+  const Integers k = __builtin_convertvector(scaled + half, Integers);
+  const Lanes<T> k_real = __builtin_convertvector(k, Lanes<T>);
+  const Lanes<T> r = (x - k_real * C::log2_high) - k_real * C::log2_low;
+  const Integers power_bits = (k + C::exponent_bias) << C::mantissa_bits;
+  Lanes<T> power;
+  std::memcpy(&power, &power_bits, sizeof power);
+  return underflow ? Lanes<T>{} : taylor<T, 0, C::terms>(r) * power;
+}
+
+/// e^x - 1 - x without cancellation: its series where |x| < 1/2 (first dropped term below 2^-26 and
+/// 2^-55 of x^2/2), else the difference, which loses at most three bits.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> exp_minus_linear(Lanes<T> x) {
+  constexpr int last = sizeof(T) == 4 ? 9 : 16;
+  const Lanes<T> series = x * x * taylor<T, 2, last>(x);
+  const Lanes<T> difference = exp<T>(x) - 1 - x;
+  const auto small = (x < T(0.5)) & (x > T(-0.5));
+  return small ? series : difference;
+}
+
+/// e^x - 1, exact near 0.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> expm1(Lanes<T> x) {
+  return exp_minus_linear<T>(x) + x;
+}
+
+}  // namespace longshadow

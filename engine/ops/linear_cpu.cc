@@ -1,0 +1,46 @@
+#include "engine/core/error.h"
+#include "engine/ops/lanes.h"
+#include "engine/ops/linear.h"
+#include "engine/ops/tile_scratch.h"
+
+namespace longshadow {
+
+template <class Device, class T, class P>
+void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weights,
+            MatrixView<T> y, Write write) {
+  const std::size_t row_tiles = x.rows / kRowTile;
+  // Tiles of weights vary slowest, so that one stays in cache while the rows pass by.
+  device.parallel_for(weights.n_tiles() * row_tiles, [&](std::size_t task) {
+    const std::size_t tile = task / row_tiles;
+    const std::size_t first_row = task % row_tiles * kRowTile;
+    const MatrixView<T> out = y.row_range(first_row, kRowTile)
+                                  .column_range(weights.tile_begin(tile), weights.tile_width(tile));
+    const MatrixView<const T> in = x.row_range(first_row, kRowTile);
+    if constexpr (std::is_same_v<P, T>) {
+      weights.multiply_tile(tile, in, out, write == Write::add);
+    } else {
+      struct RoundedRows;
+      const MatrixView<P> rounded = tile_scratch<P, RoundedRows>(device, kRowTile, x.cols);
+      round_to_bf16(in, rounded);
+      weights.multiply_tile(tile, MatrixView<const P>(rounded), out, write == Write::add);
+    }
+  });
+}
+
+template <class Device, class T>
+void add_bias(Device& device, MatrixView<const T> bias, MatrixView<T> y) {
+  device.parallel_for(y.rows, [&](std::size_t r) {
+    for (std::size_t c = 0; c < y.cols; ++c) y.row(r)[c] += bias.data[c];
+  });
+}
+
+template void linear(Cpu&, MatrixView<const float>, const PackedWeights<float>&, MatrixView<float>,
+                     Write);
+template void linear(Cpu&, MatrixView<const float>, const PackedWeights<BF16>&, MatrixView<float>,
+                     Write);
+template void linear(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
+                     MatrixView<double>, Write);
+template void add_bias(Cpu&, MatrixView<const float>, MatrixView<float>);
+template void add_bias(Cpu&, MatrixView<const double>, MatrixView<double>);
+
+}  // namespace longshadow

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// cos and sin of position * frequency, each [positions, d / 2], computed in f64.
+template <class T>
+struct RotaryTable {
+  Matrix<T> cos;
+  Matrix<T> sin;
+};
+
+/// frequencies [d / 2], radians per position.
+template <class Device, class T>
+RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
+                                 std::size_t positions);
+
+/// Rotates every head of x [rows, heads * d] in place by its row's position (Su et al. 2021, arXiv
+/// 2104.09864), element i paired with i + d / 2. positions [rows], below the table's.
+template <class Device, class T>
+void rotate(Device& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+            MatrixView<T> x);
+
+}  // namespace longshadow

@@ -1,0 +1,47 @@
+#include <cmath>
+
+#include "engine/ops/rotary.h"
+
+namespace longshadow {
+
+template <class Device, class T>
+RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
+                                 std::size_t positions) {
+  RotaryTable<T> table{Matrix<T>(device.memory(), positions, frequencies.size()),
+                       Matrix<T>(device.memory(), positions, frequencies.size())};
+  device.parallel_for(positions, [&](std::size_t position) {
+    for (std::size_t i = 0; i < frequencies.size(); ++i) {
+      const double angle = static_cast<double>(position) * frequencies[i];
+      table.cos.row(position)[i] = static_cast<T>(std::cos(angle));
+      table.sin.row(position)[i] = static_cast<T>(std::sin(angle));
+    }
+  });
+  return table;
+}
+
+template <class Device, class T>
+void rotate(Device& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+            MatrixView<T> x) {
+  const std::size_t half = table.cos.cols();
+  device.parallel_for(x.rows, [&](std::size_t r) {
+    const T* cos = table.cos.row(positions[r]);
+    const T* sin = table.sin.row(positions[r]);
+    for (T* head = x.row(r); head != x.row(r) + x.cols; head += 2 * half) {
+      for (std::size_t i = 0; i < half; ++i) {
+        const T first = head[i];
+        const T second = head[i + half];
+        head[i] = first * cos[i] - second * sin[i];
+        head[i + half] = second * cos[i] + first * sin[i];
+      }
+    }
+  });
+}
+
+template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
+template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
+template void rotate(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+                     MatrixView<float>);
+template void rotate(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
+                     MatrixView<double>);
+
+}  // namespace longshadow
