@@ -21,8 +21,8 @@ constexpr std::size_t kMaxTensorNameLength = 64;
 constexpr std::size_t kMaxDimensions = 4;
 constexpr std::size_t kDefaultAlignment = 32;
 constexpr std::size_t kMaxAlignment = std::size_t{1} << 20;
-/// The shortest metadata pair: key length, one character, value type, a one-byte value. A pair of
-/// 13 bytes would have an empty key, which is refused where it stands.
+/// The shortest metadata pair: key length, value type and a one-byte value. (Its empty key is
+/// refused where it stands.)
 constexpr std::size_t kMinPairBytes = 8 + 4 + 1;
 /// The shortest tensor description: name length, dimension count, one dimension, type, offset.
 constexpr std::size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;
@@ -40,7 +40,7 @@ enum class ValueType : std::uint32_t {
   array,
   u64,
   i64,
-  f64,
+  f64
 };
 constexpr std::uint32_t kValueTypes = 13;
 

@@ -2,9 +2,13 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace longshadow {
+
+struct Gguf;
 
 enum class Architecture { llama, qwen2 };
 
@@ -19,6 +23,9 @@ struct RopeConfig {
   double low_frequency_factor = 1.0;
   double high_frequency_factor = 4.0;
   std::size_t original_context = 8192;
+  /// llama3 only, [d / 2]: what each frequency is divided by, where the file stores the divisors (a
+  /// GGUF file's rope_freqs.weight). Used instead of the four numbers above; empty otherwise.
+  std::vector<double> frequency_divisors;
 };
 
 /// Everything about a decoder-only transformer that its weights do not say themselves.
@@ -26,7 +33,7 @@ struct RopeConfig {
 ///   L layers, D hidden size, H query heads, K key-value heads, G = H / K, d head size,
 ///   F feed-forward size, V vocabulary, n tokens.
 struct ModelConfig {
-  std::string name;
+  std::string name;  ///< empty where the file gives none
   Architecture architecture = Architecture::llama;
   std::size_t n_layers = 0;           // L
   std::size_t hidden_size = 0;        // D
@@ -43,5 +50,17 @@ struct ModelConfig {
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
 };
+
+/// The name that both formats give the architecture: "llama", "qwen2".
+const char* name_of(Architecture architecture);
+
+/// From a GGUF file's metadata (and which tensors it has: tied embeddings, biases, frequency
+/// divisors). Throws Error naming the key that is missing, malformed, out of range or asks for what
+/// the forward pass does not compute.
+ModelConfig config_from_gguf(const Gguf& gguf);
+
+/// From a Hugging Face config.json, of transformers 5 or earlier; `source` names it in messages.
+/// Throws Error as above.
+ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source);
 
 }  // namespace longshadow
