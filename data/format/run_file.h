@@ -1,0 +1,84 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace longshadow {
+
+// What a run file holds, in memory: run_writer takes it and the analysis reader gives it back.
+// Arrays are row-major. Dimension letters:
+//   n tokens, L layers, K key-value heads, S subjects, H horizon (measured future positions).
+// data/FORMAT.md says what each of them means and where it is in the file.
+
+struct RunModel {
+  std::string name;
+  std::string architecture;
+  std::int64_t n_layers = 0;
+  std::int64_t n_heads = 0;
+  std::int64_t n_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t hidden_size = 0;
+  std::int64_t vocab_size = 0;
+  std::string weights_sha256;
+};
+
+struct RunTokens {
+  std::vector<std::int32_t> id;                     // [n]
+  std::vector<std::string> text;                    // [n], for display; any bytes
+  std::vector<std::array<std::uint64_t, 2>> bytes;  // [n] begin, end in the source
+};
+
+struct RunSignals {
+  std::vector<float> entropy;               // [n] nats, of the distribution that token i predicts
+  std::vector<float> entropy_topk;          // [n] nats, the same over its k likeliest entries
+  std::int64_t entropy_k = 0;               // k
+  std::vector<float> surprisal;             // [n] nats, NaN for the first token
+  std::vector<float> drift;                 // [L, n] 1 - cosine
+  std::vector<float> attention_window;      // [L, K, n] attention weight, 0 outside the context
+  std::vector<float> attention_cumulative;  // [L, K, n] attention weight, 0 outside the context
+};
+
+/// The tokens [begin, end) that one counterfactual removed.
+struct RunSubject {
+  std::int32_t begin = 0;
+  std::int32_t end = 0;
+  std::string label;  ///< the removed text, for display; any bytes
+  std::string group;  ///< which part of the selection chose it, for example "sample"
+};
+
+struct RunInfluence {
+  std::vector<RunSubject> subjects;  // [S]
+  std::vector<std::int32_t> start;   // [S] the first position that no longer sees the subject
+  std::vector<double> kl;            // [S, H] nats at position start + h; NaN where not measured
+  std::vector<double> noise_floor;   // [H] nats, the largest |KL| of the null counterfactuals
+
+  std::string selection;   ///< what chose the subjects, as asked for: "sample:64"
+  std::string evict_at;    ///< "end" or "lag"
+  std::int64_t lag = 0;    ///< W of lag:W, 0 for "end"
+  std::string method;      ///< "direct", "differential", ...
+  std::string precision;   ///< "f64", "f32", ...
+  std::uint64_t seed = 0;  ///< of every random choice of the run
+};
+
+struct DocumentRun {
+  std::string name;  ///< a link's name: not empty, no '/', no control characters
+  std::string source_sha256;
+  std::int64_t context_tokens = 0;  ///< T
+  std::int64_t future_tokens = 0;
+  bool complete = true;  ///< every subject that was asked for is measured
+  RunTokens tokens;
+  RunSignals signals;
+  RunInfluence influence;
+};
+
+struct RunFile {
+  std::string tool_version;
+  std::string configuration;       ///< the command's options, as JSON
+  std::string configuration_hash;  ///< SHA-256 of `configuration`, hexadecimal
+  RunModel model;
+  std::vector<DocumentRun> documents;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,237 @@
+#include "data/format/run_writer.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+#include <numeric>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/format/error.h"
+#include "data/format/hdf5.h"
+#include "data/format/publish.h"
+#include "data/format/schema.h"
+#include "data/format/utf8.h"
+
+namespace longshadow {
+
+namespace {
+
+using hdf5::Dataset;
+using hdf5::Group;
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw FormatError("cannot write a run file: " + what);
+}
+
+void check_name(const std::string& name) {
+  const bool printable =
+      std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c); });
+  if (name.empty() || name == "." || name.find('/') != std::string::npos || !printable) {
+    refuse("expected a document name without '/' or control characters, found '" + name + "'");
+  }
+}
+
+void check_influence(const DocumentRun& document) {
+  const RunInfluence& influence = document.influence;
+  const auto n = static_cast<std::int64_t>(document.tokens.id.size());
+  const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
+  if (influence.evict_at != schema::kEvictAtEnd && influence.evict_at != schema::kEvictAtLag) {
+    refuse("expected evict_at \"end\" or \"lag\", found \"" + influence.evict_at + "\"");
+  }
+  if (influence.start.size() != influence.subjects.size()) {
+    refuse("expected one start for each of " + std::to_string(influence.subjects.size()) +
+           " subjects, found " + std::to_string(influence.start.size()));
+  }
+  for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+    const RunSubject& subject = influence.subjects[s];
+    if (subject.begin < 0 || subject.begin >= subject.end || subject.end > influence.start[s] ||
+        influence.start[s] + horizon > n) {
+      refuse("expected subject " + std::to_string(s) + " of " + document.name +
+             " to end before its start, and its horizon within " + std::to_string(n) +
+             " tokens, found [" + std::to_string(subject.begin) + ", " +
+             std::to_string(subject.end) + ") and start " + std::to_string(influence.start[s]));
+    }
+  }
+}
+
+Dataset write_scale(const Group& group, const char* name, std::size_t extent) {
+  std::vector<std::int32_t> values(extent);
+  std::iota(values.begin(), values.end(), 0);
+  Dataset scale = group.write<std::int32_t>(name, values, {extent});
+  scale.make_scale(name);
+  return scale;
+}
+
+/// A dimension's coordinate values and what it is called.
+struct Axis {
+  const Dataset& scale;
+  const char* label;
+  std::size_t extent;
+};
+
+template <typename T>
+Dataset write_array(const Group& group, const char* name, const std::vector<T>& values,
+                    const std::vector<Axis>& axes, const char* units) {
+  hdf5::Shape shape;
+  for (const Axis& axis : axes) shape.push_back(axis.extent);
+  Dataset dataset = group.write<T>(name, values, shape);
+  for (unsigned i = 0; i < axes.size(); ++i) {
+    dataset.attach_scale(i, axes[i].scale, axes[i].label);
+  }
+  dataset.write_attribute(schema::kUnits, units);
+  return dataset;
+}
+
+Dataset write_display_texts(const Group& group, const char* name,
+                            const std::vector<std::string>& texts) {
+  std::vector<std::string> displayable;
+  for (const std::string& text : texts) displayable.push_back(displayable_utf8(text));
+  return group.write_strings(name, displayable);
+}
+
+/// Pairs [begin, end) as a dataset of two columns.
+template <typename T>
+Dataset write_ranges(const Group& group, const char* name, const std::vector<T>& flat,
+                     const Axis& rows) {
+  Dataset dataset = group.write<T>(name, flat, {rows.extent, 2});
+  dataset.attach_scale(0, rows.scale, rows.label);
+  dataset.label_dimension(1, "begin_end");
+  return dataset;
+}
+
+/// Gives back the token axis that the document's other arrays share.
+Dataset write_tokens(const Group& group, const RunTokens& tokens) {
+  const std::size_t n = tokens.id.size();
+  if (tokens.text.size() != n || tokens.bytes.size() != n) {
+    refuse("expected a text and a byte range for each of " + std::to_string(n) + " tokens, found " +
+           std::to_string(tokens.text.size()) + " and " + std::to_string(tokens.bytes.size()));
+  }
+  Dataset position = write_scale(group, schema::kPosition, n);
+  const Axis token{position, "token", n};
+  group.write<std::int32_t>(schema::kId, tokens.id, {n}).attach_scale(0, position, token.label);
+  write_display_texts(group, schema::kText, tokens.text).attach_scale(0, position, token.label);
+  std::vector<std::uint64_t> bytes;
+  for (const auto& [begin, end] : tokens.bytes) bytes.insert(bytes.end(), {begin, end});
+  write_ranges(group, schema::kBytes, bytes, token).write_attribute(schema::kUnits, "bytes");
+  return position;
+}
+
+void write_signals(const Group& group, const RunSignals& signals, const RunModel& model,
+                   const Axis& token) {
+  const auto n_layers = static_cast<std::size_t>(model.n_layers);
+  const auto n_kv_heads = static_cast<std::size_t>(model.n_kv_heads);
+  const Dataset layers = write_scale(group, schema::kLayer, n_layers);
+  const Dataset heads = write_scale(group, schema::kKvHead, n_kv_heads);
+  const Axis layer{layers, "layer", n_layers};
+  const Axis kv_head{heads, "kv_head", n_kv_heads};
+  write_array(group, schema::kEntropy, signals.entropy, {token}, schema::kNats);
+  write_array(group, schema::kEntropyTopK, signals.entropy_topk, {token}, schema::kNats)
+      .write_attribute(schema::kEntropyK, signals.entropy_k);
+  write_array(group, schema::kSurprisal, signals.surprisal, {token}, schema::kNats);
+  write_array(group, schema::kDrift, signals.drift, {layer, token}, "1 - cosine");
+  write_array(group, schema::kAttentionWindow, signals.attention_window, {layer, kv_head, token},
+              "attention weight");
+  write_array(group, schema::kAttentionCumulative, signals.attention_cumulative,
+              {layer, kv_head, token}, "attention weight");
+}
+
+void write_influence(const Group& group, const RunInfluence& influence) {
+  const std::size_t n_subjects = influence.subjects.size();
+  const std::size_t horizon = influence.noise_floor.size();
+  std::vector<std::int32_t> spans;
+  std::vector<std::string> labels;
+  std::vector<std::string> groups;
+  for (const RunSubject& subject : influence.subjects) {
+    spans.insert(spans.end(), {subject.begin, subject.end});
+    labels.push_back(subject.label);
+    groups.push_back(subject.group);
+  }
+  const Dataset label = write_display_texts(group, schema::kLabel, labels);
+  label.make_scale(schema::kLabel);
+  const Dataset offsets = write_scale(group, schema::kOffset, horizon);
+  const Axis subject{label, "subject", n_subjects};
+  const Axis offset{offsets, "offset", horizon};
+
+  write_ranges(group, schema::kSubject, spans, subject);
+  write_display_texts(group, schema::kGroup, groups).attach_scale(0, label, subject.label);
+  write_array(group, schema::kStart, influence.start, {subject}, "token position");
+  write_array(group, schema::kKl, influence.kl, {subject, offset}, schema::kNats);
+  write_array(group, schema::kNoiseFloor, influence.noise_floor, {offset}, schema::kNats);
+
+  group.write_attribute(schema::kSubjectKind, schema::kSubjectKindSpan);
+  group.write_attribute(schema::kSelection, influence.selection);
+  group.write_attribute(schema::kEvictAt, influence.evict_at);
+  group.write_attribute(schema::kLag, influence.lag);
+  group.write_attribute(schema::kMethod, influence.method);
+  group.write_attribute(schema::kPrecision, influence.precision);
+  group.write_attribute(schema::kSeed, influence.seed);
+}
+
+void write_document(const Group& group, const DocumentRun& document, const RunModel& model) {
+  check_influence(document);
+  group.write_attribute(schema::kSourceSha256, document.source_sha256);
+  group.write_attribute(schema::kContextTokens, document.context_tokens);
+  group.write_attribute(schema::kFutureTokens, document.future_tokens);
+  group.write_attribute(schema::kComplete, std::int64_t{document.complete});
+  const Dataset position = write_tokens(group.create_group(schema::kTokens), document.tokens);
+  const Axis token{position, "token", document.tokens.id.size()};
+  write_signals(group.create_group(schema::kSignals), document.signals, model, token);
+  write_influence(group.create_group(schema::kInfluence), document.influence);
+}
+
+void write_model(const Group& group, const RunModel& model) {
+  group.write_attribute(schema::kModelName, model.name);
+  group.write_attribute(schema::kArchitecture, model.architecture);
+  group.write_attribute(schema::kLayers, model.n_layers);
+  group.write_attribute(schema::kHeads, model.n_heads);
+  group.write_attribute(schema::kKvHeads, model.n_kv_heads);
+  group.write_attribute(schema::kHeadDim, model.head_dim);
+  group.write_attribute(schema::kHiddenSize, model.hidden_size);
+  group.write_attribute(schema::kVocabSize, model.vocab_size);
+  group.write_attribute(schema::kWeightsSha256, model.weights_sha256);
+}
+
+void write_root(const Group& root, const RunFile& run) {
+  root.write_attribute(schema::kFormatName, schema::kFormat);
+  root.write_attribute(schema::kFormatVersionName, schema::kFormatVersion);
+  root.write_attribute(schema::kToolVersion, run.tool_version);
+  root.write_attribute(schema::kConfiguration, run.configuration);
+  root.write_attribute(schema::kConfigurationHash, run.configuration_hash);
+  write_model(root.create_group(schema::kModel), run.model);
+  const Group documents = root.create_group(schema::kDocuments);
+  std::set<std::string> names;
+  for (const DocumentRun& document : run.documents) {
+    check_name(document.name);
+    if (!names.insert(document.name).second) {
+      refuse("expected documents of different names, found '" + document.name + "' twice");
+    }
+    write_document(documents.create_group(document.name), document, run.model);
+  }
+}
+
+/// Reads back the largest array of each document; its checksums are compared on the way.
+void verify(const std::filesystem::path& path, const RunFile& run) {
+  const hdf5::ReadOnlyFile file(path);
+  const Group documents = file.root().group(schema::kDocuments);
+  for (const DocumentRun& document : run.documents) {
+    const RunInfluence& influence = document.influence;
+    documents.group(document.name)
+        .group(schema::kInfluence)
+        .read<double>(schema::kKl, {influence.subjects.size(), influence.noise_floor.size()});
+  }
+}
+
+}  // namespace
+
+void write_run(const std::filesystem::path& path, const RunFile& run) {
+  if (run.documents.empty()) refuse("expected at least one document, found none");
+  hdf5::MemoryFile file;
+  write_root(file.root(), run);
+  const std::vector<std::byte> bytes = file.finish();
+  publish(path, bytes, [&](const std::filesystem::path& written) { verify(written, run); });
+}
+
+}  // namespace longshadow

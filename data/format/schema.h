@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+
+/// The names in a run file, each spelled once. data/FORMAT.md is the same list for people.
+namespace longshadow::schema {
+
+inline constexpr const char* kFormat = "longshadow";
+inline constexpr std::int64_t kFormatVersion = 1;
+
+// Groups.
+inline constexpr const char* kModel = "model";
+inline constexpr const char* kDocuments = "documents";
+inline constexpr const char* kTokens = "tokens";
+inline constexpr const char* kSignals = "signals";
+inline constexpr const char* kInfluence = "influence";
+
+// Attributes of the root.
+inline constexpr const char* kFormatName = "format";
+inline constexpr const char* kFormatVersionName = "format_version";
+inline constexpr const char* kToolVersion = "tool_version";
+inline constexpr const char* kConfiguration = "configuration";
+inline constexpr const char* kConfigurationHash = "configuration_hash";
+
+// Attributes of /model.
+inline constexpr const char* kModelName = "name";
+inline constexpr const char* kArchitecture = "architecture";
+inline constexpr const char* kLayers = "n_layers";
+inline constexpr const char* kHeads = "n_heads";
+inline constexpr const char* kKvHeads = "n_kv_heads";
+inline constexpr const char* kHeadDim = "head_dim";
+inline constexpr const char* kHiddenSize = "hidden_size";
+inline constexpr const char* kVocabSize = "vocab_size";
+inline constexpr const char* kWeightsSha256 = "weights_sha256";
+
+// Attributes of a document.
+inline constexpr const char* kSourceSha256 = "source_sha256";
+inline constexpr const char* kContextTokens = "context_tokens";
+inline constexpr const char* kFutureTokens = "future_tokens";
+inline constexpr const char* kComplete = "complete";
+
+// tokens/
+inline constexpr const char* kId = "id";
+inline constexpr const char* kText = "text";
+inline constexpr const char* kBytes = "bytes";
+inline constexpr const char* kPosition = "position";
+
+// signals/
+inline constexpr const char* kEntropy = "entropy";
+inline constexpr const char* kEntropyTopK = "entropy_topk";
+inline constexpr const char* kEntropyK = "k";  // attribute of entropy_topk
+inline constexpr const char* kSurprisal = "surprisal";
+inline constexpr const char* kDrift = "drift";
+inline constexpr const char* kAttentionWindow = "attention_window";
+inline constexpr const char* kAttentionCumulative = "attention_cumulative";
+inline constexpr const char* kLayer = "layer";
+inline constexpr const char* kKvHead = "kv_head";
+
+// influence/, its datasets and then its attributes
+inline constexpr const char* kSubject = "subject";
+inline constexpr const char* kLabel = "label";
+inline constexpr const char* kGroup = "group";
+inline constexpr const char* kStart = "start";
+inline constexpr const char* kKl = "kl";
+inline constexpr const char* kNoiseFloor = "noise_floor";
+inline constexpr const char* kOffset = "offset";
+inline constexpr const char* kSubjectKind = "subject_kind";
+inline constexpr const char* kSubjectKindSpan = "span";
+inline constexpr const char* kSelection = "selection";
+inline constexpr const char* kEvictAt = "evict_at";
+inline constexpr const char* kEvictAtEnd = "end";
+inline constexpr const char* kEvictAtLag = "lag";
+inline constexpr const char* kLag = "lag";
+inline constexpr const char* kMethod = "method";
+inline constexpr const char* kPrecision = "precision";
+inline constexpr const char* kSeed = "seed";
+
+// Attribute of every dataset that has a unit.
+inline constexpr const char* kUnits = "units";
+inline constexpr const char* kNats = "nats";
+
+}  // namespace longshadow::schema

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace longshadow {
+
+/// `bytes` as UTF-8 that every reader can show: each byte that is not part of well-formed UTF-8
+/// (Unicode 15, table 3-7) becomes U+FFFD, NUL becomes its symbol U+2400.
+std::string displayable_utf8(std::string_view bytes);
+
+}  // namespace longshadow

@@ -1,0 +1,21 @@
+// make_synthetic_run RUN.h5 [documents [subjects [lag]]]: a made-up run file for the Python tests.
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+
+#include "data/format/run_writer.h"
+#include "tests/support/synthetic_run.h"
+
+int main(int argc, char** argv) {
+  longshadow::test::SyntheticOptions options;
+  if (argc > 2) options.n_documents = std::strtoul(argv[2], nullptr, 10);
+  if (argc > 3) options.n_subjects = std::strtoul(argv[3], nullptr, 10);
+  if (argc > 4) options.lag = std::strtol(argv[4], nullptr, 10);
+  try {
+    longshadow::write_run(argc > 1 ? argv[1] : "synthetic.h5", synthetic_run(options));
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}

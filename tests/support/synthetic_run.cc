@@ -1,0 +1,136 @@
+#include "tests/support/synthetic_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+
+namespace longshadow::test {
+
+namespace {
+
+constexpr std::size_t kLayers = 3;
+constexpr std::size_t kKvHeads = 2;
+
+/// Uniform in [0, 1). The standard's distributions differ between libraries; its engine does not.
+double uniform(std::mt19937& random) { return static_cast<double>(random()) / 4294967296.0; }
+
+RunTokens synthetic_tokens(std::size_t n, std::mt19937& random) {
+  RunTokens tokens;
+  std::uint64_t begin = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    tokens.id.push_back(static_cast<std::int32_t>(random() % 49152));
+    tokens.text.push_back(i % 7 == 0 ? " caf\u00e9" : " w" + std::to_string(i));
+    tokens.bytes.push_back({begin, begin + tokens.text.back().size()});
+    begin = tokens.bytes.back()[1];
+  }
+  return tokens;
+}
+
+RunSignals synthetic_signals(std::size_t n, std::size_t context, std::mt19937& random) {
+  RunSignals signals;
+  signals.entropy_k = 20;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto entropy = static_cast<float>(6.0 * uniform(random));
+    signals.entropy.push_back(entropy);
+    signals.entropy_topk.push_back(0.6f * entropy);
+    signals.surprisal.push_back(i == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                       : static_cast<float>(-std::log(1.0 - uniform(random))));
+  }
+  for (std::size_t l = 0; l < kLayers; ++l) {
+    for (std::size_t i = 0; i < n; ++i) {
+      signals.drift.push_back(static_cast<float>((0.8 + 0.2 * uniform(random)) / double(l + 1)));
+    }
+  }
+  for (std::size_t row = 0; row < kLayers * kKvHeads; ++row) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool inside = i < context;
+      const double weight = std::exp(-7.0 + 2.0 * uniform(random)) + (i == 0 ? 0.5 : 0.0);
+      signals.attention_window.push_back(inside ? static_cast<float>(weight) : 0.0f);
+      signals.attention_cumulative.push_back(inside ? static_cast<float>(weight / 2) : 0.0f);
+    }
+  }
+  return signals;
+}
+
+/// Mean over layers and heads of the weight on token i.
+double mean_attention(const RunSignals& signals, std::size_t n, std::size_t i) {
+  double sum = 0;
+  for (std::size_t row = 0; row < kLayers * kKvHeads; ++row) {
+    sum += signals.attention_window[row * n + i];
+  }
+  return sum / (kLayers * kKvHeads);
+}
+
+/// KL(i, j) = strength_i (j - i)^-1.2 with a little noise: strength grows with what the model did
+/// not expect at i (entropy before it) and with attention; one value in a hundred is under the
+/// floor.
+RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSignals& signals,
+                                 std::mt19937& random) {
+  RunInfluence influence;
+  const std::size_t n = options.n_tokens;
+  const std::int64_t last_start = static_cast<std::int64_t>(n - options.horizon);
+  const std::int64_t candidates =
+      options.lag < 0 ? options.context : std::min(options.context, last_start - options.lag);
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(candidates));
+  std::iota(positions.begin(), positions.end(), 0);
+  for (std::size_t i = positions.size(); i-- > 1;) {
+    std::swap(positions[i], positions[random() % (i + 1)]);
+  }
+  positions.resize(options.n_subjects);
+  positions[0] = 0;  // a sink is always among the subjects
+  std::sort(positions.begin(), positions.end());
+  positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+
+  for (const std::int32_t i : positions) {
+    const auto at = static_cast<std::size_t>(i);
+    const std::int64_t start = options.lag < 0 ? options.context : i + options.lag + 1;
+    influence.subjects.push_back({i, i + 1, " w" + std::to_string(i), "sample"});
+    influence.start.push_back(static_cast<std::int32_t>(start));
+    const double before = i == 0 ? 0.0 : signals.entropy[at - 1];
+    const double strength = 1e-3 * std::exp(0.8 * before) * mean_attention(signals, n, at);
+    for (std::size_t h = 0; h < options.horizon; ++h) {
+      const double distance = static_cast<double>(start - i) + static_cast<double>(h);
+      const double noise = std::exp(4.0 * (uniform(random) - 0.5));
+      const bool lost = uniform(random) < 0.01;
+      influence.kl.push_back(lost ? 0.5 * options.noise_floor
+                                  : strength * std::pow(distance, -1.2) * noise);
+    }
+  }
+  influence.noise_floor.assign(options.horizon, options.noise_floor);
+  influence.selection = "sample:" + std::to_string(options.n_subjects);
+  influence.evict_at = options.lag < 0 ? "end" : "lag";
+  influence.lag = std::max<std::int64_t>(0, options.lag);
+  influence.method = "direct";
+  influence.precision = "f32";
+  influence.seed = options.seed;
+  return influence;
+}
+
+}  // namespace
+
+RunFile synthetic_run(const SyntheticOptions& options) {
+  RunFile run;
+  run.tool_version = "0.0.0-test";
+  run.configuration = R"({"seed":)" + std::to_string(options.seed) + "}";
+  run.configuration_hash = std::string(64, '0');
+  run.model = {"synthetic", "llama", kLayers, 6, kKvHeads, 8, 48, 49152, std::string(64, '1')};
+  std::mt19937 random(static_cast<std::uint32_t>(options.seed));
+  for (std::size_t d = 0; d < options.n_documents; ++d) {
+    DocumentRun document;
+    document.name = "document_" + std::to_string(d + 1);
+    document.source_sha256 = std::string(64, '2');
+    document.context_tokens = options.context;
+    document.future_tokens = static_cast<std::int64_t>(options.horizon);
+    document.tokens = synthetic_tokens(options.n_tokens, random);
+    document.signals =
+        synthetic_signals(options.n_tokens, static_cast<std::size_t>(options.context), random);
+    document.influence = synthetic_influence(options, document.signals, random);
+    run.documents.push_back(std::move(document));
+  }
+  return run;
+}
+
+}  // namespace longshadow::test
