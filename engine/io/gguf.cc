@@ -2,47 +2,25 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/io/byte_reader.h"
+#include "engine/io/gguf_metadata.h"
 #include "engine/io/utf8.h"
 
 namespace longshadow {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "GGUF numbers are read as they lie");
-
 constexpr std::uint32_t kMagic = 0x46554747;  // "GGUF"
-constexpr std::size_t kMaxKeyLength = 65535;
 constexpr std::size_t kMaxTensorNameLength = 64;
 constexpr std::size_t kMaxDimensions = 4;
-constexpr std::size_t kDefaultAlignment = 32;
-constexpr std::size_t kMaxAlignment = std::size_t{1} << 20;
 /// The shortest metadata pair: key length, value type and a one-byte value. (Its empty key is
 /// refused where it stands.)
 constexpr std::size_t kMinPairBytes = 8 + 4 + 1;
 /// The shortest tensor description: name length, dimension count, one dimension, type, offset.
 constexpr std::size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;
-
-enum class ValueType : std::uint32_t {
-  u8,
-  i8,
-  u16,
-  i16,
-  u32,
-  i32,
-  f32,
-  boolean,
-  string,
-  array,
-  u64,
-  i64,
-  f64
-};
-constexpr std::uint32_t kValueTypes = 13;
 
 /// ggml's tensor types by number; those without a StorageType are named only to be refused.
 struct TensorType {
@@ -87,72 +65,7 @@ constexpr std::array kTensorTypes = std::to_array<TensorType>({
     {39, "MXFP4", {}},
 });
 
-/// Walks the file's bytes; every step is checked against what is left of them.
-class Reader {
- public:
-  Reader(std::span<const std::byte> bytes, const std::string& source)
-      : bytes_(bytes), source_(source) {}
-
-  std::size_t position() const { return position_; }
-  std::size_t remaining() const { return bytes_.size() - position_; }
-
-  [[noreturn]] void fail(const std::string& message) const {
-    throw Error(source_ + ": at byte " + std::to_string(position_) + ": " + message);
-  }
-
-  template <class T>
-  T number(const std::string& what) {
-    require(sizeof(T), what);
-    T value;
-    std::memcpy(&value, bytes_.data() + position_, sizeof(T));
-    position_ += sizeof(T);
-    return value;
-  }
-
-  bool boolean(const std::string& what) {
-    const auto value = number<std::uint8_t>(what);
-    if (value > 1) {
-      fail(what + ": expected a boolean, 0 or 1, found " + std::to_string(value));
-    }
-    return value == 1;
-  }
-
-  std::string string(const std::string& what, std::size_t max_length = SIZE_MAX) {
-    const auto length = number<std::uint64_t>("the length of " + what);
-    if (length > max_length) {
-      fail(what + ": expected at most " + std::to_string(max_length) + " bytes, found " +
-           std::to_string(length));
-    }
-    require(length, what);
-    std::string text(reinterpret_cast<const char*>(bytes_.data() + position_), length);
-    position_ += length;
-    return text;
-  }
-
-  /// A count of things that take at least `bytes_each` bytes, so that none can be made up.
-  std::uint64_t count(const std::string& what, std::size_t bytes_each) {
-    const auto n = number<std::uint64_t>("the number of " + what);
-    if (n > remaining() / bytes_each) {
-      fail("expected at most " + std::to_string(remaining() / bytes_each) + " " + what +
-           " in the bytes that are left, found " + std::to_string(n));
-    }
-    return n;
-  }
-
- private:
-  void require(std::size_t n, const std::string& what) const {
-    if (n > remaining()) {
-      fail(what + " takes " + std::to_string(n) + " bytes, the file has " +
-           std::to_string(remaining()) + " left; it may be cut short");
-    }
-  }
-
-  std::span<const std::byte> bytes_;
-  const std::string& source_;
-  std::size_t position_ = 0;
-};
-
-void check_header(Reader& reader, Gguf& gguf) {
+void check_header(ByteReader& reader, Gguf& gguf) {
   if (const auto magic = reader.number<std::uint32_t>("the magic number"); magic != kMagic) {
     throw Error(gguf.source + ": expected a GGUF file, which begins with 'GGUF'");
   }
@@ -166,126 +79,7 @@ void check_header(Reader& reader, Gguf& gguf) {
   }
 }
 
-ValueType read_value_type(Reader& reader, const std::string& what) {
-  const auto number = reader.number<std::uint32_t>(what);
-  if (number >= kValueTypes) {
-    reader.fail(what + ": expected a value type of 0 to 12, found " + std::to_string(number));
-  }
-  return static_cast<ValueType>(number);
-}
-
-template <class Stored, class Widened>
-std::vector<Widened> read_numbers(Reader& reader, const std::string& what) {
-  const std::uint64_t n = reader.count("elements of " + what, sizeof(Stored));
-  std::vector<Widened> values(n);
-  for (Widened& value : values) value = reader.number<Stored>(what);
-  return values;
-}
-
-GgufValue read_array(Reader& reader, const std::string& what) {
-  switch (read_value_type(reader, what + ", its element type")) {
-    case ValueType::u8:
-      return read_numbers<std::uint8_t, std::uint64_t>(reader, what);
-    case ValueType::u16:
-      return read_numbers<std::uint16_t, std::uint64_t>(reader, what);
-    case ValueType::u32:
-      return read_numbers<std::uint32_t, std::uint64_t>(reader, what);
-    case ValueType::u64:
-      return read_numbers<std::uint64_t, std::uint64_t>(reader, what);
-    case ValueType::i8:
-      return read_numbers<std::int8_t, std::int64_t>(reader, what);
-    case ValueType::i16:
-      return read_numbers<std::int16_t, std::int64_t>(reader, what);
-    case ValueType::i32:
-      return read_numbers<std::int32_t, std::int64_t>(reader, what);
-    case ValueType::i64:
-      return read_numbers<std::int64_t, std::int64_t>(reader, what);
-    case ValueType::f32:
-      return read_numbers<float, double>(reader, what);
-    case ValueType::f64:
-      return read_numbers<double, double>(reader, what);
-    case ValueType::boolean: {
-      const std::uint64_t n = reader.count("elements of " + what, 1);
-      std::vector<bool> values(n);
-      for (std::size_t i = 0; i < n; ++i) values[i] = reader.boolean(what);
-      return values;
-    }
-    case ValueType::string: {
-      const std::uint64_t n = reader.count("elements of " + what, sizeof(std::uint64_t));
-      std::vector<std::string> values(n);
-      for (std::string& value : values) value = reader.string(what);
-      return values;
-    }
-    case ValueType::array:
-      break;
-  }
-  reader.fail(what + ": arrays of arrays are not supported");
-}
-
-GgufValue integer_value(std::int64_t value) {
-  if (value >= 0) return static_cast<std::uint64_t>(value);
-  return value;
-}
-
-GgufValue read_value(Reader& reader, ValueType type, const std::string& what) {
-  switch (type) {
-    case ValueType::u8:
-      return std::uint64_t{reader.number<std::uint8_t>(what)};
-    case ValueType::u16:
-      return std::uint64_t{reader.number<std::uint16_t>(what)};
-    case ValueType::u32:
-      return std::uint64_t{reader.number<std::uint32_t>(what)};
-    case ValueType::u64:
-      return reader.number<std::uint64_t>(what);
-    case ValueType::i8:
-      return integer_value(reader.number<std::int8_t>(what));
-    case ValueType::i16:
-      return integer_value(reader.number<std::int16_t>(what));
-    case ValueType::i32:
-      return integer_value(reader.number<std::int32_t>(what));
-    case ValueType::i64:
-      return integer_value(reader.number<std::int64_t>(what));
-    case ValueType::f32:
-      return double{reader.number<float>(what)};
-    case ValueType::f64:
-      return reader.number<double>(what);
-    case ValueType::boolean:
-      return reader.boolean(what);
-    case ValueType::string:
-      return reader.string(what);
-    case ValueType::array:
-      break;
-  }
-  return read_array(reader, what);
-}
-
-/// Reads the metadata pairs and returns the tensor data's alignment, which is one of them.
-std::size_t read_metadata(Reader& reader, std::uint64_t n_pairs, Gguf& gguf) {
-  std::size_t alignment = kDefaultAlignment;
-  for (std::uint64_t i = 0; i < n_pairs; ++i) {
-    const std::string ordinal = "metadata key " + std::to_string(i);
-    std::string key = reader.string(ordinal, kMaxKeyLength);
-    if (key.empty()) reader.fail(ordinal + " is empty");
-    if (!is_utf8(key)) reader.fail(ordinal + " is not UTF-8: " + quote(key));
-    const std::string what = "the value of " + quote(key);
-    const ValueType type = read_value_type(reader, what);
-    GgufValue value = read_value(reader, type, what);
-    if (key == "general.alignment") {
-      if (type != ValueType::u32) reader.fail(what + ": expected a 32-bit unsigned integer");
-      alignment = std::get<std::uint64_t>(value);
-      if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
-        reader.fail(what + ": expected a power of two up to " + std::to_string(kMaxAlignment) +
-                    ", found " + std::to_string(alignment));
-      }
-    }
-    if (!gguf.metadata.try_emplace(key, std::move(value)).second) {
-      reader.fail("the key " + quote(key) + " is repeated");
-    }
-  }
-  return alignment;
-}
-
-StorageType read_tensor_type(Reader& reader, const std::string& what) {
+StorageType read_tensor_type(ByteReader& reader, const std::string& what) {
   const auto number = reader.number<std::uint32_t>(what);
   const auto* const type = std::ranges::find(kTensorTypes, number, &TensorType::number);
   if (type != kTensorTypes.end() && type->storage) return *type->storage;
@@ -303,7 +97,7 @@ struct PlacedTensor {
 };
 
 /// The bytes that a tensor of this type and shape takes.
-std::uint64_t tensor_bytes(const Reader& reader, const StoredTensor& tensor,
+std::uint64_t tensor_bytes(const ByteReader& reader, const StoredTensor& tensor,
                            const std::string& what) {
   if (tensor.shape.back() % block_elements(tensor.type) != 0) {
     reader.fail(what + ": expected rows of whole " + std::string(name_of(tensor.type)) +
@@ -325,7 +119,7 @@ std::uint64_t tensor_bytes(const Reader& reader, const StoredTensor& tensor,
   return bytes;
 }
 
-PlacedTensor read_tensor(Reader& reader, std::uint64_t ordinal, std::size_t alignment) {
+PlacedTensor read_tensor(ByteReader& reader, std::uint64_t ordinal, std::size_t alignment) {
   const std::string place = "the name of tensor " + std::to_string(ordinal);
   PlacedTensor placed;
   StoredTensor& tensor = placed.tensor;
@@ -393,32 +187,17 @@ void place_tensors(std::span<const std::byte> section, std::size_t alignment,
   }
 }
 
-template <class T>
-std::string_view type_name() {
-  if constexpr (std::is_same_v<T, std::uint64_t>) return "a non-negative integer";
-  if constexpr (std::is_same_v<T, std::int64_t>) return "a negative integer";
-  if constexpr (std::is_same_v<T, double>) return "a floating-point number";
-  if constexpr (std::is_same_v<T, bool>) return "a boolean";
-  if constexpr (std::is_same_v<T, std::string>) return "a string";
-  if constexpr (std::is_same_v<T, std::vector<std::uint64_t>>)
-    return "an array of unsigned integers";
-  if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) return "an array of signed integers";
-  if constexpr (std::is_same_v<T, std::vector<double>>) return "an array of floating-point numbers";
-  if constexpr (std::is_same_v<T, std::vector<bool>>) return "an array of booleans";
-  if constexpr (std::is_same_v<T, std::vector<std::string>>) return "an array of strings";
-}
-
 }  // namespace
 
 Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& source) {
   Gguf gguf;
   gguf.source = source;
-  Reader reader(bytes, source);
+  ByteReader reader(bytes, source);
   check_header(reader, gguf);
   const std::uint64_t n_tensors = reader.count("tensors", kMinTensorBytes);
   const std::uint64_t n_pairs = reader.count("metadata pairs", kMinPairBytes);
 
-  const std::size_t alignment = read_metadata(reader, n_pairs, gguf);
+  const std::size_t alignment = read_gguf_metadata(reader, n_pairs, gguf);
   std::vector<PlacedTensor> placed;
   for (std::uint64_t i = 0; i < n_tensors; ++i) {
     placed.push_back(read_tensor(reader, i, alignment));
@@ -436,44 +215,6 @@ Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& source) {
   return gguf;
 }
 
-bool Gguf::has(std::string_view key) const { return metadata.contains(key); }
-
 const StoredTensor* Gguf::find(std::string_view name) const { return find_tensor(tensors, name); }
-
-template <class T>
-const T* Gguf::find_value(std::string_view key) const {
-  const auto pair = metadata.find(key);
-  if (pair == metadata.end()) return nullptr;
-  const T* value = std::get_if<T>(&pair->second);
-  if (value == nullptr) {
-    const std::string_view found = std::visit(
-        [](const auto& other) { return type_name<std::decay_t<decltype(other)>>(); }, pair->second);
-    throw Error(source + ": " + quote(key) + ": expected " + std::string(type_name<T>()) +
-                ", found " + std::string(found));
-  }
-  return value;
-}
-
-template <class T>
-const T& Gguf::at(std::string_view key) const {
-  const T* value = find_value<T>(key);
-  if (value == nullptr) throw Error(source + ": the metadata key " + quote(key) + " is missing");
-  return *value;
-}
-
-#define LONGSHADOW_INSTANTIATE(...)                                     \
-  template const __VA_ARGS__* Gguf::find_value(std::string_view) const; \
-  template const __VA_ARGS__& Gguf::at(std::string_view) const;
-LONGSHADOW_INSTANTIATE(std::uint64_t)
-LONGSHADOW_INSTANTIATE(std::int64_t)
-LONGSHADOW_INSTANTIATE(double)
-LONGSHADOW_INSTANTIATE(bool)
-LONGSHADOW_INSTANTIATE(std::string)
-LONGSHADOW_INSTANTIATE(std::vector<std::uint64_t>)
-LONGSHADOW_INSTANTIATE(std::vector<std::int64_t>)
-LONGSHADOW_INSTANTIATE(std::vector<double>)
-LONGSHADOW_INSTANTIATE(std::vector<bool>)
-LONGSHADOW_INSTANTIATE(std::vector<std::string>)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow
