@@ -1,0 +1,36 @@
+"""transformers, f32, several evictions at a time: the whole cache, the evicted column masked."""
+
+import numpy as np
+import torch
+
+import task
+from transformers_model import FullPass
+
+
+@torch.inference_mode()
+def evict(full, subjects):
+    """KL [B, H]."""
+    batch, future = len(subjects), full.future_ids.shape[1]
+    context = full.keys_values[0][0].shape[2]
+    visible = torch.ones(future, context + future, dtype=torch.bool).tril(context)
+    visible = visible.repeat(batch, 1, 1, 1)  # [B, 1, H, T + H]
+    for row, subject in enumerate(subjects):
+        visible[row, :, :, subject] = False
+    cache = full.cache_of(lambda x: x.expand(batch, -1, -1, -1))
+    return [full.divergence(logits) for logits in full.future_logits(cache, visible)]
+
+
+def main():
+    options = task.arguments(__doc__, batch=(int, 1, "evictions at a time"))
+    full = FullPass(options)
+    seconds, kl = [], []
+    for first in range(0, len(options.subjects), options.batch):
+        subjects = options.subjects[first:first + options.batch]
+        spent, rows = task.clock(evict, full, subjects)
+        seconds += [spent / len(subjects)] * len(subjects)
+        kl += rows
+    task.write(options, full.prefill_seconds, seconds, np.array(kl), batch=options.batch)
+
+
+if __name__ == "__main__":
+    main()
