@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/range.h"
+#include "engine/io/tokenizer_definition.h"
+
+namespace longshadow {
+
+/// Finds added tokens in a text: the leftmost, and the longest of those, as the `tokenizers`
+/// package does. (llama.cpp looks for the longest spelling first wherever it stands; the two differ
+/// only where the end of one token's spelling is the beginning of another's.)
+class AddedTokens {
+ public:
+  /// Spellings are distinct and not empty.
+  explicit AddedTokens(std::vector<AddedToken> tokens);
+
+  /// A stretch of the text: an added token, or what lies between two of them.
+  struct Section {
+    Range range;
+    std::optional<TokenId> id;
+  };
+
+  /// The sections of `text` in order, none empty.
+  std::vector<Section> split(std::string_view text, SpecialTokens special) const;
+
+ private:
+  struct Node {
+    std::map<char, std::size_t> children;
+    std::optional<std::size_t> token;
+  };
+
+  const AddedToken* longest_at(std::string_view text, std::size_t at) const;
+
+  std::vector<AddedToken> tokens_;
+  std::vector<Node> trie_;
+};
+
+}  // namespace longshadow

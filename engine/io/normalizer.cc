@@ -1,0 +1,118 @@
+#include "engine/io/normalizer.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/io/unicode.h"
+
+namespace longshadow {
+namespace {
+
+/// Below this every character is its own normal form and composes with no character before it.
+constexpr char32_t kFirstCombining = 0x300;
+
+struct Character {
+  utf8proc_int32_t value;
+  Range source;
+};
+
+int combining_class(utf8proc_int32_t value) {
+  return utf8proc_get_property(value)->combining_class;
+}
+
+void append_decomposition(const Character& character, std::vector<Character>& decomposed) {
+  constexpr std::size_t kLongest = 4;  // no canonical decomposition has more characters
+  std::array<utf8proc_int32_t, kLongest> parts{};
+  int boundary_class = 0;
+  const utf8proc_ssize_t count = utf8proc_decompose_char(
+      character.value, parts.data(), kLongest,
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE), &boundary_class);
+  for (utf8proc_ssize_t k = 0; k < count; ++k) decomposed.push_back({parts[k], character.source});
+}
+
+/// Sorts each run of combining marks by class, keeping the order of equals.
+void order_marks(std::vector<Character>& characters) {
+  const auto is_mark = [](const Character& c) { return combining_class(c.value) != 0; };
+  const auto lower_class = [](const Character& a, const Character& b) {
+    return combining_class(a.value) < combining_class(b.value);
+  };
+  for (auto at = characters.begin(); at != characters.end();) {
+    const auto first = std::find_if(at, characters.end(), is_mark);
+    at = std::find_if_not(first, characters.end(), is_mark);
+    std::stable_sort(first, at, lower_class);
+  }
+}
+
+std::optional<utf8proc_int32_t> composite_of(utf8proc_int32_t first, utf8proc_int32_t second) {
+  std::array<utf8proc_int32_t, 2> pair{first, second};
+  const utf8proc_ssize_t length = utf8proc_normalize_utf32(
+      pair.data(), pair.size(), static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  return length == 1 ? std::optional(pair[0]) : std::nullopt;
+}
+
+/// Composes each mark with the last starter unless a character between them blocks it.
+std::vector<Character> compose(const std::vector<Character>& decomposed) {
+  std::vector<Character> composed;
+  std::optional<std::size_t> starter;
+  int last_class = 0;
+  for (const Character& next : decomposed) {
+    const int next_class = combining_class(next.value);
+    if (starter) {
+      const bool adjacent = *starter + 1 == composed.size();
+      Character& base = composed[*starter];
+      if (adjacent || last_class < next_class) {
+        if (const auto composite = composite_of(base.value, next.value)) {
+          base.value = *composite;
+          base.source = {std::min(base.source.begin, next.source.begin),
+                         std::max(base.source.end, next.source.end)};
+          continue;
+        }
+      }
+    }
+    if (next_class == 0) starter = composed.size();
+    last_class = next_class;
+    composed.push_back(next);
+  }
+  return composed;
+}
+
+}  // namespace
+
+AlignedText normalize_nfc(const AlignedText& text) {
+  const std::string& bytes = text.bytes();
+  const auto is_combining_at = [&](std::size_t at) {
+    return at < bytes.size() && code_point_at(bytes, at)->value >= kFirstCombining;
+  };
+  AlignedText normalized;
+  std::vector<Character> decomposed;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t first_end = at + code_point_at(bytes, at)->length;
+    if (!is_combining_at(at) && !is_combining_at(first_end)) {
+      normalized.append(text, {at, first_end});
+      at = first_end;
+      continue;
+    }
+    decomposed.clear();
+    do {
+      const CodePoint code_point = *code_point_at(bytes, at);
+      const Range range{at, at + code_point.length};
+      append_decomposition({static_cast<utf8proc_int32_t>(code_point.value), text.source_of(range)},
+                           decomposed);
+      at = range.end;
+    } while (is_combining_at(at));
+    order_marks(decomposed);
+    for (const Character& character : compose(decomposed)) {
+      std::string composed;
+      append_utf8(composed, static_cast<char32_t>(character.value));
+      normalized.append(composed, character.source);
+    }
+  }
+  return normalized;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,126 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "engine/io/pattern.h"
+
+#include <pcre2.h>
+
+#include <array>
+#include <cctype>
+#include <cstdint>
+#include <stdexcept>
+
+#include "engine/core/error.h"
+#include "engine/io/pattern_syntax.h"
+#include "engine/io/unicode.h"
+#include "engine/io/utf8.h"
+
+namespace longshadow {
+namespace {
+
+/// Ample for tokenizers' patterns, which backtrack at most along one run of spaces; a pattern that
+/// explodes is stopped within a fraction of a second. PCRE2 sets no useful limits by itself, and
+/// its just-in-time compiler ignores the heap limit, so the interpreter runs.
+constexpr std::uint32_t kMaxMatchSteps = 1'000'000;
+constexpr std::uint32_t kMaxHeapKibibytes = 64 * 1024;
+constexpr std::size_t kMaxPatternBytes = 64 * 1024;
+
+struct Free {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+  void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); }
+};
+template <class T>
+using Handle = std::unique_ptr<T, Free>;
+
+template <class T>
+Handle<T> own(T* pointer) {
+  if (pointer == nullptr) throw std::bad_alloc();
+  return Handle<T>(pointer);
+}
+
+std::string message_of(int error) {
+  std::array<PCRE2_UCHAR, 256> message{};
+  pcre2_get_error_message(error, message.data(), message.size());
+  return reinterpret_cast<const char*>(message.data());
+}
+
+PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
+
+Handle<pcre2_code> compile(std::string_view expression) {
+  const auto context = own(pcre2_compile_context_create(nullptr));
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  // Ruby's ^ and $ are about lines.
+  constexpr std::uint32_t kOptions =
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE;
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* code =
+      pcre2_compile(units(expression), expression.size(), kOptions, &error, &offset, context.get());
+  if (code == nullptr) throw std::invalid_argument(message_of(error));
+  return Handle<pcre2_code>(code);
+}
+
+}  // namespace
+
+struct Pattern::Compiled {
+  std::string name;  // "source: pattern '...'"
+  Handle<pcre2_code> code;
+  Handle<pcre2_match_context> limits;
+};
+
+Pattern::Pattern(std::string_view expression, const std::string& source)
+    : compiled_(std::make_unique<Compiled>()) {
+  compiled_->name = source + ": pattern " + quote(expression);
+  if (expression.size() > kMaxPatternBytes) {
+    throw Error(compiled_->name + ": expected at most " + std::to_string(kMaxPatternBytes) +
+                " bytes, found " + std::to_string(expression.size()));
+  }
+  try {
+    compiled_->code = compile(to_pcre2_syntax(expression));
+  } catch (const std::invalid_argument& error) {
+    throw Error(compiled_->name + " cannot be used: " + error.what());
+  }
+  compiled_->limits = own(pcre2_match_context_create(nullptr));
+  pcre2_set_match_limit(compiled_->limits.get(), kMaxMatchSteps);
+  pcre2_set_heap_limit(compiled_->limits.get(), kMaxHeapKibibytes);
+}
+
+Pattern::Pattern(Pattern&&) noexcept = default;
+Pattern& Pattern::operator=(Pattern&&) noexcept = default;
+Pattern::~Pattern() = default;
+
+void Pattern::find_all(std::string_view text, std::vector<Range>& matches) const {
+  const auto data = own(pcre2_match_data_create(1, nullptr));
+  const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
+  bool has_previous = false;
+  std::size_t previous_end = 0;
+  for (std::size_t from = 0; from <= text.size();) {
+    const int found = pcre2_match(compiled_->code.get(), units(text), text.size(), from,
+                                  PCRE2_NO_UTF_CHECK, data.get(), compiled_->limits.get());
+    if (found == PCRE2_ERROR_NOMATCH) return;
+    if (found < 0) {
+      throw Error(compiled_->name + " gave up on a text of " + std::to_string(text.size()) +
+                  " bytes at byte " + std::to_string(from) + ": " + message_of(found));
+    }
+    const Range match{bounds[0], bounds[1]};
+    if (match.size() == 0 && has_previous && match.begin == previous_end) {
+      const auto passed_over = code_point_at(text, from);
+      from += passed_over ? passed_over->length : 1;
+      continue;
+    }
+    matches.push_back(match);
+    has_previous = true;
+    from = previous_end = match.end;
+  }
+}
+
+std::string escaped_for_pattern(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (std::ispunct(static_cast<unsigned char>(c))) escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,111 @@
+#include "engine/io/pretokenizer.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace longshadow {
+namespace {
+
+/// A stretch of a piece: a match of the pattern, or what lies between two matches.
+struct Stretch {
+  Range range;
+  bool is_delimiter;
+};
+
+std::vector<Stretch> stretches_between(std::span<const Range> matches, std::size_t size,
+                                       bool invert) {
+  std::vector<Stretch> stretches;
+  std::size_t previous_end = 0;
+  for (const Range match : matches) {
+    if (previous_end != match.begin) stretches.push_back({{previous_end, match.begin}, invert});
+    stretches.push_back({match, !invert});
+    previous_end = match.end;
+  }
+  if (previous_end != size) stretches.push_back({{previous_end, size}, invert});
+  return stretches;
+}
+
+/// Whether a stretch joins the one before it in reading order (for merged_with_next: behind it).
+bool joins(SplitBehavior behavior, bool is_delimiter, bool neighbour_is_delimiter) {
+  switch (behavior) {
+    case SplitBehavior::merged_with_previous:
+    case SplitBehavior::merged_with_next:
+      return is_delimiter && !neighbour_is_delimiter;
+    case SplitBehavior::contiguous:
+      return is_delimiter == neighbour_is_delimiter;
+    default:
+      return false;
+  }
+}
+
+std::vector<Range> apply(SplitBehavior behavior, std::vector<Stretch> stretches) {
+  const bool backwards = behavior == SplitBehavior::merged_with_next;
+  if (backwards) std::reverse(stretches.begin(), stretches.end());
+  std::vector<Range> pieces;
+  bool previous_is_delimiter = false;
+  for (const Stretch& stretch : stretches) {
+    if (behavior == SplitBehavior::removed && stretch.is_delimiter) continue;
+    if (!pieces.empty() && joins(behavior, stretch.is_delimiter, previous_is_delimiter)) {
+      (backwards ? pieces.back().begin : pieces.back().end) =
+          backwards ? stretch.range.begin : stretch.range.end;
+    } else {
+      pieces.push_back(stretch.range);
+    }
+    previous_is_delimiter = stretch.is_delimiter;
+  }
+  if (backwards) std::reverse(pieces.begin(), pieces.end());
+  return pieces;
+}
+
+AlignedText with_prefix_spaces(const AlignedText& text, std::vector<Range>& pieces) {
+  AlignedText prefixed;
+  for (Range& piece : pieces) {
+    const std::size_t begin = prefixed.bytes().size();
+    const std::size_t source_begin = text.source_of(piece).begin;
+    if (text.bytes()[piece.begin] != ' ') prefixed.append(" ", {source_begin, source_begin});
+    prefixed.append(text, piece);
+    piece = {begin, prefixed.bytes().size()};
+  }
+  return prefixed;
+}
+
+}  // namespace
+
+Pretokenizer::Pretokenizer(std::span<const PretokenizerStep> steps, const std::string& source) {
+  for (const PretokenizerStep& step : steps) {
+    if (const auto* rule = std::get_if<SplitRule>(&step)) {
+      steps_.push_back(Split{Pattern(rule->pattern, source), rule->behavior, rule->invert});
+    } else {
+      steps_.push_back(PrefixSpace{});
+    }
+  }
+}
+
+std::vector<Range> Pretokenizer::split(AlignedText& text) const {
+  std::vector<Range> pieces;
+  if (!text.bytes().empty()) pieces.push_back({0, text.bytes().size()});
+  for (const auto& step : steps_) {
+    const auto* rule = std::get_if<Split>(&step);
+    if (rule == nullptr) {
+      text = with_prefix_spaces(text, pieces);
+      continue;
+    }
+    std::vector<Range> finer;
+    std::vector<Range> matches;
+    for (const Range piece : pieces) {
+      const auto part = std::string_view(text.bytes()).substr(piece.begin, piece.size());
+      matches.clear();
+      rule->pattern.find_all(part, matches);
+      for (const Range range :
+           apply(rule->behavior, stretches_between(matches, part.size(), rule->invert))) {
+        if (range.size() != 0)
+          finer.push_back({piece.begin + range.begin, piece.begin + range.end});
+      }
+    }
+    pieces = std::move(finer);
+  }
+  return pieces;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/io/aligned_text.h"
+#include "engine/io/pattern.h"
+#include "engine/io/tokenizer_definition.h"
+
+namespace longshadow {
+
+/// Cuts a text into the pieces that byte-pair encoding may not merge across.
+class Pretokenizer {
+ public:
+  /// Throws Error naming `source` where a pattern cannot be used.
+  Pretokenizer(std::span<const PretokenizerStep> steps, const std::string& source);
+
+  /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed spaces.
+  std::vector<Range> split(AlignedText& text) const;
+
+ private:
+  struct Split {
+    Pattern pattern;
+    SplitBehavior behavior;
+    bool invert;
+  };
+  std::vector<std::variant<Split, PrefixSpace>> steps_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,185 @@
+#include "engine/io/tokenizer.h"
+
+#include <unordered_map>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/io/added_tokens.h"
+#include "engine/io/aligned_text.h"
+#include "engine/io/byte_pair_encoding.h"
+#include "engine/io/normalizer.h"
+#include "engine/io/pretokenizer.h"
+#include "engine/io/tokenizer_definition.h"
+#include "engine/io/vocabulary.h"
+
+namespace longshadow {
+namespace {
+
+std::string normalized_spelling(const std::string& content) {
+  return normalize_nfc(as_utf8(content, {0, content.size()})).bytes();
+}
+
+/// The added tokens that are looked for before normalisation, or after it.
+AddedTokens added_tokens_of(const TokenizerDefinition& definition, bool after_normalization) {
+  std::vector<AddedToken> tokens;
+  for (AddedToken token : definition.added_tokens) {
+    const bool is_after = token.normalized && definition.normalizes_nfc;
+    if (is_after != after_normalization) continue;
+    if (is_after) token.content = normalized_spelling(token.content);
+    tokens.push_back(std::move(token));
+  }
+  return AddedTokens(std::move(tokens));
+}
+
+}  // namespace
+
+struct Tokenizer::Implementation {
+  explicit Implementation(TokenizerDefinition definition);
+
+  /// Encodes one text. Words repeat, so each is merged once and remembered for the text's length.
+  class Encoder;
+
+  Vocabulary vocabulary;
+  AddedTokens added_before_normalization;
+  AddedTokens added_after_normalization;
+  bool normalizes_nfc;
+  Pretokenizer pretokenizer;
+  bool ignores_merges;
+  BytePairEncoding merges;
+  std::optional<TokenId> unknown;
+  bool fuses_unknown;
+  std::optional<TokenId> bos;
+  std::optional<TokenId> eos;
+  bool adds_bos;
+  std::string chat_template;
+};
+
+Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
+    : vocabulary(definition),
+      added_before_normalization(added_tokens_of(definition, false)),
+      added_after_normalization(added_tokens_of(definition, true)),
+      normalizes_nfc(definition.normalizes_nfc),
+      pretokenizer(definition.pretokenizer, definition.source),
+      ignores_merges(definition.ignores_merges),
+      merges(vocabulary.byte_tokens(), resolve_merges(definition, vocabulary)),
+      unknown(definition.unknown),
+      fuses_unknown(definition.fuses_unknown),
+      bos(definition.bos),
+      eos(definition.eos),
+      adds_bos(definition.adds_bos),
+      chat_template(std::move(definition.chat_template)) {}
+
+class Tokenizer::Implementation::Encoder {
+ public:
+  Encoder(const Implementation& tokenizer, std::string_view text, SpecialTokens special)
+      : tokenizer_(tokenizer), text_(text), special_(special) {}
+
+  std::vector<Token> encode() {
+    for (const auto& [range, id] : tokenizer_.added_before_normalization.split(text_, special_)) {
+      if (id) {
+        tokens_.push_back({*id, range.begin, range.end});
+      } else {
+        encode_between(range);
+      }
+    }
+    return std::move(tokens_);
+  }
+
+ private:
+  using Pieces = std::vector<BytePairEncoding::Piece>;
+
+  void encode_between(Range range) {
+    AlignedText text = as_utf8(text_, range);
+    if (tokenizer_.normalizes_nfc) text = normalize_nfc(text);
+    for (const auto& [section, id] :
+         tokenizer_.added_after_normalization.split(text.bytes(), special_)) {
+      if (id) {
+        push(*id, text.source_of(section));
+      } else {
+        AlignedText plain;
+        plain.append(text, section);
+        encode_plain(std::move(plain));
+      }
+    }
+  }
+
+  void encode_plain(AlignedText text) {
+    std::vector<Range> words = tokenizer_.pretokenizer.split(text);
+    text = restore_invalid_bytes(text, text_, words);
+    for (const Range word : words) {
+      std::size_t begin = word.begin;
+      bool unknown_before = false;
+      for (const auto& [id, bytes] : pieces_of(text.bytes().substr(word.begin, word.size()))) {
+        const Range source = text.source_of({begin, begin + bytes});
+        const bool is_unknown = id == BytePairEncoding::kNoToken;
+        if (!is_unknown) {
+          push(id, source);
+        } else if (unknown_before && tokenizer_.fuses_unknown) {
+          tokens_.back().end = source.end;
+        } else if (tokenizer_.unknown) {
+          push(*tokenizer_.unknown, source);
+        }
+        unknown_before = is_unknown;
+        begin += bytes;
+      }
+    }
+  }
+
+  const Pieces& pieces_of(const std::string& word) {
+    const auto [entry, is_new] = pieces_of_word_.try_emplace(word);
+    if (is_new) {
+      const auto whole =
+          tokenizer_.ignores_merges ? tokenizer_.vocabulary.find(word) : std::nullopt;
+      entry->second = whole ? Pieces{{*whole, word.size()}} : tokenizer_.merges.encode(word);
+    }
+    return entry->second;
+  }
+
+  void push(TokenId id, Range source) { tokens_.push_back({id, source.begin, source.end}); }
+
+  const Implementation& tokenizer_;
+  const std::string_view text_;
+  const SpecialTokens special_;
+  std::unordered_map<std::string, Pieces> pieces_of_word_;
+  std::vector<Token> tokens_;
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer Tokenizer::from_gguf(const Gguf& gguf, const std::string& source) {
+  return Tokenizer(std::make_unique<Implementation>(read_tokenizer(gguf, source)));
+}
+
+Tokenizer Tokenizer::from_json(std::span<const std::byte> tokenizer_json,
+                               const std::string& source) {
+  return Tokenizer(std::make_unique<Implementation>(read_tokenizer(tokenizer_json, source)));
+}
+
+std::vector<Token> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  return Implementation::Encoder(*implementation_, text, special).encode();
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids) const {
+  std::string text;
+  for (const TokenId id : ids) {
+    const std::string* bytes = implementation_->vocabulary.bytes_of(id);
+    if (bytes == nullptr) {
+      throw Error("token id " + std::to_string(id) + " cannot be decoded: it names none of the " +
+                  std::to_string(vocab_size()) + " tokens");
+    }
+    text += *bytes;
+  }
+  return text;
+}
+
+std::size_t Tokenizer::vocab_size() const { return implementation_->vocabulary.size(); }
+std::optional<TokenId> Tokenizer::bos() const { return implementation_->bos; }
+std::optional<TokenId> Tokenizer::eos() const { return implementation_->eos; }
+bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
+const std::string& Tokenizer::chat_template() const { return implementation_->chat_template; }
+
+}  // namespace longshadow

@@ -1,0 +1,264 @@
+#include <array>
+#include <limits>
+#include <string_view>
+
+#include "engine/core/error.h"
+#include "engine/io/json.h"
+#include "engine/io/pattern.h"
+#include "engine/io/tokenizer_definition.h"
+#include "engine/io/utf8.h"
+
+// The keys and their meaning are those of the `tokenizers` package, version 0.23
+// (https://github.com/huggingface/tokenizers).
+
+namespace longshadow {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void refuse(const std::string& where, const std::string& expected,
+                         std::string_view found) {
+  throw Error(where + ": expected " + expected + ", found " + quote(found));
+}
+
+/// The steps of a part that may be one step or a Sequence of them, under `list_key`.
+std::vector<const json*> sequence_of(const json* part, std::string_view list_key,
+                                     const std::string& where) {
+  if (part == nullptr) return {};
+  if (json_at<std::string>(*part, "type", where) != "Sequence") return {part};
+  std::vector<const json*> steps;
+  for (const json& step : json_array_at(*part, list_key, where)) {
+    for (const json* nested : sequence_of(&step, list_key, where)) steps.push_back(nested);
+  }
+  return steps;
+}
+
+/// An id that a file of this size can justify: each token takes some bytes of it.
+class Ids {
+ public:
+  explicit Ids(std::size_t file_bytes)
+      : limit_(std::min(file_bytes, std::size_t{std::numeric_limits<TokenId>::max()})) {}
+
+  TokenId checked(const json& id, const std::string& where) const {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= limit_) {
+      throw Error(where + ": expected an id from 0 to " + std::to_string(limit_ - 1) +
+                  " (one less than the file's bytes), found " + id.dump());
+    }
+    return static_cast<TokenId>(id.get<std::uint64_t>());
+  }
+
+ private:
+  std::size_t limit_;
+};
+
+void read_vocabulary(const json& model, const Ids& ids, const std::string& where,
+                     TokenizerDefinition& definition) {
+  for (const auto& [spelling, value] : json_object_at(model, "vocab", where).items()) {
+    const TokenId id = ids.checked(value, where + ": vocab: " + quote(spelling));
+    const auto index = static_cast<std::size_t>(id);
+    if (index >= definition.vocabulary.size()) definition.vocabulary.resize(index + 1);
+    std::optional<std::string>& entry = definition.vocabulary[index];
+    if (entry) {
+      throw Error(where + ": vocab: " + quote(*entry) + " and " + quote(spelling) +
+                  " have the same id " + std::to_string(id));
+    }
+    entry = spelling;
+  }
+}
+
+/// Merges are "a b" strings or, since version 0.20, [a, b] pairs.
+void read_merges(const json& model, const std::string& where, TokenizerDefinition& definition) {
+  for (const json& merge : json_array_at(model, "merges", where)) {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      definition.merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+      continue;
+    }
+    const std::string text = merge.is_string() ? merge.get<std::string>() : std::string();
+    const std::size_t space = text.find(' ');
+    if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
+      refuse(where + ": merges: entry " + std::to_string(definition.merges.size()),
+             "'a b' or ['a', 'b']", merge.dump());
+    }
+    definition.merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+  }
+}
+
+void read_model(const json& model, const Ids& ids, const std::string& where,
+                TokenizerDefinition& definition) {
+  const std::string type = json_find<std::string>(model, "type", where).value_or("BPE");
+  if (type != "BPE") refuse(where + ": type", "'BPE'", type);
+  if (json_find<double>(model, "dropout", where).value_or(0.0) != 0.0) {
+    throw Error(where + ": dropout is not supported; its ids would be random");
+  }
+  if (json_find<bool>(model, "byte_fallback", where).value_or(false)) {
+    throw Error(where + ": byte_fallback is not supported; byte-level vocabularies do not need it");
+  }
+  for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    const std::string affix = json_find<std::string>(model, key, where).value_or("");
+    if (!affix.empty()) refuse(where + ": " + std::string(key), "none", affix);
+  }
+  definition.ignores_merges = json_find<bool>(model, "ignore_merges", where).value_or(false);
+  definition.fuses_unknown = json_find<bool>(model, "fuse_unk", where).value_or(false);
+  read_vocabulary(model, ids, where, definition);
+  read_merges(model, where, definition);
+  if (const auto unknown = json_find<std::string>(model, "unk_token", where)) {
+    const json& vocab = model["vocab"];
+    const auto entry = vocab.find(*unknown);
+    if (entry == vocab.end()) refuse(where + ": unk_token", "a token of the vocabulary", *unknown);
+    definition.unknown = ids.checked(*entry, where);
+  }
+}
+
+void read_added_tokens(const json& root, const Ids& ids, const std::string& source,
+                       TokenizerDefinition& definition) {
+  const json* list = json_array_find(root, "added_tokens", source);
+  if (list == nullptr) return;
+  for (const json& entry : *list) {
+    const std::string where =
+        source + ": added_tokens: entry " + std::to_string(definition.added_tokens.size());
+    const auto content = json_at<std::string>(entry, "content", where);
+    definition.added_tokens.push_back({
+        .content = content,
+        .id = ids.checked(entry.value("id", json()), where + ": id of " + quote(content)),
+        .special = json_at<bool>(entry, "special", where),
+        .single_word = json_at<bool>(entry, "single_word", where),
+        .lstrip = json_at<bool>(entry, "lstrip", where),
+        .rstrip = json_at<bool>(entry, "rstrip", where),
+        .normalized = json_at<bool>(entry, "normalized", where),
+    });
+  }
+}
+
+void read_normalizer(const json& root, const std::string& source, TokenizerDefinition& definition) {
+  const std::string where = source + ": normalizer";
+  for (const json* step :
+       sequence_of(json_object_find(root, "normalizer", source), "normalizers", where)) {
+    const auto type = json_at<std::string>(*step, "type", where);
+    if (type != "NFC") refuse(where + ": type", "'NFC' or none", type);
+    definition.normalizes_nfc = true;
+  }
+}
+
+SplitBehavior behavior_named(const std::string& name, const std::string& where) {
+  constexpr std::array<std::pair<std::string_view, SplitBehavior>, 5> kBehaviors = {{
+      {"Removed", SplitBehavior::removed},
+      {"Isolated", SplitBehavior::isolated},
+      {"MergedWithPrevious", SplitBehavior::merged_with_previous},
+      {"MergedWithNext", SplitBehavior::merged_with_next},
+      {"Contiguous", SplitBehavior::contiguous},
+  }};
+  for (const auto& [known, behavior] : kBehaviors) {
+    if (name == known) return behavior;
+  }
+  refuse(where + ": behavior",
+         "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous", name);
+}
+
+SplitRule read_split(const json& step, const std::string& where) {
+  const json& pattern = json_object_at(step, "pattern", where);
+  const auto expression = json_find<std::string>(pattern, "Regex", where + ": pattern");
+  return {
+      .pattern = expression ? *expression
+                            : escaped_for_pattern(
+                                  json_at<std::string>(pattern, "String", where + ": pattern")),
+      .behavior = behavior_named(json_at<std::string>(step, "behavior", where), where),
+      .invert = json_at<bool>(step, "invert", where),
+  };
+}
+
+void read_pretokenizer(const json& root, const std::string& source,
+                       TokenizerDefinition& definition) {
+  const std::string where = source + ": pre_tokenizer";
+  std::vector<PretokenizerStep>& steps = definition.pretokenizer;
+  bool byte_level = false;
+  for (const json* step :
+       sequence_of(json_object_find(root, "pre_tokenizer", source), "pretokenizers", where)) {
+    const auto type = json_at<std::string>(*step, "type", where);
+    // Behind ByteLevel the text is in the byte alphabet, where patterns mean something else.
+    if (byte_level) refuse(where, "nothing behind ByteLevel", type);
+    if (type == "Split") {
+      steps.push_back(read_split(*step, where));
+    } else if (type == "Digits") {
+      const bool individual = json_at<bool>(*step, "individual_digits", where);
+      steps.push_back(SplitRule{
+          R"(\p{N})", individual ? SplitBehavior::isolated : SplitBehavior::contiguous, false});
+    } else if (type == "ByteLevel") {
+      byte_level = true;
+      if (json_at<bool>(*step, "add_prefix_space", where)) steps.push_back(PrefixSpace{});
+      if (json_find<bool>(*step, "use_regex", where).value_or(true)) {
+        steps.push_back(SplitRule{kGpt2Pattern});
+      }
+    } else {
+      refuse(where + ": type", "Split, Digits, ByteLevel or a Sequence of these", type);
+    }
+  }
+  if (!byte_level) {
+    throw Error(where +
+                ": expected a ByteLevel step, found none; only byte-level tokenizers are "
+                "supported");
+  }
+}
+
+void check_decoder(const json& root, const std::string& source) {
+  const std::string where = source + ": decoder";
+  for (const json* step :
+       sequence_of(json_object_find(root, "decoder", source), "decoders", where)) {
+    const auto type = json_at<std::string>(*step, "type", where);
+    if (type != "ByteLevel") refuse(where + ": type", "'ByteLevel'", type);
+  }
+}
+
+/// A template's special token before its first text is the beginning-of-sequence token.
+void read_template(const json& post_processor, const Ids& ids, const std::string& where,
+                   TokenizerDefinition& definition) {
+  for (const json& item : json_array_at(post_processor, "single", where)) {
+    if (json_object_find(item, "Sequence", where) != nullptr) return;
+    if (definition.adds_bos) {
+      throw Error(where + ": expected at most one special token before the text, found more");
+    }
+    const auto name =
+        json_at<std::string>(json_object_at(item, "SpecialToken", where), "id", where);
+    const json& special =
+        json_object_at(json_object_at(post_processor, "special_tokens", where), name, where);
+    const json& special_ids = json_array_at(special, "ids", where + ": " + quote(name));
+    if (special_ids.size() != 1) {
+      throw Error(where + ": " + quote(name) + ": expected one id, found " +
+                  std::to_string(special_ids.size()));
+    }
+    definition.bos = ids.checked(special_ids[0], where + ": " + quote(name));
+    definition.adds_bos = true;
+  }
+}
+
+void read_post_processor(const json& root, const Ids& ids, const std::string& source,
+                         TokenizerDefinition& definition) {
+  const std::string where = source + ": post_processor";
+  for (const json* step :
+       sequence_of(json_object_find(root, "post_processor", source), "processors", where)) {
+    const auto type = json_at<std::string>(*step, "type", where);
+    if (type == "TemplateProcessing") {
+      read_template(*step, ids, where, definition);
+    } else if (type != "ByteLevel") {
+      refuse(where + ": type", "TemplateProcessing, ByteLevel or a Sequence of these", type);
+    }
+  }
+}
+
+}  // namespace
+
+TokenizerDefinition read_tokenizer(std::span<const std::byte> tokenizer_json,
+                                   const std::string& source) {
+  const json root = parse_json(tokenizer_json, source);
+  const Ids ids(tokenizer_json.size());
+  TokenizerDefinition definition;
+  definition.source = source;
+  read_model(json_object_at(root, "model", source), ids, source + ": model", definition);
+  read_added_tokens(root, ids, source, definition);
+  read_normalizer(root, source, definition);
+  read_pretokenizer(root, source, definition);
+  check_decoder(root, source);
+  read_post_processor(root, ids, source, definition);
+  return definition;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,66 @@
+#include "engine/io/unicode.h"
+
+#include <utf8proc.h>
+
+namespace longshadow {
+
+std::optional<CodePoint> code_point_at(std::string_view text, std::size_t at) {
+  utf8proc_int32_t value = 0;
+  const utf8proc_ssize_t length =
+      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
+                       static_cast<utf8proc_ssize_t>(text.size() - at), &value);
+  if (length <= 0) return std::nullopt;
+  return CodePoint{static_cast<char32_t>(value), static_cast<std::size_t>(length)};
+}
+
+std::optional<CodePoint> code_point_before(std::string_view text, std::size_t end) {
+  constexpr std::size_t kLongest = 4;
+  for (std::size_t length = 1; length <= kLongest && length <= end; ++length) {
+    const auto code_point = code_point_at(text.substr(0, end), end - length);
+    if (code_point && code_point->length == length) return code_point;
+  }
+  return std::nullopt;
+}
+
+void append_utf8(std::string& text, char32_t code_point) {
+  utf8proc_uint8_t bytes[4];
+  const utf8proc_ssize_t length =
+      utf8proc_encode_char(static_cast<utf8proc_int32_t>(code_point), bytes);
+  text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
+}
+
+bool is_white_space(char32_t code_point) {
+  if ((code_point >= U'\t' && code_point <= U'\r') || code_point == 0x85) return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_word_character(char32_t code_point) {
+  constexpr char32_t kZeroWidthNonJoiner = 0x200c;
+  constexpr char32_t kZeroWidthJoiner = 0x200d;
+  if (code_point == kZeroWidthNonJoiner || code_point == kZeroWidthJoiner) return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace longshadow

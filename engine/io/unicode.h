@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace longshadow {
+
+struct CodePoint {
+  char32_t value;
+  std::size_t length;  ///< bytes of its UTF-8
+};
+
+/// The code point whose well-formed UTF-8 starts at byte `at` of `text`; empty where there is none.
+std::optional<CodePoint> code_point_at(std::string_view text, std::size_t at);
+/// The code point whose well-formed UTF-8 ends before byte `end`; empty where there is none.
+std::optional<CodePoint> code_point_before(std::string_view text, std::size_t end);
+
+/// `code_point` must be a Unicode scalar value.
+void append_utf8(std::string& text, char32_t code_point);
+
+/// Unicode's White_Space property.
+bool is_white_space(char32_t code_point);
+/// What Unicode regular expressions call \w (UTS #18, annex C): letters, marks, decimal and letter
+/// numbers, connectors and joiners.
+bool is_word_character(char32_t code_point);
+
+}  // namespace longshadow
