@@ -85,6 +85,7 @@ class Group : public Object {
   /// Names of the links, sorted. Every accessor below follows hard links only.
   std::vector<std::string> names() const;
   Group group(const std::string& name) const;
+  Dataset dataset(const std::string& name) const;
   /// The shape, after checks that make it safe to allocate and read: a stored element type that is
   /// exactly T, contiguous or chunked storage inside this file, no filter but the checksum, and not
   /// more elements than the bytes stored for them.

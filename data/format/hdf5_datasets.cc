@@ -56,7 +56,8 @@ Dataset write_typed(const Group& group, const char* name, hid_t type, const void
 
 /// Throws unless the values are inside this file and unfiltered but for the checksum: external
 /// storage and virtual layouts read other files, a filter may be a plug-in or a decompression bomb.
-void check_storage(const Handle& dataset, const std::string& path) {
+void check_storage(const Dataset& dataset) {
+  const std::string& path = dataset.path();
   const Handle options(H5Dget_create_plist(dataset.id()), H5Pclose, "read the layout of " + path);
   const H5D_layout_t layout = check(H5Pget_layout(options.id()), "read the layout of " + path);
   if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT) {
@@ -82,7 +83,8 @@ void check_storage(const Handle& dataset, const std::string& path) {
 }
 
 /// The dataset's shape, once its declared size is covered by bytes that are really stored.
-Shape checked_shape(const Handle& dataset, std::size_t element_bytes, const std::string& path) {
+Shape checked_shape(const Dataset& dataset, std::size_t element_bytes) {
+  const std::string& path = dataset.path();
   const Handle space(H5Dget_space(dataset.id()), H5Sclose, "open the dataspace of " + path);
   const int rank = check(H5Sget_simple_extent_ndims(space.id()), "read the rank of " + path);
   Shape shape(static_cast<std::size_t>(rank));
@@ -209,23 +211,27 @@ Group Group::group(const std::string& name) const {
   return Group(open_link(name, H5O_TYPE_GROUP), path() + name + "/");
 }
 
+Dataset Group::dataset(const std::string& name) const {
+  return Dataset(open_link(name, H5O_TYPE_DATASET), path() + name);
+}
+
 template <typename T>
 Shape Group::shape(const char* name) const {
   const std::string target = path() + name;
-  const Handle dataset = open_link(name, H5O_TYPE_DATASET);
+  const Dataset dataset = this->dataset(name);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "open the type of " + target);
   if (check(H5Tequal(type.id(), element_type<T>()), "compare the type of " + target) == 0) {
     throw FormatError("expected another element type in " + target +
                       " (data/FORMAT.md lists them)");
   }
-  check_storage(dataset, target);
-  return checked_shape(dataset, sizeof(T), target);
+  check_storage(dataset);
+  return checked_shape(dataset, sizeof(T));
 }
 
 template <typename T>
 std::vector<T> Group::read(const char* name, const Shape& expected) const {
   expect_shape(shape<T>(name), expected, path() + name);
-  const Handle dataset = open_link(name, H5O_TYPE_DATASET);
+  const Dataset dataset = this->dataset(name);
   std::vector<T> values(element_count(expected));
   check(H5Dread(dataset.id(), element_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
         "read " + path() + name);
@@ -234,15 +240,15 @@ std::vector<T> Group::read(const char* name, const Shape& expected) const {
 
 std::vector<std::string> Group::read_strings(const char* name, std::uint64_t expected_count) const {
   const std::string target = path() + name;
-  const Handle dataset = open_link(name, H5O_TYPE_DATASET);
+  const Dataset dataset = this->dataset(name);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "open the type of " + target);
   if (H5Tget_class(type.id()) != H5T_STRING ||
       check(H5Tis_variable_str(type.id()), "read the type of " + target) != 0) {
     throw FormatError("expected fixed-length strings in " + target + ", found another type");
   }
-  check_storage(dataset, target);
+  check_storage(dataset);
   const std::size_t size = H5Tget_size(type.id());
-  expect_shape(checked_shape(dataset, size, target), {expected_count}, target);
+  expect_shape(checked_shape(dataset, size), {expected_count}, target);
   std::string padded(size * expected_count, '\0');
   check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, padded.data()),
         "read " + target);

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse_existing(const fs::path& path) {
   throw FormatError("cannot write " + path.string() +
-                    ": the name is taken; remove that file or choose another -o");
+                    ": the name is taken; remove that file or choose another name");
 }
 
 fs::path folder_of(const fs::path& path) {
@@ -121,7 +121,7 @@ void publish(const fs::path& path, std::span<const std::byte> bytes,
   file.write(bytes);
   file.sync();
   file.close();
-  verify(temporary.path());
+  if (verify) verify(temporary.path());
   rename_without_replacing(temporary.path(), path);
   Descriptor(folder_of(path), O_RDONLY | O_DIRECTORY).sync();
 }

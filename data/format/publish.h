@@ -16,6 +16,6 @@ void check_output(const std::filesystem::path& path);
 /// synced, and renamed. A file that already has the name is left as it is. Throws FormatError, or
 /// what `verify` throws; the temporary is removed either way.
 void publish(const std::filesystem::path& path, std::span<const std::byte> bytes,
-             const std::function<void(const std::filesystem::path&)>& verify);
+             const std::function<void(const std::filesystem::path&)>& verify = {});
 
 }  // namespace longshadow

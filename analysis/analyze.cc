@@ -1,0 +1,222 @@
+#include "analysis/analyze.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+
+namespace longshadow {
+
+namespace {
+
+/// Indices into a sample's subjects.
+using Members = std::vector<std::size_t>;
+
+struct Group {
+  std::string name;
+  Members members;
+};
+
+/// A document's subjects, or all documents', with the groups they are in.
+struct Sample {
+  std::vector<MeasuredSubject> subjects;
+  std::vector<Group> groups;
+};
+
+constexpr const char* kAll = "all";
+constexpr const char* kSinks = "sinks";
+
+std::vector<DistanceBin> clip(const std::vector<DistanceBin>& bins, const DistanceBin& measured) {
+  std::vector<DistanceBin> clipped;
+  for (const DistanceBin& bin : bins) {
+    const DistanceBin part{std::max(bin.begin, measured.begin), std::min(bin.end, measured.end)};
+    if (part.begin < part.end) clipped.push_back(part);
+  }
+  if (clipped.empty()) {
+    throw std::invalid_argument("expected a bin within the measured distances " +
+                                std::to_string(measured.begin) + " to " +
+                                std::to_string(measured.end - 1) + ", found none");
+  }
+  return clipped;
+}
+
+/// The `share` of `candidates` with the highest value of signal k, at least one; among equals the
+/// earlier in the document. Subjects without the signal are never among them.
+Members top_by_signal(const std::vector<MeasuredSubject>& subjects, const Members& candidates,
+                      std::size_t k, double share) {
+  Members top;
+  for (const std::size_t s : candidates) {
+    if (!std::isnan(subjects[s].signals[k])) top.push_back(s);
+  }
+  std::stable_sort(top.begin(), top.end(), [&](std::size_t a, std::size_t b) {
+    return subjects[a].signals[k] > subjects[b].signals[k];
+  });
+  const auto wanted =
+      static_cast<std::size_t>(std::lround(share * static_cast<double>(candidates.size())));
+  top.resize(std::min(top.size(), std::max<std::size_t>(1, wanted)));
+  return top;
+}
+
+std::vector<Group> make_groups(const std::vector<MeasuredSubject>& subjects, double top_share) {
+  Group all{kAll, {}};
+  Group sinks{kSinks, {}};
+  std::set<std::string> recorded;
+  for (std::size_t s = 0; s < subjects.size(); ++s) {
+    (subjects[s].is_sink ? sinks : all).members.push_back(s);
+    recorded.insert(subjects[s].group);
+  }
+  std::vector<Group> groups = {all};
+  for (std::size_t k = 0; k < kSignals.size(); ++k) {
+    groups.push_back({std::string("top ") + kSignals[k].name,
+                      top_by_signal(subjects, all.members, k, top_share)});
+  }
+  for (const std::string& name : recorded) {
+    if (recorded.size() < 2) break;
+    Group chosen{"chosen: " + name, {}};
+    std::copy_if(all.members.begin(), all.members.end(), std::back_inserter(chosen.members),
+                 [&](std::size_t s) { return subjects[s].group == name; });
+    groups.push_back(chosen);
+  }
+  groups.push_back(sinks);
+  return groups;
+}
+
+/// Adds a document's subjects and groups to the pool.
+void pool(Sample& pooled, const Sample& document) {
+  const std::size_t offset = pooled.subjects.size();
+  pooled.subjects.insert(pooled.subjects.end(), document.subjects.begin(), document.subjects.end());
+  for (const Group& group : document.groups) {
+    auto same = std::find_if(pooled.groups.begin(), pooled.groups.end(),
+                             [&](const Group& other) { return other.name == group.name; });
+    if (same == pooled.groups.end()) same = pooled.groups.insert(same, {group.name, {}});
+    for (const std::size_t s : group.members) same->members.push_back(offset + s);
+  }
+}
+
+template <typename Statistic, typename Bootstrap>
+InfluenceEstimate estimate_influence(const std::vector<double>& lower,
+                                     const std::vector<double>& upper, const Statistic& statistic,
+                                     const Bootstrap& bootstrap, const BootstrapOptions& options) {
+  const Estimate estimate = bootstrap(upper, options);
+  return {estimate, !lower.empty() && statistic(lower) < 0.95 * estimate.value};
+}
+
+Cell make_cell(const std::vector<MeasuredSubject>& subjects, const Members& members,
+               std::size_t bin, const BootstrapOptions& options) {
+  Cell cell{};
+  std::vector<double> lower;
+  std::vector<double> upper;
+  for (const std::size_t s : members) {
+    const BinnedInfluence& binned = subjects[s].bins[bin];
+    if (binned.n_values == 0) continue;
+    cell.n_values += binned.n_values;
+    cell.n_below_floor += binned.n_below_floor;
+    lower.push_back(binned.lower_mean);
+    upper.push_back(binned.upper_mean);
+  }
+  cell.n_subjects = upper.size();
+  cell.mean = estimate_influence(lower, upper, mean, bootstrap_mean, options);
+  cell.median = estimate_influence(lower, upper, median, bootstrap_median, options);
+  return cell;
+}
+
+Correlation correlate(const std::vector<MeasuredSubject>& subjects, const Members& members,
+                      std::size_t k, std::size_t bin, const BootstrapOptions& options) {
+  std::vector<double> signal;
+  std::vector<double> influence;
+  for (const std::size_t s : members) {
+    const BinnedInfluence& binned = subjects[s].bins[bin];
+    if (binned.n_values == 0 || std::isnan(subjects[s].signals[k])) continue;
+    signal.push_back(subjects[s].signals[k]);
+    // Subjects that are wholly under the floor are tied: their order would be noise.
+    const bool unknown = binned.n_below_floor == binned.n_values;
+    influence.push_back(unknown ? 0.0 : binned.upper_mean);
+  }
+  return {signal.size(), bootstrap_spearman(signal, influence, options)};
+}
+
+/// Sets the bins that "near" and "far" stand for.
+void choose_near_and_far(SampleReport& report) {
+  const std::vector<Cell>& cells = report.groups.front().cells;
+  std::size_t fullest = 0;
+  for (const Cell& cell : cells) fullest = std::max(fullest, cell.n_subjects);
+  const auto reached = [&](const Cell& cell) { return 2 * cell.n_subjects >= fullest; };
+  report.near_bin =
+      static_cast<std::size_t>(std::find_if(cells.begin(), cells.end(), reached) - cells.begin());
+  report.far_bin = static_cast<std::size_t>(
+      cells.rend() - std::find_if(cells.rbegin(), cells.rend(), reached) - 1);
+}
+
+SampleReport report_sample(const Sample& sample, const AnalyzeOptions& options) {
+  SampleReport report;
+  report.n_subjects = sample.subjects.size();
+  for (const Group& group : sample.groups) {
+    GroupReport& group_report = report.groups.emplace_back();
+    group_report.name = group.name;
+    group_report.n_subjects = group.members.size();
+    for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
+      group_report.cells.push_back(
+          make_cell(sample.subjects, group.members, bin, options.bootstrap));
+    }
+  }
+  const Members& all = sample.groups.front().members;
+  for (std::size_t k = 0; k < kSignals.size(); ++k) {
+    SignalReport& signal = report.signals.emplace_back();
+    signal.name = kSignals[k].name;
+    for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
+      signal.correlations.push_back(correlate(sample.subjects, all, k, bin, options.bootstrap));
+    }
+  }
+  choose_near_and_far(report);
+  return report;
+}
+
+double largest_floor(const RunInfluence& influence) {
+  return *std::max_element(influence.noise_floor.begin(), influence.noise_floor.end());
+}
+
+std::string describe_conditions(const DocumentRun& document) {
+  const RunInfluence& influence = document.influence;
+  const bool at_end = influence.evict_at == "end";
+  return "context " + std::to_string(document.context_tokens) + ", horizon " +
+         std::to_string(influence.noise_floor.size()) + ", subjects " + influence.selection +
+         ", evicted at " + influence.evict_at +
+         (at_end ? "" : ":" + std::to_string(influence.lag)) + ", " + influence.method + " " +
+         influence.precision;
+}
+
+}  // namespace
+
+Report analyze(const RunFile& run, const AnalyzeOptions& options) {
+  Report report{run.model, options, {}, std::nullopt};
+  const DistanceBin measured = measured_distances(run.documents);
+  report.options.bins =
+      clip(options.bins.empty() ? default_bins(measured) : options.bins, measured);
+
+  Sample pooled;
+  double floor = 0;
+  std::size_t n_missing = 0;
+  for (const DocumentRun& document : run.documents) {
+    Sample sample;
+    sample.subjects = measure(document, report.options.bins, options.n_sinks);
+    sample.groups = make_groups(sample.subjects, options.top_share);
+    SampleReport& single = report.documents.emplace_back(report_sample(sample, report.options));
+    single.name = document.name;
+    single.conditions = describe_conditions(document);
+    single.n_missing = document.influence.subjects.size() - sample.subjects.size();
+    single.noise_floor = largest_floor(document.influence);
+    floor = std::max(floor, single.noise_floor);
+    n_missing += single.n_missing;
+    pool(pooled, sample);
+  }
+  if (run.documents.size() > 1) {
+    report.pooled = report_sample(pooled, report.options);
+    report.pooled->name = "all " + std::to_string(run.documents.size()) + " documents";
+    report.pooled->noise_floor = floor;
+    report.pooled->n_missing = n_missing;
+  }
+  return report;
+}
+
+}  // namespace longshadow

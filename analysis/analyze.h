@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/measurements.h"
+#include "analysis/statistics.h"
+#include "data/format/run_file.h"
+
+namespace longshadow {
+
+struct AnalyzeOptions {
+  std::vector<DistanceBin> bins;  ///< empty: default_bins()
+  double top_share = 0.2;         ///< of the subjects, in a top group
+  std::int64_t n_sinks = 4;       ///< first tokens that are kept apart
+  BootstrapOptions bootstrap;
+};
+
+/// A mean or median of influences, nats. `is_bound`: enough of what went into it lies under the
+/// noise floor that the truth may be more than 5% smaller.
+struct InfluenceEstimate {
+  Estimate estimate;
+  bool is_bound;
+};
+
+/// A group's influence in one distance bin. A subject counts once, with the mean of its values in
+/// the bin; the interval is over subjects.
+struct Cell {
+  std::size_t n_subjects = 0;
+  std::size_t n_values = 0;
+  std::size_t n_below_floor = 0;
+  InfluenceEstimate mean;
+  InfluenceEstimate median;
+};
+
+struct GroupReport {
+  std::string name;
+  std::size_t n_subjects = 0;
+  std::vector<Cell> cells;  ///< one for each bin
+};
+
+/// Spearman's correlation over subjects, sinks apart, of one signal with the influence in a bin.
+struct Correlation {
+  std::size_t n_subjects = 0;
+  Estimate rank_correlation;
+};
+
+struct SignalReport {
+  std::string name;
+  std::vector<Correlation> correlations;  ///< one for each bin
+};
+
+/// One document, or all of them pooled.
+struct SampleReport {
+  std::string name;
+  std::string conditions;  ///< how it was measured, one line; empty for the pool
+  std::size_t n_subjects = 0;
+  std::size_t n_missing = 0;  ///< subjects the run has no influence for
+  double noise_floor = 0;     ///< nats, the largest over the horizon
+  std::vector<GroupReport> groups;
+  std::vector<SignalReport> signals;
+  /// Bins that "near" and "far" stand for: the first and the last that at least half as many
+  /// subjects reach as reach the fullest one.
+  std::size_t near_bin = 0;
+  std::size_t far_bin = 0;
+};
+
+struct Report {
+  RunModel model;
+  AnalyzeOptions options;  ///< with the bins that were used, clipped to the measured distances
+  std::vector<SampleReport> documents;
+  std::optional<SampleReport> pooled;  ///< where there is more than one document
+};
+
+/// Groups of each document: all subjects but the sinks; the top share of those by each of kSignals;
+/// each group that the run recorded, where there are several; the sinks. The pooled groups are
+/// unions over documents: a token is high or low among its own document's. Throws
+/// std::invalid_argument where no bin holds a measured distance.
+Report analyze(const RunFile& run, const AnalyzeOptions& options);
+
+/// Aligned tables, about 100 columns wide.
+void print_report(std::ostream& out, const Report& report);
+
+/// The same numbers as JSON, UTF-8; NaN is null.
+std::string report_json(const Report& report);
+
+}  // namespace longshadow

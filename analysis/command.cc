@@ -1,0 +1,114 @@
+#include "analysis/command.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+#include "analysis/analyze.h"
+#include "analysis/run_reader.h"
+#include "data/format/publish.h"
+
+namespace longshadow {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// The whole of `text` as a number that is not negative, or -1.
+std::int64_t parse_count(std::string_view text) {
+  std::int64_t value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : -1;
+}
+
+/// "0:16,16:64" as bins.
+std::vector<DistanceBin> parse_bins(std::string_view text) {
+  std::vector<DistanceBin> bins;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    const std::size_t colon = item.find(':');
+    const DistanceBin bin = colon == item.npos ? DistanceBin{-1, -1}
+                                               : DistanceBin{parse_count(item.substr(0, colon)),
+                                                             parse_count(item.substr(colon + 1))};
+    if (bin.begin < 0 || bin.begin >= bin.end) {
+      throw std::invalid_argument("--bins: expected BEGIN:END,... with BEGIN < END, found '" +
+                                  std::string(item) + "'");
+    }
+    bins.push_back(bin);
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+  }
+  return bins;
+}
+
+struct Arguments {
+  std::string run;
+  std::string json;
+  std::string bins;
+  AnalyzeOptions options;
+};
+
+po::options_description describe(Arguments& arguments) {
+  po::options_description description("longshadow analyze RUN.h5 [options]");
+  AnalyzeOptions& options = arguments.options;
+  auto add = description.add_options();
+  add("help,h", "print this");
+  add("run", po::value(&arguments.run), "the run file");
+  add("json", po::value(&arguments.json), "write the numbers to this new file");
+  add("bins", po::value(&arguments.bins),
+      "distance bins BEGIN:END,...; END is outside (default: doubling from 16)");
+  add("top", po::value(&options.top_share)->default_value(options.top_share, "0.2"),
+      "share of the subjects in a top group");
+  add("sinks", po::value(&options.n_sinks)->default_value(options.n_sinks),
+      "first tokens that are kept apart");
+  add("bootstrap", po::value(&options.bootstrap.replicates)->default_value(1000),
+      "draws of the bootstrap");
+  add("seed", po::value(&options.bootstrap.seed)->default_value(1), "seed of the bootstrap");
+  return description;
+}
+
+void check(const Arguments& arguments) {
+  const AnalyzeOptions& options = arguments.options;
+  if (arguments.run.empty())
+    throw std::invalid_argument("analyze: expected a run file, found none");
+  if (!(options.top_share > 0 && options.top_share <= 1)) {
+    throw std::invalid_argument("--top: expected a share above 0 and at most 1");
+  }
+  if (options.n_sinks < 0) throw std::invalid_argument("--sinks: expected 0 or more");
+  if (options.bootstrap.replicates < 1) {
+    throw std::invalid_argument("--bootstrap: expected 1 or more");
+  }
+}
+
+}  // namespace
+
+int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
+  Arguments arguments;
+  const po::options_description description = describe(arguments);
+  po::positional_options_description positional;
+  positional.add("run", 1);
+  po::variables_map parsed;
+  po::store(po::command_line_parser(words).options(description).positional(positional).run(),
+            parsed);
+  po::notify(parsed);
+  if (parsed.count("help")) {
+    out << description;
+    return 0;
+  }
+  check(arguments);
+  arguments.options.bins = parse_bins(arguments.bins);
+  if (!arguments.json.empty()) check_output(arguments.json);
+
+  const Report report = analyze(read_run(arguments.run), arguments.options);
+  print_report(out, report);
+  if (!arguments.json.empty()) {
+    const std::string json = report_json(report);
+    publish(arguments.json, std::as_bytes(std::span(json)));
+  }
+  return 0;
+}
+
+}  // namespace longshadow

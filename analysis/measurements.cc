@@ -1,0 +1,133 @@
+#include "analysis/measurements.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+
+namespace longshadow {
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kFirstEdge = 16;
+
+/// Column means of a row-major [rows, n] array.
+std::vector<double> mean_over_rows(std::span<const float> values, std::size_t n) {
+  std::vector<double> means(n, 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) means[i % n] += values[i];
+  const auto rows = static_cast<double>(values.size() / n);
+  for (double& value : means) value /= rows;
+  return means;
+}
+
+std::vector<double> widened(std::span<const float> values) {
+  return {values.begin(), values.end()};
+}
+
+/// values[i - 1] at i; NaN for the first token, which nothing predicted.
+std::vector<double> one_later(std::span<const float> values) {
+  std::vector<double> later = {kNaN};
+  later.insert(later.end(), values.begin(), values.end() - 1);
+  return later;
+}
+
+/// One value a token for each of kSignals.
+std::array<std::vector<double>, kSignals.size()> token_signals(const RunSignals& signals) {
+  const std::size_t n = signals.entropy.size();
+  return {one_later(signals.entropy),
+          widened(signals.entropy),
+          widened(signals.surprisal),
+          mean_over_rows(signals.drift, n),
+          mean_over_rows(signals.attention_window, n),
+          mean_over_rows(signals.attention_cumulative, n)};
+}
+
+double mean_of_finite(std::span<const double> values) {
+  double sum = 0;
+  double count = 0;
+  for (const double value : values) {
+    if (!std::isfinite(value)) continue;
+    sum += value;
+    count += 1;
+  }
+  return count > 0 ? sum / count : kNaN;
+}
+
+/// Influence of subject s, whose values are kl[s, :], in the distances of `bin`.
+BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
+                              const DistanceBin& bin) {
+  const std::size_t horizon = influence.noise_floor.size();
+  const std::int64_t first_distance = influence.start[s] - (influence.subjects[s].end - 1);
+  BinnedInfluence binned;
+  for (std::size_t h = 0; h < horizon; ++h) {
+    const std::int64_t distance = first_distance + static_cast<std::int64_t>(h);
+    const double kl = influence.kl[s * horizon + h];
+    if (distance < bin.begin || distance >= bin.end || !std::isfinite(kl)) continue;
+    const double floor = influence.noise_floor[h];
+    const bool below = kl <= floor;
+    binned.n_values += 1;
+    binned.n_below_floor += below;
+    binned.lower_mean += below ? 0.0 : kl;
+    binned.upper_mean += below ? floor : kl;
+  }
+  const auto count = static_cast<double>(binned.n_values);
+  binned.lower_mean = count > 0 ? binned.lower_mean / count : kNaN;
+  binned.upper_mean = count > 0 ? binned.upper_mean / count : kNaN;
+  return binned;
+}
+
+bool is_measured(const RunInfluence& influence, std::size_t s) {
+  const std::size_t horizon = influence.noise_floor.size();
+  const double* row = influence.kl.data() + s * horizon;
+  return std::any_of(row, row + horizon, [](double kl) { return std::isfinite(kl); });
+}
+
+}  // namespace
+
+DistanceBin measured_distances(const std::vector<DocumentRun>& documents) {
+  DistanceBin range{std::numeric_limits<std::int64_t>::max(), 0};
+  for (const DocumentRun& document : documents) {
+    const RunInfluence& influence = document.influence;
+    const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
+    for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+      const std::int64_t first = influence.start[s] - (influence.subjects[s].end - 1);
+      range.begin = std::min(range.begin, first);
+      range.end = std::max(range.end, first + horizon);
+    }
+  }
+  return range;
+}
+
+std::vector<DistanceBin> default_bins(const DistanceBin& measured) {
+  std::vector<DistanceBin> bins;
+  for (DistanceBin bin{0, kFirstEdge}; bin.begin < measured.end; bin = {bin.end, 2 * bin.end}) {
+    if (bin.end > measured.begin) bins.push_back(bin);
+  }
+  return bins;
+}
+
+std::vector<MeasuredSubject> measure(const DocumentRun& document,
+                                     const std::vector<DistanceBin>& bins, std::int64_t n_sinks) {
+  const RunInfluence& influence = document.influence;
+  const auto signals = token_signals(document.signals);
+  std::vector<MeasuredSubject> measured;
+  for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+    if (!is_measured(influence, s)) continue;
+    const RunSubject& span = influence.subjects[s];
+    MeasuredSubject subject;
+    subject.group = span.group;
+    subject.is_sink = span.begin < n_sinks;
+    for (std::size_t k = 0; k < kSignals.size(); ++k) {
+      subject.signals[k] =
+          mean_of_finite(std::span(signals[k])
+                             .subspan(static_cast<std::size_t>(span.begin),
+                                      static_cast<std::size_t>(span.end - span.begin)));
+    }
+    for (const DistanceBin& bin : bins) subject.bins.push_back(bin_influence(influence, s, bin));
+    measured.push_back(std::move(subject));
+  }
+  return measured;
+}
+
+}  // namespace longshadow

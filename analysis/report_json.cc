@@ -1,0 +1,90 @@
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "analysis/analyze.h"
+
+namespace longshadow {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const DistanceBin& bin) { return Json::array({bin.begin, bin.end}); }
+
+Json json_of(const Estimate& estimate) {
+  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
+}
+
+Json json_of(const InfluenceEstimate& influence) {
+  Json json = json_of(influence.estimate);
+  json["is_bound"] = influence.is_bound;
+  return json;
+}
+
+Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins) {
+  Json cells = Json::array();
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+    const Cell& cell = group.cells[bin];
+    cells.push_back({{"distance", json_of(bins[bin])},
+                     {"n_subjects", cell.n_subjects},
+                     {"n_values", cell.n_values},
+                     {"n_below_floor", cell.n_below_floor},
+                     {"mean_nats", json_of(cell.mean)},
+                     {"median_nats", json_of(cell.median)}});
+  }
+  return {{"name", group.name}, {"n_subjects", group.n_subjects}, {"bins", cells}};
+}
+
+Json json_of(const SignalReport& signal, const std::vector<DistanceBin>& bins) {
+  Json correlations = Json::array();
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+    Json json = {{"distance", json_of(bins[bin])},
+                 {"n_subjects", signal.correlations[bin].n_subjects}};
+    json.update(json_of(signal.correlations[bin].rank_correlation));
+    correlations.push_back(json);
+  }
+  return {{"signal", signal.name}, {"bins", correlations}};
+}
+
+Json json_of(const SampleReport& sample, const std::vector<DistanceBin>& bins) {
+  Json json = {{"name", sample.name},
+               {"conditions", sample.conditions},
+               {"n_subjects", sample.n_subjects},
+               {"n_missing", sample.n_missing},
+               {"noise_floor_nats", sample.noise_floor},
+               {"near", json_of(bins[sample.near_bin])},
+               {"far", json_of(bins[sample.far_bin])},
+               {"groups", Json::array()},
+               {"rank_correlations", Json::array()}};
+  for (const GroupReport& group : sample.groups) json["groups"].push_back(json_of(group, bins));
+  for (const SignalReport& signal : sample.signals) {
+    json["rank_correlations"].push_back(json_of(signal, bins));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string report_json(const Report& report) {
+  const AnalyzeOptions& options = report.options;
+  Json bins = Json::array();
+  for (const DistanceBin& bin : options.bins) bins.push_back(json_of(bin));
+  Json json = {{"model", report.model.name},
+               {"options",
+                {{"bins", bins},
+                 {"top_share", options.top_share},
+                 {"n_sinks", options.n_sinks},
+                 {"bootstrap_replicates", options.bootstrap.replicates},
+                 {"bootstrap_seed", options.bootstrap.seed}}},
+               {"documents", Json::array()},
+               {"pooled", nullptr}};
+  for (const SampleReport& document : report.documents) {
+    json["documents"].push_back(json_of(document, options.bins));
+  }
+  if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins);
+  // Names from a stranger's file need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace longshadow

@@ -1,0 +1,121 @@
+#include <cmath>
+#include <cstdio>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "analysis/analyze.h"
+
+namespace longshadow {
+
+namespace {
+
+constexpr std::size_t kGroupWidth = 27;
+constexpr std::size_t kCountWidth = 8;
+constexpr std::size_t kEstimateWidth = 26;
+
+std::string formatted(const char* format, double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// Two significant digits, the exponent without padding: "1.2e-6".
+std::string scientific(double value) {
+  if (value == 0) return "0";
+  const std::string text = formatted("%.1e", value);
+  const std::size_t e = text.find('e');
+  return text.substr(0, e + 1) + std::to_string(std::stoi(text.substr(e + 1)));
+}
+
+std::string decimal(double value) { return formatted("%.2f", value); }
+
+/// "value [low, high]", or what of it is known.
+std::string with_interval(const Estimate& estimate, std::string (*number)(double)) {
+  if (std::isnan(estimate.value)) return "-";
+  if (std::isnan(estimate.low)) return number(estimate.value);
+  return number(estimate.value) + " [" + number(estimate.low) + ", " + number(estimate.high) + "]";
+}
+
+std::string influence_text(const InfluenceEstimate& influence) {
+  return (influence.is_bound ? "<" : "") + with_interval(influence.estimate, scientific);
+}
+
+std::string distance_text(const DistanceBin& bin) {
+  return std::to_string(bin.begin) + "-" + std::to_string(bin.end - 1);
+}
+
+std::string left(const std::string& text, std::size_t width) {
+  return text + std::string(text.size() < width ? width - text.size() : 1, ' ');
+}
+
+std::string right(const std::string& text, std::size_t width) {
+  return std::string(text.size() < width ? width - text.size() : 1, ' ') + text;
+}
+
+void print_bin(std::ostream& out, const SampleReport& sample, const DistanceBin& distance,
+               std::size_t bin) {
+  out << "\n"
+      << left("distance " + distance_text(distance), kGroupWidth) << right("subjects", kCountWidth)
+      << right("values", kCountWidth) << right("<floor", kCountWidth) << "  "
+      << left("mean, nats", kEstimateWidth) << "median, nats\n";
+  for (const GroupReport& group : sample.groups) {
+    const Cell& cell = group.cells[bin];
+    out << left("  " + group.name, kGroupWidth)
+        << right(std::to_string(cell.n_subjects), kCountWidth)
+        << right(std::to_string(cell.n_values), kCountWidth)
+        << right(std::to_string(cell.n_below_floor), kCountWidth) << "  "
+        << left(influence_text(cell.mean), kEstimateWidth) << influence_text(cell.median) << "\n";
+  }
+}
+
+void print_correlations(std::ostream& out, const SampleReport& sample,
+                        const std::vector<DistanceBin>& bins) {
+  const auto column = [&](const char* name, std::size_t bin) {
+    return name + (" (" + distance_text(bins[bin]) + ")");
+  };
+  out << "\n"
+      << left("rank correlation with", kGroupWidth) << right("subjects", kCountWidth) << "  "
+      << left(column("near", sample.near_bin), kEstimateWidth) << right("subjects", kCountWidth)
+      << "  " << column("far", sample.far_bin) << "\n";
+  for (const SignalReport& signal : sample.signals) {
+    const Correlation& near = signal.correlations[sample.near_bin];
+    const Correlation& far = signal.correlations[sample.far_bin];
+    out << left("  " + signal.name, kGroupWidth)
+        << right(std::to_string(near.n_subjects), kCountWidth) << "  "
+        << left(with_interval(near.rank_correlation, decimal), kEstimateWidth)
+        << right(std::to_string(far.n_subjects), kCountWidth) << "  "
+        << with_interval(far.rank_correlation, decimal) << "\n";
+  }
+}
+
+void print_sample(std::ostream& out, const SampleReport& sample, const AnalyzeOptions& options) {
+  out << "\n" << sample.name << "\n";
+  if (!sample.conditions.empty()) out << sample.conditions << "\n";
+  out << sample.n_subjects << " subjects measured";
+  if (sample.n_missing > 0) out << ", " << sample.n_missing << " missing";
+  out << "; noise floor at most " << scientific(sample.noise_floor) << " nats\n";
+  for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
+    print_bin(out, sample, options.bins[bin], bin);
+  }
+  print_correlations(out, sample, options.bins);
+}
+
+}  // namespace
+
+void print_report(std::ostream& out, const Report& report) {
+  const AnalyzeOptions& options = report.options;
+  out << "Influence against distance: " << report.model.name << "\n"
+      << "In brackets: 95% bootstrap interval over subjects (" << options.bootstrap.replicates
+      << " draws, seed " << options.bootstrap.seed << "), from " << kFewestForInterval
+      << " subjects on.\n"
+      << "all: every subject but the sinks (the first " << options.n_sinks
+      << " tokens); top: the highest " << formatted("%g", 100 * options.top_share)
+      << "% of those by a signal.\n"
+      << "<floor: values at or under the noise floor. They enter as the floor, and < before a "
+         "number says\nthat the truth may be more than 5% smaller.\n";
+  for (const SampleReport& document : report.documents) print_sample(out, document, options);
+  if (report.pooled) print_sample(out, *report.pooled, options);
+}
+
+}  // namespace longshadow

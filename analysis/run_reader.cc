@@ -1,0 +1,193 @@
+#include "analysis/run_reader.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "data/format/error.h"
+#include "data/format/hdf5.h"
+#include "data/format/schema.h"
+
+namespace longshadow {
+
+namespace {
+
+using hdf5::Group;
+
+[[noreturn]] void refuse(const Group& group, const std::string& what) {
+  throw FormatError(group.path() + ": " + what);
+}
+
+void check_format(const Group& root) {
+  const std::string format = root.string_attribute(schema::kFormatName);
+  if (format != schema::kFormat) refuse(root, "expected a longshadow run file, found another");
+  const std::int64_t version = root.int64_attribute(schema::kFormatVersionName);
+  if (version != schema::kFormatVersion) {
+    refuse(root, "expected format version " + std::to_string(schema::kFormatVersion) + ", found " +
+                     std::to_string(version) + "; a newer longshadow may read it");
+  }
+}
+
+/// A dimension of the model: positive, and small enough that products of a few cannot overflow.
+std::int64_t dimension(const Group& group, const char* name) {
+  const std::int64_t value = group.int64_attribute(name);
+  if (value < 1 || value > std::numeric_limits<std::int32_t>::max()) {
+    refuse(group,
+           "expected a positive 32-bit " + std::string(name) + ", found " + std::to_string(value));
+  }
+  return value;
+}
+
+RunModel read_model(const Group& group) {
+  RunModel model;
+  model.name = group.string_attribute(schema::kModelName);
+  model.architecture = group.string_attribute(schema::kArchitecture);
+  model.n_layers = dimension(group, schema::kLayers);
+  model.n_heads = dimension(group, schema::kHeads);
+  model.n_kv_heads = dimension(group, schema::kKvHeads);
+  model.head_dim = dimension(group, schema::kHeadDim);
+  model.hidden_size = dimension(group, schema::kHiddenSize);
+  model.vocab_size = dimension(group, schema::kVocabSize);
+  model.weights_sha256 = group.string_attribute(schema::kWeightsSha256);
+  return model;
+}
+
+/// The length of a one-dimensional dataset, at least 1.
+template <typename T>
+std::uint64_t length(const Group& group, const char* name) {
+  const hdf5::Shape shape = group.shape<T>(name);
+  if (shape.size() != 1 || shape[0] == 0) {
+    refuse(group, "expected one dimension that is not empty in " + std::string(name));
+  }
+  return shape[0];
+}
+
+RunTokens read_tokens(const Group& group) {
+  RunTokens tokens;
+  const std::uint64_t n = length<std::int32_t>(group, schema::kId);
+  tokens.id = group.read<std::int32_t>(schema::kId, {n});
+  tokens.text = group.read_strings(schema::kText, n);
+  const auto bytes = group.read<std::uint64_t>(schema::kBytes, {n, 2});
+  for (std::uint64_t i = 0; i < n; ++i) tokens.bytes.push_back({bytes[2 * i], bytes[2 * i + 1]});
+  return tokens;
+}
+
+RunSignals read_signals(const Group& group, const RunModel& model, std::uint64_t n) {
+  const auto n_layers = static_cast<std::uint64_t>(model.n_layers);
+  const auto n_kv_heads = static_cast<std::uint64_t>(model.n_kv_heads);
+  const hdf5::Shape attention = {n_layers, n_kv_heads, n};
+  RunSignals signals;
+  signals.entropy = group.read<float>(schema::kEntropy, {n});
+  signals.entropy_topk = group.read<float>(schema::kEntropyTopK, {n});
+  signals.entropy_k = group.dataset(schema::kEntropyTopK).int64_attribute(schema::kEntropyK);
+  signals.surprisal = group.read<float>(schema::kSurprisal, {n});
+  signals.drift = group.read<float>(schema::kDrift, {n_layers, n});
+  signals.attention_window = group.read<float>(schema::kAttentionWindow, attention);
+  signals.attention_cumulative = group.read<float>(schema::kAttentionCumulative, attention);
+  return signals;
+}
+
+/// Subjects must be spans that end before their start, and the horizon must be within n tokens.
+void check_influence(const Group& group, const RunInfluence& influence, std::uint64_t n) {
+  const std::uint64_t horizon = influence.noise_floor.size();
+  for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+    const RunSubject& subject = influence.subjects[s];
+    const std::int32_t start = influence.start[s];
+    if (subject.begin < 0 || subject.begin >= subject.end || subject.end > start ||
+        static_cast<std::uint64_t>(start) + horizon > n) {
+      refuse(group, "expected every subject to end before its start, and its horizon within the " +
+                        std::to_string(n) + " tokens, found subject " + std::to_string(s) + " [" +
+                        std::to_string(subject.begin) + ", " + std::to_string(subject.end) +
+                        ") with start " + std::to_string(start));
+    }
+  }
+  // A KL may be slightly negative where it drowns in rounding, but not beyond any floor.
+  const auto impossible = [](double kl) { return std::isinf(kl) || kl < -1.0; };
+  if (std::any_of(influence.kl.begin(), influence.kl.end(), impossible)) {
+    refuse(group, "expected influences of at least 0 nats, found a negative or infinite one");
+  }
+  const auto no_floor = [](double floor) { return !std::isfinite(floor) || floor < 0.0; };
+  if (std::any_of(influence.noise_floor.begin(), influence.noise_floor.end(), no_floor)) {
+    refuse(group, "expected a noise floor of at least 0 nats, found a negative or infinite one");
+  }
+}
+
+RunInfluence read_influence(const Group& group, std::uint64_t n) {
+  const std::string kind = group.string_attribute(schema::kSubjectKind);
+  if (kind != schema::kSubjectKindSpan) {
+    refuse(group, "expected subjects of kind \"span\", found \"" + kind + "\"");
+  }
+  RunInfluence influence;
+  const std::uint64_t n_subjects = length<std::int32_t>(group, schema::kStart);
+  const std::uint64_t horizon = length<double>(group, schema::kNoiseFloor);
+  const auto spans = group.read<std::int32_t>(schema::kSubject, {n_subjects, 2});
+  std::vector<std::string> labels = group.read_strings(schema::kLabel, n_subjects);
+  std::vector<std::string> groups = group.read_strings(schema::kGroup, n_subjects);
+  for (std::uint64_t s = 0; s < n_subjects; ++s) {
+    influence.subjects.push_back(
+        {spans[2 * s], spans[2 * s + 1], std::move(labels[s]), std::move(groups[s])});
+  }
+  influence.start = group.read<std::int32_t>(schema::kStart, {n_subjects});
+  influence.kl = group.read<double>(schema::kKl, {n_subjects, horizon});
+  influence.noise_floor = group.read<double>(schema::kNoiseFloor, {horizon});
+  influence.selection = group.string_attribute(schema::kSelection);
+  influence.evict_at = group.string_attribute(schema::kEvictAt);
+  influence.lag = group.int64_attribute(schema::kLag);
+  influence.method = group.string_attribute(schema::kMethod);
+  influence.precision = group.string_attribute(schema::kPrecision);
+  influence.seed = group.uint64_attribute(schema::kSeed);
+  check_influence(group, influence, n);
+  return influence;
+}
+
+DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
+  // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
+  if (std::any_of(name.begin(), name.end(),
+                  [](unsigned char c) { return std::iscntrl(c) || c == '/'; })) {
+    refuse(documents, "expected document names without '/' or control characters");
+  }
+  const Group group = documents.group(name);
+  DocumentRun document;
+  document.name = name;
+  document.source_sha256 = group.string_attribute(schema::kSourceSha256);
+  document.context_tokens = group.int64_attribute(schema::kContextTokens);
+  document.future_tokens = group.int64_attribute(schema::kFutureTokens);
+  document.complete = group.int64_attribute(schema::kComplete) != 0;
+  document.tokens = read_tokens(group.group(schema::kTokens));
+  const std::uint64_t n = document.tokens.id.size();
+  document.signals = read_signals(group.group(schema::kSignals), model, n);
+  document.influence = read_influence(group.group(schema::kInfluence), n);
+  return document;
+}
+
+RunFile read_root(const Group& root) {
+  check_format(root);
+  RunFile run;
+  run.tool_version = root.string_attribute(schema::kToolVersion);
+  run.configuration = root.string_attribute(schema::kConfiguration);
+  run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
+  run.model = read_model(root.group(schema::kModel));
+  const Group documents = root.group(schema::kDocuments);
+  for (const std::string& name : documents.names()) {
+    run.documents.push_back(read_document(documents, name, run.model));
+  }
+  if (run.documents.empty()) refuse(documents, "expected at least one document, found none");
+  return run;
+}
+
+}  // namespace
+
+RunFile read_run(const std::filesystem::path& path) {
+  const hdf5::ReadOnlyFile file(path);
+  try {
+    return read_root(file.root());
+  } catch (const FormatError& error) {
+    throw FormatError(path.string() + ": " + error.what());
+  }
+}
+
+}  // namespace longshadow
