@@ -1,0 +1,91 @@
+#include "engine/model/full_pass.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "engine/core/range.h"
+#include "engine/model/rotary_frequencies.h"
+#include "engine/ops/rms_norm.h"
+#include "engine/ops/rows.h"
+
+namespace longshadow {
+namespace {
+
+RowBatch chunk_batch(const Chunk& chunk) {
+  RowBatch batch;
+  batch.positions.resize(round_up(chunk.used_rows, kRowTile));
+  std::iota(batch.positions.begin(),
+            batch.positions.begin() + static_cast<std::ptrdiff_t>(chunk.used_rows),
+            static_cast<std::uint32_t>(chunk.first_position));
+  batch.streams = {{.first_row = 0, .n_rows = chunk.used_rows, .prefix = chunk.first_position}};
+  return batch;
+}
+
+}  // namespace
+
+template <class Device, class T>
+FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
+                          std::span<const std::int32_t> tokens,
+                          std::span<FullPassObserver<T>* const> observers,
+                          const FullPassOptions& options) {
+  const ModelConfig& config = weights.config;
+  const std::size_t n = tokens.size();
+  const std::size_t padded_n = round_up(n, kRowTile) + kRowTile;
+  FullPass<T> pass{
+      {tokens.begin(), tokens.end()},
+      make_rotary_table<Device, T>(device, rotary_frequencies(config.rope, config.head_dim), n),
+      KvCache<T>(device.memory(), config.n_layers, n, config.n_kv_heads * config.head_dim),
+      Matrix<T>(device.memory(), padded_n, config.hidden_size),
+      std::vector<Prediction>(n)};
+  std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
+  targets.push_back(0);
+
+  const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
+  Matrix<T> residual(device.memory(), chunk_rows, config.hidden_size);
+  LayerActivations<T> activations(device, config, chunk_rows);
+  for (std::size_t first = 0; first < n; first += kPrefillChunk) {
+    const Chunk chunk{first, std::min(kPrefillChunk, n - first)};
+    const RowBatch batch = chunk_batch(chunk);
+    const MatrixView<T> x = residual.view().row_range(0, batch.padded_rows());
+    gather_rows(device, weights.token_embedding.view(),
+                std::span(tokens).subspan(first, chunk.used_rows), x);
+
+    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+      for (auto* observer : observers) observer->before_layer(chunk, layer, x);
+      const KeysValues<T> cache = pass.cache.layer(layer);
+      decoder_layer(device, config, weights.layers[layer], pass.rotary, batch,
+                    KeysValues<const T>(cache), ColumnOrder::forward, activations, x);
+      const auto chunk_of = [&](const Matrix<T>& rows) {
+        return rows.view().row_range(0, chunk.used_rows);
+      };
+      copy_rows(device, chunk_of(activations.keys), cache.keys.row_range(first, chunk.used_rows));
+      copy_rows(device, chunk_of(activations.values),
+                cache.values.row_range(first, chunk.used_rows));
+      for (auto* observer : observers) {
+        observer->after_attention(chunk, layer, std::as_const(activations.queries).view(),
+                                  cache.keys, std::as_const(activations.log_normalisers).view());
+      }
+    }
+    for (auto* observer : observers) observer->after_layers(chunk, x);
+
+    const MatrixView<T> hidden = pass.hidden.view().row_range(first, batch.padded_rows());
+    rms_norm(device, MatrixView<const T>(x), weights.final_norm.view(), config.norm_epsilon,
+             hidden);
+    predict(device, MatrixView<const T>(hidden), weights.output(),
+            std::span<const std::int32_t>(targets).subspan(first, chunk.used_rows),
+            options.entropy_top_k, std::span(pass.predictions).subspan(first, chunk.used_rows));
+    options.progress(first + chunk.used_rows);
+  }
+  return pass;
+}
+
+template FullPass<float> run_full_pass(Cpu&, const Weights<float>&, std::span<const std::int32_t>,
+                                       std::span<FullPassObserver<float>* const>,
+                                       const FullPassOptions&);
+template FullPass<double> run_full_pass(Cpu&, const Weights<double>&,
+                                        std::span<const std::int32_t>,
+                                        std::span<FullPassObserver<double>* const>,
+                                        const FullPassOptions&);
+
+}  // namespace longshadow

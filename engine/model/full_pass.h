@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/core/matrix.h"
+#include "engine/kv/kv_cache.h"
+#include "engine/model/forward.h"
+#include "engine/model/weights.h"
+#include "engine/ops/prediction.h"
+
+namespace longshadow {
+
+/// Document tokens that the full pass takes through the layers at a time.
+inline constexpr std::size_t kPrefillChunk = 512;
+
+/// Rows [first_position, first_position + used_rows) of the document, on their way.
+struct Chunk {
+  std::size_t first_position;
+  std::size_t used_rows;
+};
+
+/// Looks at the full pass while it runs; every view is valid during the call only.
+template <class T>
+class FullPassObserver {
+ public:
+  virtual ~FullPassObserver() = default;
+  /// residual [padded rows, D]: the input of `layer`.
+  virtual void before_layer(const Chunk&, std::size_t /*layer*/, MatrixView<const T>) {}
+  /// queries [rows, H d] and log_normalisers [rows, H] of the chunk; keys [positions, K d] up to
+  /// and with the chunk's.
+  virtual void after_attention(const Chunk&, std::size_t /*layer*/, MatrixView<const T> /*queries*/,
+                               MatrixView<const T> /*keys*/,
+                               MatrixView<const T> /*log_normalisers*/) {}
+  /// residual [padded rows, D]: before the final norm.
+  virtual void after_layers(const Chunk&, MatrixView<const T>) {}
+};
+
+/// The teacher-forced run over a whole document with nothing removed.
+template <class T>
+struct FullPass {
+  std::vector<std::int32_t> tokens;  ///< n
+  RotaryTable<T> rotary;             ///< n positions
+  KvCache<T> cache;                  ///< n positions
+  Matrix<T> hidden;                  ///< [n + padding, D], after the final norm
+  std::vector<Prediction> predictions;  ///< n; the last one's target is token 0 for want of another
+};
+
+struct FullPassOptions {
+  std::size_t entropy_top_k = 20;
+  /// Called after each chunk with the number of tokens done.
+  std::function<void(std::size_t)> progress = [](std::size_t) {};
+};
+
+/// Memory grows linearly with n: 2 L n K d + n D elements of T stay, and chunks have a fixed size.
+template <class Device, class T>
+FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
+                          std::span<const std::int32_t> tokens,
+                          std::span<FullPassObserver<T>* const> observers,
+                          const FullPassOptions& options);
+
+}  // namespace longshadow

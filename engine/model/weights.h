@@ -1,0 +1,44 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/backend/cpu.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+#include "engine/model/checkpoint.h"
+#include "engine/model/config.h"
+
+namespace longshadow {
+
+/// One decoder layer's weights: T is the activations' type, P the products' (see PackedWeights).
+/// Shapes are those of WeightKind; vectors are [1, size], absent biases [0, 0].
+template <class T, class P = T>
+struct LayerWeights {
+  Matrix<T> attention_norm;
+  PackedWeights<P> query, key, value;
+  Matrix<T> query_bias, key_bias, value_bias;
+  PackedWeights<P> attention_output;
+  Matrix<T> feed_forward_norm;
+  PackedWeights<P> gate, up, down;
+};
+
+template <class T, class P = T>
+struct Weights {
+  ModelConfig config;
+  Matrix<T> token_embedding;  ///< [V, D]
+  std::vector<LayerWeights<T, P>> layers;
+  Matrix<T> final_norm;       ///< [1, D]
+  Matrix<T> untied_output;    ///< [V, D], or [0, 0] where the embeddings are tied
+
+  /// [V, D]: the logits are hidden outputᵀ.
+  MatrixView<const T> output() const {
+    return config.tied_embeddings ? token_embedding.view() : untied_output.view();
+  }
+};
+
+/// Reads, converts and packs every weight. Holds one tensor in f32 beside the result at a time.
+/// Throws Error as Checkpoint::read does.
+template <class T, class P = T>
+Weights<T, P> load_weights(Cpu& cpu, const Checkpoint& checkpoint);
+
+}  // namespace longshadow

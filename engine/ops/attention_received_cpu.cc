@@ -1,0 +1,88 @@
+#include "engine/ops/attention_received.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/backend/packed_weights.h"
+#include "engine/backend/tile_product.h"
+#include "engine/ops/column_tiles.h"
+#include "engine/ops/lanes.h"
+#include "engine/ops/tile_scratch.h"
+
+namespace longshadow {
+namespace {
+
+/// into[c] += e^(score[c] scale - log_normaliser) for the first `visible` columns.
+template <class T>
+LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, std::size_t visible, T scale,
+                                T log_normaliser, T* into) {
+  typename LaneTypes<T>::Integers index;
+  for (std::size_t i = 0; i < kLanes<T>; ++i) index[i] = static_cast<int>(i);
+  const auto limit = static_cast<int>(visible);
+  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
+    const Lanes<T> weight = exp<T>(load(scores + c) * scale - log_normaliser);
+    const auto seen = index + static_cast<int>(c) < limit;
+    store<T>(into + c, load(into + c) + (seen ? weight : Lanes<T>{}));
+  }
+}
+
+}  // namespace
+
+template <class Device, class T>
+void add_attention_received(Device& device, const AttentionShape& shape,
+                            MatrixView<const T> queries, std::size_t first_position,
+                            std::size_t used_rows, MatrixView<const T> keys,
+                            MatrixView<const T> log_normalisers, std::size_t window_begin,
+                            MatrixView<double> all_queries, MatrixView<double> window_queries) {
+  struct Scores;
+  struct Sums;
+  const std::size_t d = shape.head_dim;
+  const std::size_t group = shape.n_heads / shape.n_kv_heads;
+  const T scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(d)));
+  const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
+  const std::vector<ColumnTile> tiles = column_tiles(columns);
+
+  device.parallel_for(shape.n_kv_heads * tiles.size(), [&](std::size_t task) {
+    const std::size_t kv_head = task / tiles.size();
+    const ColumnTile& tile = tiles[task % tiles.size()];
+    const MatrixView<T> scores = tile_scratch<T, Scores>(device, kRowTile, tile.width);
+    // Sums of one row tile in T, then added up in f64. Row 0: queries before the window, 1: in it.
+    const MatrixView<T> sums = tile_scratch<T, Sums>(device, 2, kMaxColumnTile);
+    for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+      for (std::size_t first = 0; first < used_rows; first += kRowTile) {
+        const std::size_t rows = std::min(kRowTile, used_rows - first);
+        if (first_position + first + rows <= tile.begin) continue;
+        tile_product<T, T>(queries.row_range(first, kRowTile).column_range(head * d, d),
+                           keys.row_range(tile.begin, tile.width).column_range(kv_head * d, d),
+                           RightFactor::by_output, scores, false);
+        std::fill_n(sums.data, 2 * sums.stride, T{0});
+        for (std::size_t r = 0; r < rows; ++r) {
+          const std::size_t position = first_position + first + r;
+          if (position < tile.begin) continue;
+          const std::size_t visible = std::min(position + 1 - tile.begin, tile.used);
+          add_row(scores.row(r), tile.width, visible, scale, log_normalisers.row(first + r)[head],
+                  sums.row(position >= window_begin));
+        }
+        for (std::size_t c = 0; c < tile.used; ++c) {
+          const auto before = static_cast<double>(sums.row(0)[c]);
+          const auto within = static_cast<double>(sums.row(1)[c]);
+          const auto share = static_cast<double>(group);
+          all_queries.row(kv_head)[tile.begin + c] += (before + within) / share;
+          window_queries.row(kv_head)[tile.begin + c] += within / share;
+        }
+      }
+    }
+  });
+}
+
+template void add_attention_received(Cpu&, const AttentionShape&, MatrixView<const float>,
+                                     std::size_t, std::size_t, MatrixView<const float>,
+                                     MatrixView<const float>, std::size_t, MatrixView<double>,
+                                     MatrixView<double>);
+template void add_attention_received(Cpu&, const AttentionShape&, MatrixView<const double>,
+                                     std::size_t, std::size_t, MatrixView<const double>,
+                                     MatrixView<const double>, std::size_t, MatrixView<double>,
+                                     MatrixView<double>);
+
+}  // namespace longshadow

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// The full pass's predictive distributions at consecutive positions from `first_position` on.
+template <class T>
+struct FullPredictions {
+  std::size_t first_position;
+  MatrixView<const T> hidden;              ///< [rows, D] after the final norm, padded by kRowTile
+  std::span<const double> log_normalisers;  ///< [rows]
+  std::span<const std::int32_t> likeliest;  ///< [rows]
+};
+
+/// A stream's rows in a batch, and the position of its first row.
+struct PredictedRows {
+  std::size_t first_row;
+  std::size_t n_rows;
+  std::size_t first_position;
+};
+
+/// KL(p_full || p_evicted) in nats for every row of every stream, from the change that an eviction
+/// makes to the final hidden state; the vocabulary passes by in tiles.
+///
+/// With d = output delta the change of the logits and c = d - a for a constant a near E_p[d] (d at
+/// the likeliest token), S = E_p[e^c - 1 - c] and r = E_p[c]: KL = log1p(S + r) - r. Nothing of the
+/// size of a logit is subtracted, so the result is as exact as delta is.
+///   output [V, D]; delta_output is output in the precision P of delta's product; delta [rows, D]
+///   padded by kRowTile; kl_nats [rows], written at the streams' rows.
+template <class Device, class T, class P>
+void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const P> delta_output,
+                   const FullPredictions<T>& full, MatrixView<const T> delta,
+                   std::span<const PredictedRows> streams, std::span<double> kl_nats);
+
+}  // namespace longshadow

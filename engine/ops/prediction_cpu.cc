@@ -1,0 +1,178 @@
+#include "engine/ops/prediction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "engine/backend/packed_weights.h"
+#include "engine/backend/tile_product.h"
+#include "engine/core/range.h"
+#include "engine/ops/lanes.h"
+#include "engine/ops/tile_scratch.h"
+#include "engine/ops/vocabulary_tiles.h"
+
+namespace longshadow {
+namespace {
+
+/// Parts of the vocabulary that tasks work on beside one another.
+constexpr std::size_t kSegments = 16;
+
+/// Sums over the logits seen so far, relative to their maximum m.
+struct PartialPrediction {
+  double maximum = -std::numeric_limits<double>::infinity();
+  double sum = 0;           ///< of e^(l - m)
+  double weighted_sum = 0;  ///< of (l - m) e^(l - m)
+  std::int32_t likeliest = 0;
+  std::vector<double> top;  ///< the k largest logits, a min-heap
+
+  void rescale(double new_maximum) {
+    if (maximum == -std::numeric_limits<double>::infinity()) {
+      maximum = new_maximum;
+      return;
+    }
+    const double shift = maximum - new_maximum;
+    const double factor = std::exp(shift);
+    weighted_sum = factor * (weighted_sum + shift * sum);
+    sum *= factor;
+    maximum = new_maximum;
+  }
+
+  void offer(double logit, std::size_t k) {
+    if (top.size() == k) {
+      if (logit <= top.front()) return;
+      std::pop_heap(top.begin(), top.end(), std::greater<>());
+      top.back() = logit;
+    } else {
+      top.push_back(logit);
+    }
+    std::push_heap(top.begin(), top.end(), std::greater<>());
+  }
+
+  void merge(const PartialPrediction& later, std::size_t k) {
+    if (later.maximum > maximum) {
+      likeliest = later.likeliest;
+      rescale(later.maximum);
+    }
+    const double shift = later.maximum - maximum;
+    const double factor = std::exp(shift);
+    weighted_sum += factor * (later.weighted_sum + shift * later.sum);
+    sum += factor * later.sum;
+    for (const double logit : later.top) offer(logit, k);
+  }
+};
+
+template <class T>
+LONGSHADOW_PER_CPU T row_maximum(const T* logits, std::size_t cols) {
+  Lanes<T> highest = load(logits);
+  for (std::size_t c = kLanes<T>; c < cols; c += kLanes<T>) {
+    highest = maximum<T>(highest, load(logits + c));
+  }
+  return largest<T>(highest);
+}
+
+/// Adds e^(l - m) and (l - m) e^(l - m) over a row; a logit of -infinity adds nothing.
+template <class T>
+LONGSHADOW_PER_CPU void add_exponentials(const T* logits, std::size_t cols, T row_maximum,
+                                         double* total, double* weighted_total) {
+  Lanes<T> plain{};
+  Lanes<T> weighted{};
+  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
+    const Lanes<T> shifted = load(logits + c) - row_maximum;
+    const Lanes<T> weight = exp<T>(shifted);
+    plain += weight;
+    weighted += weight > 0 ? shifted * weight : Lanes<T>{};
+  }
+  *total += sum<T>(plain);
+  *weighted_total += sum<T>(weighted);
+}
+
+template <class T>
+void absorb(const T* logits, std::size_t padded_cols, std::size_t first_token, std::size_t k,
+            PartialPrediction& into) {
+  const T tile_maximum = row_maximum(logits, padded_cols);
+  if (static_cast<double>(tile_maximum) > into.maximum) {
+    const T* at = std::find(logits, logits + padded_cols, tile_maximum);
+    into.likeliest = static_cast<std::int32_t>(first_token + (at - logits));
+    into.rescale(static_cast<double>(tile_maximum));
+  }
+  add_exponentials(logits, padded_cols, static_cast<T>(into.maximum), &into.sum,
+                   &into.weighted_sum);
+  if (into.top.size() < k || static_cast<double>(tile_maximum) > into.top.front()) {
+    for (std::size_t c = 0; c < padded_cols; ++c) {
+      if (logits[c] > -std::numeric_limits<T>::infinity()) {
+        into.offer(static_cast<double>(logits[c]), k);
+      }
+    }
+  }
+}
+
+double entropy_of(std::vector<double> logits) {
+  const double maximum = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  double weighted_sum = 0;
+  std::sort(logits.begin(), logits.end());
+  for (const double logit : logits) {
+    sum += std::exp(logit - maximum);
+    weighted_sum += (logit - maximum) * std::exp(logit - maximum);
+  }
+  return std::log(sum) - weighted_sum / sum;
+}
+
+template <class T>
+double dot(const T* a, const T* b, std::size_t size) {
+  double total = 0;
+  for (std::size_t i = 0; i < size; ++i) total += static_cast<double>(a[i]) * b[i];
+  return total;
+}
+
+}  // namespace
+
+template <class Device, class T>
+void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+             std::span<const std::int32_t> targets, std::size_t k,
+             std::span<Prediction> predictions) {
+  struct Logits;
+  const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
+  const std::vector<Range> tiles = vocabulary_tiles(output.rows);
+  std::vector<PartialPrediction> partial(kSegments * row_tiles * kRowTile);
+  device.parallel_for(kSegments * row_tiles, [&](std::size_t task) {
+    const std::size_t segment = task / row_tiles;
+    const std::size_t first_row = task % row_tiles * kRowTile;
+    const MatrixView<T> logits = tile_scratch<T, Logits>(device, kRowTile, kVocabularyTile);
+    const std::size_t used_rows = std::min(kRowTile, predictions.size() - first_row);
+    for (std::size_t t = segment * tiles.size() / kSegments;
+         t < (segment + 1) * tiles.size() / kSegments; ++t) {
+      const std::size_t padded = multiply_vocabulary_tile(hidden.row_range(first_row, kRowTile),
+                                                          output, tiles[t], logits);
+      for (std::size_t r = 0; r < used_rows; ++r) {
+        std::fill(logits.row(r) + tiles[t].size(), logits.row(r) + padded,
+                  -std::numeric_limits<T>::infinity());
+        absorb(logits.row(r), padded, tiles[t].begin, k,
+               partial[(segment * row_tiles * kRowTile) + first_row + r]);
+      }
+    }
+  });
+  device.parallel_for(predictions.size(), [&](std::size_t row) {
+    PartialPrediction total = std::move(partial[row]);
+    for (std::size_t segment = 1; segment < kSegments; ++segment) {
+      const PartialPrediction& part = partial[segment * row_tiles * kRowTile + row];
+      if (part.sum > 0) total.merge(part, k);
+    }
+    Prediction& prediction = predictions[row];
+    prediction.log_normaliser = total.maximum + std::log(total.sum);
+    prediction.entropy = std::log(total.sum) - total.weighted_sum / total.sum;
+    prediction.entropy_top_k = entropy_of(total.top);
+    prediction.likeliest = total.likeliest;
+    prediction.target_surprisal =
+        prediction.log_normaliser -
+        dot(hidden.row(row), output.row(static_cast<std::size_t>(targets[row])), hidden.cols);
+  });
+}
+
+template void predict(Cpu&, MatrixView<const float>, MatrixView<const float>,
+                      std::span<const std::int32_t>, std::size_t, std::span<Prediction>);
+template void predict(Cpu&, MatrixView<const double>, MatrixView<const double>,
+                      std::span<const std::int32_t>, std::size_t, std::span<Prediction>);
+
+}  // namespace longshadow

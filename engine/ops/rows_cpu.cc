@@ -1,0 +1,60 @@
+#include "engine/ops/rows.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace longshadow {
+
+template <class Device, class T>
+void gather_rows(Device& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
+                 MatrixView<T> to) {
+  device.parallel_for(ids.size(), [&](std::size_t r) {
+    std::copy_n(table.row(static_cast<std::size_t>(ids[r])), to.cols, to.row(r));
+  });
+}
+
+template <class Device, class T>
+void copy_rows(Device& device, MatrixView<const T> from, MatrixView<T> to) {
+  device.parallel_for(from.rows,
+                      [&](std::size_t r) { std::copy_n(from.row(r), from.cols, to.row(r)); });
+}
+
+template <class Device, class T>
+void subtract_rows(Device& device, MatrixView<const T> b, MatrixView<T> a) {
+  device.parallel_for(a.rows, [&](std::size_t r) {
+    for (std::size_t c = 0; c < a.cols; ++c) a.row(r)[c] -= b.row(r)[c];
+  });
+}
+
+template <class Device, class T>
+void cosine_distances(Device& device, MatrixView<const T> a, MatrixView<const T> b,
+                      std::span<float> distances) {
+  device.parallel_for(distances.size(), [&](std::size_t r) {
+    double product = 0;
+    double a_squared = 0;
+    double b_squared = 0;
+    for (std::size_t c = 0; c < a.cols; ++c) {
+      const auto x = static_cast<double>(a.row(r)[c]);
+      const auto y = static_cast<double>(b.row(r)[c]);
+      product += x * y;
+      a_squared += x * x;
+      b_squared += y * y;
+    }
+    distances[r] = static_cast<float>(1.0 - product / std::sqrt(a_squared * b_squared));
+  });
+}
+
+template void gather_rows(Cpu&, MatrixView<const float>, std::span<const std::int32_t>,
+                          MatrixView<float>);
+template void gather_rows(Cpu&, MatrixView<const double>, std::span<const std::int32_t>,
+                          MatrixView<double>);
+template void copy_rows(Cpu&, MatrixView<const float>, MatrixView<float>);
+template void copy_rows(Cpu&, MatrixView<const double>, MatrixView<double>);
+template void subtract_rows(Cpu&, MatrixView<const float>, MatrixView<float>);
+template void subtract_rows(Cpu&, MatrixView<const double>, MatrixView<double>);
+template void cosine_distances(Cpu&, MatrixView<const float>, MatrixView<const float>,
+                               std::span<float>);
+template void cosine_distances(Cpu&, MatrixView<const double>, MatrixView<const double>,
+                               std::span<float>);
+
+}  // namespace longshadow

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace longshadow {
+
+// The subcommands: each takes the words after its name and returns the exit status. They throw
+// UsageError (exit 2), Interrupted (128 + signal) or another std::exception (exit 1).
+
+int probe_command(std::span<const std::string> words);
+int info_command(std::span<const std::string> words);
+
+}  // namespace longshadow

@@ -1,0 +1,78 @@
+#include "probes/counterfactual.h"
+
+#include <algorithm>
+
+#include "engine/ops/kl_divergence.h"
+#include "engine/ops/rms_norm.h"
+#include "engine/ops/rows.h"
+
+namespace longshadow {
+
+template <class Device, class T>
+DirectEngine<Device, T>::DirectEngine(Device& device, const Weights<T>& weights,
+                                      const FullPass<T>& full, std::size_t horizon,
+                                      std::size_t max_batch)
+    : device_(device),
+      weights_(weights),
+      full_(full),
+      horizon_(horizon),
+      residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
+                weights.config.hidden_size),
+      hidden_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
+      activations_(device, weights.config, residual_.rows()) {
+  for (const Prediction& prediction : full.predictions) {
+    log_normalisers_.push_back(prediction.log_normaliser);
+    likeliest_.push_back(prediction.likeliest);
+  }
+}
+
+template <class Device, class T>
+RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch) const {
+  RowBatch rows;
+  rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
+  for (std::size_t b = 0; b < batch.size(); ++b) {
+    const std::size_t first_row = b * horizon_;
+    rows.streams.push_back({first_row, horizon_, batch[b].start, batch[b].removed});
+    for (std::size_t r = 0; r < horizon_; ++r) {
+      rows.positions[first_row + r] = static_cast<std::uint32_t>(batch[b].start + r);
+    }
+  }
+  return rows;
+}
+
+template <class Device, class T>
+void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch, ColumnOrder order,
+                                  std::span<double> kl_nats) {
+  const ModelConfig& config = weights_.config;
+  const RowBatch rows = rows_of(batch);
+  const MatrixView<T> x = residual_.view().row_range(0, rows.padded_rows());
+  std::vector<PredictedRows> predicted;
+  for (const Stream& stream : rows.streams) {
+    gather_rows(device_, weights_.token_embedding.view(),
+                std::span(full_.tokens).subspan(stream.prefix, horizon_),
+                x.row_range(stream.first_row, horizon_));
+    predicted.push_back({stream.first_row, horizon_, stream.prefix});
+  }
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    decoder_layer(device_, config, weights_.layers[layer], full_.rotary, rows,
+                  full_.cache.layer(layer), order, activations_, x);
+  }
+  const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
+  rms_norm(device_, MatrixView<const T>(x), weights_.final_norm.view(), config.norm_epsilon,
+           hidden);
+  for (const PredictedRows& stream : predicted) {
+    subtract_rows(device_, full_.hidden.view().row_range(stream.first_position, horizon_),
+                  hidden.row_range(stream.first_row, horizon_));
+  }
+  const FullPredictions<T> full{0, full_.hidden.view(), log_normalisers_, likeliest_};
+  std::vector<double> kl_rows(hidden_.rows());
+  kl_divergence(device_, weights_.output(), weights_.output(), full,
+                MatrixView<const T>(hidden_.view()), std::span<const PredictedRows>(predicted),
+                std::span(kl_rows));
+  std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
+}
+
+template class DirectEngine<Cpu, float>;
+template class DirectEngine<Cpu, double>;
+
+}  // namespace longshadow

@@ -1,0 +1,53 @@
+#include <cstdio>
+#include <iostream>
+
+#include "engine/model/checkpoint.h"
+#include "probes/commands.h"
+#include "probes/model_location.h"
+#include "probes/option_parsing.h"
+
+namespace longshadow {
+namespace {
+
+namespace po = boost::program_options;
+
+const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
+                        "  longshadow info\n  longshadow info path/to/model.gguf\n"};
+
+void print(const char* what, const std::string& value) {
+  std::printf("%-18s %s\n", what, value.c_str());
+}
+
+void print(const char* what, std::size_t value) { print(what, std::to_string(value)); }
+
+}  // namespace
+
+int info_command(std::span<const std::string> words) {
+  po::options_description options("Options");
+  options.add_options()("model,m", po::value<std::string>()->default_value("smollm2"),
+                        "a GGUF file, a Hugging Face folder, or the name smollm2");
+  po::positional_options_description positional;
+  positional.add("model", 1);
+  const auto values = parse_options(kHelp, words, options, positional);
+  if (!values) return 0;
+  const auto checkpoint = open_checkpoint(locate_model((*values)["model"].as<std::string>()));
+  const ModelConfig& config = checkpoint->config();
+  std::size_t parameters = 0;
+  for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
+  print("name", config.name);
+  print("architecture", name_of(config.architecture));
+  print("parameters", parameters);
+  print("layers", config.n_layers);
+  print("hidden size", config.hidden_size);
+  print("query heads", config.n_heads);
+  print("key-value heads", config.n_kv_heads);
+  print("head size", config.head_dim);
+  print("feed-forward size", config.feed_forward_size);
+  print("vocabulary", config.vocab_size);
+  print("trained context", config.max_context);
+  print("embeddings", config.tied_embeddings ? "tied" : "untied");
+  print("weights sha256", checkpoint->weights_sha256());
+  return 0;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,167 @@
+#include "probes/probe.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <ostream>
+#include <set>
+
+#include "engine/core/error.h"
+#include "probes/counterfactual.h"
+#include "probes/interrupt.h"
+#include "probes/signals.h"
+
+namespace longshadow {
+namespace {
+
+/// Null counterfactuals per document, at starts spread over those of the subjects.
+constexpr std::size_t kMaxNulls = 4;
+
+RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::size_t n) {
+  RunTokens tokens;
+  for (const Token& token : std::span(document.tokens).first(n)) {
+    tokens.id.push_back(token.id);
+    tokens.text.push_back(tokenizer.decode(std::array{token.id}));
+    tokens.bytes.push_back({token.begin, token.end});
+  }
+  return tokens;
+}
+
+template <class T>
+RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& observer,
+                      std::size_t top_k) {
+  RunSignals signals;
+  signals.entropy_k = static_cast<std::int64_t>(top_k);
+  signals.surprisal.push_back(std::numeric_limits<float>::quiet_NaN());
+  for (const Prediction& prediction : full.predictions) {
+    signals.entropy.push_back(static_cast<float>(prediction.entropy));
+    signals.entropy_topk.push_back(static_cast<float>(prediction.entropy_top_k));
+    signals.surprisal.push_back(static_cast<float>(prediction.target_surprisal));
+  }
+  signals.surprisal.pop_back();
+  signals.drift = observer.drift();
+  signals.attention_window = observer.attention_window();
+  signals.attention_cumulative = observer.attention_cumulative();
+  return signals;
+}
+
+/// The largest |KL| that removing nothing seems to cause when attention sums in another order.
+template <class T>
+std::vector<double> noise_floor(DirectEngine<Cpu, T>& engine, std::span<const Counterfactual> all,
+                                std::size_t horizon) {
+  std::set<std::size_t> starts;
+  for (const Counterfactual& one : all) starts.insert(one.start);
+  const std::vector<std::size_t> distinct(starts.begin(), starts.end());
+  const std::size_t nulls = std::min(kMaxNulls, distinct.size());
+  std::vector<double> floor(horizon);
+  std::vector<double> kl_nats(horizon);
+  for (std::size_t i = 0; i < nulls; ++i) {
+    const std::size_t start = distinct[i * (distinct.size() - 1) / std::max<std::size_t>(1, nulls - 1)];
+    const Counterfactual null{{}, start};
+    engine.run(std::span(&null, 1), ColumnOrder::reversed, kl_nats);
+    for (std::size_t h = 0; h < horizon; ++h) {
+      floor[h] = std::max(floor[h], std::abs(kl_nats[h]));
+    }
+  }
+  return floor;
+}
+
+}  // namespace
+
+void check_document(const Document& document, const ModelConfig& config,
+                    const ProbeOptions& options) {
+  if (options.context == 0 || options.horizon == 0) {
+    throw UsageError("--context and --future: expected at least 1 token each");
+  }
+  const std::size_t needed = tokens_needed(options.evict_at, options.context, options.horizon);
+  const std::string asked = "context " + std::to_string(options.context) + " and future " +
+                            std::to_string(options.horizon) + " need " + std::to_string(needed) +
+                            " tokens, but ";
+  if (document.tokens.size() < needed) {
+    throw UsageError(document.name + ": " + asked + "the document has " +
+                     std::to_string(document.tokens.size()));
+  }
+  if (needed > config.max_context) {
+    throw UsageError(asked + "the model was trained to read " +
+                     std::to_string(config.max_context));
+  }
+  if (options.entropy_top_k == 0 || options.entropy_top_k > config.vocab_size) {
+    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
+                     std::to_string(config.vocab_size));
+  }
+  parse_subjects(options.subjects, options.context, options.seed);
+}
+
+template <class T>
+DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                           const Document& document, const ProbeOptions& options,
+                           ProgressStyle progress_style, std::ostream& log) {
+  const std::size_t horizon = options.horizon;
+  const std::size_t n = tokens_needed(options.evict_at, options.context, horizon);
+  check_document(document, weights.config, options);
+  const std::vector<Subject> subjects =
+      parse_subjects(options.subjects, options.context, options.seed);
+
+  SignalObserver<Cpu, T> signals(cpu, weights.config, n, options.context);
+  std::array<FullPassObserver<T>*, 1> observers{&signals};
+  Progress reading(log, progress_style, "full pass", "tokens", n);
+  const FullPass<T> full = run_full_pass(
+      cpu, weights, std::span<const TokenId>(document.ids(n)),
+      std::span<FullPassObserver<T>* const>(observers),
+      {options.entropy_top_k, [&](std::size_t done) {
+         reading.update(done);
+         check_interrupt();
+       }});
+
+  DocumentRun run;
+  run.name = document.name;
+  run.source_sha256 = document.source_sha256;
+  run.context_tokens = static_cast<std::int64_t>(options.context);
+  run.future_tokens = static_cast<std::int64_t>(n - options.context);
+  run.tokens = tokens_of(document, tokenizer, n);
+  run.signals = signals_of(full, signals, options.entropy_top_k);
+
+  std::vector<Counterfactual> counterfactuals;
+  for (const Subject& subject : subjects) {
+    const std::size_t start = start_of(options.evict_at, subject.tokens, options.context);
+    counterfactuals.push_back({{subject.tokens}, start});
+    std::string label;
+    for (std::size_t i = subject.tokens.begin; i < subject.tokens.end; ++i) {
+      label += run.tokens.text[i];
+    }
+    run.influence.subjects.push_back({static_cast<std::int32_t>(subject.tokens.begin),
+                                      static_cast<std::int32_t>(subject.tokens.end), label,
+                                      subject.group});
+    run.influence.start.push_back(static_cast<std::int32_t>(start));
+  }
+
+  const std::size_t max_batch = std::min(std::max<std::size_t>(1, options.batch_rows / horizon),
+                                         counterfactuals.size());
+  DirectEngine<Cpu, T> engine(cpu, weights, full, horizon, max_batch);
+  run.influence.kl.resize(subjects.size() * horizon);
+  Progress measuring(log, progress_style, "counterfactuals", "subjects", subjects.size());
+  for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
+    check_interrupt();
+    const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
+    engine.run(std::span(counterfactuals).subspan(first, count), ColumnOrder::forward,
+               std::span(run.influence.kl).subspan(first * horizon, count * horizon));
+    measuring.update(first + count);
+  }
+  run.influence.noise_floor = noise_floor(engine, counterfactuals, horizon);
+
+  run.influence.selection = options.subjects;
+  run.influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
+  run.influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
+  run.influence.method = "direct";
+  run.influence.precision = sizeof(T) == 8 ? "f64" : "f32";
+  run.influence.seed = options.seed;
+  return run;
+}
+
+template DocumentRun probe_document(Cpu&, const Weights<float>&, const Tokenizer&, const Document&,
+                                    const ProbeOptions&, ProgressStyle, std::ostream&);
+template DocumentRun probe_document(Cpu&, const Weights<double>&, const Tokenizer&, const Document&,
+                                    const ProbeOptions&, ProgressStyle, std::ostream&);
+
+}  // namespace longshadow

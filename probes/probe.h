@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+
+#include "data/format/run_file.h"
+#include "engine/backend/cpu.h"
+#include "engine/model/weights.h"
+#include "probes/document.h"
+#include "probes/progress.h"
+#include "probes/subjects.h"
+
+namespace longshadow {
+
+/// What `longshadow probe` measures on each document.
+struct ProbeOptions {
+  std::size_t context = 1024;  ///< T, tokens that subjects are taken from
+  std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
+  std::string subjects = "sample:64";
+  EvictAt evict_at;
+  std::size_t entropy_top_k = 20;
+  std::uint64_t seed = 0;
+  std::size_t batch_rows = 2048;  ///< rows of activations that run at once, at least H
+};
+
+/// Throws UsageError where the document or the model is too short for the options, or the options
+/// name subjects outside the context.
+void check_document(const Document& document, const ModelConfig& config,
+                    const ProbeOptions& options);
+
+/// Runs the full pass and the counterfactuals of one document in precision T, telling progress on
+/// `log`. Throws as check_document does.
+template <class T>
+DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                           const Document& document, const ProbeOptions& options,
+                           ProgressStyle progress, std::ostream& log);
+
+}  // namespace longshadow

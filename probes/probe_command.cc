@@ -1,0 +1,157 @@
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/format/publish.h"
+#include "data/format/run_writer.h"
+#include "engine/core/error.h"
+#include "engine/core/sha256.h"
+#include "probes/commands.h"
+#include "probes/interrupt.h"
+#include "probes/model_location.h"
+#include "probes/option_parsing.h"
+#include "probes/probe.h"
+
+namespace longshadow {
+namespace {
+
+namespace po = boost::program_options;
+
+const CommandHelp kHelp{
+    "probe --document FILE... --output RUN.h5 [options]",
+    "Removes tokens from a language model's KV cache, one subject at a time, and measures by how\n"
+    "much every later predictive distribution moves: KL(full || evicted) in nats, per position.\n"
+    "Signals of every token (entropy, surprisal, drift, attention) are stored beside it.",
+    "  longshadow probe --document data/documents/what_a_cache_forgets.txt -o run.h5\n"
+    "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
+    "-o run.h5\n"
+    "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"};
+
+po::options_description options() {
+  po::options_description options("Options");
+  auto add = options.add_options();
+  add("model,m", po::value<std::string>()->default_value("smollm2"),
+      "a GGUF file, a Hugging Face folder, or the name smollm2");
+  add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
+      "UTF-8 text files");
+  add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
+  add("context,T", po::value<std::size_t>()->default_value(1024),
+      "tokens of each document that subjects are taken from");
+  add("future,H", po::value<std::size_t>()->default_value(256),
+      "positions measured from a subject's eviction on");
+  add("subjects,s", po::value<std::string>()->default_value("sample:64"),
+      "what is removed: all, sample:N, or list: with tokens and spans (list:3,7-9)");
+  add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
+      "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
+  add("precision,p", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
+  add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
+  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+      "tokens that the truncated entropy looks at");
+  add("bos", po::value<std::string>()->default_value("auto"),
+      "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
+  add("parse-special", po::bool_switch(),
+      "the spelling of a special token in a document is that token, not plain text");
+  add("seed", po::value<std::uint64_t>()->default_value(0), "of sample:N");
+  add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  return options;
+}
+
+BosPolicy parse_bos(const std::string& text) {
+  if (text == "auto") return BosPolicy::as_tokenizer_says;
+  if (text == "yes") return BosPolicy::yes;
+  if (text == "no") return BosPolicy::no;
+  throw UsageError("--bos \"" + text + "\": expected auto, yes or no");
+}
+
+RunModel describe(const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  const auto count = [](std::size_t value) { return static_cast<std::int64_t>(value); };
+  return {config.name,           name_of(config.architecture), count(config.n_layers),
+          count(config.n_heads), count(config.n_kv_heads),     count(config.head_dim),
+          count(config.hidden_size), count(config.vocab_size), checkpoint.weights_sha256()};
+}
+
+/// Everything that the measured values depend on, and nothing else.
+nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
+                                const std::vector<Document>& documents) {
+  nlohmann::json configuration{{"command", "probe"},
+                               {"weights_sha256", model.weights_sha256},
+                               {"context", values["context"].as<std::size_t>()},
+                               {"future", values["future"].as<std::size_t>()},
+                               {"subjects", values["subjects"].as<std::string>()},
+                               {"evict_at", values["evict-at"].as<std::string>()},
+                               {"precision", values["precision"].as<std::string>()},
+                               {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
+                               {"bos", values["bos"].as<std::string>()},
+                               {"parse_special", values["parse-special"].as<bool>()},
+                               {"seed", values["seed"].as<std::uint64_t>()}};
+  for (const Document& document : documents) {
+    configuration["documents"].push_back(
+        {{"name", document.name}, {"sha256", document.source_sha256}});
+  }
+  return configuration;
+}
+
+template <class T>
+std::vector<DocumentRun> probe_all(Cpu& cpu, const Checkpoint& checkpoint,
+                                   const std::vector<Document>& documents,
+                                   const ProbeOptions& probe, ProgressStyle progress) {
+  const Weights<T> weights = load_weights<T>(cpu, checkpoint);
+  std::vector<DocumentRun> runs;
+  for (const Document& document : documents) {
+    if (documents.size() > 1 && progress != ProgressStyle::none) {
+      std::cerr << document.name << '\n';
+    }
+    runs.push_back(probe_document(cpu, weights, checkpoint.tokenizer(), document, probe, progress,
+                                  std::cerr));
+  }
+  return runs;
+}
+
+}  // namespace
+
+int probe_command(std::span<const std::string> words) {
+  const auto parsed = parse_options(kHelp, words, options());
+  if (!parsed) return 0;
+  const po::variables_map& values = *parsed;
+  const auto text = [&](const char* name) { return values[name].as<std::string>(); };
+
+  ProbeOptions probe;
+  probe.context = values["context"].as<std::size_t>();
+  probe.horizon = values["future"].as<std::size_t>();
+  probe.subjects = text("subjects");
+  probe.evict_at = parse_evict_at(text("evict-at"));
+  probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
+  probe.seed = values["seed"].as<std::uint64_t>();
+  const ProgressStyle progress = parse_progress_style(text("progress"));
+  const BosPolicy bos = parse_bos(text("bos"));
+  const bool f64 = text("precision") == "f64";
+  if (!f64 && text("precision") != "f32") {
+    throw UsageError("--precision \"" + text("precision") + "\": expected f32 or f64");
+  }
+  const std::filesystem::path output = text("output");
+  check_output(output);
+
+  const auto checkpoint = open_checkpoint(locate_model(text("model")));
+  std::vector<Document> documents;
+  for (const std::string& path : values["document"].as<std::vector<std::string>>()) {
+    documents.push_back(read_document(
+        path, checkpoint->tokenizer(),
+        values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text, bos));
+    check_document(documents.back(), checkpoint->config(), probe);
+  }
+
+  note_interrupts();
+  RunFile run;
+  run.tool_version = LONGSHADOW_VERSION;
+  run.model = describe(*checkpoint);
+  run.configuration = configuration_of(values, run.model, documents).dump();
+  run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  Cpu cpu(values["threads"].as<std::size_t>());
+  run.documents = f64 ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)
+                      : probe_all<float>(cpu, *checkpoint, documents, probe, progress);
+  write_run(output, run);
+  return 0;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+
+namespace longshadow {
+
+/// Queries at the context's end whose attention makes up attention_window.
+inline constexpr std::size_t kAttentionWindow = 64;
+
+/// Gathers, while the full pass runs, what every layer says about every token. Definitions are
+/// those of data/FORMAT.md.
+template <class Device, class T>
+class SignalObserver final : public FullPassObserver<T> {
+ public:
+  /// n tokens, of which the first `context` are the context.
+  SignalObserver(Device& device, const ModelConfig& config, std::size_t n, std::size_t context);
+
+  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer, MatrixView<const T> queries,
+                       MatrixView<const T> keys, MatrixView<const T> log_normalisers) override;
+  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+
+  /// [L, n]: 1 - cos(input of the layer, residual before the final norm).
+  const std::vector<float>& drift() const { return drift_; }
+  /// [L, K, n]: mean over the context's last kAttentionWindow queries and the KV head's query heads.
+  std::vector<float> attention_window() const;
+  /// [L, K, n]: sum over the context's queries / (T - j), the same mean over heads.
+  std::vector<float> attention_cumulative() const;
+
+ private:
+  Device& device_;
+  AttentionShape shape_;
+  std::size_t n_layers_;
+  std::size_t n_;
+  std::size_t context_;
+  std::vector<Matrix<T>> inputs_;       ///< of one chunk, per layer
+  std::vector<Matrix<double>> all_;     ///< per layer [K, T], sums over the context's queries
+  std::vector<Matrix<double>> window_;  ///< per layer [K, T], sums over the window's queries
+  std::vector<float> drift_;
+};
+
+}  // namespace longshadow
