@@ -25,6 +25,9 @@ class TheHouse(unittest.TestCase):
     def test_every_header_is_included_once(self):
         self.assertEqual(rules.headers_without_pragma_once(ROOT), [])
 
+    def test_links_between_pages_resolve(self):
+        self.assertEqual(rules.broken_links(ROOT), [])
+
     def test_the_rules_see_the_rooms(self):
         seen = {rules.room_of(path.relative_to(ROOT).as_posix()) for path in rules.cpp_files(ROOT)}
         self.assertLessEqual({"engine/core", "engine/model", "analysis", "tests"}, seen)
@@ -83,6 +86,11 @@ class ABrokenHouse(unittest.TestCase):
     def test_a_header_without_pragma_once_is_found(self):
         self.write("analysis/table.h", "struct Table {};\n")
         self.assertEqual(rules.headers_without_pragma_once(self.root), ["analysis/table.h"])
+
+    def test_a_broken_link_is_found(self):
+        self.write("README.md", "[a](https://a.example/b) [b](data) [c](data/FORMAT.md#x)")
+        self.write("data/README.md", "[up](../README.md)")
+        self.assertEqual(rules.broken_links(self.root), ["README.md: data/FORMAT.md"])
 
 
 if __name__ == "__main__":

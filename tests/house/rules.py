@@ -30,6 +30,7 @@ FILES = {"CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE", "R
 # Paths of one machine; written in pieces so that this file obeys its own rule.
 FOREIGN_PATHS = re.compile("|".join(["/wo" + "rk/", r"\.lib" + "rary", "/ro" + "ot/", "/ho" + "me/"]))
 
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
@@ -97,3 +98,10 @@ def paths_of_one_machine(root: Path) -> list[str]:
 def headers_without_pragma_once(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in cpp_files(root)
             if path.suffix == ".h" and "#pragma once" not in path.read_text()]
+
+
+def broken_links(root: Path) -> list[str]:
+    """Links of Markdown pages to files that are not there."""
+    return [f"{page.relative_to(root)}: {target}"
+            for page in sorted(root.rglob("*.md")) if is_ours(page, root)
+            for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
