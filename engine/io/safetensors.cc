@@ -222,8 +222,9 @@ SafetensorsFolder open_shards(const fs::path& folder, const fs::path& index_path
 std::vector<StoredTensor> parse_safetensors(std::span<const std::byte> bytes,
                                             const std::string& source) {
   const auto [header, data] = split(bytes, source);
+  const json entries = parse_header(header, source);
   std::vector<PlacedTensor> placed;
-  for (const auto& [name, entry] : parse_header(header, source).items()) {
+  for (const auto& [name, entry] : entries.items()) {
     if (name == "__metadata__") {
       check_metadata(entry, source + ": '__metadata__'");
     } else {
