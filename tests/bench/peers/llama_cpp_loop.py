@@ -78,10 +78,8 @@ def main():
     full = context.decode(future_ids, options.context, FULL, True).clone()
     llama.llama_memory_seq_rm(context.memory, FULL, options.context, -1)
     divergence = task.Divergence(full)
-    runs = [task.clock(evict, context, subject, future_ids, options.context, divergence)
-            for subject in options.subjects]
-    seconds, kl = zip(*runs)
-    task.write(options, prefill_seconds, seconds, kl)
+    task.measure(options, prefill_seconds, lambda subjects: [
+        evict(context, *subjects, future_ids, options.context, divergence)])
 
 
 if __name__ == "__main__":

@@ -64,12 +64,18 @@ class Divergence:
         return kl.numpy()
 
 
-def write(options, prefill_seconds, seconds, kl, **more):
-    """`seconds` [S]: of each subject, its divergence included; kl [S, H]."""
+def measure(options, prefill_seconds, evict, batch=1):
+    """Times `evict` (subjects -> KL rows [B, H]), divergence included, and writes the results."""
+    evict(options.subjects[:batch])  # the first call pays for allocations; it is not counted
+    seconds, kl = [], []
+    for first in range(0, len(options.subjects), batch):
+        subjects = options.subjects[first:first + batch]
+        spent, rows = clock(evict, subjects)
+        seconds += [spent / len(subjects)] * len(subjects)
+        kl += rows
     np.save(options.output.with_suffix(".npy"), np.array(kl))
     options.output.with_suffix(".json").write_text(json.dumps({
         "prefill_tokens_per_second": options.context / prefill_seconds,
-        "subject_seconds": list(seconds),
         "evictions_per_second": len(seconds) / sum(seconds),
-        **more,
+        "subject_seconds": seconds,
     }, indent=1) + "\n")

@@ -1,6 +1,5 @@
 """transformers, f32, several evictions at a time: the whole cache, the evicted column masked."""
 
-import numpy as np
 import torch
 
 import task
@@ -23,13 +22,8 @@ def evict(full, subjects):
 def main():
     options = task.arguments(__doc__, batch=(int, 1, "evictions at a time"))
     full = FullPass(options)
-    seconds, kl = [], []
-    for first in range(0, len(options.subjects), options.batch):
-        subjects = options.subjects[first:first + options.batch]
-        spent, rows = task.clock(evict, full, subjects)
-        seconds += [spent / len(subjects)] * len(subjects)
-        kl += rows
-    task.write(options, full.prefill_seconds, seconds, np.array(kl), batch=options.batch)
+    task.measure(options, full.prefill_seconds, lambda subjects: evict(full, subjects),
+                 options.batch)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ def evict(full, subject):
 def main():
     options = task.arguments(__doc__)
     full = FullPass(options)
-    runs = [task.clock(evict, full, subject) for subject in options.subjects]
-    seconds, kl = zip(*runs)
-    task.write(options, full.prefill_seconds, seconds, kl)
+    task.measure(options, full.prefill_seconds, lambda subjects: [evict(full, *subjects)])
 
 
 if __name__ == "__main__":

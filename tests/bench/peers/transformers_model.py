@@ -2,6 +2,7 @@
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.utils import logging
 
 from task import Divergence, clock
 
@@ -11,6 +12,7 @@ class FullPass:
 
     @torch.inference_mode()
     def __init__(self, options):
+        logging.disable_progress_bar()
         self.model = AutoModelForCausalLM.from_pretrained(
             options.model.parent, gguf_file=options.model.name, dtype=torch.float32)
         ids = torch.from_numpy(options.ids)

@@ -1,0 +1,100 @@
+"""Runs one contender as a process of its own and reads what it measured."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+PEERS = Path(__file__).resolve().parent / "peers"
+
+
+@dataclass
+class Task:
+    """The same for every contender; `tokens` holds at least context + future ids."""
+
+    model: Path
+    document: Path
+    tokens: Path
+    context: int
+    future: int
+    threads: int
+    folder: Path  # for results and logs
+
+
+@dataclass
+class Measurement:
+    subjects: list[int]
+    evictions_per_second: float
+    prefill_tokens_per_second: float
+    peak_memory_bytes: int
+    kl_nats: np.ndarray  # [S, H]
+
+
+def run_process(command, log):
+    """Runs to the end and returns the peak resident bytes. Raises with the log's end on failure."""
+    with open(log, "w", encoding="utf-8") as output:
+        process = subprocess.Popen([str(c) for c in command], stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        tail = Path(log).read_text(encoding="utf-8", errors="replace")[-1000:]
+        raise RuntimeError(f"{command[0]} failed ({log}):\n{tail}")
+    return usage.ru_maxrss * 1024
+
+
+def run_peer(task, script, subjects, *options):
+    output = task.folder / script
+    peak = run_process(
+        [sys.executable, PEERS / f"{script}.py", "--model", task.model, "--tokens", task.tokens,
+         "--context", task.context, "--future", task.future, "--threads", task.threads,
+         "--subjects", ",".join(map(str, subjects)), "--output", output, *options],
+        output.with_suffix(".log"))
+    measured = json.loads(output.with_suffix(".json").read_text())
+    return Measurement(subjects, measured["evictions_per_second"],
+                       measured["prefill_tokens_per_second"], peak,
+                       np.load(output.with_suffix(".npy")))
+
+
+def run_longshadow(task, program, subjects, *options):
+    """`options` as of `longshadow probe`, such as --precision."""
+    run_file = task.folder / "run.h5"
+    run_file.unlink(missing_ok=True)
+    log = task.folder / "longshadow.log"
+    peak = run_process(
+        [program, "probe", "--model", task.model, "--document", task.document,
+         "--context", task.context, "--future", task.future, "--threads", task.threads,
+         "--subjects", "list:" + ",".join(map(str, subjects)), "--evict-at", "end",
+         "--progress", "plain", "-o", run_file, *options], log)
+    seconds = phase_seconds(log.read_text(encoding="utf-8"))
+    kl = read_influence(run_file, subjects, np.load(task.tokens))
+    return Measurement(subjects, len(subjects) / seconds["counterfactuals"],
+                       (task.context + task.future) / seconds["full pass"], peak, kl)
+
+
+def phase_seconds(log):
+    """The timings that `longshadow probe` ends with, such as "full pass  2560 tokens  4.1 s"."""
+    found = {}
+    for phase in ("full pass", "counterfactuals"):
+        times = re.findall(rf"^\s*{phase}\b.*?([\d.]+) s\b", log, re.MULTILINE)
+        if not times:
+            raise RuntimeError(f"longshadow probe's output: expected a line '{phase} ... N s'")
+        found[phase] = float(times[-1])
+    return found
+
+
+def read_influence(run_file, subjects, ids):
+    """KL [S, H] of a run file with one document, after checking that it measured this task."""
+    with h5py.File(run_file) as file:
+        (document,) = file["documents"].values()
+        spans = document["influence/subject"][:]
+        read = document["tokens/id"][:]
+        if spans[:, 0].tolist() != list(subjects):
+            raise RuntimeError(f"{run_file}: expected subjects {subjects}, found {spans[:, 0]}")
+        if not np.array_equal(read[:len(ids)], ids[:len(read)]):
+            raise RuntimeError(f"{run_file}: its tokens are not llama.cpp's")
+        return document["influence/kl"][:]
