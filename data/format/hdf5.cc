@@ -10,8 +10,9 @@ namespace longshadow::hdf5 {
 
 namespace {
 
-/// A file in memory grows by this much, and its size is a multiple of it.
-constexpr std::size_t kMemoryStep = 4096;
+/// A file in memory grows by this much: byte by byte, so that nothing follows its last byte.
+/// (std::vector grows its capacity by more.)
+constexpr std::size_t kMemoryStep = 1;
 
 /// The innermost reason on the library's error stack.
 std::string library_reason() {

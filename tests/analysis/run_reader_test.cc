@@ -1,0 +1,292 @@
+#include "analysis/run_reader.h"
+
+#include <hdf5.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "data/format/error.h"
+#include "data/format/run_writer.h"
+#include "tests/support/synthetic_run.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace longshadow;
+using Catch::Matchers::Contains;
+using test::synthetic_run;
+using test::TemporaryFolder;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Bit for bit, because surprisal holds a NaN.
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+constexpr const char* kInfluence = "/documents/document_1/influence/";
+constexpr const char* kKl = "/documents/document_1/influence/kl";
+constexpr hsize_t kKlShape[] = {47, 64};
+
+/// Puts a dataset of the creation options given in the place of kl.
+void replace_kl(hid_t file, const std::function<void(hid_t options)>& set,
+                const hsize_t* shape = kKlShape, hid_t type = H5T_IEEE_F64LE) {
+  REQUIRE(H5Ldelete(file, kKl, H5P_DEFAULT) >= 0);
+  const hid_t space = H5Screate_simple(2, shape, nullptr);
+  const hid_t options = H5Pcreate(H5P_DATASET_CREATE);
+  set(options);
+  const hid_t dataset = H5Dcreate2(file, kKl, type, space, H5P_DEFAULT, options, H5P_DEFAULT);
+  REQUIRE(dataset >= 0);
+  H5Dclose(dataset);
+  H5Pclose(options);
+  H5Sclose(space);
+}
+
+/// Deletes attribute `name` of `object` and puts a 64-bit integer in its place.
+void replace_attribute(hid_t file, const char* object, const char* name, std::int64_t value) {
+  REQUIRE(H5Adelete_by_name(file, object, name, H5P_DEFAULT) >= 0);
+  const hid_t space = H5Screate(H5S_SCALAR);
+  const hid_t attribute = H5Acreate_by_name(file, object, name, H5T_STD_I64LE, space, H5P_DEFAULT,
+                                            H5P_DEFAULT, H5P_DEFAULT);
+  REQUIRE(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
+  H5Aclose(attribute);
+  H5Sclose(space);
+}
+
+/// Overwrites the first value of a dataset.
+template <typename T>
+void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
+  const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
+  const hid_t space = H5Dget_space(dataset);
+  const hsize_t zero[] = {0, 0};
+  const hsize_t one[] = {1, 1};
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, zero, nullptr, one, nullptr);
+  const hid_t scalar = H5Screate(H5S_SCALAR);
+  REQUIRE(H5Dwrite(dataset, type, scalar, space, H5P_DEFAULT, &value) >= 0);
+  H5Sclose(scalar);
+  H5Sclose(space);
+  H5Dclose(dataset);
+}
+
+}  // namespace
+
+TEST_CASE("what is written is read") {
+  const TemporaryFolder folder;
+  RunFile run = synthetic_run({.n_documents = 2});
+  run.documents[1].complete = false;
+  run.documents[1].influence.kl[5] = std::nan("");
+  write_run(folder.path() / "run.h5", run);
+  const RunFile read = read_run(folder.path() / "run.h5");
+  CHECK(read.tool_version == run.tool_version);
+  CHECK(read.configuration == run.configuration);
+  CHECK(read.configuration_hash == run.configuration_hash);
+  CHECK(read.model.name == run.model.name);
+  CHECK(read.model.architecture == run.model.architecture);
+  CHECK(read.model.n_layers == run.model.n_layers);
+  CHECK(read.model.n_heads == run.model.n_heads);
+  CHECK(read.model.n_kv_heads == run.model.n_kv_heads);
+  CHECK(read.model.head_dim == run.model.head_dim);
+  CHECK(read.model.hidden_size == run.model.hidden_size);
+  CHECK(read.model.vocab_size == run.model.vocab_size);
+  CHECK(read.model.weights_sha256 == run.model.weights_sha256);
+  REQUIRE(read.documents.size() == 2);
+  for (std::size_t d = 0; d < 2; ++d) {
+    const DocumentRun& wrote = run.documents[d];
+    const DocumentRun& got = read.documents[d];
+    CHECK(got.name == wrote.name);
+    CHECK(got.source_sha256 == wrote.source_sha256);
+    CHECK(got.context_tokens == wrote.context_tokens);
+    CHECK(got.future_tokens == wrote.future_tokens);
+    CHECK(got.complete == wrote.complete);
+    CHECK(got.tokens.id == wrote.tokens.id);
+    CHECK(got.tokens.text == wrote.tokens.text);
+    CHECK(got.tokens.bytes == wrote.tokens.bytes);
+    CHECK(same_bits(got.signals.entropy, wrote.signals.entropy));
+    CHECK(same_bits(got.signals.entropy_topk, wrote.signals.entropy_topk));
+    CHECK(got.signals.entropy_k == wrote.signals.entropy_k);
+    CHECK(same_bits(got.signals.surprisal, wrote.signals.surprisal));
+    CHECK(same_bits(got.signals.drift, wrote.signals.drift));
+    CHECK(same_bits(got.signals.attention_window, wrote.signals.attention_window));
+    CHECK(same_bits(got.signals.attention_cumulative, wrote.signals.attention_cumulative));
+    CHECK(got.influence.start == wrote.influence.start);
+    CHECK(std::memcmp(got.influence.kl.data(), wrote.influence.kl.data(),
+                      wrote.influence.kl.size() * sizeof(double)) == 0);
+    CHECK(got.influence.noise_floor == wrote.influence.noise_floor);
+    CHECK(got.influence.selection == wrote.influence.selection);
+    CHECK(got.influence.evict_at == wrote.influence.evict_at);
+    CHECK(got.influence.lag == wrote.influence.lag);
+    CHECK(got.influence.method == wrote.influence.method);
+    CHECK(got.influence.precision == wrote.influence.precision);
+    CHECK(got.influence.seed == wrote.influence.seed);
+    REQUIRE(got.influence.subjects.size() == wrote.influence.subjects.size());
+    for (std::size_t s = 0; s < got.influence.subjects.size(); ++s) {
+      CHECK(got.influence.subjects[s].begin == wrote.influence.subjects[s].begin);
+      CHECK(got.influence.subjects[s].end == wrote.influence.subjects[s].end);
+      CHECK(got.influence.subjects[s].label == wrote.influence.subjects[s].label);
+      CHECK(got.influence.subjects[s].group == wrote.influence.subjects[s].group);
+    }
+  }
+}
+
+TEST_CASE("what is no run file is refused") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH(read_run(folder.path() / "missing.h5"), Contains("found nothing"));
+  CHECK_THROWS_WITH(read_run(folder.path()), Contains("no regular file"));
+  CHECK_THROWS_WITH(read_run(folder.write("empty.h5", "")), Contains("expected an HDF5 file"));
+  CHECK_THROWS_WITH(read_run(folder.write("text.h5", "not HDF5")),
+                    Contains("expected an HDF5 file"));
+}
+
+TEST_CASE("a hostile or broken run file is refused with one line") {
+  struct Fault {
+    const char* message;
+    std::function<void(hid_t file)> make;
+  };
+  const std::vector<Fault> faults = {
+      {"soft or external link",
+       [](hid_t file) {
+         H5Ldelete(file, kKl, H5P_DEFAULT);
+         H5Lcreate_soft("/documents/document_1/influence/start", file, kKl, H5P_DEFAULT,
+                        H5P_DEFAULT);
+       }},
+      {"soft or external link",
+       [](hid_t file) {
+         H5Ldelete(file, kKl, H5P_DEFAULT);
+         H5Lcreate_external("other.h5", "/kl", file, kKl, H5P_DEFAULT, H5P_DEFAULT);
+       }},
+      {"soft or external link",
+       [](hid_t file) {
+         H5Lcreate_external("other.h5", "/", file, "/documents/other", H5P_DEFAULT, H5P_DEFAULT);
+       }},
+      {"external storage",
+       [](hid_t file) {
+         replace_kl(file, [](hid_t options) {
+           H5Pset_external(options, "/etc/passwd", 0, H5F_UNLIMITED);
+         });
+       }},
+      {"virtual layout",
+       [](hid_t file) {
+         replace_kl(file, [](hid_t options) {
+           const hid_t space = H5Screate_simple(2, kKlShape, nullptr);
+           H5Pset_virtual(options, space, "other.h5", "/kl", space);
+           H5Sclose(space);
+         });
+       }},
+      {"filter number 1",  // deflate
+       [](hid_t file) {
+         replace_kl(file, [](hid_t options) {
+           H5Pset_chunk(options, 2, kKlShape);
+           H5Pset_deflate(options, 1);
+         });
+       }},
+      {"store all its values",  // a shape without any storage
+       [](hid_t file) {
+         const hsize_t chunk[] = {1, 64};
+         replace_kl(file, [&](hid_t options) { H5Pset_chunk(options, 2, chunk); });
+       }},
+      {"store all its values",  // 2^62 values
+       [](hid_t file) {
+         const hsize_t shape[] = {hsize_t{1} << 31, hsize_t{1} << 31};
+         const hsize_t chunk[] = {1, 64};
+         replace_kl(
+             file, [&](hid_t options) { H5Pset_chunk(options, 2, chunk); }, shape);
+       }},
+      {"element type",
+       [](hid_t file) {
+         replace_kl(
+             file, [](hid_t) {}, kKlShape, H5T_IEEE_F32LE);
+       }},
+      {"found nothing of that name", [](hid_t file) { H5Ldelete(file, kKl, H5P_DEFAULT); }},
+      {"to be a group",
+       [](hid_t file) {
+         H5Ldelete(file, "/documents/document_1/signals", H5P_DEFAULT);
+         H5Lcreate_hard(file, kKl, file, "/documents/document_1/signals", H5P_DEFAULT, H5P_DEFAULT);
+       }},
+      {"format version 1, found 2",
+       [](hid_t file) { replace_attribute(file, "/", "format_version", 2); }},
+      {"variable-length string", [](hid_t file) { replace_attribute(file, "/", "format", 1); }},
+      {"found none",
+       [](hid_t file) { H5Adelete_by_name(file, kInfluence, "method", H5P_DEFAULT); }},
+      {"positive 32-bit n_layers",
+       [](hid_t file) { replace_attribute(file, "/model", "n_layers", 0); }},
+      {"positive 32-bit n_layers",
+       [](hid_t file) { replace_attribute(file, "/model", "n_layers", std::int64_t{1} << 62); }},
+      {"expected shape [4, 593]",
+       [](hid_t file) { replace_attribute(file, "/model", "n_layers", 4); }},
+      {"end before its start",
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "subject", H5T_NATIVE_INT, -5);
+       }},
+      {"negative or infinite",
+       [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, -2.0); }},
+      {"negative or infinite",
+       [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, HUGE_VAL); }},
+      {"control characters",
+       [](hid_t file) {
+         H5Lmove(file, "/documents/document_1", file, "/documents/\x1b[2J", H5P_DEFAULT,
+                 H5P_DEFAULT);
+       }},
+      {"at least one document",
+       [](hid_t file) { H5Ldelete(file, "/documents/document_1", H5P_DEFAULT); }},
+  };
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "run.h5";
+  for (const Fault& fault : faults) {
+    fs::remove(path);
+    write_run(path, synthetic_run());
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    REQUIRE(file >= 0);
+    fault.make(file);
+    REQUIRE(H5Fclose(file) >= 0);
+    CHECK_THROWS_WITH(read_run(path), Contains(fault.message) && Contains(path.string()) &&
+                                          !Contains("\n") && !Contains("\x1b"));
+  }
+}
+
+TEST_CASE("a run file cut anywhere is refused") {
+  const TemporaryFolder folder;
+  write_run(folder.path() / "run.h5", synthetic_run());
+  const std::string whole = content_of(folder.path() / "run.h5");
+  for (std::size_t size = 0; size < whole.size(); size += 512) {
+    const fs::path path = folder.write("cut.h5", std::string_view(whole).substr(0, size));
+    CHECK_THROWS_AS(read_run(path), FormatError);
+  }
+}
+
+TEST_CASE("a changed byte never changes a number unseen") {
+  // libhdf5's structures and our values carry checksums; only names and texts in its global heap,
+  // and bytes that nothing uses, may change without an error.
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run();
+  write_run(folder.path() / "run.h5", run);
+  const std::string whole = content_of(folder.path() / "run.h5");
+  std::size_t refused = 0;
+  std::size_t tried = 0;
+  for (std::size_t at = 0; at < whole.size(); at += 397) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x10);
+    const fs::path path = folder.write("changed.h5", changed);
+    ++tried;
+    try {
+      const RunFile read = read_run(path);
+      CHECK(read.documents.at(0).influence.kl == run.documents[0].influence.kl);
+      CHECK(same_bits(read.documents.at(0).signals.drift, run.documents[0].signals.drift));
+    } catch (const FormatError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > tried / 2);
+}

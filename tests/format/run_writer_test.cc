@@ -1,0 +1,116 @@
+#include "data/format/run_writer.h"
+
+#include <malloc.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "data/format/error.h"
+#include "data/format/hdf5.h"
+#include "data/format/schema.h"
+#include "tests/support/synthetic_run.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace longshadow;
+using Catch::Matchers::Contains;
+using test::synthetic_run;
+using test::TemporaryFolder;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string written_bytes(const RunFile& run) {
+  const TemporaryFolder folder;
+  write_run(folder.path() / "run.h5", run);
+  std::ifstream file(folder.path() / "run.h5", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("the same run gives the same bytes, whatever the memory held before") {
+  mallopt(M_PERTURB, 0x55);
+  const std::string first = written_bytes(synthetic_run());
+  mallopt(M_PERTURB, 0xaa);
+  const std::string second = written_bytes(synthetic_run());
+  mallopt(M_PERTURB, 0);
+  CHECK(first.size() > 100000);
+  CHECK((first == second));  // in brackets: a failure should not print both
+}
+
+TEST_CASE("values and units are where FORMAT.md says") {
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run({.n_documents = 2});
+  write_run(folder.path() / "run.h5", run);
+  const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
+  CHECK(file.root().string_attribute("format") == "longshadow");
+  CHECK(file.root().int64_attribute("format_version") == 1);
+  const hdf5::Group documents = file.root().group("documents");
+  CHECK(documents.names() == std::vector<std::string>{"document_1", "document_2"});
+  for (const DocumentRun& document : run.documents) {
+    const RunInfluence& influence = document.influence;
+    const hdf5::Group group = documents.group(document.name).group("influence");
+    const hdf5::Shape shape = {influence.subjects.size(), influence.noise_floor.size()};
+    CHECK(group.read<double>("kl", shape) == influence.kl);
+    CHECK(group.dataset("kl").string_attribute("units") == "nats");
+    CHECK(group.uint64_attribute("seed") == influence.seed);
+  }
+}
+
+TEST_CASE("large arrays are cut into chunks and come back") {
+  RunFile run =
+      synthetic_run({.n_tokens = 3000, .context = 2048, .horizon = 400, .n_subjects = 900});
+  const TemporaryFolder folder;
+  write_run(folder.path() / "run.h5", run);
+  const RunInfluence& influence = run.documents[0].influence;
+  REQUIRE(influence.kl.size() * sizeof(double) > 2 << 20);  // more than one chunk of 1 MiB
+  const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
+  const hdf5::Group group = file.root().group("documents").group("document_1").group("influence");
+  CHECK(group.read<double>("kl", {influence.subjects.size(), 400}) == influence.kl);
+}
+
+TEST_CASE("a run that contradicts itself is refused and nothing is written") {
+  struct Fault {
+    const char* message;
+    std::function<void(RunFile&)> make;
+  };
+  const std::vector<Fault> faults = {
+      {"at least one document", [](RunFile& run) { run.documents.clear(); }},
+      {"twice", [](RunFile& run) { run.documents[1].name = run.documents[0].name; }},
+      {"document name", [](RunFile& run) { run.documents[0].name = "a/b"; }},
+      {"document name", [](RunFile& run) { run.documents[0].name = ""; }},
+      {"document name", [](RunFile& run) { run.documents[0].name = "\x1b[2J"; }},
+      {"text and a byte range", [](RunFile& run) { run.documents[0].tokens.text.pop_back(); }},
+      {"entropy", [](RunFile& run) { run.documents[0].signals.entropy.pop_back(); }},
+      {"drift", [](RunFile& run) { run.documents[0].signals.drift.pop_back(); }},
+      {"attention_window", [](RunFile& run) { run.model.n_kv_heads = 3; }},
+      {"kl", [](RunFile& run) { run.documents[0].influence.kl.pop_back(); }},
+      {"one start", [](RunFile& run) { run.documents[0].influence.start.pop_back(); }},
+      {"evict_at", [](RunFile& run) { run.documents[0].influence.evict_at = "sometime"; }},
+      {"subject 3", [](RunFile& run) { run.documents[0].influence.subjects[3].end = 600; }},
+      {"subject 3", [](RunFile& run) { run.documents[0].influence.subjects[3].begin = -1; }},
+      {"subject 3", [](RunFile& run) { run.documents[0].influence.start[3] = 592; }},
+  };
+  const TemporaryFolder folder;
+  for (const Fault& fault : faults) {
+    RunFile run = synthetic_run({.n_documents = 2});
+    fault.make(run);
+    CHECK_THROWS_WITH(write_run(folder.path() / "run.h5", run), Contains(fault.message));
+    CHECK(fs::is_empty(folder.path()));
+  }
+}
+
+TEST_CASE("text of any bytes is stored for display") {
+  RunFile run = synthetic_run();
+  run.documents[0].tokens.text[0] = std::string("\0\xff", 2);
+  const TemporaryFolder folder;
+  write_run(folder.path() / "run.h5", run);
+  const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
+  const hdf5::Group tokens = file.root().group("documents").group("document_1").group("tokens");
+  CHECK(tokens.read_strings("text", run.documents[0].tokens.id.size())[0] == "\u2400\uFFFD");
+}

@@ -1,0 +1,26 @@
+#include "data/format/utf8.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+using longshadow::displayable_utf8;
+
+TEST_CASE("well-formed text is left as it is") {
+  const std::string text = "a\tb\r\n \u00e9 \u4e2d \U0001F600 \U0010FFFF";
+  CHECK(displayable_utf8(text) == text);
+}
+
+TEST_CASE("every byte that is not part of a character becomes the replacement character") {
+  CHECK(displayable_utf8("a\x80z") == "a\uFFFDz");                            // continuation alone
+  CHECK(displayable_utf8("\xe4\xb8") == "\uFFFD\uFFFD");                      // cut at the end
+  CHECK(displayable_utf8("\xe4\xb8z") == "\uFFFD\uFFFDz");                    // cut inside
+  CHECK(displayable_utf8("\xc0\xaf") == "\uFFFD\uFFFD");                      // overlong '/'
+  CHECK(displayable_utf8("\xe0\x9f\xbf") == "\uFFFD\uFFFD\uFFFD");            // overlong U+07FF
+  CHECK(displayable_utf8("\xed\xa0\x80") == "\uFFFD\uFFFD\uFFFD");            // surrogate U+D800
+  CHECK(displayable_utf8("\xf4\x90\x80\x80") == "\uFFFD\uFFFD\uFFFD\uFFFD");  // above U+10FFFF
+  CHECK(displayable_utf8("\xff") == "\uFFFD");
+}
+
+TEST_CASE("NUL, which would end a padded string, becomes its symbol") {
+  CHECK(displayable_utf8(std::string("a\0", 2)) == "a\u2400");
+}
