@@ -5,8 +5,8 @@
 namespace longshadow {
 
 /// Unicode Normalization Form C (UAX #15) of well-formed text, each character still aligned with
-/// what it was composed from. Unicode 13 data (utf8proc 2.6); composition of characters assigned by
-/// then is stable in every later version.
+/// what it was composed from. Data of utf8proc, Unicode 15 in version 2.8. The `tokenizers` package
+/// 0.23 has Unicode 9: it may order marks assigned since then differently.
 AlignedText normalize_nfc(const AlignedText& text);
 
 }  // namespace longshadow

@@ -3,9 +3,12 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdint>
+#include <limits>
+#include <new>
 #include <stdexcept>
 
 #include "engine/core/error.h"
@@ -16,10 +19,12 @@
 namespace longshadow {
 namespace {
 
-/// Ample for tokenizers' patterns, which backtrack at most along one run of spaces; a pattern that
-/// explodes is stopped within a fraction of a second. PCRE2 sets no useful limits by itself, and
-/// its just-in-time compiler ignores the heap limit, so the interpreter runs.
-constexpr std::uint32_t kMaxMatchSteps = 1'000'000;
+/// Tokenizers' patterns backtrack at most along one run of spaces, a step or two for each: what a
+/// match may take beyond that stops a pattern that explodes within a fraction of a second. PCRE2
+/// sets no useful limits by itself, and its just-in-time compiler ignores the heap limit, so the
+/// interpreter runs.
+constexpr std::size_t kMaxMatchSteps = 1'000'000;
+constexpr std::size_t kMaxMatchStepsPerByte = 4;
 constexpr std::uint32_t kMaxHeapKibibytes = 64 * 1024;
 constexpr std::size_t kMaxPatternBytes = 64 * 1024;
 
@@ -60,12 +65,20 @@ Handle<pcre2_code> compile(std::string_view expression) {
   return Handle<pcre2_code>(code);
 }
 
+Handle<pcre2_match_context> limits_for(std::size_t text_bytes) {
+  auto limits = own(pcre2_match_context_create(nullptr));
+  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+  const std::size_t steps = kMaxMatchSteps + kMaxMatchStepsPerByte * text_bytes;
+  pcre2_set_match_limit(limits.get(), static_cast<std::uint32_t>(std::min(steps, kMost)));
+  pcre2_set_heap_limit(limits.get(), kMaxHeapKibibytes);
+  return limits;
+}
+
 }  // namespace
 
 struct Pattern::Compiled {
   std::string name;  // "source: pattern '...'"
   Handle<pcre2_code> code;
-  Handle<pcre2_match_context> limits;
 };
 
 Pattern::Pattern(std::string_view expression, const std::string& source)
@@ -80,9 +93,6 @@ Pattern::Pattern(std::string_view expression, const std::string& source)
   } catch (const std::invalid_argument& error) {
     throw Error(compiled_->name + " cannot be used: " + error.what());
   }
-  compiled_->limits = own(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(compiled_->limits.get(), kMaxMatchSteps);
-  pcre2_set_heap_limit(compiled_->limits.get(), kMaxHeapKibibytes);
 }
 
 Pattern::Pattern(Pattern&&) noexcept = default;
@@ -91,12 +101,13 @@ Pattern::~Pattern() = default;
 
 void Pattern::find_all(std::string_view text, std::vector<Range>& matches) const {
   const auto data = own(pcre2_match_data_create(1, nullptr));
+  const auto limits = limits_for(text.size());
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
   bool has_previous = false;
   std::size_t previous_end = 0;
   for (std::size_t from = 0; from <= text.size();) {
     const int found = pcre2_match(compiled_->code.get(), units(text), text.size(), from,
-                                  PCRE2_NO_UTF_CHECK, data.get(), compiled_->limits.get());
+                                  PCRE2_NO_UTF_CHECK, data.get(), limits.get());
     if (found == PCRE2_ERROR_NOMATCH) return;
     if (found < 0) {
       throw Error(compiled_->name + " gave up on a text of " + std::to_string(text.size()) +

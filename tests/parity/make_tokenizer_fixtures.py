@@ -1,0 +1,162 @@
+"""Writes data/fixtures/tokenizer: small tokenizers, and the ids that the reference tokenizers give.
+
+    python3 tests/parity/make_tokenizer_fixtures.py [--smollm2 GGUF] [--documents DIR]
+
+The references are the `tokenizers` package for tokenizer.json and llama.cpp for GGUF. Written by
+hand are nasty_texts.json and variants.json (a variant is a small tokenizer with some keys set
+anew). Made here:
+
+  NAME.json       a small tokenizer for each pre-tokenizer that Longshadow reads
+  expected.json   {reference: {tokenizer: {mode: [ids of each valid nasty text, in their order]}}},
+                  and for each variant and mode the ids of its own texts
+  documents.json  {reference: {tokenizer: {file: {count, sha256 of the ids as little-endian int32}}}}
+
+Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is.
+"""
+
+import argparse
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import gguf
+import numpy as np
+from llama_cpp import Llama
+from tokenizers import Tokenizer
+
+import tiny_tokenizers
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "data/fixtures/tokenizer"
+VOCAB_SIZE = 700
+MODES = ("as_text", "parse")
+
+
+def compact(value, depth):
+    """JSON with one entry a line in the outermost `depth` levels."""
+    if depth == 0 or not isinstance(value, (dict, list)):
+        return json.dumps(value, separators=(",", ":"))
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {compact(item, depth - 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    return "[\n" + ",\n".join(compact(item, depth - 1) for item in value) + "\n]"
+
+
+def nasty_texts():
+    """Those that are UTF-8; the others are given in hexadecimal, and no reference keeps them."""
+    entries = json.loads((FIXTURES / "nasty_texts.json").read_text())
+    return [text for text in entries.values() if isinstance(text, str)]
+
+
+def with_values_set(definition, pointers):
+    for pointer, value in pointers.items():
+        *path, last = pointer.split("/")[1:]
+        target = definition
+        for key in path:
+            target = target[int(key) if isinstance(target, list) else key]
+        target[int(last) if isinstance(target, list) else last] = value
+    return definition
+
+
+def tokenizers_encoder(text):
+    """tokenizer.json's text -> a function from (text, mode) to ids."""
+    tokenizer = Tokenizer.from_str(text)
+
+    def encode(text, mode):
+        tokenizer.encode_special_tokens = mode == "as_text"
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    return encode
+
+
+def llama_cpp_encoder(path):
+    llama = Llama(str(path), vocab_only=True, verbose=False)
+    return lambda text, mode: llama.tokenize(text.encode(), add_bos=False, special=mode == "parse")
+
+
+def write_gguf(definition, pre, path):
+    """The vocabulary of a tokenizer.json, without a model."""
+    added = {token["content"]: token["id"] for token in definition["added_tokens"]}
+    ids = definition["model"]["vocab"] | added
+    tokens = sorted(ids, key=ids.get)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if token in added else gguf.TokenType.NORMAL for token in tokens])
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge)
+                             for merge in definition["model"]["merges"]])
+    first = definition["added_tokens"][0]["id"]
+    writer.add_bos_token_id(first)
+    writer.add_eos_token_id(first)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+
+
+def train_tokenizers(folder):
+    """Writes the small tokenizers; returns {reference: {name: encode}}."""
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    text = sample + "\n".join(nasty_texts())
+    encoders = {"tokenizers": {}, "llama.cpp": {}}
+    for pre in tiny_tokenizers.CONTROL_TOKENS:
+        definition = tiny_tokenizers.to_json(tiny_tokenizers.train(pre, text, VOCAB_SIZE), pre)
+        (FIXTURES / f"{pre}.json").write_text(definition + "\n", encoding="utf-8")
+        write_gguf(json.loads(definition), pre, folder / f"{pre}.gguf")
+        encoders["tokenizers"][pre] = tokenizers_encoder(definition)
+        encoders["llama.cpp"][pre] = llama_cpp_encoder(folder / f"{pre}.gguf")
+    return encoders
+
+
+def variant_ids(variant):
+    definition = with_values_set(json.loads((FIXTURES / f"{variant['base']}.json").read_text()),
+                                 variant["set"])
+    encode = tokenizers_encoder(json.dumps(definition))
+    return {mode: [encode(text, mode) for text in variant["texts"]] for mode in MODES}
+
+
+def digest(ids):
+    return {"count": len(ids), "sha256": hashlib.sha256(np.array(ids, "<i4").tobytes()).hexdigest()}
+
+
+def update(path, value, depth):
+    """Replaces the references' tokenizers that `value` has and keeps the others."""
+    merged = json.loads(path.read_text()) if path.exists() else {}
+    for reference, tokenizers in value.items():
+        merged.setdefault(reference, {}).update(tokenizers)
+    path.write_text(compact(merged, depth) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smollm2", type=Path, help="SmolLM2-135M-Instruct.Q4_1.gguf")
+    parser.add_argument("--documents", type=Path, help="a folder of .txt files")
+    options = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as folder:
+        encoders = train_tokenizers(Path(folder))
+    if options.smollm2:
+        encoders["llama.cpp"]["smollm2"] = llama_cpp_encoder(options.smollm2)
+
+    texts = nasty_texts()
+    expected = {reference: {name: {mode: [encode(text, mode) for text in texts] for mode in MODES}
+                            for name, encode in by_name.items()}
+                for reference, by_name in encoders.items()}
+    variants = json.loads((FIXTURES / "variants.json").read_text())
+    expected["variants"] = {variant["name"]: variant_ids(variant) for variant in variants}
+    update(FIXTURES / "expected.json", expected, 4)
+
+    if options.documents:
+        documents = {path.name: path.read_bytes().decode()
+                     for path in sorted(options.documents.glob("*.txt"))}
+        update(FIXTURES / "documents.json",
+               {reference: {name: {file: digest(encode(text, "as_text"))
+                                   for file, text in documents.items()}
+                            for name, encode in by_name.items()}
+                for reference, by_name in encoders.items()}, 3)
+
+
+if __name__ == "__main__":
+    main()
