@@ -70,21 +70,20 @@ def run_longshadow(task, program, subjects, *options):
          "--context", task.context, "--future", task.future, "--threads", task.threads,
          "--subjects", "list:" + ",".join(map(str, subjects)), "--evict-at", "end",
          "--progress", "plain", "-o", run_file, *options], log)
-    seconds = phase_seconds(log.read_text(encoding="utf-8"))
+    rates = phase_rates(log.read_text(encoding="utf-8"))
     kl = read_influence(run_file, subjects, np.load(task.tokens))
-    return Measurement(subjects, len(subjects) / seconds["counterfactuals"],
-                       (task.context + task.future) / seconds["full pass"], peak, kl)
+    return Measurement(subjects, rates["counterfactuals"], rates["full pass"], peak, kl)
 
 
-def phase_seconds(log):
-    """The timings that `longshadow probe` ends with, such as "full pass  2560 tokens  4.1 s"."""
-    found = {}
+def phase_rates(log):
+    """Rates of the phases' last lines: "full pass  2560/2560 tokens  100%  512/s  in 5 s"."""
+    rates = {}
     for phase in ("full pass", "counterfactuals"):
-        times = re.findall(rf"^\s*{phase}\b.*?([\d.]+) s\b", log, re.MULTILINE)
-        if not times:
-            raise RuntimeError(f"longshadow probe's output: expected a line '{phase} ... N s'")
-        found[phase] = float(times[-1])
-    return found
+        last = re.search(rf"^{phase} .* 100%\s+([\d.]+)/s", log, re.MULTILINE)
+        if not last:
+            raise RuntimeError(f"longshadow probe's progress: expected '{phase} ... 100% ... /s'")
+        rates[phase] = float(last[1])
+    return rates
 
 
 def read_influence(run_file, subjects, ids):
