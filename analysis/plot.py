@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Draws the figures of a run file, as PNG (300 dpi) and SVG, two for each document:
+
+    python3 analysis/plot.py run.h5 -o DIR
+
+    DIR/DOCUMENT-distance   influence against distance, median and mean, for groups of subjects
+    DIR/DOCUMENT-signals    each subject's influence, near and far, against its signals
+"""
+
+import argparse
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import run_file
+from run_file import bins, binned, bootstrap, near_and_far, rank_correlation, top
+
+COLUMN = 3.5  # inches: one column of a printed page
+PAGE = 7.2  # both columns
+CAPTION = 5.5  # points
+
+ATTENTION = {
+    "attention-window": "received from the context's last queries",
+    "attention-cumulative": "mean received from all later queries of the context",
+}
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; each group also has its marker.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00")
+GREY = "#777777"
+
+STYLE = {
+    "font.size": 7,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.2,
+    "svg.hashsalt": "longshadow",  # the same run gives the same SVG
+    "savefig.dpi": 300,
+}
+
+
+def groups(document):
+    """What the distance figure shows: name, members, colour, marker."""
+    share = f"top {100 * run_file.TOP_SHARE:g}%"
+    return [
+        ("all but sinks", np.flatnonzero(~document.is_sink), BLACK, "o"),
+        (f"{share} entropy before", top(document, "entropy-before"), VERMILION, "s"),
+        (f"{share} entropy at", top(document, "entropy-at"), SKY, "^"),
+        (f"{share} attention", top(document, document.attention), BLUE, "D"),
+        ("sinks", np.flatnonzero(document.is_sink), GREY, "x"),
+    ]
+
+
+def influence_curve(document, members, statistic):
+    """Rows of (distance, value, low, high, is_bound) for the bins that a member reaches.
+
+    is_bound: with 0 in the place of the values under the noise floor it would be 5% less or more.
+    """
+    rows = []
+    for begin, end in bins(document, first_edge=1, per_octave=3):
+        upper, lower = (values[members] for values in binned(document, begin, end))
+        upper, lower = upper[np.isfinite(upper)], lower[np.isfinite(lower)]
+        if upper.size == 0:
+            continue
+        value = statistic(upper, axis=0)
+        centre = np.sqrt(begin * (end - 1.0))
+        rows.append((centre, value, *bootstrap(upper, statistic),
+                     statistic(lower, axis=0) < 0.95 * value))
+    return np.array(rows, dtype=float).reshape(-1, 5)
+
+
+def draw_curves(axes, document, statistic, name):
+    for label, members, colour, marker in groups(document):
+        curve = influence_curve(document, members, statistic)
+        if len(curve) == 0:
+            continue
+        distance, value, low, high, is_bound = curve.T
+        axes.fill_between(distance, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(distance, value, marker=marker, color=colour, label=f"{label} (n = {len(members)})",
+                  linestyle=":" if marker == "x" else "-")
+        bound = is_bound == 1
+        axes.plot(distance[bound], value[bound], marker, color=colour, markerfacecolor="white")
+    floor = document.noise_floor.max()
+    if floor > 0:
+        axes.axhline(floor, color=GREY, linestyle="--", linewidth=0.8, label="noise floor")
+    axes.set(xscale="log", yscale="log", ylabel=f"{name} influence (nats)")
+    axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
+
+
+def plain_log_ticks(axis, low, high):
+    """Plain numbers, because distances are counts; more of them where the range is short."""
+    steps = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps))
+    axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def draw_distance(document):
+    figure, panels = plt.subplots(2, 1, figsize=(COLUMN, 5.6), sharex=True, layout="constrained")
+    draw_curves(panels[0], document, np.median, "median")
+    draw_curves(panels[1], document, np.mean, "mean")
+    panels[0].set_title(f"{document.name}, {document.model}")
+    panels[1].set_xlabel("distance from the removed token (tokens)")
+    plain_log_ticks(panels[1].xaxis, document.distance.min(), document.distance.max())
+    handles, labels = panels[0].get_legend_handles_labels()
+    panels[1].legend(handles, labels, loc="upper center", bbox_to_anchor=(0.43, -0.2), ncols=2,
+                     frameon=False, columnspacing=1, handlelength=1.8)
+    figure.supxlabel(f"Attention: {ATTENTION[document.attention]}. Sinks: the first {run_file.SINKS} tokens.\n"
+                     "Bands: 95% bootstrap interval over subjects, each with its mean in a bin of\n"
+                     "distances. Open marks: partly under the noise floor, so upper bounds.\n"
+                     f"{wrapped(document.conditions)}", fontsize=CAPTION)
+    return figure
+
+
+def wrapped(text):
+    return "\n".join(textwrap.wrap(text, 76))
+
+
+def draw_panel(axes, document, signal, begin, end):
+    """One dot a subject: its signal against its mean influence over distances begin <= d < end."""
+    upper, lower = binned(document, begin, end)
+    unknown = lower == 0
+    for who, colour, filled in ((document.is_sink, GREY, "none"), (~document.is_sink, BLUE, "full")):
+        for which, marker in ((~unknown, "o"), (unknown, "v")):
+            dots = who & which & np.isfinite(upper)
+            axes.plot(document.signals[signal][dots], upper[dots], marker, color=colour,
+                      fillstyle=filled, markersize=2.6, markeredgewidth=0.6, alpha=0.75)
+    value, low, high, n = rank_correlation(document, signal, begin, end)
+    axes.set_title(f"ρ = {value:.2f} [{low:.2f}, {high:.2f}], n = {n}", fontsize=6.5)
+    if signal.startswith("attention"):
+        axes.set_xscale("log")
+    axes.set_yscale("log")
+
+
+def draw_signals(document):
+    signals = ["entropy-before", "entropy-at", document.attention, "drift"]
+    figure, panels = plt.subplots(2, len(signals), figsize=(PAGE, 3.9), sharex="col", sharey="row",
+                                  layout="constrained")
+    for row, name, (begin, end) in zip(panels, ("near", "far"), near_and_far(document)):
+        for axes, signal in zip(row, signals):
+            draw_panel(axes, document, signal, begin, end)
+        row[0].set_ylabel(f"{name} influence (nats)\ndistances {begin} to {end - 1}")
+    for axes, signal in zip(panels[1], signals):
+        axes.set_xlabel(run_file.SIGNALS[signal])
+    figure.suptitle(f"{document.name}, {document.model}: influence against signals", fontsize=8)
+    figure.supxlabel("One dot a subject; open grey: sinks; triangles: at or under the noise floor. "
+                     "ρ: Spearman's rank correlation without sinks, 95% bootstrap interval.\n"
+                     f"{document.conditions}", fontsize=CAPTION)
+    return figure
+
+
+def save(figure, path):
+    figure.savefig(path.with_name(path.name + ".png"))
+    figure.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None})
+    plt.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Draws the figures of a run file, PNG and SVG.")
+    parser.add_argument("run", help="the run file")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the figures")
+    arguments = parser.parse_args()
+    matplotlib.use("Agg")
+    with plt.rc_context(STYLE):
+        for document in run_file.documents(arguments.run):
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"[^\w.-]", "_", document.name)
+            save(draw_distance(document), arguments.output / f"{name}-distance")
+            save(draw_signals(document), arguments.output / f"{name}-signals")
+            print(f"{arguments.output / name}-distance, -signals (.png, .svg)")
+
+
+if __name__ == "__main__":
+    main()

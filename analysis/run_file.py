@@ -1,0 +1,203 @@
+"""A run file in numpy, with the definitions of `longshadow analyze` (analysis/measurements.h).
+
+    from run_file import documents
+    for document in documents("run.h5"):
+        print(document.name, document.kl.shape)
+
+Letters: n tokens, S subjects, H horizon. Influence is in nats. data/FORMAT.md describes the file.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SINKS = 4  # first tokens that are kept apart
+TOP_SHARE = 0.2  # of the subjects, in a top group
+DRAWS = 1000  # of the bootstrap
+SEED = 1
+FEWEST = 5  # subjects that an interval needs
+
+SIGNALS = {
+    "entropy-before": "entropy before the token (nats)",
+    "entropy-at": "entropy at the token (nats)",
+    "surprisal": "surprisal (nats)",
+    "drift": "drift (1 - cosine)",
+    "attention-window": "attention, last queries",
+    "attention-cumulative": "attention, cumulative",
+}
+
+
+@dataclass
+class Document:
+    name: str
+    model: str
+    conditions: str
+    evict_at: str
+    subject: np.ndarray  # [S, 2] begin, end of the removed tokens
+    label: np.ndarray  # [S] the removed text
+    distance: np.ndarray  # [S, H]
+    kl: np.ndarray  # [S, H]; NaN where not measured
+    noise_floor: np.ndarray  # [H]
+    signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
+
+    @property
+    def is_sink(self):
+        return self.subject[:, 0] < SINKS
+
+    @property
+    def attention(self):
+        """The signal that stands for attention: what the cache's owner can know at eviction."""
+        return "attention-window" if self.evict_at == "end" else "attention-cumulative"
+
+    @property
+    def below_floor(self):
+        """[S, H]: values that are not measurements."""
+        return self.kl <= self.noise_floor
+
+
+def documents(path):
+    """The documents of the run file at `path`, as a list."""
+    path = Path(path)
+    if not path.is_file():
+        raise SystemExit(f"{path}: expected a run file, found none")
+    if not h5py.is_hdf5(path):
+        raise SystemExit(f"{path}: expected an HDF5 file, found another")
+    with h5py.File(path) as file:
+        if file.attrs.get("format") != "longshadow" or file.attrs.get("format_version") != 1:
+            raise SystemExit(f"{path}: expected a longshadow run file of format version 1")
+        model = file["model"].attrs["name"]
+        return [_document(name, group, model) for name, group in file["documents"].items()]
+
+
+def _document(name, group, model):
+    influence = group["influence"]
+    subject = influence["subject"][:]
+    kl = influence["kl"][:]
+    attributes = influence.attrs
+    first = influence["start"][:] - (subject[:, 1] - 1)
+    measured = np.isfinite(kl).any(axis=1)
+    evicted = attributes["evict_at"]
+    if evicted == "lag":
+        evicted = f"lag:{attributes['lag']}"
+    document = Document(
+        name=name,
+        model=model,
+        conditions=f"context {group.attrs['context_tokens']}, horizon {kl.shape[1]}, subjects "
+        f"{attributes['selection']}, evicted at {evicted}, "
+        f"{attributes['method']} {attributes['precision']}",
+        evict_at=attributes["evict_at"],
+        subject=subject[measured],
+        label=influence["label"].asstr()[:][measured],
+        distance=(first[:, None] + np.arange(kl.shape[1]))[measured],
+        kl=kl[measured],
+        noise_floor=influence["noise_floor"][:],
+    )
+    document.signals = _subject_signals(group["signals"], document.subject)
+    return document
+
+
+def _subject_signals(signals, subject):
+    entropy = signals["entropy"][:].astype(float)
+    tokens = {
+        "entropy-before": np.concatenate([[np.nan], entropy[:-1]]),
+        "entropy-at": entropy,
+        "surprisal": signals["surprisal"][:].astype(float),
+        "drift": signals["drift"][:].mean(axis=0, dtype=float),
+        "attention-window": signals["attention_window"][:].mean(axis=(0, 1), dtype=float),
+        "attention-cumulative": signals["attention_cumulative"][:].mean(axis=(0, 1), dtype=float),
+    }
+    return {name: np.array([_mean_of_finite(values[b:e]) for b, e in subject])
+            for name, values in tokens.items()}
+
+
+def _mean_of_finite(values):
+    finite = values[np.isfinite(values)]
+    return finite.mean() if finite.size else np.nan
+
+
+def bins(document, first_edge=16, per_octave=1):
+    """Distance bins [begin, end): edges at first_edge * 2^(k / per_octave), as integers, clipped to the
+    measured distances."""
+    low, high = document.distance.min(), document.distance.max() + 1
+    octaves = max(1, int(np.ceil(np.log2(high / first_edge))))
+    steps = np.arange(octaves * per_octave + 1)
+    edges = np.unique(np.round(first_edge * 2.0 ** (steps / per_octave)).astype(int))
+    edges = [low, *edges[(low < edges) & (edges < high)], high]
+    return [(int(begin), int(end)) for begin, end in zip(edges[:-1], edges[1:])]
+
+
+def binned(document, begin, end):
+    """[S]: each subject's mean influence over distances begin <= d < end, NaN without values there.
+
+    A value at or under the noise floor enters as the floor. Returns the means with the floors, and the
+    means with 0 in their place: the truth is between them.
+    """
+    inside = (document.distance >= begin) & (document.distance < end) & np.isfinite(document.kl)
+    below = document.below_floor
+    floor = np.broadcast_to(document.noise_floor, document.kl.shape)
+    count = inside.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        upper = np.where(inside, np.where(below, floor, document.kl), 0).sum(axis=1) / count
+        lower = np.where(inside & ~below, document.kl, 0).sum(axis=1) / count
+    return upper, lower
+
+
+def top(document, signal):
+    """Indices of the top share of the subjects, sinks apart, by a signal."""
+    candidates = np.flatnonzero(~document.is_sink)
+    values = document.signals[signal][candidates]
+    order = np.argsort(-values, kind="stable")  # NaN last
+    wanted = max(1, int(np.floor(TOP_SHARE * candidates.size + 0.5)))
+    return candidates[order[: min(wanted, np.isfinite(values).sum())]]
+
+
+def bootstrap(values, statistic):
+    """95% percentile interval of statistic(values, axis), values drawn again with replacement."""
+    if values.size < FEWEST:
+        return np.nan, np.nan
+    draws = np.random.default_rng(SEED).integers(0, values.size, (DRAWS, values.size))
+    return tuple(np.quantile(statistic(values[draws], axis=1), [0.025, 0.975]))
+
+
+def ranks(values):
+    """Ranks from 1; tied values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def near_and_far(document):
+    """The bins that "near" and "far" stand for: the first and the last that at least half as many
+    subjects reach as reach the fullest."""
+    choices = bins(document)
+    reached = [np.isfinite(binned(document, *b)[0][~document.is_sink]).sum() for b in choices]
+    enough = [b for b, n in zip(choices, reached) if 2 * n >= max(reached)]
+    return enough[0], enough[-1]
+
+
+def influence_to_rank(document, begin, end):
+    """[S]: binned influence, 0 where all of it is under the floor, so that those subjects tie."""
+    upper, lower = binned(document, begin, end)
+    return np.where(lower == 0, 0.0, upper) + 0 * upper
+
+
+def rank_correlation(document, signal, begin, end):
+    """Spearman's correlation over subjects, sinks apart: value, low, high, number of subjects."""
+    x = document.signals[signal]
+    y = influence_to_rank(document, begin, end)
+    use = ~document.is_sink & np.isfinite(x) & np.isfinite(y)
+    x, y = x[use], y[use]
+    if x.size < FEWEST:
+        return np.nan, np.nan, np.nan, x.size
+
+    def correlation(a, b):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            a, b = ranks(a) - (a.size + 1) / 2, ranks(b) - (b.size + 1) / 2
+            return (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+
+    draws = np.random.default_rng(SEED).integers(0, x.size, (DRAWS, x.size))
+    replicates = np.array([correlation(x[d], y[d]) for d in draws])
+    replicates = replicates[np.isfinite(replicates)]
+    low, high = np.quantile(replicates, [0.025, 0.975]) if replicates.size else (np.nan, np.nan)
+    return correlation(x, y), low, high, x.size

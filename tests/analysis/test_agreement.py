@@ -1,0 +1,109 @@
+"""Compares three computations of the same numbers: `longshadow analyze` (C++), analysis/run_file.py
+(numpy), and plain loops over the file's arrays."""
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import unittest
+
+import h5py
+import numpy as np
+from support import AT_END, WithRuns
+
+import run_file
+
+# Means of up to a few thousand doubles that are summed in different orders.
+CLOSE = 1e-12
+
+
+class Agreement(WithRuns):
+    def analyze(self, run):
+        report = self.folder / "report.json"
+        report.unlink(missing_ok=True)
+        subprocess.run([os.environ["LONGSHADOW"], "analyze", run, "--json", report], check=True,
+                       stdout=subprocess.DEVNULL)
+        return json.loads(report.read_text())
+
+    def assert_close(self, a, b):
+        if a is None or math.isnan(b):
+            self.assertTrue(a is None and math.isnan(b), (a, b))
+        else:
+            self.assertAlmostEqual(a / b, 1, delta=CLOSE)
+
+    def compare_with_numpy(self, run):
+        report = self.analyze(run)
+        documents = run_file.documents(run)
+        self.assertEqual(len(documents), len(report["documents"]))
+        for document, reported in zip(documents, report["documents"]):
+            self.compare_groups(document, reported)
+            self.compare_correlations(document, reported)
+            near, far = run_file.near_and_far(document)
+            self.assertEqual([list(near), list(far)], [reported["near"], reported["far"]])
+
+    def compare_groups(self, document, reported):
+        members = {"all": np.flatnonzero(~document.is_sink),
+                   "sinks": np.flatnonzero(document.is_sink)}
+        members |= {f"top {name}": run_file.top(document, name) for name in run_file.SIGNALS}
+        self.assertEqual({group["name"] for group in reported["groups"]}, set(members))
+        for group in reported["groups"]:
+            for cell in group["bins"]:
+                upper, lower = run_file.binned(document, *cell["distance"])
+                upper, lower = upper[members[group["name"]]], lower[members[group["name"]]]
+                reached = np.isfinite(upper)
+                self.assertEqual(cell["n_subjects"], reached.sum())
+                for name, statistic in (("mean_nats", np.mean), ("median_nats", np.median)):
+                    value = statistic(upper[reached]) if reached.any() else math.nan
+                    self.assert_close(cell[name]["value"], value)
+                    if reached.any():
+                        bound = statistic(lower[reached]) < 0.95 * value
+                        self.assertEqual(cell[name]["is_bound"], bound)
+
+    def compare_correlations(self, document, reported):
+        for signal in reported["rank_correlations"]:
+            for cell in signal["bins"]:
+                value, low, high, n = run_file.rank_correlation(document, signal["signal"],
+                                                                *cell["distance"])
+                self.assertEqual(cell["n_subjects"], n)
+                self.assert_close(cell["value"], value)
+                if cell["low"] is not None:
+                    # Two generators: 2.5% quantiles of 1,000 draws each differ by about
+                    # sqrt(2) * sqrt(.025 * .975 / 1000) / .058 = .12 standard errors of the
+                    # statistic (a quarter of the interval); four times that, more for few subjects.
+                    tolerance = 0.5 * (high - low) / 4 * (1 if n >= 20 else 3) + 1e-9
+                    self.assertAlmostEqual(cell["low"], low, delta=tolerance)
+                    self.assertAlmostEqual(cell["high"], high, delta=tolerance)
+
+    def test_numpy_agrees_for_a_lag(self):
+        self.compare_with_numpy(self.make_run(documents=2, subjects=60))
+
+    def test_numpy_agrees_at_the_end(self):
+        self.compare_with_numpy(self.make_run(subjects=150, lag=AT_END))
+
+    def test_plain_loops_agree(self):
+        run = self.make_run()
+        cells = {tuple(cell["distance"]): cell
+                 for cell in self.analyze(run)["documents"][0]["groups"][0]["bins"]}
+        with h5py.File(run) as file:
+            influence = file["documents/document_1/influence"]
+            subjects, starts = influence["subject"][:], influence["start"][:]
+            kl, floor = influence["kl"][:], influence["noise_floor"][:]
+        for (begin, end), cell in cells.items():
+            means, below = [], 0
+            for s, (first, after) in enumerate(subjects):
+                values = []
+                for h, value in enumerate(kl[s]):
+                    if first >= 4 and begin <= starts[s] + h - after + 1 < end:
+                        values.append(max(value, floor[h]))
+                        below += value <= floor[h]
+                if values:
+                    means.append(sum(values) / len(values))
+            self.assertEqual(cell["n_subjects"], len(means))
+            self.assertEqual(cell["n_below_floor"], below)
+            self.assert_close(cell["mean_nats"]["value"], sum(means) / len(means))
+            self.assert_close(cell["median_nats"]["value"], statistics.median(means))
+
+
+if __name__ == "__main__":
+    unittest.main()

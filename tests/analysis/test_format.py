@@ -1,0 +1,65 @@
+"""Holds data/FORMAT.md to a run file that the writer wrote."""
+
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+import h5py
+from support import ROOT, WithRuns
+
+PAGE = (ROOT / "data" / "FORMAT.md").read_text()
+
+
+class TheFormatPage(WithRuns):
+    def test_its_lines_of_python_run(self):
+        snippet = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
+        os.rename(self.make_run(), self.folder / "run.h5")
+        output = subprocess.run([sys.executable, "-c", snippet], cwd=self.folder, check=True,
+                                capture_output=True, text=True).stdout
+        self.assertEqual(len(snippet.strip().splitlines()), 3)
+        self.assertIn(" w0", output)
+        self.assertIn("e-05", output)
+
+    def test_it_lists_exactly_what_a_file_holds(self):
+        written = set()
+        with h5py.File(self.make_run()) as file:
+            for name, group in file["documents/document_1"].items():
+                written |= {f"{name}/{dataset}" for dataset in group}
+        listed = set(re.findall(r"`((?:tokens|signals|influence)/\w+)`", PAGE))
+        self.assertEqual(written, listed)
+
+    def test_it_names_every_attribute(self):
+        attributes = set()
+        with h5py.File(self.make_run()) as file:
+            objects = [file, file["model"], file["documents/document_1"],
+                       file["documents/document_1/influence"]]
+            for thing in objects:
+                attributes |= set(thing.attrs)
+        for attribute in attributes:
+            self.assertIn(f"`{attribute}`", PAGE)
+
+    def test_types_units_and_dimensions_are_as_it_says(self):
+        with h5py.File(self.make_run()) as file:
+            document = file["documents/document_1"]
+            kl = document["influence/kl"]
+            self.assertEqual(kl.attrs["units"], "nats")
+            self.assertEqual(kl.dims[0].label, "subject")
+            self.assertEqual(kl.dims[1][0], document["influence/offset"])
+            self.assertEqual([d.label for d in document["signals/drift"].dims], ["layer", "token"])
+            rows = re.findall(r"^\| `(\w+/\w+)` \| (u?int\d+|float\d+) \[", PAGE, re.MULTILINE)
+            self.assertGreater(len(rows), 10)
+            for name, dtype in rows:
+                self.assertEqual(document[name].dtype, dtype, name)
+                self.assertTrue(document[name].fletcher32, name)
+
+    def test_distance_is_as_it_says(self):
+        with h5py.File(self.make_run(lag=16)) as file:
+            influence = file["documents/document_1/influence"]
+            distance = influence["start"][:] - (influence["subject"][:, 1] - 1)
+            self.assertEqual(set(distance), {17})  # lag:W leaves W tokens between
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,91 @@
+"""Draws the figures of made-up runs as a user would."""
+
+import subprocess
+import sys
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.image
+import matplotlib.pyplot as plt
+import numpy as np
+from support import AT_END, ROOT, WithRuns
+
+import plot
+import run_file
+
+
+def run_plot(run, output):
+    return subprocess.run([sys.executable, ROOT / "analysis" / "plot.py", run, "-o", output],
+                          capture_output=True, text=True)
+
+
+class TheFigures(WithRuns):
+    def test_each_document_gets_two_in_two_formats(self):
+        result = run_plot(self.make_run(documents=2), self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        names = {path.name for path in (self.folder / "figures").iterdir()}
+        self.assertEqual(names, {f"document_{d}-{figure}.{suffix}" for d in (1, 2)
+                                 for figure in ("distance", "signals") for suffix in ("png", "svg")})
+        image = matplotlib.image.imread(self.folder / "figures" / "document_1-distance.png")
+        self.assertEqual(image.shape[1], round(plot.COLUMN * 300))
+        self.assertLess(image.min(), 0.1)  # something is drawn
+        ElementTree.parse(self.folder / "figures" / "document_1-distance.svg")
+
+    def test_the_same_run_gives_the_same_figure(self):
+        run = self.make_run(subjects=20)
+        for folder in ("a", "b"):
+            run_plot(run, self.folder / folder)
+        a, b = ((self.folder / folder / "document_1-signals.svg").read_bytes() for folder in "ab")
+        self.assertEqual(a, b)
+
+    def test_what_is_no_run_file_is_refused_in_one_line(self):
+        (self.folder / "text.h5").write_text("not HDF5")
+        for name in ("missing.h5", "text.h5"):
+            result = run_plot(self.folder / name, self.folder / "figures")
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
+            self.assertIn("expected", result.stderr)
+            self.assertFalse((self.folder / "figures").exists())
+
+    def test_the_figure_shows_the_numbers_of_the_groups(self):
+        for lag in (16, AT_END):
+            document, = run_file.documents(self.make_run(subjects=100, lag=lag))
+            figure = plot.draw_distance(document)
+            labels = figure.axes[0].get_legend_handles_labels()[1]
+            n = int((~document.is_sink).sum())
+            self.assertIn(f"all but sinks (n = {n})", labels)
+            self.assertIn("noise floor", labels)
+            line = next(line for line in figure.axes[0].lines
+                        if line.get_label().startswith("all but sinks"))
+            begin, end = run_file.bins(document, first_edge=1, per_octave=3)[0]
+            upper, _ = run_file.binned(document, begin, end)
+            expected = np.nanmedian(upper[~document.is_sink])
+            self.assertEqual(line.get_ydata()[0], expected)
+            plt.close(figure)
+
+    def test_values_under_the_floor_are_drawn_apart(self):
+        document, = run_file.documents(self.make_run(subjects=30))
+        document.kl = np.full_like(document.kl, document.noise_floor.max() / 2)
+        curve = plot.influence_curve(document, np.flatnonzero(~document.is_sink), np.median)
+        self.assertTrue((curve[:, 1] == document.noise_floor.max()).all())
+        self.assertTrue((curve[:, 4] == 1).all())
+        for draw in (plot.draw_distance, plot.draw_signals):
+            plt.close(draw(document))
+
+
+class Statistics(unittest.TestCase):
+    def test_ranks_share_ties(self):
+        self.assertEqual(list(run_file.ranks(np.array([30, 10, 20, 20]))), [4, 1, 2.5, 2.5])
+
+    def test_few_values_have_no_interval(self):
+        self.assertTrue(np.isnan(run_file.bootstrap(np.arange(4.0), np.mean)).all())
+        low, high = run_file.bootstrap(np.arange(5.0), np.mean)
+        self.assertLess(low, 2)
+        self.assertGreater(high, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
