@@ -68,8 +68,7 @@ std::vector<Character> compose(const std::vector<Character>& decomposed) {
       if (adjacent || last_class < next_class) {
         if (const auto composite = composite_of(base.value, next.value)) {
           base.value = *composite;
-          base.source = {std::min(base.source.begin, next.source.begin),
-                         std::max(base.source.end, next.source.end)};
+          base.source.end = std::max(base.source.end, next.source.end);
           continue;
         }
       }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -113,7 +114,8 @@ std::vector<BytePairEncoding::Merge> resolve_merges(const TokenizerDefinition& d
                                                     const Vocabulary& vocabulary) {
   std::vector<BytePairEncoding::Merge> merges;
   merges.reserve(definition.merges.size());
-  std::set<std::pair<TokenId, TokenId>> seen;
+  std::unordered_set<std::uint64_t> seen;
+  seen.reserve(definition.merges.size());
   for (const auto& [left, right] : definition.merges) {
     const auto refuse = [&](const std::string& reason) {
       throw Error(definition.source + ": merge " + std::to_string(merges.size()) + " of " +
@@ -129,7 +131,8 @@ std::vector<BytePairEncoding::Merge> resolve_merges(const TokenizerDefinition& d
     if (!left_bytes || !right_bytes) refuse("it is not spelled in the byte alphabet");
     const BytePairEncoding::Merge merge{token_of(*left_bytes), token_of(*right_bytes),
                                         token_of(*left_bytes + *right_bytes)};
-    if (!seen.insert({merge.left, merge.right}).second) refuse("it is repeated");
+    const std::uint64_t pair = static_cast<std::uint64_t>(merge.left) << 32 | merge.right;
+    if (!seen.insert(pair).second) refuse("it is repeated");
     merges.push_back(merge);
   }
   return merges;

@@ -17,8 +17,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using test::ids_of;
 
-const fs::path kSmolLm2 =
-    fs::path(LONGSHADOW_FIXTURES).parent_path() / "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+const fs::path kModels = fs::path(LONGSHADOW_FIXTURES).parent_path() / "models";
+const fs::path kSmolLm2 = kModels / "SmolLM2-135M-Instruct.Q4_1.gguf";
+const fs::path kLlama3 = kModels / "llama3/tokenizer.json";
 
 /// Empty, with a notice, where the model has not been fetched.
 std::optional<Tokenizer> smollm2() {
@@ -122,6 +123,24 @@ TEST_CASE("SmolLM2's own tokenizer gives llama.cpp's ids") {
   if (!have_documents()) return;
   check_documents(*tokenizer,
                   test::tokenizer_fixture("documents.json").at("llama.cpp").at("smollm2"));
+}
+
+TEST_CASE("Llama 3's own ranks give tiktoken's ids from either format") {
+  if (!fs::exists(kLlama3)) {
+    WARN("skipped: " << kLlama3.string()
+                     << " is not there; tests/parity/make_llama3_tokenizer.py makes it");
+    return;
+  }
+  const json definition = json::parse(test::read_file(kLlama3));
+  const json texts = test::tokenizer_fixture("expected.json").at("tiktoken").at("llama3");
+  const json documents = test::tokenizer_fixture("documents.json").at("tiktoken").at("llama3");
+  for (const Tokenizer& tokenizer :
+       {test::from_json(definition), test::from_gguf(test::gguf_of(definition, "llama-bpe"))}) {
+    CHECK(tokenizer.adds_bos());
+    CHECK(tokenizer.bos() == 128000);
+    check_nasty_texts(tokenizer, texts);
+    if (have_documents()) check_documents(tokenizer, documents);
+  }
 }
 
 }  // namespace

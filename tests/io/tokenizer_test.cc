@@ -175,6 +175,20 @@ TEST_CASE("a byte without a token stands for nothing, and merges do not reach ac
   CHECK(slices(text, tokenizer.encode(text)) == std::vector<std::string>{"ab", "ab", "a", "b"});
 }
 
+TEST_CASE("the long s contracts as in the reference of each format") {
+  // 's with U+017F for s is a piece of its own where case folds as Unicode folds it, as in the
+  // `tokenizers` package; llama.cpp folds ASCII alone, and x joins it.
+  json definition = tokenizer_fixture("llama-bpe.json");
+  definition["model"]["vocab"] = {{"'", 0}, {"\u00c5", 1}, {"\u00bf", 2}, {"x", 3}, {"\u00bfx", 4}};
+  definition["model"]["merges"] = {"\u00bf x"};
+  definition["added_tokens"].erase(1);
+  definition["added_tokens"][0]["id"] = 5;
+  definition["post_processor"] = nullptr;
+  const std::string text = "'\u017fx";
+  CHECK(ids_of(from_json(definition), text) == std::vector<TokenId>{0, 1, 2, 3});
+  CHECK(ids_of(from_gguf(gguf_of(definition, "llama-bpe")), text) == std::vector<TokenId>{0, 1, 4});
+}
+
 TEST_CASE("both formats say whether a beginning-of-sequence token is added") {
   const json llama = tokenizer_fixture("llama-bpe.json");
   const Tokenizer tokenizer = from_json(llama);
