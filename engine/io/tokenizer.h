@@ -29,7 +29,9 @@ enum class SpecialTokens {
   parse,    ///< the spelling of a special token is that token
 };
 
-/// Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2's byte alphabet).
+/// Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2's byte alphabet). The ids are those
+/// of llama.cpp for a GGUF file and of the `tokenizers` package for a tokenizer.json. An object may
+/// be used from several threads at once.
 class Tokenizer {
  public:
   /// Throws Error naming the key where the definition is malformed or not supported.
@@ -40,14 +42,21 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Any bytes are accepted, invalid UTF-8 too. Adds no beginning-of-sequence token.
+  /// Adds no beginning-of-sequence token. Any bytes are accepted: one that belongs to no UTF-8
+  /// sequence separates words as U+FFFD would and keeps its value (llama.cpp replaces it). A byte
+  /// for which the vocabulary has no token (SmolLM2 has none for 21 of them, such as 0x04 and 0xff)
+  /// is passed over, as in the reference tokenizers, and nothing merges across it (the `tokenizers`
+  /// package does). Where the tokenizer normalises (NFC; GGUF files never say so), tokens of a
+  /// composed character each stand for all the bytes it was composed of. Throws Error where a
+  /// pattern of the tokenizer gives up.
   std::vector<Token> encode(std::string_view text,
                             SpecialTokens special = SpecialTokens::as_text) const;
-  /// The exact bytes of the tokens, one after the other.
+  /// The exact bytes of the tokens, one after the other. Throws Error for an id without a token.
   std::string decode(std::span<const TokenId> ids) const;
 
   std::size_t vocab_size() const;
   std::optional<TokenId> bos() const;
+  /// tokenizer.json does not name one.
   std::optional<TokenId> eos() const;
   /// Whether the tokenizer's own settings put bos() before a text.
   bool adds_bos() const;

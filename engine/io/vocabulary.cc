@@ -116,7 +116,9 @@ std::vector<BytePairEncoding::Merge> resolve_merges(const TokenizerDefinition& d
   merges.reserve(definition.merges.size());
   std::unordered_set<std::uint64_t> seen;
   seen.reserve(definition.merges.size());
-  for (const auto& [left, right] : definition.merges) {
+  for (const auto& parts : definition.merges) {
+    const std::string& left = parts.first;
+    const std::string& right = parts.second;
     const auto refuse = [&](const std::string& reason) {
       throw Error(definition.source + ": merge " + std::to_string(merges.size()) + " of " +
                   quote(left) + " and " + quote(right) + ": " + reason);
