@@ -83,8 +83,9 @@ int main(int argc, char** argv) {
   } catch (const std::invalid_argument& error) {
     return fail(2, error.what());
   } catch (const std::bad_alloc&) {
-    return fail(1, "out of memory; a shorter --context, a smaller --future or --precision f32 "
-                   "needs less");
+    return fail(1,
+                "out of memory; a shorter --context, a smaller --future or --precision f32 "
+                "needs less");
   } catch (const std::exception& error) {
     return fail(1, error.what());
   }

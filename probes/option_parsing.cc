@@ -11,8 +11,7 @@ namespace po = boost::program_options;
 
 std::optional<po::variables_map> parse_options(
     const CommandHelp& help, std::span<const std::string> words,
-    const po::options_description& options,
-    const po::positional_options_description& positional) {
+    const po::options_description& options, const po::positional_options_description& positional) {
   po::options_description all = options;
   all.add_options()("help,h", "show this help and exit");
   po::variables_map values;

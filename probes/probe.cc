@@ -57,7 +57,8 @@ std::vector<double> noise_floor(DirectEngine<Cpu, T>& engine, std::span<const Co
   std::vector<double> floor(horizon);
   std::vector<double> kl_nats(horizon);
   for (std::size_t i = 0; i < nulls; ++i) {
-    const std::size_t start = distinct[i * (distinct.size() - 1) / std::max<std::size_t>(1, nulls - 1)];
+    const std::size_t start =
+        distinct[i * (distinct.size() - 1) / std::max<std::size_t>(1, nulls - 1)];
     const Counterfactual null{{}, start};
     engine.run(std::span(&null, 1), ColumnOrder::reversed, kl_nats);
     for (std::size_t h = 0; h < horizon; ++h) {
@@ -83,8 +84,7 @@ void check_document(const Document& document, const ModelConfig& config,
                      std::to_string(document.tokens.size()));
   }
   if (needed > config.max_context) {
-    throw UsageError(asked + "the model was trained to read " +
-                     std::to_string(config.max_context));
+    throw UsageError(asked + "the model was trained to read " + std::to_string(config.max_context));
   }
   if (options.entropy_top_k == 0 || options.entropy_top_k > config.vocab_size) {
     throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
@@ -106,13 +106,12 @@ DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer&
   SignalObserver<Cpu, T> signals(cpu, weights.config, n, options.context);
   std::array<FullPassObserver<T>*, 1> observers{&signals};
   Progress reading(log, progress_style, "full pass", "tokens", n);
-  const FullPass<T> full = run_full_pass(
-      cpu, weights, std::span<const TokenId>(document.ids(n)),
-      std::span<FullPassObserver<T>* const>(observers),
-      {options.entropy_top_k, [&](std::size_t done) {
-         reading.update(done);
-         check_interrupt();
-       }});
+  const FullPass<T> full = run_full_pass(cpu, weights, std::span<const TokenId>(document.ids(n)),
+                                         std::span<FullPassObserver<T>* const>(observers),
+                                         {options.entropy_top_k, [&](std::size_t done) {
+                                            reading.update(done);
+                                            check_interrupt();
+                                          }});
 
   DocumentRun run;
   run.name = document.name;
@@ -136,8 +135,8 @@ DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer&
     run.influence.start.push_back(static_cast<std::int32_t>(start));
   }
 
-  const std::size_t max_batch = std::min(std::max<std::size_t>(1, options.batch_rows / horizon),
-                                         counterfactuals.size());
+  const std::size_t max_batch =
+      std::min(std::max<std::size_t>(1, options.batch_rows / horizon), counterfactuals.size());
   DirectEngine<Cpu, T> engine(cpu, weights, full, horizon, max_batch);
   run.influence.kl.resize(subjects.size() * horizon);
   Progress measuring(log, progress_style, "counterfactuals", "subjects", subjects.size());

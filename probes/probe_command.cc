@@ -66,9 +66,15 @@ BosPolicy parse_bos(const std::string& text) {
 RunModel describe(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const auto count = [](std::size_t value) { return static_cast<std::int64_t>(value); };
-  return {config.name,           name_of(config.architecture), count(config.n_layers),
-          count(config.n_heads), count(config.n_kv_heads),     count(config.head_dim),
-          count(config.hidden_size), count(config.vocab_size), checkpoint.weights_sha256()};
+  return {config.name,
+          name_of(config.architecture),
+          count(config.n_layers),
+          count(config.n_heads),
+          count(config.n_kv_heads),
+          count(config.head_dim),
+          count(config.hidden_size),
+          count(config.vocab_size),
+          checkpoint.weights_sha256()};
 }
 
 /// Everything that the measured values depend on, and nothing else.
@@ -102,8 +108,8 @@ std::vector<DocumentRun> probe_all(Cpu& cpu, const Checkpoint& checkpoint,
     if (documents.size() > 1 && progress != ProgressStyle::none) {
       std::cerr << document.name << '\n';
     }
-    runs.push_back(probe_document(cpu, weights, checkpoint.tokenizer(), document, probe, progress,
-                                  std::cerr));
+    runs.push_back(
+        probe_document(cpu, weights, checkpoint.tokenizer(), document, probe, progress, std::cerr));
   }
   return runs;
 }

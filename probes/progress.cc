@@ -64,8 +64,8 @@ void Progress::print(std::size_t done, bool last) {
   char line[160];
   std::snprintf(line, sizeof line, "%-16s %6zu/%zu %s  %3.0f%%  %.*f/s  %s %s", what_.c_str(), done,
                 total_, unit_.c_str(),
-                100.0 * static_cast<double>(done) / static_cast<double>(total_),
-                rate < 100 ? 2 : 0, rate, last ? "in" : "left",
+                100.0 * static_cast<double>(done) / static_cast<double>(total_), rate < 100 ? 2 : 0,
+                rate, last ? "in" : "left",
                 duration(last ? elapsed : static_cast<double>(total_ - done) / rate).c_str());
   if (style_ == ProgressStyle::bar) {
     out_ << "\r\033[K" << line << (last ? "\n" : "") << std::flush;

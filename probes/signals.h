@@ -19,13 +19,14 @@ class SignalObserver final : public FullPassObserver<T> {
   SignalObserver(Device& device, const ModelConfig& config, std::size_t n, std::size_t context);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
-  void after_attention(const Chunk& chunk, std::size_t layer, MatrixView<const T> queries,
-                       MatrixView<const T> keys, MatrixView<const T> log_normalisers) override;
+  void after_attention(const Chunk& chunk, std::size_t layer, HeadRows<const T> queries,
+                       HeadRows<const T> keys, MatrixView<const T> log_normalisers) override;
   void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
 
   /// [L, n]: 1 - cos(input of the layer, residual before the final norm).
   const std::vector<float>& drift() const { return drift_; }
-  /// [L, K, n]: mean over the context's last kAttentionWindow queries and the KV head's query heads.
+  /// [L, K, n]: mean over the context's last kAttentionWindow queries and the KV head's query
+  /// heads.
   std::vector<float> attention_window() const;
   /// [L, K, n]: sum over the context's queries / (T - j), the same mean over heads.
   std::vector<float> attention_cumulative() const;

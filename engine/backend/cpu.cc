@@ -1,7 +1,5 @@
 #include "engine/backend/cpu.h"
 
-#include <omp.h>
-
 #include <cstring>
 #include <new>
 
@@ -22,10 +20,8 @@ class ZeroedMemory final : public std::pmr::memory_resource {
 }  // namespace
 
 Cpu::Cpu(std::size_t threads)
-    : threads_(threads != 0 ? threads : static_cast<std::size_t>(omp_get_num_procs())) {
-  // oneDNN asks OpenMP how many threads a primitive may use when it is created. Ours run inside
-  // tiles, so the answer must be one on this thread too, not only inside parallel regions.
-  omp_set_num_threads(1);
+    : arena_(threads != 0 ? static_cast<int>(threads) : tbb::task_arena::automatic) {
+  arena_.initialize();
 }
 
 std::pmr::memory_resource* Cpu::memory() {

@@ -1,45 +1,35 @@
 #pragma once
 
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
 #include <cstddef>
-#include <exception>
 #include <memory_resource>
-#include <mutex>
 
 namespace longshadow {
 
-/// The processor as a device. Every op splits its work into tiles whose shapes depend on the problem
-/// alone and whose arithmetic one thread does from start to end, so that a result has the same bits
-/// for any number of threads.
+/// The processor as a device. Every op splits its work into tiles whose shapes depend on the
+/// problem alone and whose arithmetic one thread does from start to end, so that a result has the
+/// same bits for any number of threads.
 class Cpu {
  public:
   /// `threads` 0 means one per core that this process may use.
   explicit Cpu(std::size_t threads = 0);
 
-  std::size_t threads() const { return threads_; }
+  std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
 
   /// Memory for matrices: aligned to a cache line and zeroed.
   std::pmr::memory_resource* memory();
 
-  /// Calls body(i) for every i in [0, count), in any order, on all threads. The first exception
-  /// thrown by a call is rethrown here after the others have ended.
+  /// Calls body(i) for every i in [0, count), in any order, on all threads. An exception that a
+  /// call throws is rethrown here after the calls under way have ended.
   template <class Body>
   void parallel_for(std::size_t count, Body&& body) {
-    std::exception_ptr failure;
-    std::mutex failure_mutex;
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(threads_))
-    for (std::size_t i = 0; i < count; ++i) {
-      try {
-        body(i);
-      } catch (...) {
-        const std::lock_guard lock(failure_mutex);
-        if (!failure) failure = std::current_exception();
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
+    arena_.execute([&] { tbb::parallel_for(std::size_t{0}, count, body); });
   }
 
  private:
-  std::size_t threads_;
+  tbb::task_arena arena_;
 };
 
 }  // namespace longshadow

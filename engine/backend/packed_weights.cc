@@ -1,10 +1,9 @@
 #include "engine/backend/packed_weights.h"
 
 #include <algorithm>
-#include <array>
 #include <dnnl.hpp>
 #include <map>
-#include <span>
+#include <utility>
 
 #include "engine/backend/dnnl_engine.h"
 #include "engine/backend/tile_product.h"
@@ -33,23 +32,18 @@ constexpr memory::data_type kDataType =
 memory::dim dim(std::size_t value) { return static_cast<memory::dim>(value); }
 
 template <class T>
-dnnl::matmul::primitive_desc describe(std::size_t inputs, std::size_t width, std::size_t x_stride,
-                                      std::size_t y_stride, bool accumulate,
-                                      const memory::desc* packed) {
-  const memory::dims wdims{dim(inputs), dim(width)};
-  const memory::desc x({dim(kRowTile), dim(inputs)}, kDataType<T>, memory::dims{dim(x_stride), 1});
-  const memory::desc w =
-      packed ? *packed : memory::desc(wdims, kDataType<T>, memory::format_tag::any);
-  const memory::desc y({dim(kRowTile), dim(width)}, memory::data_type::f32,
-                       memory::dims{dim(y_stride), 1});
+dnnl::matmul::primitive_desc describe(std::size_t inputs, std::size_t width,
+                                      const memory::desc& weights) {
+  const memory::desc x({dim(kRowTile), dim(inputs)}, kDataType<T>, memory::format_tag::ab);
+  const memory::desc y({dim(kRowTile), dim(width)}, memory::data_type::f32, memory::format_tag::ab);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (accumulate) {
-    dnnl::post_ops sum;
-    sum.append_sum();
-    attributes.set_post_ops(sum);
-  }
-  return {{x, w, y}, attributes, dnnl_engine()};
+  return {{x, weights, y}, attributes, dnnl_engine()};
+}
+
+template <class T>
+memory::desc any_packing(std::size_t inputs, std::size_t width) {
+  return {{dim(inputs), dim(width)}, kDataType<T>, memory::format_tag::any};
 }
 
 }  // namespace
@@ -82,13 +76,12 @@ PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w)
   cpu.parallel_for(n_tiles(), [&](std::size_t tile) {
     const std::size_t width = tile_width(tile);
     const memory::desc packed =
-        describe<T>(inputs_, width, inputs_, width, false, nullptr).weights_desc();
+        describe<T>(inputs_, width, any_packing<T>(inputs_, width)).weights_desc();
     const memory::desc plain({dim(inputs_), dim(width)}, kDataType<T>,
                              memory::dims{1, dim(w.stride)});
     memory from(plain, dnnl_engine(), const_cast<T*>(w.row(tile_begin(tile))));
     storage_->tiles[tile] = memory(packed, dnnl_engine());
-    dnnl::reorder(from, storage_->tiles[tile])
-        .execute(dnnl_stream(), from, storage_->tiles[tile]);
+    dnnl::reorder(from, storage_->tiles[tile]).execute(dnnl_stream(), from, storage_->tiles[tile]);
   });
 }
 
@@ -119,23 +112,20 @@ std::size_t PackedWeights<T>::tile_width(std::size_t index) const {
 
 template <class T>
 template <class Sum>
-void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y,
-                                     bool accumulate) const {
+void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
+                                     MatrixView<Sum> y) const {
   struct Primitive {
     dnnl::matmul matmul;
     memory::desc x, y;
     memory scratch;
   };
-  using Key = std::array<std::size_t, 5>;
-  thread_local std::map<Key, Primitive> primitives;
+  thread_local std::map<std::pair<std::size_t, std::size_t>, Primitive> primitives;
   const std::size_t width = tile_width(tile);
-  const Key key{inputs_, width, x.stride, y.stride, accumulate};
+  const std::pair key{inputs_, width};
   try {
     auto found = primitives.find(key);
     if (found == primitives.end()) {
-      const memory::desc packed = storage_->tiles[tile].get_desc();
-      const auto description =
-          describe<T>(inputs_, width, x.stride, y.stride, accumulate, &packed);
+      const auto description = describe<T>(inputs_, width, storage_->tiles[tile].get_desc());
       found = primitives
                   .emplace(key, Primitive{dnnl::matmul(description), description.src_desc(),
                                           description.dst_desc(),
@@ -157,19 +147,18 @@ void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x, Ma
 template <>
 template <>
 void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const double> x,
-                                          MatrixView<double> y, bool accumulate) const {
-  tile_product<double, double>(
-      x.row_range(0, kRowTile),
-      storage_->w.view().row_range(tile_begin(tile), tile_width(tile)), RightFactor::by_output,
-      y, accumulate);
+                                          MatrixView<double> y) const {
+  tile_product<double, double>(x.row_range(0, kRowTile),
+                               storage_->w.view().row_range(tile_begin(tile), tile_width(tile)),
+                               RightFactor::by_output, y, false);
 }
 
 template class PackedWeights<float>;
 template class PackedWeights<BF16>;
 template class PackedWeights<double>;
 template void PackedWeights<float>::multiply_tile(std::size_t, MatrixView<const float>,
-                                                  MatrixView<float>, bool) const;
+                                                  MatrixView<float>) const;
 template void PackedWeights<BF16>::multiply_tile(std::size_t, MatrixView<const BF16>,
-                                                 MatrixView<float>, bool) const;
+                                                 MatrixView<float>) const;
 
 }  // namespace longshadow

@@ -33,10 +33,11 @@ class PackedWeights {
   std::size_t tile_begin(std::size_t index) const;
   std::size_t tile_width(std::size_t index) const;
 
-  /// y [kRowTile, tile_width(tile)] = x [kRowTile, in] times the tile, or += where `accumulate`.
+  /// y [kRowTile, tile_width(tile)] = x [kRowTile, in] times the tile. Both must be dense (stride
+  /// equal to cols): oneDNN 2.6 falls back to its reference code, a thousand times slower, for
+  /// packed weights beside anything else.
   template <class Sum>
-  void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y,
-                     bool accumulate) const;
+  void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y) const;
 
  private:
   struct Storage;

@@ -11,7 +11,8 @@ enum class RightFactor {
   by_input,   ///< b is [k, n]: c = a b, the layout of values
 };
 
-/// c [m, n] = a [m, k] times b, or c += where `accumulate`. Runs on the calling thread alone, and
+/// c [m, n] = a [m, k] times b, or c += where `accumulate`; all three dense (stride equal to cols),
+/// which is what oneDNN 2.6 has fast code for. Runs on the calling thread alone, and
 /// the sums' order depends on the shapes alone. f32 and bf16 products (f32 sums) are oneDNN's, f64
 /// products Eigen's. Each new shape costs a code generation of some 0.1-1 ms per thread: callers
 /// keep to few shapes. Throws Error where oneDNN refuses the shape.

@@ -14,8 +14,8 @@ namespace {
 
 using dnnl::memory;
 
-/// m, k, n, the three strides, layout and accumulate.
-using Key = std::array<std::size_t, 8>;
+/// m, k, n, layout and accumulate.
+using Key = std::array<std::size_t, 5>;
 
 struct Primitive {
   dnnl::matmul matmul;
@@ -26,19 +26,16 @@ template <class In>
 constexpr memory::data_type kDataType =
     std::is_same_v<In, BF16> ? memory::data_type::bf16 : memory::data_type::f32;
 
-memory::desc strided(std::size_t rows, std::size_t cols, memory::data_type type,
-                     std::size_t row_stride, std::size_t col_stride) {
-  const auto dim = [](std::size_t value) { return static_cast<memory::dim>(value); };
-  return {{dim(rows), dim(cols)}, type, memory::dims{dim(row_stride), dim(col_stride)}};
-}
-
 template <class In>
 Primitive make_primitive(const Key& key) {
-  const auto [m, k, n, a_stride, b_stride, c_stride, by_output, accumulate] = key;
-  const memory::desc a = strided(m, k, kDataType<In>, a_stride, 1);
-  const memory::desc b = by_output ? strided(k, n, kDataType<In>, 1, b_stride)
-                                   : strided(k, n, kDataType<In>, b_stride, 1);
-  const memory::desc c = strided(m, n, memory::data_type::f32, c_stride, 1);
+  const auto [m, k, n, by_output, accumulate] = key;
+  const auto shape = [](std::size_t rows, std::size_t cols) {
+    return memory::dims{static_cast<memory::dim>(rows), static_cast<memory::dim>(cols)};
+  };
+  const memory::desc a(shape(m, k), kDataType<In>, memory::format_tag::ab);
+  const memory::desc b(shape(k, n), kDataType<In>,
+                       by_output ? memory::format_tag::ba : memory::format_tag::ab);
+  const memory::desc c(shape(m, n), memory::data_type::f32, memory::format_tag::ab);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (accumulate) {
@@ -56,9 +53,7 @@ template <class In>
 void dnnl_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
                   MatrixView<float> c, bool accumulate) {
   thread_local std::map<Key, Primitive> primitives;
-  const Key key{c.rows,   a.cols,   c.cols,
-                a.stride, b.stride, c.stride,
-                layout == RightFactor::by_output, accumulate};
+  const Key key{c.rows, a.cols, c.cols, layout == RightFactor::by_output, accumulate};
   try {
     auto found = primitives.find(key);
     if (found == primitives.end()) {

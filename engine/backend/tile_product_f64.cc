@@ -5,16 +5,15 @@
 #define LONGSHADOW_CONCAT(a, b) LONGSHADOW_CONCAT_(a, b)
 #define Eigen LONGSHADOW_CONCAT(Eigen_, LONGSHADOW_ISA)
 #define EIGEN_DONT_PARALLELIZE
-#include <Eigen/Core>
-
 #include "engine/backend/tile_product_f64.h"
+
+#include <Eigen/Core>
 
 namespace longshadow {
 
 void LONGSHADOW_CONCAT(f64_product_, LONGSHADOW_ISA)(MatrixView<const double> a,
-                                                     MatrixView<const double> b,
-                                                     RightFactor layout, MatrixView<double> c,
-                                                     bool accumulate) {
+                                                     MatrixView<const double> b, RightFactor layout,
+                                                     MatrixView<double> c, bool accumulate) {
   using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   using Stride = Eigen::OuterStride<>;
   const auto map = [](MatrixView<const double> m) {

@@ -22,9 +22,7 @@ struct MatrixView {
   MatrixView column_range(std::size_t first, std::size_t count) const {
     return {data + first, rows, count, stride};
   }
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, stride};
   }
 };

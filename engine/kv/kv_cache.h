@@ -4,39 +4,38 @@
 #include <memory_resource>
 #include <vector>
 
+#include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
 #include "engine/ops/attention.h"
 
 namespace longshadow {
 
-/// Keys (after rotation) and values of consecutive positions, for every layer: [positions, K d].
+/// Keys (after rotation) and values of consecutive positions, for every layer and KV head.
 template <class T>
 class KvCache {
  public:
   /// Room for `capacity` positions, and kRowTile more that tiles may read and nobody writes.
-  KvCache(std::pmr::memory_resource* memory, std::size_t n_layers, std::size_t capacity,
-          std::size_t kv_width)
-      : capacity_(capacity) {
+  KvCache(std::pmr::memory_resource* memory, std::size_t n_layers, std::size_t n_kv_heads,
+          std::size_t capacity, std::size_t head_dim)
+      : n_kv_heads_(n_kv_heads) {
+    const std::size_t rows = n_kv_heads * (capacity + kRowTile);
     for (std::size_t layer = 0; layer < n_layers; ++layer) {
-      keys_.emplace_back(memory, capacity + kSlack, kv_width);
-      values_.emplace_back(memory, capacity + kSlack, kv_width);
+      keys_.emplace_back(memory, rows, head_dim);
+      values_.emplace_back(memory, rows, head_dim);
     }
   }
 
-  std::size_t capacity() const { return capacity_; }
-  std::size_t n_layers() const { return keys_.size(); }
-  KeysValues<T> layer(std::size_t index) { return {keys_[index].view(), values_[index].view()}; }
-  KeysValues<const T> layer(std::size_t index) const {
-    return {keys_[index].view(), values_[index].view()};
+  KeysValues<T> layer(std::size_t index) {
+    return {as_heads(keys_[index].view(), n_kv_heads_),
+            as_heads(values_[index].view(), n_kv_heads_)};
   }
-  std::size_t bytes() const {
-    return keys_.empty() ? 0 : 2 * keys_.size() * keys_.front().bytes();
+  KeysValues<const T> layer(std::size_t index) const {
+    return {as_heads(keys_[index].view(), n_kv_heads_),
+            as_heads(values_[index].view(), n_kv_heads_)};
   }
 
  private:
-  static constexpr std::size_t kSlack = 128;
-
-  std::size_t capacity_;
+  std::size_t n_kv_heads_;
   std::vector<Matrix<T>> keys_;
   std::vector<Matrix<T>> values_;
 };

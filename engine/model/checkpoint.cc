@@ -1,5 +1,7 @@
 #include "engine/model/checkpoint.h"
 
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -103,17 +105,14 @@ class StoredCheckpoint final : public Checkpoint {
   /// Whether every element read is finite.
   bool read_matrix(const StoredTensor& tensor, bool interleaved, std::size_t cols,
                    std::span<float> out) const {
-    const auto rows = static_cast<std::ptrdiff_t>(out.size() / cols);
     std::atomic<bool> finite = true;
     // Rows are whole blocks of a range that has been checked, so that nothing throws in here.
-#pragma omp parallel for schedule(static)
-    for (std::ptrdiff_t r = 0; r < rows; ++r) {
-      const auto row = static_cast<std::size_t>(r);
+    tbb::parallel_for(std::size_t{0}, out.size() / cols, [&](std::size_t row) {
       const std::size_t stored = interleaved ? interleaved_row(row, model_.config.head_dim) : row;
       const std::span<float> values = out.subspan(row * cols, cols);
       dequantize(tensor, stored * cols, values);
       if (!all_finite(values)) finite = false;
-    }
+    });
     return finite;
   }
 

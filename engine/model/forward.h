@@ -21,19 +21,29 @@ struct RowBatch {
   std::size_t padded_rows() const { return positions.size(); }
 };
 
-/// What a layer computes on the way, kept for those who look at it (signals, the KV cache).
-/// Each [padded rows + kRowTile, width]; overwritten by the next layer.
+/// What a layer computes on the way, kept for those who look at it (signals, the KV cache), for R
+/// padded rows and one tile beyond; overwritten by the next layer.
 template <class T>
 struct LayerActivations {
-  Matrix<T> normed;           // D
-  Matrix<T> queries;          // H d, rotated
-  Matrix<T> keys, values;     // K d, keys rotated
-  Matrix<T> attended;         // H d
-  Matrix<T> log_normalisers;  // H
-  Matrix<T> gate, up;         // F
+  Matrix<T> normed;           // [R, D]
+  Matrix<T> projected;        // [R, H d], before heads are apart
+  Matrix<T> query_heads;      // [H R, d], rotated
+  Matrix<T> key_heads;        // [K R, d], rotated
+  Matrix<T> value_heads;      // [K R, d]
+  Matrix<T> attended;         // [R, H d]
+  Matrix<T> log_normalisers;  // [R, H]
+  Matrix<T> gate, up;         // [R, F]
 
   template <class Device>
   LayerActivations(Device& device, const ModelConfig& config, std::size_t padded_rows);
+
+  HeadRows<const T> queries(const ModelConfig& config) const {
+    return as_heads(query_heads.view(), config.n_heads);
+  }
+  KeysValues<const T> keys_values(const ModelConfig& config) const {
+    return {as_heads(key_heads.view(), config.n_kv_heads),
+            as_heads(value_heads.view(), config.n_kv_heads)};
+  }
 };
 
 /// One decoder layer: x [padded rows, D] is the residual stream, read and written. `prefix` holds

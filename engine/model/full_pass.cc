@@ -35,7 +35,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   FullPass<T> pass{
       {tokens.begin(), tokens.end()},
       make_rotary_table<Device, T>(device, rotary_frequencies(config.rope, config.head_dim), n),
-      KvCache<T>(device.memory(), config.n_layers, n, config.n_kv_heads * config.head_dim),
+      KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
       Matrix<T>(device.memory(), padded_n, config.hidden_size),
       std::vector<Prediction>(n)};
   std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
@@ -56,15 +56,12 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
       const KeysValues<T> cache = pass.cache.layer(layer);
       decoder_layer(device, config, weights.layers[layer], pass.rotary, batch,
                     KeysValues<const T>(cache), ColumnOrder::forward, activations, x);
-      const auto chunk_of = [&](const Matrix<T>& rows) {
-        return rows.view().row_range(0, chunk.used_rows);
-      };
-      copy_rows(device, chunk_of(activations.keys), cache.keys.row_range(first, chunk.used_rows));
-      copy_rows(device, chunk_of(activations.values),
-                cache.values.row_range(first, chunk.used_rows));
+      const KeysValues<const T> own = activations.keys_values(config);
+      copy_head_rows(device, own.keys, chunk.used_rows, cache.keys, first);
+      copy_head_rows(device, own.values, chunk.used_rows, cache.values, first);
       for (auto* observer : observers) {
-        observer->after_attention(chunk, layer, std::as_const(activations.queries).view(),
-                                  cache.keys, std::as_const(activations.log_normalisers).view());
+        observer->after_attention(chunk, layer, activations.queries(config), cache.keys,
+                                  std::as_const(activations.log_normalisers).view());
       }
     }
     for (auto* observer : observers) observer->after_layers(chunk, x);
@@ -83,8 +80,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
 template FullPass<float> run_full_pass(Cpu&, const Weights<float>&, std::span<const std::int32_t>,
                                        std::span<FullPassObserver<float>* const>,
                                        const FullPassOptions&);
-template FullPass<double> run_full_pass(Cpu&, const Weights<double>&,
-                                        std::span<const std::int32_t>,
+template FullPass<double> run_full_pass(Cpu&, const Weights<double>&, std::span<const std::int32_t>,
                                         std::span<FullPassObserver<double>* const>,
                                         const FullPassOptions&);
 

@@ -30,10 +30,9 @@ class FullPassObserver {
   virtual ~FullPassObserver() = default;
   /// residual [padded rows, D]: the input of `layer`.
   virtual void before_layer(const Chunk&, std::size_t /*layer*/, MatrixView<const T>) {}
-  /// queries [rows, H d] and log_normalisers [rows, H] of the chunk; keys [positions, K d] up to
-  /// and with the chunk's.
-  virtual void after_attention(const Chunk&, std::size_t /*layer*/, MatrixView<const T> /*queries*/,
-                               MatrixView<const T> /*keys*/,
+  /// queries and log_normalisers [rows, H] of the chunk; keys up to and with the chunk's.
+  virtual void after_attention(const Chunk&, std::size_t /*layer*/, HeadRows<const T> /*queries*/,
+                               HeadRows<const T> /*keys*/,
                                MatrixView<const T> /*log_normalisers*/) {}
   /// residual [padded rows, D]: before the final norm.
   virtual void after_layers(const Chunk&, MatrixView<const T>) {}
@@ -42,10 +41,10 @@ class FullPassObserver {
 /// The teacher-forced run over a whole document with nothing removed.
 template <class T>
 struct FullPass {
-  std::vector<std::int32_t> tokens;  ///< n
-  RotaryTable<T> rotary;             ///< n positions
-  KvCache<T> cache;                  ///< n positions
-  Matrix<T> hidden;                  ///< [n + padding, D], after the final norm
+  std::vector<std::int32_t> tokens;     ///< n
+  RotaryTable<T> rotary;                ///< n positions
+  KvCache<T> cache;                     ///< n positions
+  Matrix<T> hidden;                     ///< [n + padding, D], after the final norm
   std::vector<Prediction> predictions;  ///< n; the last one's target is token 0 for want of another
 };
 

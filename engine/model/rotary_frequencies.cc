@@ -22,8 +22,7 @@ std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_
   std::vector<double> frequencies(head_dim / 2);
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
     double& frequency = frequencies[i];
-    frequency =
-        std::pow(rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    frequency = std::pow(rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     if (!rope.frequency_divisors.empty()) {
       frequency /= rope.frequency_divisors[i];
     } else if (rope.scaling == RopeScaling::linear) {

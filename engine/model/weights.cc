@@ -4,6 +4,9 @@
 #include <map>
 #include <utility>
 
+#include "engine/core/range.h"
+#include "engine/ops/vocabulary_tiles.h"
+
 namespace longshadow {
 namespace {
 
@@ -24,18 +27,17 @@ class WeightLoader {
   }
 
   PackedWeights<P> packed(WeightKind kind, std::size_t layer) const {
-    return PackedWeights<P>(cpu_, std::as_const(*make<P>(kind, layer)).view());
+    const Matrix<P> plain = read<P>(names_.at({kind, layer}));
+    return PackedWeights<P>(cpu_, plain.view());
   }
 
  private:
   template <class Element>
-  std::unique_ptr<Matrix<Element>> make(WeightKind kind, std::size_t layer) const {
-    return std::make_unique<Matrix<Element>>(read<Element>(names_.at({kind, layer})));
-  }
-
-  template <class Element>
   Matrix<Element> read(const WeightName& name) const {
-    Matrix<Element> matrix(cpu_.memory(), name.rows, name.cols);
+    const bool per_token =
+        name.kind == WeightKind::token_embedding || name.kind == WeightKind::output;
+    Matrix<Element> matrix(cpu_.memory(),
+                           per_token ? round_up(name.rows, kVocabularyTile) : name.rows, name.cols);
     const std::size_t size = name.rows * name.cols;
     if constexpr (std::is_same_v<Element, float>) {
       checkpoint_.read(name, {matrix.data(), size});

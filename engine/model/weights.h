@@ -25,14 +25,15 @@ struct LayerWeights {
 template <class T, class P = T>
 struct Weights {
   ModelConfig config;
-  Matrix<T> token_embedding;  ///< [V, D]
+  Matrix<T> token_embedding;  ///< [V, D], followed by zeros
   std::vector<LayerWeights<T, P>> layers;
-  Matrix<T> final_norm;       ///< [1, D]
-  Matrix<T> untied_output;    ///< [V, D], or [0, 0] where the embeddings are tied
+  Matrix<T> final_norm;     ///< [1, D]
+  Matrix<T> untied_output;  ///< the same, or [0, 0] where the embeddings are tied
 
-  /// [V, D]: the logits are hidden outputᵀ.
+  /// [V, D], followed by zeros as vocabulary_tiles.h says: the logits are hidden outputᵀ.
   MatrixView<const T> output() const {
-    return config.tied_embeddings ? token_embedding.view() : untied_output.view();
+    const Matrix<T>& matrix = config.tied_embeddings ? token_embedding : untied_output;
+    return matrix.view().row_range(0, config.vocab_size);
   }
 };
 

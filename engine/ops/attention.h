@@ -7,6 +7,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
 #include "engine/core/range.h"
+#include "engine/ops/heads.h"
 
 namespace longshadow {
 
@@ -17,17 +18,13 @@ struct AttentionShape {
   std::size_t head_dim;
 };
 
-/// Keys and values of consecutive positions: each [positions, K d].
+/// Keys and values of consecutive positions, K heads of size d.
 template <class T>
 struct KeysValues {
-  MatrixView<T> keys;
-  MatrixView<T> values;
+  HeadRows<T> keys;
+  HeadRows<T> values;
 
-  operator KeysValues<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {keys, values};
-  }
+  operator KeysValues<const T>() const requires(!std::is_const_v<T>) { return {keys, values}; }
 };
 
 /// Rows of one batch that follow one another in one text: they see the prefix, without what was
@@ -39,20 +36,20 @@ struct Stream {
   std::span<const Range> removed{};  ///< of the prefix: sorted, disjoint
 };
 
-/// The order in which a row's columns are summed. Reversing it changes nothing but the rounding,
-/// which is how the noise floor is measured.
+/// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to
+/// the first, nothing changes but the rounding, which is how the noise floor is measured.
 enum class ColumnOrder { forward, reversed };
 
 /// Softmax attention of grouped-query heads, in tiles with a running maximum (Milakov and
 /// Gimelshein 2018, arXiv 1805.02867), so that no row's scores exist as a whole.
-///   queries [rows, H d]; prefix, shared by all streams, and own, one row per query row;
-///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score), may be empty.
-/// All views must have kRowTile readable, finite rows beyond the last one used, because tiles have
+///   queries, H heads; prefix, shared by all streams, and own, one row per query row;
+///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score).
+/// Head rows must have kRowTile readable, finite rows beyond the last one used, because tiles have
 /// fixed shapes; what such rows hold never reaches the result.
 template <class Device, class T>
-void attention(Device& device, const AttentionShape& shape, MatrixView<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own,
-               std::span<const Stream> streams, MatrixView<T> out, MatrixView<T> log_normalisers,
+void attention(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
+               MatrixView<T> out, MatrixView<T> log_normalisers,
                ColumnOrder order = ColumnOrder::forward);
 
 }  // namespace longshadow

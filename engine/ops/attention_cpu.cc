@@ -1,11 +1,10 @@
-#include "engine/ops/attention.h"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
+#include "engine/ops/attention.h"
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/tile_scratch.h"
@@ -103,71 +102,70 @@ void absorb_tile(Cpu& cpu, MatrixView<const T> queries, MatrixView<const T> keys
 }
 
 template <class T>
-void attend(Cpu& cpu, const AttentionShape& shape, MatrixView<const T> queries,
+void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
             KeysValues<const T> prefix, KeysValues<const T> own, const HeadTile<T>& part,
             ColumnOrder order, MatrixView<T> out, MatrixView<T> log_normalisers) {
   struct Values;
   const std::size_t d = shape.head_dim;
-  const std::size_t kv_column = part.head / (shape.n_heads / shape.n_kv_heads) * d;
+  const std::size_t kv_head = part.head / (shape.n_heads / shape.n_kv_heads);
   const std::size_t row = part.stream.first_row + part.first_row;
-  const auto slice = [&](MatrixView<const T> from, std::size_t first, std::size_t count) {
-    return from.row_range(first, count).column_range(kv_column, d);
+  const auto slice = [&](HeadRows<const T> from, std::size_t first, std::size_t count) {
+    return from.head(kv_head).row_range(first, count);
   };
-  const MatrixView<const T> q =
-      queries.row_range(row, part.tile_rows).column_range(part.head * d, d);
+  const MatrixView<const T> q = queries.head(part.head).row_range(row, part.tile_rows);
 
   Accumulator<T> sums{tile_scratch<T, Values>(cpu, part.tile_rows, d),
                       std::vector<RunningSoftmax<T>>(part.tile_rows),
                       static_cast<T>(1.0 / std::sqrt(static_cast<double>(d)))};
   std::fill_n(sums.values.data, part.tile_rows * d, T{0});
 
-  std::vector<ColumnTile> tiles = column_tiles(part.stream.prefix);
-  if (order == ColumnOrder::reversed) std::reverse(tiles.begin(), tiles.end());
+  const bool reversed = order == ColumnOrder::reversed;
+  std::vector<ColumnTile> tiles =
+      column_tiles(part.stream.prefix, reversed ? kMinColumnTile : kMaxColumnTile);
+  if (reversed) std::reverse(tiles.begin(), tiles.end());
   for (const ColumnTile& tile : tiles) {
-    absorb_tile<T>(cpu, q, slice(prefix.keys, tile.begin, tile.width),
-                   slice(prefix.values, tile.begin, tile.width), part,
-                   [&](std::size_t, T* scores) {
-                     hide_removed(scores, tile, part.stream.removed);
-                     hide(scores, tile.used, tile.width);
-                   },
-                   sums);
+    absorb_tile<T>(
+        cpu, q, slice(prefix.keys, tile.begin, tile.width),
+        slice(prefix.values, tile.begin, tile.width), part,
+        [&](std::size_t, T* scores) {
+          hide_removed(scores, tile, part.stream.removed);
+          hide(scores, tile.used, tile.width);
+        },
+        sums);
   }
   for (const ColumnTile& tile : column_tiles(part.first_row + part.used_rows)) {
     const std::size_t first = part.stream.first_row + tile.begin;
-    absorb_tile<T>(cpu, q, slice(own.keys, first, tile.width), slice(own.values, first, tile.width),
-                   part,
-                   [&](std::size_t r, T* scores) {
-                     const std::size_t visible = part.first_row + r + 1;
-                     hide(scores, visible > tile.begin ? visible - tile.begin : 0, tile.width);
-                   },
-                   sums);
+    absorb_tile<T>(
+        cpu, q, slice(own.keys, first, tile.width), slice(own.values, first, tile.width), part,
+        [&](std::size_t r, T* scores) {
+          const std::size_t visible = part.first_row + r + 1;
+          hide(scores, visible > tile.begin ? visible - tile.begin : 0, tile.width);
+        },
+        sums);
   }
 
   for (std::size_t r = 0; r < part.used_rows; ++r) {
     const RunningSoftmax<T>& softmax = sums.softmax[r];
     scale_row(sums.values.row(r), d, static_cast<T>(1.0 / softmax.sum));
     std::copy_n(sums.values.row(r), d, out.row(row + r) + part.head * d);
-    if (log_normalisers.data != nullptr) {
-      log_normalisers.row(row + r)[part.head] =
-          static_cast<T>(static_cast<double>(softmax.maximum) + std::log(softmax.sum));
-    }
+    log_normalisers.row(row + r)[part.head] =
+        static_cast<T>(static_cast<double>(softmax.maximum) + std::log(softmax.sum));
   }
 }
 
 }  // namespace
 
 template <class Device, class T>
-void attention(Device& device, const AttentionShape& shape, MatrixView<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own,
-               std::span<const Stream> streams, MatrixView<T> out, MatrixView<T> log_normalisers,
-               ColumnOrder order) {
+void attention(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
+               MatrixView<T> out, MatrixView<T> log_normalisers, ColumnOrder order) {
   std::vector<HeadTile<T>> parts;
   for (const Stream& stream : streams) {
     const std::size_t tile_rows = std::min(kRowTile, round_up(stream.n_rows, 16));
     for (std::size_t head = 0; head < shape.n_heads; ++head) {
       for (std::size_t first = 0; first < stream.n_rows; first += tile_rows) {
-        parts.push_back({stream, head, first, std::min(tile_rows, stream.n_rows - first),
-                         tile_rows});
+        parts.push_back(
+            {stream, head, first, std::min(tile_rows, stream.n_rows - first), tile_rows});
       }
     }
   }
@@ -176,12 +174,11 @@ void attention(Device& device, const AttentionShape& shape, MatrixView<const T> 
   });
 }
 
-template void attention(Cpu&, const AttentionShape&, MatrixView<const float>,
-                        KeysValues<const float>, KeysValues<const float>, std::span<const Stream>,
-                        MatrixView<float>, MatrixView<float>, ColumnOrder);
-template void attention(Cpu&, const AttentionShape&, MatrixView<const double>,
-                        KeysValues<const double>, KeysValues<const double>,
-                        std::span<const Stream>, MatrixView<double>, MatrixView<double>,
-                        ColumnOrder);
+template void attention(Cpu&, const AttentionShape&, HeadRows<const float>, KeysValues<const float>,
+                        KeysValues<const float>, std::span<const Stream>, MatrixView<float>,
+                        MatrixView<float>, ColumnOrder);
+template void attention(Cpu&, const AttentionShape&, HeadRows<const double>,
+                        KeysValues<const double>, KeysValues<const double>, std::span<const Stream>,
+                        MatrixView<double>, MatrixView<double>, ColumnOrder);
 
 }  // namespace longshadow

@@ -1,11 +1,10 @@
-#include "engine/ops/attention_received.h"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
+#include "engine/ops/attention_received.h"
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/tile_scratch.h"
@@ -30,16 +29,15 @@ LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, std::size_t v
 }  // namespace
 
 template <class Device, class T>
-void add_attention_received(Device& device, const AttentionShape& shape,
-                            MatrixView<const T> queries, std::size_t first_position,
-                            std::size_t used_rows, MatrixView<const T> keys,
-                            MatrixView<const T> log_normalisers, std::size_t window_begin,
-                            MatrixView<double> all_queries, MatrixView<double> window_queries) {
+void add_attention_received(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+                            std::size_t first_position, std::size_t used_rows,
+                            HeadRows<const T> keys, MatrixView<const T> log_normalisers,
+                            std::size_t window_begin, MatrixView<double> all_queries,
+                            MatrixView<double> window_queries) {
   struct Scores;
   struct Sums;
-  const std::size_t d = shape.head_dim;
   const std::size_t group = shape.n_heads / shape.n_kv_heads;
-  const T scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(d)));
+  const T scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const std::vector<ColumnTile> tiles = column_tiles(columns);
 
@@ -53,8 +51,8 @@ void add_attention_received(Device& device, const AttentionShape& shape,
       for (std::size_t first = 0; first < used_rows; first += kRowTile) {
         const std::size_t rows = std::min(kRowTile, used_rows - first);
         if (first_position + first + rows <= tile.begin) continue;
-        tile_product<T, T>(queries.row_range(first, kRowTile).column_range(head * d, d),
-                           keys.row_range(tile.begin, tile.width).column_range(kv_head * d, d),
+        tile_product<T, T>(queries.head(head).row_range(first, kRowTile),
+                           keys.head(kv_head).row_range(tile.begin, tile.width),
                            RightFactor::by_output, scores, false);
         std::fill_n(sums.data, 2 * sums.stride, T{0});
         for (std::size_t r = 0; r < rows; ++r) {
@@ -76,12 +74,12 @@ void add_attention_received(Device& device, const AttentionShape& shape,
   });
 }
 
-template void add_attention_received(Cpu&, const AttentionShape&, MatrixView<const float>,
-                                     std::size_t, std::size_t, MatrixView<const float>,
+template void add_attention_received(Cpu&, const AttentionShape&, HeadRows<const float>,
+                                     std::size_t, std::size_t, HeadRows<const float>,
                                      MatrixView<const float>, std::size_t, MatrixView<double>,
                                      MatrixView<double>);
-template void add_attention_received(Cpu&, const AttentionShape&, MatrixView<const double>,
-                                     std::size_t, std::size_t, MatrixView<const double>,
+template void add_attention_received(Cpu&, const AttentionShape&, HeadRows<const double>,
+                                     std::size_t, std::size_t, HeadRows<const double>,
                                      MatrixView<const double>, std::size_t, MatrixView<double>,
                                      MatrixView<double>);
 

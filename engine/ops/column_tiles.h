@@ -18,12 +18,13 @@ struct ColumnTile {
   std::size_t used;
 };
 
-/// Splits `columns` into tiles of 512, then 256, 128 and 64 columns, the last one padded. Few
-/// shapes means few products to generate code for.
-inline std::vector<ColumnTile> column_tiles(std::size_t columns) {
+/// Splits `columns` into tiles of `widest` (512, 256, 128 or 64) columns, then of half as many and
+/// so on down to 64, the last one padded. Few shapes means few products to generate code for.
+inline std::vector<ColumnTile> column_tiles(std::size_t columns,
+                                            std::size_t widest = kMaxColumnTile) {
   std::vector<ColumnTile> tiles;
   std::size_t begin = 0;
-  for (std::size_t width = kMaxColumnTile; begin < columns; width /= 2) {
+  for (std::size_t width = widest; begin < columns; width /= 2) {
     while (columns - begin >= width || (width == kMinColumnTile && begin < columns)) {
       const std::size_t used = columns - begin < width ? columns - begin : width;
       tiles.push_back({begin, width, used});

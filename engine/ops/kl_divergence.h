@@ -13,7 +13,7 @@ namespace longshadow {
 template <class T>
 struct FullPredictions {
   std::size_t first_position;
-  MatrixView<const T> hidden;              ///< [rows, D] after the final norm, padded by kRowTile
+  MatrixView<const T> hidden;               ///< [rows, D] after the final norm, padded by kRowTile
   std::span<const double> log_normalisers;  ///< [rows]
   std::span<const std::int32_t> likeliest;  ///< [rows]
 };
@@ -31,8 +31,9 @@ struct PredictedRows {
 /// With d = output delta the change of the logits and c = d - a for a constant a near E_p[d] (d at
 /// the likeliest token), S = E_p[e^c - 1 - c] and r = E_p[c]: KL = log1p(S + r) - r. Nothing of the
 /// size of a logit is subtracted, so the result is as exact as delta is.
-///   output [V, D]; delta_output is output in the precision P of delta's product; delta [rows, D]
-///   padded by kRowTile; kl_nats [rows], written at the streams' rows.
+///   output [V, D], followed by zeros as vocabulary_tiles.h says; delta_output is output in the
+///   precision P of delta's product; delta [rows, D] padded by kRowTile; kl_nats [rows], written at
+///   the streams' rows.
 template <class Device, class T, class P>
 void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const P> delta_output,
                    const FullPredictions<T>& full, MatrixView<const T> delta,

@@ -1,11 +1,10 @@
-#include "engine/ops/kl_divergence.h"
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/ops/kl_divergence.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/tile_scratch.h"
 #include "engine/ops/vocabulary_tiles.h"
@@ -133,23 +132,22 @@ void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const 
     const std::size_t full_tile = parts.front().full_row / kRowTile * kRowTile;
 
     const MatrixView<T> p = tile_scratch<T, Probabilities>(device, kRowTile, kVocabularyTile);
-    const std::size_t cols = multiply_vocabulary_tile(full.hidden.row_range(full_tile, kRowTile),
-                                                      output, tiles[tile], p);
+    multiply_vocabulary_tile(full.hidden.row_range(full_tile, kRowTile), output, tiles[tile], p);
     const std::size_t known_rows = full.log_normalisers.size();
     for (std::size_t r = 0; r < kRowTile && full_tile + r < known_rows; ++r) {
-      to_probabilities(p.row(r), tiles[tile].size(), cols, full.log_normalisers[full_tile + r]);
+      to_probabilities(p.row(r), tiles[tile].size(), kVocabularyTile,
+                       full.log_normalisers[full_tile + r]);
     }
 
     const MatrixView<T> d = tile_scratch<T, LogitChanges>(device, kRowTile, kVocabularyTile);
     for (const Meeting& part : parts) {
-      multiply_vocabulary_tile(rows_for_product<T, P>(device, delta, part.tile_begin),
-                               delta_output, tiles[tile], d);
+      multiply_vocabulary_tile(rows_for_product<T, P>(device, delta, part.tile_begin), delta_output,
+                               tiles[tile], d);
       for (std::size_t r = 0; r < part.count; ++r) {
         T* changes = d.row(part.delta_row - part.tile_begin + r);
-        std::fill(changes + tiles[tile].size(), changes + cols, T{0});
-        add_moments(p.row(part.full_row - full_tile + r), changes, cols,
-                    shifts[part.delta_row + r],
-                    &moments[tile * delta.rows + part.delta_row + r]);
+        std::fill(changes + tiles[tile].size(), changes + kVocabularyTile, T{0});
+        add_moments(p.row(part.full_row - full_tile + r), changes, kVocabularyTile,
+                    shifts[part.delta_row + r], &moments[tile * delta.rows + part.delta_row + r]);
       }
     }
   });

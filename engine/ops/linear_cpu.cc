@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/core/error.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/linear.h"
@@ -6,23 +8,32 @@
 namespace longshadow {
 
 template <class Device, class T, class P>
-void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weights,
-            MatrixView<T> y, Write write) {
+void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weights, MatrixView<T> y,
+            Write write) {
   const std::size_t row_tiles = x.rows / kRowTile;
   // Tiles of weights vary slowest, so that one stays in cache while the rows pass by.
   device.parallel_for(weights.n_tiles() * row_tiles, [&](std::size_t task) {
+    struct Sums;
     const std::size_t tile = task / row_tiles;
     const std::size_t first_row = task % row_tiles * kRowTile;
-    const MatrixView<T> out = y.row_range(first_row, kRowTile)
-                                  .column_range(weights.tile_begin(tile), weights.tile_width(tile));
+    const MatrixView<T> sums = tile_scratch<T, Sums>(device, kRowTile, weights.tile_width(tile));
     const MatrixView<const T> in = x.row_range(first_row, kRowTile);
     if constexpr (std::is_same_v<P, T>) {
-      weights.multiply_tile(tile, in, out, write == Write::add);
+      weights.multiply_tile(tile, in, sums);
     } else {
       struct RoundedRows;
       const MatrixView<P> rounded = tile_scratch<P, RoundedRows>(device, kRowTile, x.cols);
       round_to_bf16(in, rounded);
-      weights.multiply_tile(tile, MatrixView<const P>(rounded), out, write == Write::add);
+      weights.multiply_tile(tile, MatrixView<const P>(rounded), sums);
+    }
+    const MatrixView<T> out =
+        y.row_range(first_row, kRowTile).column_range(weights.tile_begin(tile), sums.cols);
+    for (std::size_t r = 0; r < kRowTile; ++r) {
+      if (write == Write::add) {
+        for (std::size_t c = 0; c < sums.cols; ++c) out.row(r)[c] += sums.row(r)[c];
+      } else {
+        std::copy_n(sums.row(r), sums.cols, out.row(r));
+      }
     }
   });
 }

@@ -13,13 +13,14 @@ namespace longshadow {
 struct Prediction {
   double log_normaliser = 0;  ///< log of the sum of exp(logit)
   double entropy = 0;
-  double entropy_top_k = 0;       ///< of the k likeliest tokens, renormalised among themselves
-  double target_surprisal = 0;    ///< -log p(target)
-  std::int32_t likeliest = 0;     ///< the token of the largest logit, the lowest id among equals
+  double entropy_top_k = 0;     ///< of the k likeliest tokens, renormalised among themselves
+  double target_surprisal = 0;  ///< -log p(target)
+  std::int32_t likeliest = 0;   ///< the token of the largest logit, the lowest id among equals
 };
 
 /// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits.
-///   hidden [rows, D], rows a multiple of kRowTile; output [V, D]; targets and predictions: the
+///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], followed by zeros as
+///   vocabulary_tiles.h says; targets and predictions: the
 ///   first predictions.size() <= rows rows. 1 <= k <= V.
 template <class Device, class T>
 void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,

@@ -1,5 +1,3 @@
-#include "engine/ops/prediction.h"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +7,7 @@
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/prediction.h"
 #include "engine/ops/tile_scratch.h"
 #include "engine/ops/vocabulary_tiles.h"
 
@@ -88,18 +87,17 @@ LONGSHADOW_PER_CPU void add_exponentials(const T* logits, std::size_t cols, T ro
 }
 
 template <class T>
-void absorb(const T* logits, std::size_t padded_cols, std::size_t first_token, std::size_t k,
+void absorb(const T* logits, std::size_t cols, std::size_t first_token, std::size_t k,
             PartialPrediction& into) {
-  const T tile_maximum = row_maximum(logits, padded_cols);
+  const T tile_maximum = row_maximum(logits, cols);
   if (static_cast<double>(tile_maximum) > into.maximum) {
-    const T* at = std::find(logits, logits + padded_cols, tile_maximum);
+    const T* at = std::find(logits, logits + cols, tile_maximum);
     into.likeliest = static_cast<std::int32_t>(first_token + (at - logits));
     into.rescale(static_cast<double>(tile_maximum));
   }
-  add_exponentials(logits, padded_cols, static_cast<T>(into.maximum), &into.sum,
-                   &into.weighted_sum);
+  add_exponentials(logits, cols, static_cast<T>(into.maximum), &into.sum, &into.weighted_sum);
   if (into.top.size() < k || static_cast<double>(tile_maximum) > into.top.front()) {
-    for (std::size_t c = 0; c < padded_cols; ++c) {
+    for (std::size_t c = 0; c < cols; ++c) {
       if (logits[c] > -std::numeric_limits<T>::infinity()) {
         into.offer(static_cast<double>(logits[c]), k);
       }
@@ -143,12 +141,11 @@ void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> out
     const std::size_t used_rows = std::min(kRowTile, predictions.size() - first_row);
     for (std::size_t t = segment * tiles.size() / kSegments;
          t < (segment + 1) * tiles.size() / kSegments; ++t) {
-      const std::size_t padded = multiply_vocabulary_tile(hidden.row_range(first_row, kRowTile),
-                                                          output, tiles[t], logits);
+      multiply_vocabulary_tile(hidden.row_range(first_row, kRowTile), output, tiles[t], logits);
       for (std::size_t r = 0; r < used_rows; ++r) {
-        std::fill(logits.row(r) + tiles[t].size(), logits.row(r) + padded,
+        std::fill(logits.row(r) + tiles[t].size(), logits.row(r) + kVocabularyTile,
                   -std::numeric_limits<T>::infinity());
-        absorb(logits.row(r), padded, tiles[t].begin, k,
+        absorb(logits.row(r), kVocabularyTile, tiles[t].begin, k,
                partial[(segment * row_tiles * kRowTile) + first_row + r]);
       }
     }

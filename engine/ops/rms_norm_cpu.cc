@@ -1,8 +1,7 @@
-#include "engine/ops/rms_norm.h"
-
 #include <cmath>
 
 #include "engine/ops/lanes.h"
+#include "engine/ops/rms_norm.h"
 
 namespace longshadow {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
+#include "engine/ops/heads.h"
 
 namespace longshadow {
 
@@ -20,10 +21,11 @@ template <class Device, class T>
 RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
                                  std::size_t positions);
 
-/// Rotates every head of x [rows, heads * d] in place by its row's position (Su et al. 2021, arXiv
-/// 2104.09864), element i paired with i + d / 2. positions [rows], below the table's.
+/// Splits x [rows, heads * d] into heads and rotates each row by its position (Su et al. 2021,
+/// arXiv 2104.09864), element i paired with i + d / 2. positions [rows], below the table's; `to`
+/// gets the first `rows` rows of every head.
 template <class Device, class T>
-void rotate(Device& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
-            MatrixView<T> x);
+void rotate_heads(Device& device, const RotaryTable<T>& table,
+                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<T> to);
 
 }  // namespace longshadow

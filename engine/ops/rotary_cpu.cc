@@ -20,18 +20,18 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
 }
 
 template <class Device, class T>
-void rotate(Device& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
-            MatrixView<T> x) {
+void rotate_heads(Device& device, const RotaryTable<T>& table,
+                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<T> to) {
   const std::size_t half = table.cos.cols();
   device.parallel_for(x.rows, [&](std::size_t r) {
     const T* cos = table.cos.row(positions[r]);
     const T* sin = table.sin.row(positions[r]);
-    for (T* head = x.row(r); head != x.row(r) + x.cols; head += 2 * half) {
+    for (std::size_t head = 0; head < to.n_heads; ++head) {
+      const T* from = x.row(r) + head * 2 * half;
+      T* out = to.head(head).row(r);
       for (std::size_t i = 0; i < half; ++i) {
-        const T first = head[i];
-        const T second = head[i + half];
-        head[i] = first * cos[i] - second * sin[i];
-        head[i + half] = second * cos[i] + first * sin[i];
+        out[i] = from[i] * cos[i] - from[i + half] * sin[i];
+        out[i + half] = from[i + half] * cos[i] + from[i] * sin[i];
       }
     }
   });
@@ -39,9 +39,9 @@ void rotate(Device& device, const RotaryTable<T>& table, std::span<const std::ui
 
 template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
 template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
-template void rotate(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
-                     MatrixView<float>);
-template void rotate(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
-                     MatrixView<double>);
+template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+                           MatrixView<const float>, HeadRows<float>);
+template void rotate_heads(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
+                           MatrixView<const double>, HeadRows<double>);
 
 }  // namespace longshadow

@@ -1,7 +1,7 @@
-#include "engine/ops/rows.h"
-
 #include <algorithm>
 #include <cmath>
+
+#include "engine/ops/rows.h"
 
 namespace longshadow {
 

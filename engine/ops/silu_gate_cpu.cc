@@ -1,8 +1,7 @@
-#include "engine/ops/silu_gate.h"
-
 #include <cmath>
 
 #include "engine/ops/lanes.h"
+#include "engine/ops/silu_gate.h"
 
 namespace longshadow {
 namespace {
@@ -22,9 +21,8 @@ LONGSHADOW_PER_CPU void gate_row(const T* gate, const T* up, std::size_t cols, T
 template <class Device, class T>
 void silu_gate(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
                MatrixView<T> out) {
-  device.parallel_for(gate.rows, [&](std::size_t r) {
-    gate_row(gate.row(r), up.row(r), gate.cols, out.row(r));
-  });
+  device.parallel_for(
+      gate.rows, [&](std::size_t r) { gate_row(gate.row(r), up.row(r), gate.cols, out.row(r)); });
 }
 
 template void silu_gate(Cpu&, MatrixView<const float>, MatrixView<const float>, MatrixView<float>);

@@ -22,14 +22,14 @@ inline std::vector<Range> vocabulary_tiles(std::size_t vocab_size) {
   return tiles;
 }
 
-/// into [kRowTile, kVocabularyTile] = hidden [kRowTile, D] times rows `tile` of output [V, D].
-/// Returns the tile's width rounded up to whole vectors; columns past the tile are undefined.
+/// into [kRowTile, kVocabularyTile] = hidden [kRowTile, D] times the rows of output [V, D] from
+/// tile.begin on. Every tile is computed whole: output has rows of zeros up to a multiple of
+/// kVocabularyTile, and what their columns get means nothing.
 template <class P, class T>
-std::size_t multiply_vocabulary_tile(MatrixView<const P> hidden, MatrixView<const P> output,
-                                     Range tile, MatrixView<T> into) {
-  tile_product<P, T>(hidden, output.row_range(tile.begin, tile.size()), RightFactor::by_output,
-                     into.column_range(0, tile.size()), false);
-  return round_up(tile.size(), 16);
+void multiply_vocabulary_tile(MatrixView<const P> hidden, MatrixView<const P> output, Range tile,
+                              MatrixView<T> into) {
+  tile_product<P, T>(hidden, output.row_range(tile.begin, kVocabularyTile), RightFactor::by_output,
+                     into, false);
 }
 
 }  // namespace longshadow

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// Rows of all heads, one head after the other, so that a tile of one head's rows is dense: element
+/// (head, row, i) is data[(head * rows + row) * d + i].
+template <class T>
+struct HeadRows {
+  T* data = nullptr;
+  std::size_t n_heads = 0;
+  std::size_t rows = 0;  ///< of each head, slack included
+  std::size_t head_dim = 0;
+
+  /// [rows, d], dense.
+  MatrixView<T> head(std::size_t index) const {
+    return {data + index * rows * head_dim, rows, head_dim, head_dim};
+  }
+  operator HeadRows<const T>() const requires(!std::is_const_v<T>) {
+    return {data, n_heads, rows, head_dim};
+  }
+};
+
+/// A matrix seen as head rows: its rows are n_heads times the rows of a head, its cols d.
+template <class T>
+HeadRows<T> as_heads(MatrixView<T> matrix, std::size_t n_heads) {
+  return {matrix.data, n_heads, matrix.rows / n_heads, matrix.cols};
+}
+
+/// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head.
+template <class Device, class T>
+void split_heads(Device& device, MatrixView<const T> x, HeadRows<T> to);
+
+/// Rows [0, count) of every head of `from` become rows [first, first + count) of `to`.
+template <class Device, class T>
+void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                    std::size_t first);
+
+}  // namespace longshadow

@@ -1,0 +1,31 @@
+#include <algorithm>
+
+#include "engine/ops/heads.h"
+
+namespace longshadow {
+
+template <class Device, class T>
+void split_heads(Device& device, MatrixView<const T> x, HeadRows<T> to) {
+  device.parallel_for(x.rows, [&](std::size_t r) {
+    for (std::size_t head = 0; head < to.n_heads; ++head) {
+      std::copy_n(x.row(r) + head * to.head_dim, to.head_dim, to.head(head).row(r));
+    }
+  });
+}
+
+template <class Device, class T>
+void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                    std::size_t first) {
+  device.parallel_for(from.n_heads, [&](std::size_t head) {
+    std::copy_n(from.head(head).data, count * from.head_dim, to.head(head).row(first));
+  });
+}
+
+#define LONGSHADOW_INSTANTIATE(T)                                    \
+  template void split_heads(Cpu&, MatrixView<const T>, HeadRows<T>); \
+  template void copy_head_rows(Cpu&, HeadRows<const T>, std::size_t, HeadRows<T>, std::size_t);
+LONGSHADOW_INSTANTIATE(float)
+LONGSHADOW_INSTANTIATE(double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow
