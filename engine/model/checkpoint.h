@@ -47,7 +47,8 @@ class Checkpoint {
   virtual ~Checkpoint() = default;
   virtual const ModelConfig& config() const = 0;
   virtual const Tokenizer& tokenizer() const = 0;
-  /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error.
+  /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a value
+  /// is not finite.
   virtual void read(const WeightName& weight, std::span<float> out) const = 0;
   /// SHA-256 of the weight file (of several: of their digests in name order).
   virtual std::string weights_sha256() const = 0;
