@@ -141,7 +141,8 @@ void choose_near_and_far(SampleReport& report) {
   const std::vector<Cell>& cells = report.groups.front().cells;
   std::size_t fullest = 0;
   for (const Cell& cell : cells) fullest = std::max(fullest, cell.n_subjects);
-  const auto reached = [&](const Cell& cell) { return 2 * cell.n_subjects >= fullest; };
+  const std::size_t enough = std::min(fullest, kEnoughForNearAndFar);
+  const auto reached = [&](const Cell& cell) { return cell.n_subjects >= enough; };
   report.near_bin =
       static_cast<std::size_t>(std::find_if(cells.begin(), cells.end(), reached) - cells.begin());
   report.far_bin = static_cast<std::size_t>(

@@ -54,6 +54,8 @@ struct SignalReport {
   std::vector<Correlation> correlations;  ///< one for each bin
 };
 
+inline constexpr std::size_t kEnoughForNearAndFar = 10;
+
 /// One document, or all of them pooled.
 struct SampleReport {
   std::string name;

@@ -65,10 +65,9 @@ def groups(document):
 
 
 def influence_curve(document, members, statistic):
-    """Rows of (distance, value, low, high, is_bound) for the bins that a member reaches.
-
-    is_bound: with 0 in the place of the values under the noise floor it would be 5% less or more.
-    """
+    """Rows of (distance, value, low, high, is_bound) for the bins that a member reaches; low and high
+    are NaN where too few do. is_bound: values under the noise floor may make the truth more than 5%
+    smaller."""
     rows = []
     for begin, end in bins(document, first_edge=1, per_octave=3):
         upper, lower = (values[members] for values in binned(document, begin, end))
@@ -83,21 +82,60 @@ def influence_curve(document, members, statistic):
 
 
 def draw_curves(axes, document, statistic, name):
-    for label, members, colour, marker in groups(document):
+    axes.set_ylabel(f"{name} influence (nats)")
+    axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
+    for place, (label, members, colour, marker) in enumerate(groups(document)):
         curve = influence_curve(document, members, statistic)
         if len(curve) == 0:
             continue
         distance, value, low, high, is_bound = curve.T
+        distance = distance * 1.012 ** (place - 2)  # side by side where they would hide each other
+        line = np.where(np.isnan(low), np.nan, value)  # where there are enough subjects to say
         axes.fill_between(distance, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(distance, value, marker=marker, color=colour, label=f"{label} (n = {len(members)})",
-                  linestyle=":" if marker == "x" else "-")
+        axes.plot(distance, line, color=colour, linestyle="-")
+        axes.plot(distance, value, marker, color=colour, label=f"{label} (n = {len(members)})")
         bound = is_bound == 1
         axes.plot(distance[bound], value[bound], marker, color=colour, markerfacecolor="white")
+
+
+def is_far_below(floor, document):
+    """Whether decades of nothing would lie between the noise floor and the curves."""
+    means = [binned(document, *b)[0] for b in bins(document, first_edge=1, per_octave=3)]
+    return floor < np.nanmin(means) / 10
+
+
+def distance_panels(document):
+    """A figure with one panel for medians and one for means, the noise floor in each as a line: among
+    the curves, or in a strip of its own under a broken axis."""
     floor = document.noise_floor.max()
-    if floor > 0:
-        axes.axhline(floor, color=GREY, linestyle="--", linewidth=0.8, label="noise floor")
-    axes.set(xscale="log", yscale="log", ylabel=f"{name} influence (nats)")
-    axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
+    broken = 0 < floor and is_far_below(floor, document)
+    figure, rows = plt.subplots(4 if broken else 2, 1, figsize=(COLUMN, 5.6), sharex=True,
+                                layout="constrained",
+                                height_ratios=[7, 1, 7, 1] if broken else [1, 1])
+    panels = rows[::2] if broken else rows
+    for axes in rows:
+        axes.set(xscale="log", yscale="log")
+    for axes in rows[1::2] if broken else panels:
+        if floor > 0:
+            axes.axhline(floor, color=GREY, linestyle="--", linewidth=0.8, label="noise floor")
+            axes.update_datalim([(document.distance.min(), floor / 2),  # not at the panel's edge
+                                 (document.distance.max(), floor * 2)])
+    if broken:
+        figure.get_layout_engine().set(hspace=0, h_pad=0.02)
+        for panel, strip in zip(panels, rows[1::2]):
+            break_axis(panel, strip, floor)
+    return figure, panels, rows[-1]
+
+
+def break_axis(panel, strip, floor):
+    strip.set_ylim(floor / 5, floor * 5)
+    strip.set_yticks([floor], [f"{floor:.0e}".replace("e-0", "e-")])
+    strip.minorticks_off()
+    panel.spines["bottom"].set_visible(False)
+    panel.tick_params(axis="x", which="both", bottom=False)
+    for axes, y in ((panel, 0), (strip, 1)):
+        axes.plot(0, y, marker=[(-1, -0.5), (1, 0.5)], markersize=5, color="black",
+                  markeredgewidth=0.6, transform=axes.transAxes, clip_on=False)
 
 
 def plain_log_ticks(axis, low, high):
@@ -109,24 +147,22 @@ def plain_log_ticks(axis, low, high):
 
 
 def draw_distance(document):
-    figure, panels = plt.subplots(2, 1, figsize=(COLUMN, 5.6), sharex=True, layout="constrained")
+    figure, panels, lowest = distance_panels(document)
     draw_curves(panels[0], document, np.median, "median")
     draw_curves(panels[1], document, np.mean, "mean")
-    panels[0].set_title(f"{document.name}, {document.model}")
-    panels[1].set_xlabel("distance from the removed token (tokens)")
-    plain_log_ticks(panels[1].xaxis, document.distance.min(), document.distance.max())
-    handles, labels = panels[0].get_legend_handles_labels()
-    panels[1].legend(handles, labels, loc="upper center", bbox_to_anchor=(0.43, -0.2), ncols=2,
-                     frameon=False, columnspacing=1, handlelength=1.8)
-    figure.supxlabel(f"Attention: {ATTENTION[document.attention]}. Sinks: the first {run_file.SINKS} tokens.\n"
-                     "Bands: 95% bootstrap interval over subjects, each with its mean in a bin of\n"
-                     "distances. Open marks: partly under the noise floor, so upper bounds.\n"
-                     f"{wrapped(document.conditions)}", fontsize=CAPTION)
+    panels[0].set_title(f"{document.name}\n{document.model}")
+    lowest.set_xlabel("distance from the removed token (tokens)")
+    plain_log_ticks(lowest.xaxis, document.distance.min(), document.distance.max())
+    keys = {label: handle for axes in (panels[0], lowest)
+            for handle, label in zip(*axes.get_legend_handles_labels())}
+    lowest.legend(keys.values(), keys.keys(), loc="upper center", bbox_to_anchor=(0.43, 0),
+                  borderaxespad=4.2, ncols=2, frameon=False, columnspacing=1, handlelength=1.8)
+    caption = (f"Attention: {ATTENTION[document.attention]}. Sinks: the first {run_file.SINKS} "
+               "tokens. Bands: 95% bootstrap interval over subjects, each with its mean in a bin of "
+               f"distances; marks alone: fewer than {run_file.FEWEST} subjects. Open marks: upper "
+               f"bounds, partly under the noise floor. Run: {document.conditions}.")
+    figure.supxlabel("\n".join(textwrap.wrap(caption, 84)), fontsize=CAPTION)
     return figure
-
-
-def wrapped(text):
-    return "\n".join(textwrap.wrap(text, 76))
 
 
 def draw_panel(axes, document, signal, begin, end):
@@ -139,21 +175,26 @@ def draw_panel(axes, document, signal, begin, end):
             axes.plot(document.signals[signal][dots], upper[dots], marker, color=colour,
                       fillstyle=filled, markersize=2.6, markeredgewidth=0.6, alpha=0.75)
     value, low, high, n = rank_correlation(document, signal, begin, end)
-    axes.set_title(f"ρ = {value:.2f} [{low:.2f}, {high:.2f}], n = {n}", fontsize=6.5)
+    correlation = "ρ unknown" if np.isnan(value) else f"ρ = {value:.2f} [{low:.2f}, {high:.2f}]"
+    axes.set_title(f"{correlation}, n = {n}", fontsize=6.5)
     if signal.startswith("attention"):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 3), numticks=5))
+        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axes.set_yscale("log")
 
 
 def draw_signals(document):
     signals = ["entropy-before", "entropy-at", document.attention, "drift"]
-    figure, panels = plt.subplots(2, len(signals), figsize=(PAGE, 3.9), sharex="col", sharey="row",
-                                  layout="constrained")
-    for row, name, (begin, end) in zip(panels, ("near", "far"), near_and_far(document)):
+    near, far = near_and_far(document)
+    rows = [("near", near), ("far", far)] if near != far else [("", near)]
+    figure, panels = plt.subplots(len(rows), len(signals), figsize=(PAGE, 0.6 + 1.65 * len(rows)),
+                                  sharex="col", sharey="row", layout="constrained", squeeze=False)
+    for row, (name, (begin, end)) in zip(panels, rows):
         for axes, signal in zip(row, signals):
             draw_panel(axes, document, signal, begin, end)
-        row[0].set_ylabel(f"{name} influence (nats)\ndistances {begin} to {end - 1}")
-    for axes, signal in zip(panels[1], signals):
+        row[0].set_ylabel(f"{name} influence (nats)\ndistances {begin} to {end - 1}".lstrip())
+    for axes, signal in zip(panels[-1], signals):
         axes.set_xlabel(run_file.SIGNALS[signal])
     figure.suptitle(f"{document.name}, {document.model}: influence against signals", fontsize=8)
     figure.supxlabel("One dot a subject; open grey: sinks; triangles: at or under the noise floor. "

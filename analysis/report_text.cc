@@ -61,6 +61,7 @@ void print_bin(std::ostream& out, const SampleReport& sample, const DistanceBin&
       << left("mean, nats", kEstimateWidth) << "median, nats\n";
   for (const GroupReport& group : sample.groups) {
     const Cell& cell = group.cells[bin];
+    if (cell.n_subjects == 0) continue;
     out << left("  " + group.name, kGroupWidth)
         << right(std::to_string(cell.n_subjects), kCountWidth)
         << right(std::to_string(cell.n_values), kCountWidth)

@@ -18,6 +18,7 @@ TOP_SHARE = 0.2  # of the subjects, in a top group
 DRAWS = 1000  # of the bootstrap
 SEED = 1
 FEWEST = 5  # subjects that an interval needs
+ENOUGH = 10  # subjects that the near and the far bin need
 
 SIGNALS = {
     "entropy-before": "entropy before the token (nats)",
@@ -78,6 +79,9 @@ def _document(name, group, model):
     attributes = influence.attrs
     first = influence["start"][:] - (subject[:, 1] - 1)
     measured = np.isfinite(kl).any(axis=1)
+    selection = attributes["selection"]
+    if len(selection) > 40:
+        selection = selection[:37] + "..."
     evicted = attributes["evict_at"]
     if evicted == "lag":
         evicted = f"lag:{attributes['lag']}"
@@ -85,7 +89,7 @@ def _document(name, group, model):
         name=name,
         model=model,
         conditions=f"context {group.attrs['context_tokens']}, horizon {kl.shape[1]}, subjects "
-        f"{attributes['selection']}, evicted at {evicted}, "
+        f"{selection}, evicted at {evicted}, "
         f"{attributes['method']} {attributes['precision']}",
         evict_at=attributes["evict_at"],
         subject=subject[measured],
@@ -168,11 +172,10 @@ def ranks(values):
 
 
 def near_and_far(document):
-    """The bins that "near" and "far" stand for: the first and the last that at least half as many
-    subjects reach as reach the fullest."""
+    """The bins that "near" and "far" stand for: the first and the last that enough subjects reach."""
     choices = bins(document)
     reached = [np.isfinite(binned(document, *b)[0][~document.is_sink]).sum() for b in choices]
-    enough = [b for b, n in zip(choices, reached) if 2 * n >= max(reached)]
+    enough = [b for b, n in zip(choices, reached) if n >= min(ENOUGH, max(reached))]
     return enough[0], enough[-1]
 
 

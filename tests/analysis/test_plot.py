@@ -54,7 +54,8 @@ class TheFigures(WithRuns):
         for lag in (16, AT_END):
             document, = run_file.documents(self.make_run(subjects=100, lag=lag))
             figure = plot.draw_distance(document)
-            labels = figure.axes[0].get_legend_handles_labels()[1]
+            legend, = filter(None, (axes.get_legend() for axes in figure.axes))
+            labels = [text.get_text() for text in legend.get_texts()]
             n = int((~document.is_sink).sum())
             self.assertIn(f"all but sinks (n = {n})", labels)
             self.assertIn("noise floor", labels)
@@ -64,6 +65,17 @@ class TheFigures(WithRuns):
             upper, _ = run_file.binned(document, begin, end)
             expected = np.nanmedian(upper[~document.is_sink])
             self.assertEqual(line.get_ydata()[0], expected)
+            plt.close(figure)
+
+    def test_a_far_noise_floor_has_a_strip_of_its_own(self):
+        document, = run_file.documents(self.make_run(subjects=30))
+        for floor, n_axes in ((1e-12, 4), (1e-7, 2), (0.0, 2)):
+            document.noise_floor = np.full_like(document.noise_floor, floor)
+            figure = plot.draw_distance(document)
+            self.assertEqual(len(figure.axes), n_axes)
+            lines = [line for axes in figure.axes for line in axes.lines
+                     if line.get_label() == "noise floor"]
+            self.assertEqual([line.get_ydata()[0] for line in lines], [floor] * 2 * (floor > 0))
             plt.close(figure)
 
     def test_values_under_the_floor_are_drawn_apart(self):
