@@ -1,5 +1,6 @@
 #include "engine/io/added_tokens.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/io/unicode.h"
@@ -33,26 +34,25 @@ std::size_t end_of_spaces_behind(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), trie_(1) {
-  for (std::size_t index = 0; index < tokens_.size(); ++index) {
-    std::size_t node = 0;
-    for (const char byte : tokens_[index].content) {
-      const auto [child, is_new] = trie_[node].children.try_emplace(byte, trie_.size());
-      node = child->second;
-      if (is_new) trie_.emplace_back();
-    }
-    trie_[node].token = index;
-  }
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+  std::sort(tokens_.begin(), tokens_.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
 }
 
 const AddedToken* AddedTokens::longest_at(std::string_view text, std::size_t at) const {
   const AddedToken* longest = nullptr;
-  std::size_t node = 0;
-  for (; at < text.size(); ++at) {
-    const auto child = trie_[node].children.find(text[at]);
-    if (child == trie_[node].children.end()) break;
-    node = child->second;
-    if (trie_[node].token) longest = &tokens_[*trie_[node].token];
+  auto first = tokens_.begin();
+  auto last = tokens_.end();
+  for (std::size_t depth = 0; first != last; ++depth) {
+    // The tokens from first to last begin with the `depth` bytes of the text from `at`.
+    while (first != last && first->content.size() == depth) longest = &*first++;
+    if (at + depth == text.size()) break;
+    const auto byte_of = [depth](const AddedToken& token) {
+      return static_cast<unsigned char>(token.content[depth]);
+    };
+    const auto next = static_cast<unsigned char>(text[at + depth]);
+    first = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) < next; });
+    last = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) == next; });
   }
   return longest;
 }

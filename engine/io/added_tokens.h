@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -16,7 +15,7 @@ namespace longshadow {
 /// only where the end of one token's spelling is the beginning of another's.)
 class AddedTokens {
  public:
-  /// Spellings are distinct and not empty.
+  /// Spellings are not empty.
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
   /// A stretch of the text: an added token, or what lies between two of them.
@@ -29,15 +28,9 @@ class AddedTokens {
   std::vector<Section> split(std::string_view text, SpecialTokens special) const;
 
  private:
-  struct Node {
-    std::map<char, std::size_t> children;
-    std::optional<std::size_t> token;
-  };
-
   const AddedToken* longest_at(std::string_view text, std::size_t at) const;
 
-  std::vector<AddedToken> tokens_;
-  std::vector<Node> trie_;
+  std::vector<AddedToken> tokens_;  ///< sorted by content
 };
 
 }  // namespace longshadow

@@ -34,21 +34,25 @@ std::vector<const json*> sequence_of(const json* part, std::string_view list_key
   return steps;
 }
 
-/// An id that a file of this size can justify: each token takes some bytes of it.
+/// Ids that a file of this size can justify: a token takes at least six bytes of it ("a":0,), so
+/// that a larger id means more holes than tokens.
 class Ids {
  public:
   explicit Ids(std::size_t file_bytes)
-      : limit_(std::min(file_bytes, std::size_t{std::numeric_limits<TokenId>::max()})) {}
+      : limit_(std::min(file_bytes / kLeastTokenBytes,
+                        std::size_t{std::numeric_limits<TokenId>::max()})) {}
 
   TokenId checked(const json& id, const std::string& where) const {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= limit_) {
-      throw Error(where + ": expected an id from 0 to " + std::to_string(limit_ - 1) +
-                  " (one less than the file's bytes), found " + id.dump());
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > limit_) {
+      throw Error(where + ": expected an id from 0 to " + std::to_string(limit_) +
+                  " (a sixth of the file's bytes), found " + id.dump());
     }
     return static_cast<TokenId>(id.get<std::uint64_t>());
   }
 
  private:
+  static constexpr std::size_t kLeastTokenBytes = 6;
+
   std::size_t limit_;
 };
 
