@@ -20,7 +20,9 @@ class ZeroedMemory final : public std::pmr::memory_resource {
 }  // namespace
 
 Cpu::Cpu(std::size_t threads)
-    : arena_(threads != 0 ? static_cast<int>(threads) : tbb::task_arena::automatic) {
+    : limit_(tbb::global_control::max_allowed_parallelism,
+             threads != 0 ? threads : static_cast<std::size_t>(tbb::info::default_concurrency())),
+      arena_(threads != 0 ? static_cast<int>(threads) : tbb::task_arena::automatic) {
   arena_.initialize();
 }
 

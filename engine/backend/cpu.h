@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -13,7 +14,8 @@ namespace longshadow {
 /// same bits for any number of threads.
 class Cpu {
  public:
-  /// `threads` 0 means one per core that this process may use.
+  /// `threads` 0 means one per core that this process may use. While several exist, none uses more
+  /// threads than the one with the fewest.
   explicit Cpu(std::size_t threads = 0);
 
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
@@ -29,6 +31,7 @@ class Cpu {
   }
 
  private:
+  tbb::global_control limit_;  ///< TBB's own limit is the number of cores
   tbb::task_arena arena_;
 };
 

@@ -114,13 +114,14 @@ LONGSHADOW_INLINE Lanes<T> taylor(Lanes<T> x) {
   return value;
 }
 
-/// e^x within 2 ulp; 0 below the smallest normal result, and clamped above the largest.
+/// e^x within 2 ulp; 0 below the smallest normal result, and clamped above the largest; NaN stays.
 template <class T>
 LONGSHADOW_INLINE Lanes<T> exp(Lanes<T> x) {
   using C = ExpConstants<T>;
   using Integers = typename LaneTypes<T>::Integers;
   const auto underflow = x < C::lowest;
-  x = minimum<T>(maximum<T>(x, broadcast<T>(C::lowest)), broadcast<T>(C::highest));
+  // In this order the comparisons, false for NaN, choose x.
+  x = minimum<T>(broadcast<T>(C::highest), maximum<T>(broadcast<T>(C::lowest), x));
   const Lanes<T> scaled = x * static_cast<T>(1.4426950408889634);
   const Lanes<T> half = scaled < 0 ? broadcast<T>(T(-0.5)) : broadcast<T>(T(0.5));
   const Integers k = __builtin_convertvector(scaled + half, Integers);
@@ -132,21 +133,31 @@ LONGSHADOW_INLINE Lanes<T> exp(Lanes<T> x) {
   return underflow ? Lanes<T>{} : taylor<T, 0, C::terms>(r) * power;
 }
 
-/// e^x - 1 - x without cancellation: its series where |x| < 1/2 (first dropped term below 2^-26 and
-/// 2^-55 of x^2/2), else the difference, which loses at most three bits.
+/// Where the series of e^x - 1 - x serves, and e^x - 1 loses bits.
 template <class T>
-LONGSHADOW_INLINE Lanes<T> exp_minus_linear(Lanes<T> x) {
-  constexpr int last = sizeof(T) == 4 ? 9 : 16;
-  const Lanes<T> series = x * x * taylor<T, 2, last>(x);
-  const Lanes<T> difference = exp<T>(x) - 1 - x;
-  const auto small = (x < T(0.5)) & (x > T(-0.5));
-  return small ? series : difference;
+LONGSHADOW_INLINE auto is_small(Lanes<T> x) {
+  return (x < T(0.5)) & (x > T(-0.5));
 }
 
-/// e^x - 1, exact near 0.
+/// The series of e^x - 1 - x for small x: the first dropped term is below 2^-26 and 2^-55 of x^2/2.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> small_exp_minus_linear(Lanes<T> x) {
+  constexpr int last = sizeof(T) == 4 ? 9 : 16;
+  return x * x * taylor<T, 2, last>(x);
+}
+
+/// e^x - 1 - x without cancellation: within 4 ulp of its series, else the difference, within 16.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> exp_minus_linear(Lanes<T> x) {
+  const Lanes<T> difference = exp<T>(x) - 1 - x;
+  return is_small<T>(x) ? small_exp_minus_linear<T>(x) : difference;
+}
+
+/// e^x - 1 within 5 ulp.
 template <class T>
 LONGSHADOW_INLINE Lanes<T> expm1(Lanes<T> x) {
-  return exp_minus_linear<T>(x) + x;
+  const Lanes<T> difference = exp<T>(x) - 1;
+  return is_small<T>(x) ? x + small_exp_minus_linear<T>(x) : difference;
 }
 
 }  // namespace longshadow

@@ -1,0 +1,107 @@
+#include "engine/ops/linear.h"
+
+#include <catch2/catch.hpp>
+#include <type_traits>
+
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::elements;
+using test::random_matrix;
+
+/// Activations of type T times weights of type P.
+template <class T_, class P_>
+struct Types {
+  using T = T_;
+  using P = P_;
+};
+using F32 = Types<float, float>;
+using F64 = Types<double, double>;
+using MixedBF16 = Types<float, BF16>;
+
+template <class P, class T>
+PackedWeights<P> packed(Cpu& cpu, const Matrix<T>& w) {
+  Matrix<P> stored(cpu.memory(), w.rows(), w.cols());
+  for (std::size_t i = 0; i < w.rows() * w.cols(); ++i) {
+    if constexpr (std::is_same_v<P, BF16>) {
+      stored.data()[i] = to_bf16(w.data()[i]);
+    } else {
+      stored.data()[i] = w.data()[i];
+    }
+  }
+  return PackedWeights<P>(cpu, stored.view());
+}
+
+/// Half the distance from 1 to the next number: what rounding a factor to P costs.
+template <class P>
+constexpr double kFactorRoundoff = std::is_same_v<P, BF16> ? 0x1p-8 : 0;
+
+TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(2);
+  const std::size_t inputs = GENERATE(as<std::size_t>(), 48, 130);
+  const std::size_t outputs = GENERATE(as<std::size_t>(), 3, 700);
+  constexpr std::size_t rows = 3 * kRowTile;
+  CAPTURE(inputs, outputs);
+  const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
+  const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
+  const PackedWeights<P> weights = packed<P>(cpu, w);
+  const Matrix<T> before = random_matrix<T>(cpu, rows, outputs, 3);
+  Matrix<T> replaced = random_matrix<T>(cpu, rows, outputs, 3);
+  Matrix<T> added = random_matrix<T>(cpu, rows, outputs, 3);
+  linear(cpu, x.view(), weights, replaced.view());
+  linear(cpu, x.view(), weights, added.view(), Write::add);
+
+  // The sum's own error, and the two factors' roundings.
+  const double relative =
+      static_cast<double>(inputs) * twin::unit_roundoff<T> + 2 * kFactorRoundoff<P>;
+  for (std::size_t r = 0; r < rows; r += 37) {
+    const twin::Row in = twin::row(x.row(r), inputs);
+    for (std::size_t o = 0; o < outputs; ++o) {
+      const twin::Row factor = twin::row(w.row(o), inputs);
+      const double expected = twin::dot(in, factor);
+      const double bound = relative * twin::magnitude(in, factor);
+      CHECK(std::abs(double(replaced.row(r)[o]) - expected) <= bound);
+      const double total = expected + double(before.row(r)[o]);
+      CHECK(std::abs(double(added.row(r)[o]) - total) <=
+            bound + twin::unit_roundoff<T> * (std::abs(total) + bound));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows", "", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  const auto product = [](Cpu& cpu, std::size_t rows) {
+    const Matrix<T> x = random_matrix<T>(cpu, rows, 130, 1);
+    const PackedWeights<P> weights = packed<P>(cpu, random_matrix<T>(cpu, 700, 130, 2));
+    Matrix<T> y(cpu.memory(), rows, 700);
+    linear(cpu, x.view(), weights, y.view());
+    return elements(y);
+  };
+  CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) { return product(cpu, 3 * kRowTile); }));
+  Cpu cpu(2);
+  std::vector<T> among_others = product(cpu, 3 * kRowTile);
+  among_others.resize(kRowTile * 700);
+  CHECK(test::same_bits(product(cpu, kRowTile), among_others));
+}
+
+TEMPLATE_TEST_CASE("a bias is added to every row", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const Matrix<T> bias = random_matrix<T>(cpu, 1, 37, 1);
+  const Matrix<T> before = random_matrix<T>(cpu, 130, 37, 2);
+  Matrix<T> y = random_matrix<T>(cpu, 130, 37, 2);
+  add_bias(cpu, bias.view(), y.view());
+  for (std::size_t r = 0; r < 130; ++r) {
+    for (std::size_t c = 0; c < 37; ++c) CHECK(y.row(r)[c] == before.row(r)[c] + bias.data()[c]);
+  }
+}
+
+}  // namespace
+}  // namespace longshadow

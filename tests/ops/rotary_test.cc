@@ -1,0 +1,55 @@
+#include "engine/ops/rotary.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::random_matrix;
+
+const std::vector<double> kFrequencies{1.0, 0.31, 0.01, 1e-4};
+
+// sin and cos round once each, in f64 or to T; two products and a sum round three times.
+TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  constexpr std::size_t heads = 3, d = 8, rows = 20, slack = 7;
+  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
+  std::vector<std::uint32_t> positions;
+  for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
+  Matrix<T> apart(cpu.memory(), heads * (rows + slack), d);
+  std::fill_n(apart.data(), heads * (rows + slack) * d, T{-7});
+  rotate_heads(cpu, table, positions, x.view(), as_heads(apart.view(), heads));
+
+  for (std::size_t head = 0; head < heads; ++head) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      const twin::Row in = twin::row(x.row(r) + head * d, d);
+      const twin::Row expected = twin::rotate(in, kFrequencies, positions[r]);
+      for (std::size_t i = 0; i < d; ++i) {
+        const double size = std::abs(in[i % 4]) + std::abs(in[i % 4 + 4]);
+        const T found = apart.row(head * (rows + slack) + r)[i];
+        CHECK(std::abs(double(found) - expected[i]) <= 4 * twin::unit_roundoff<T> * size);
+      }
+    }
+    for (std::size_t i = 0; i < slack * d; ++i) {
+      CHECK(apart.row(head * (rows + slack) + rows)[i] == T{-7});
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
+  using T = TestType;
+  Cpu cpu(1);
+  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 1);
+  const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
+  Matrix<T> out(cpu.memory(), 2, 8);
+  rotate_heads(cpu, table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
+  CHECK(test::elements(out) == test::elements(x));
+}
+
+}  // namespace
+}  // namespace longshadow

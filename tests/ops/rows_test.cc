@@ -1,0 +1,87 @@
+#include "engine/ops/rows.h"
+
+#include <catch2/catch.hpp>
+
+#include "engine/ops/heads.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::elements;
+using test::random_matrix;
+
+TEMPLATE_TEST_CASE("gather, copy and subtract", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const Matrix<T> table = random_matrix<T>(cpu, 10, 5, 1);
+  const std::vector<std::int32_t> ids{9, 0, 3, 3};
+  Matrix<T> to(cpu.memory(), 6, 5);
+  gather_rows(cpu, table.view(), ids, to.view());
+  for (std::size_t r = 0; r < ids.size(); ++r) {
+    CHECK(elements(to, r, 1) == elements(table, ids[r], 1));
+  }
+  CHECK(elements(to, 4, 2) == std::vector<T>(10));  // beyond the ids nothing is written
+
+  Matrix<T> copy(cpu.memory(), 12, 5);
+  copy_rows(cpu, table.view(), copy.view().row_range(1, 10));
+  CHECK(elements(copy, 1, 10) == elements(table));
+  CHECK(elements(copy, 11, 1) == std::vector<T>(5));
+
+  const Matrix<T> other = random_matrix<T>(cpu, 10, 5, 2);
+  const MatrixView<T> changed = copy.view().row_range(1, 10);
+  subtract_rows(cpu, other.view(), changed);
+  for (std::size_t r = 0; r < 10; ++r) {
+    for (std::size_t c = 0; c < 5; ++c) {
+      CHECK(changed.row(r)[c] == table.row(r)[c] - other.row(r)[c]);
+    }
+  }
+}
+
+// Computed in f64 whatever T, and stored as f32: half an ulp of 2, and the sums' own error.
+TEMPLATE_TEST_CASE("cosine distances", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  constexpr std::size_t rows = 30, cols = 50;
+  Matrix<T> a = random_matrix<T>(cpu, rows, cols, 1);
+  const Matrix<T> b = random_matrix<T>(cpu, rows, cols, 2, 100);
+  for (std::size_t c = 0; c < cols; ++c) {
+    a.row(0)[c] = b.row(0)[c] / 4;
+    a.row(1)[c] = -b.row(1)[c] / 4;
+  }
+  std::vector<float> distances(rows);
+  cosine_distances(cpu, std::as_const(a).view(), b.view(), std::span(distances));
+  for (std::size_t r = 0; r < rows; ++r) {
+    const twin::Row x = twin::row(a.row(r), cols), y = twin::row(b.row(r), cols);
+    const double expected = 1 - twin::dot(x, y) / std::sqrt(twin::dot(x, x) * twin::dot(y, y));
+    CHECK(std::abs(double(distances[r]) - expected) <=
+          twin::unit_roundoff<float> * std::abs(expected) + 3 * cols * 0x1p-53);
+  }
+  CHECK(distances[0] == Approx(0).margin(1e-14));
+  CHECK(distances[1] == Approx(2));
+}
+
+TEMPLATE_TEST_CASE("heads are split and copied", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  constexpr std::size_t heads = 3, d = 4;
+  const Matrix<T> x = random_matrix<T>(cpu, 5, heads * d, 1);
+  Matrix<T> apart(cpu.memory(), heads * 8, d);
+  split_heads(cpu, x.view(), as_heads(apart.view(), heads));
+  Matrix<T> cache(cpu.memory(), heads * 20, d);
+  std::fill_n(cache.data(), heads * 20 * d, T{-7});
+  copy_head_rows(cpu, HeadRows<const T>(as_heads(apart.view(), heads)), 5,
+                 as_heads(cache.view(), heads), 11);
+  for (std::size_t head = 0; head < heads; ++head) {
+    for (std::size_t r = 0; r < 20; ++r) {
+      for (std::size_t i = 0; i < d; ++i) {
+        const bool written = r >= 11 && r < 16;
+        CHECK(cache.row(head * 20 + r)[i] == (written ? x.row(r - 11)[head * d + i] : T{-7}));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longshadow

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow::test {
+
+/// Normal values of the given scale that f32 holds exactly, so that every type gets the same ones.
+template <class T>
+Matrix<T> random_matrix(Cpu& cpu, std::size_t rows, std::size_t cols, unsigned seed,
+                        double scale = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal(0, scale);
+  Matrix<T> matrix(cpu.memory(), rows, cols);
+  for (std::size_t i = 0; i < rows * cols; ++i) {
+    matrix.data()[i] = static_cast<T>(static_cast<float>(normal(random)));
+  }
+  return matrix;
+}
+
+/// The elements of rows [first, first + count), for comparisons of bits.
+template <class T>
+std::vector<T> elements(const Matrix<T>& matrix, std::size_t first, std::size_t count) {
+  return {matrix.row(first), matrix.row(first) + count * matrix.cols()};
+}
+template <class T>
+std::vector<T> elements(const Matrix<T>& matrix) {
+  return elements(matrix, 0, matrix.rows());
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+/// run(cpu) returns a vector, which must have the same bits for 1, 2 and 3 threads.
+template <class Run>
+bool same_bits_for_any_threads(Run&& run) {
+  const auto with = [&](std::size_t threads) {
+    Cpu cpu(threads);
+    return run(cpu);
+  };
+  const auto expected = with(1);
+  return same_bits(with(2), expected) && same_bits(with(3), expected);
+}
+
+}  // namespace longshadow::test
