@@ -4,11 +4,17 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <ostream>
 #include <set>
+#include <span>
 
 #include "engine/core/error.h"
-#include "probes/counterfactual.h"
+#include "engine/ops/rounding.h"
+#include "engine/ops/vocabulary_tiles.h"
+#include "probes/activation_tape.h"
+#include "probes/differential_engine.h"
+#include "probes/direct_engine.h"
 #include "probes/interrupt.h"
 #include "probes/signals.h"
 
@@ -46,26 +52,106 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
   return signals;
 }
 
-/// The largest |KL| that removing nothing seems to cause when attention sums in another order.
-template <class T>
-std::vector<double> noise_floor(DirectEngine<Cpu, T>& engine, std::span<const Counterfactual> all,
-                                std::size_t horizon) {
+/// Starts of the subjects in order, each once.
+std::vector<std::size_t> distinct_starts(std::span<const Counterfactual> counterfactuals) {
   std::set<std::size_t> starts;
-  for (const Counterfactual& one : all) starts.insert(one.start);
-  const std::vector<std::size_t> distinct(starts.begin(), starts.end());
-  const std::size_t nulls = std::min(kMaxNulls, distinct.size());
+  for (const Counterfactual& one : counterfactuals) starts.insert(one.start);
+  return {starts.begin(), starts.end()};
+}
+
+/// The largest |KL| that removing nothing seems to cause when attention sums in another order. The
+/// differential form turns nothing into exactly 0, whatever the order: its errors are relative.
+template <class T>
+std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, const FullPass<T>& full,
+                                       std::span<const std::size_t> starts, std::size_t horizon) {
+  DirectEngine<Cpu, T> engine(cpu, weights, full, horizon, 1, ColumnOrder::reversed);
+  const std::size_t nulls = std::min(kMaxNulls, starts.size());
   std::vector<double> floor(horizon);
   std::vector<double> kl_nats(horizon);
   for (std::size_t i = 0; i < nulls; ++i) {
-    const std::size_t start =
-        distinct[i * (distinct.size() - 1) / std::max<std::size_t>(1, nulls - 1)];
-    const Counterfactual null{{}, start};
-    engine.run(std::span(&null, 1), ColumnOrder::reversed, kl_nats);
+    const std::size_t spread = std::max<std::size_t>(1, nulls - 1);
+    const Counterfactual null{{}, starts[i * (starts.size() - 1) / spread]};
+    engine.run(std::span(&null, 1), kl_nats);
     for (std::size_t h = 0; h < horizon; ++h) {
       floor[h] = std::max(floor[h], std::abs(kl_nats[h]));
     }
   }
   return floor;
+}
+
+/// The full pass's keys and values rounded to bf16.
+KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
+                          std::size_t n) {
+  KvCache<BF16> rounded(cpu.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
+  cpu.parallel_for(config.n_layers, [&](std::size_t layer) {
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      round_rows(cache.layer(layer).keys.head(head), rounded.layer(layer).keys.head(head));
+      round_rows(cache.layer(layer).values.head(head), rounded.layer(layer).values.head(head));
+    }
+  });
+  return rounded;
+}
+
+template <class T, class P>
+DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
+                                 MatrixView<const P> output, const KvCache<P>& cache) {
+  DeltaWeights<T, P> weights{layers, output, {}};
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    weights.cache.push_back(cache.layer(layer));
+  }
+  return weights;
+}
+
+/// An engine and what it alone keeps alive.
+struct EngineHolder {
+  std::unique_ptr<KvCache<BF16>> rounded_cache;
+  std::unique_ptr<CounterfactualEngine> engine;
+};
+
+template <class T>
+EngineHolder make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
+                         const ActivationTape<Cpu, T>* tape, const ProbeOptions& options,
+                         std::size_t max_batch) {
+  const Weights<T>& weights = model.weights;
+  EngineHolder holder;
+  if (tape == nullptr) {
+    holder.engine =
+        std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, options.horizon, max_batch);
+  } else if (options.precision != Precision::bf16) {
+    holder.engine = std::make_unique<DifferentialEngine<Cpu, T, T>>(
+        cpu, weights, delta_weights<T, T>(weights.layers, weights.output(), full.cache), full,
+        *tape, options.horizon, max_batch);
+  } else if constexpr (std::is_same_v<T, float>) {
+    holder.rounded_cache = std::make_unique<KvCache<BF16>>(
+        round_cache(cpu, weights.config, full.cache, full.tokens.size()));
+    holder.engine = std::make_unique<DifferentialEngine<Cpu, float, BF16>>(
+        cpu, weights,
+        delta_weights<float, BF16>(
+            model.rounded_layers,
+            model.rounded_output.view().row_range(0, weights.config.vocab_size),
+            *holder.rounded_cache),
+        full, *tape, options.horizon, max_batch);
+  }
+  return holder;
+}
+
+MemoryDemand demand_of(const ProbeOptions& options) {
+  const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
+  const std::size_t first =
+      options.evict_at.kind == EvictAt::Kind::end ? options.context : 1 + options.evict_at.lag;
+  return {options.precision, options.method, n, n - first};
+}
+
+const char* name_of(Precision precision) {
+  switch (precision) {
+    case Precision::f64:
+      return "f64";
+    case Precision::f32:
+      return "f32";
+    case Precision::bf16:
+      return "bf16";
+  }
+  return "";
 }
 
 }  // namespace
@@ -91,20 +177,49 @@ void check_document(const Document& document, const ModelConfig& config,
                      std::to_string(config.vocab_size));
   }
   parse_subjects(options.subjects, options.context, options.seed);
+  choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
 }
 
 template <class T>
-DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision) {
+  ProbeModel<T> model{load_weights<T>(cpu, checkpoint), {}, {}};
+  if constexpr (std::is_same_v<T, float>) {
+    if (precision == Precision::bf16) {
+      model.rounded_layers = load_layers<float, BF16>(cpu, checkpoint);
+      const MatrixView<const float> output = model.weights.output();
+      model.rounded_output =
+          Matrix<BF16>(cpu.memory(), round_up(output.rows, kVocabularyTile), output.cols);
+      round_rows(output, model.rounded_output.view().row_range(0, output.rows));
+    }
+  }
+  return model;
+}
+
+template <class T>
+DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress_style, std::ostream& log) {
+  const Weights<T>& weights = model.weights;
   const std::size_t horizon = options.horizon;
   const std::size_t n = tokens_needed(options.evict_at, options.context, horizon);
   check_document(document, weights.config, options);
   const std::vector<Subject> subjects =
       parse_subjects(options.subjects, options.context, options.seed);
 
+  std::vector<Counterfactual> counterfactuals;
+  for (const Subject& subject : subjects) {
+    counterfactuals.push_back(
+        {{subject.tokens}, start_of(options.evict_at, subject.tokens, options.context)});
+  }
+  const std::vector<std::size_t> starts = distinct_starts(counterfactuals);
+
   SignalObserver<Cpu, T> signals(cpu, weights.config, n, options.context);
-  std::array<FullPassObserver<T>*, 1> observers{&signals};
+  std::vector<FullPassObserver<T>*> observers{&signals};
+  std::unique_ptr<ActivationTape<Cpu, T>> tape;
+  if (options.method == Method::differential) {
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, starts.front(), n);
+    observers.push_back(tape.get());
+  }
   Progress reading(log, progress_style, "full pass", "tokens", n);
   const FullPass<T> full = run_full_pass(cpu, weights, std::span<const TokenId>(document.ids(n)),
                                          std::span<FullPassObserver<T>* const>(observers),
@@ -121,46 +236,49 @@ DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer&
   run.tokens = tokens_of(document, tokenizer, n);
   run.signals = signals_of(full, signals, options.entropy_top_k);
 
-  std::vector<Counterfactual> counterfactuals;
-  for (const Subject& subject : subjects) {
-    const std::size_t start = start_of(options.evict_at, subject.tokens, options.context);
-    counterfactuals.push_back({{subject.tokens}, start});
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const Range& tokens = subjects[i].tokens;
     std::string label;
-    for (std::size_t i = subject.tokens.begin; i < subject.tokens.end; ++i) {
-      label += run.tokens.text[i];
-    }
-    run.influence.subjects.push_back({static_cast<std::int32_t>(subject.tokens.begin),
-                                      static_cast<std::int32_t>(subject.tokens.end), label,
-                                      subject.group});
-    run.influence.start.push_back(static_cast<std::int32_t>(start));
+    for (std::size_t t = tokens.begin; t < tokens.end; ++t) label += run.tokens.text[t];
+    run.influence.subjects.push_back({static_cast<std::int32_t>(tokens.begin),
+                                      static_cast<std::int32_t>(tokens.end), label,
+                                      subjects[i].group});
+    run.influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
   }
 
-  const std::size_t max_batch =
-      std::min(std::max<std::size_t>(1, options.batch_rows / horizon), counterfactuals.size());
-  DirectEngine<Cpu, T> engine(cpu, weights, full, horizon, max_batch);
+  const std::size_t batch_rows = choose_batch_rows(plan_memory(weights.config, demand_of(options)),
+                                                   options.memory_bytes, horizon);
+  const std::size_t max_batch = std::min(batch_rows / horizon, counterfactuals.size());
+  const EngineHolder holder = make_engine(cpu, model, full, tape.get(), options, max_batch);
   run.influence.kl.resize(subjects.size() * horizon);
   Progress measuring(log, progress_style, "counterfactuals", "subjects", subjects.size());
   for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
     check_interrupt();
     const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
-    engine.run(std::span(counterfactuals).subspan(first, count), ColumnOrder::forward,
-               std::span(run.influence.kl).subspan(first * horizon, count * horizon));
+    holder.engine->run(std::span(counterfactuals).subspan(first, count),
+                       std::span(run.influence.kl).subspan(first * horizon, count * horizon));
     measuring.update(first + count);
   }
-  run.influence.noise_floor = noise_floor(engine, counterfactuals, horizon);
+  run.influence.noise_floor = options.method == Method::direct
+                                  ? direct_noise_floor(cpu, weights, full, starts, horizon)
+                                  : std::vector<double>(horizon);
 
   run.influence.selection = options.subjects;
   run.influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
   run.influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
-  run.influence.method = "direct";
-  run.influence.precision = sizeof(T) == 8 ? "f64" : "f32";
+  run.influence.method = options.method == Method::direct ? "direct" : "differential";
+  run.influence.precision = name_of(options.precision);
   run.influence.seed = options.seed;
   return run;
 }
 
-template DocumentRun probe_document(Cpu&, const Weights<float>&, const Tokenizer&, const Document&,
-                                    const ProbeOptions&, ProgressStyle, std::ostream&);
-template DocumentRun probe_document(Cpu&, const Weights<double>&, const Tokenizer&, const Document&,
-                                    const ProbeOptions&, ProgressStyle, std::ostream&);
+template ProbeModel<float> load_probe_model(Cpu&, const Checkpoint&, Precision);
+template ProbeModel<double> load_probe_model(Cpu&, const Checkpoint&, Precision);
+template DocumentRun probe_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,
+                                    const Document&, const ProbeOptions&, ProgressStyle,
+                                    std::ostream&);
+template DocumentRun probe_document(Cpu&, const ProbeModel<double>&, const Tokenizer&,
+                                    const Document&, const ProbeOptions&, ProgressStyle,
+                                    std::ostream&);
 
 }  // namespace longshadow

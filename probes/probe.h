@@ -4,36 +4,51 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
 #include "engine/model/weights.h"
 #include "probes/document.h"
+#include "probes/memory_plan.h"
 #include "probes/progress.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
 
-/// What `longshadow probe` measures on each document.
+/// What `longshadow probe` measures on each document, and how.
 struct ProbeOptions {
   std::size_t context = 1024;  ///< T, tokens that subjects are taken from
   std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
   std::string subjects = "sample:64";
   EvictAt evict_at;
+  Precision precision = Precision::f32;
+  Method method = Method::differential;
+  std::size_t memory_bytes = 0;  ///< 0: no bound
   std::size_t entropy_top_k = 20;
   std::uint64_t seed = 0;
-  std::size_t batch_rows = 2048;  ///< rows of activations that run at once, at least H
 };
 
-/// Throws UsageError where the document or the model is too short for the options, or the options
-/// name subjects outside the context.
+/// A model ready for probes in precision T; rounded_* are for bf16 products alone and else empty.
+template <class T>
+struct ProbeModel {
+  Weights<T> weights;
+  std::vector<LayerWeights<T, BF16>> rounded_layers;
+  Matrix<BF16> rounded_output;  ///< [V, D], followed by zeros
+};
+
+template <class T>
+ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision);
+
+/// Throws UsageError where the document or the model is too short for the options, the options name
+/// subjects outside the context, or the memory allowed is too little.
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 
-/// Runs the full pass and the counterfactuals of one document in precision T, telling progress on
-/// `log`. Throws as check_document does.
+/// Runs the full pass and the counterfactuals of one document, telling progress on `log`. Throws as
+/// check_document does.
 template <class T>
-DocumentRun probe_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log);
 

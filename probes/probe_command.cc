@@ -43,7 +43,13 @@ po::options_description options() {
       "what is removed: all, sample:N, or list: with tokens and spans (list:3,7-9)");
   add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
       "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
-  add("precision,p", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
+  add("precision,p", po::value<std::string>()->default_value("f32"),
+      "of matrix products: f32, bf16 (with --method differential), or f64 as the truth");
+  add("method", po::value<std::string>()->default_value("auto"),
+      "differential: carries what an eviction changes through the layers; direct: subtracts two "
+      "passes; auto: direct in f64, else differential");
+  add("memory", po::value<std::string>()->default_value("0"),
+      "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
   add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
   add("entropy-top-k", po::value<std::size_t>()->default_value(20),
       "tokens that the truncated entropy looks at");
@@ -54,6 +60,27 @@ po::options_description options() {
   add("seed", po::value<std::uint64_t>()->default_value(0), "of sample:N");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return options;
+}
+
+Precision parse_precision(const std::string& text) {
+  if (text == "f64") return Precision::f64;
+  if (text == "f32") return Precision::f32;
+  if (text == "bf16") return Precision::bf16;
+  throw UsageError("--precision \"" + text + "\": expected f32, bf16 or f64");
+}
+
+Method parse_method(const std::string& text, Precision precision) {
+  if (text == "auto") return precision == Precision::f64 ? Method::direct : Method::differential;
+  if (text == "differential") return Method::differential;
+  if (text != "direct") {
+    throw UsageError("--method \"" + text + "\": expected auto, direct or differential");
+  }
+  if (precision == Precision::bf16) {
+    throw UsageError(
+        "--method direct --precision bf16: the difference of two bf16 passes is noise a hundred "
+        "times the size of an influence; use --method differential");
+  }
+  return Method::direct;
 }
 
 BosPolicy parse_bos(const std::string& text) {
@@ -87,6 +114,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"subjects", values["subjects"].as<std::string>()},
                                {"evict_at", values["evict-at"].as<std::string>()},
                                {"precision", values["precision"].as<std::string>()},
+                               {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"bos", values["bos"].as<std::string>()},
                                {"parse_special", values["parse-special"].as<bool>()},
@@ -102,14 +130,14 @@ template <class T>
 std::vector<DocumentRun> probe_all(Cpu& cpu, const Checkpoint& checkpoint,
                                    const std::vector<Document>& documents,
                                    const ProbeOptions& probe, ProgressStyle progress) {
-  const Weights<T> weights = load_weights<T>(cpu, checkpoint);
+  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, probe.precision);
   std::vector<DocumentRun> runs;
   for (const Document& document : documents) {
     if (documents.size() > 1 && progress != ProgressStyle::none) {
       std::cerr << document.name << '\n';
     }
     runs.push_back(
-        probe_document(cpu, weights, checkpoint.tokenizer(), document, probe, progress, std::cerr));
+        probe_document(cpu, model, checkpoint.tokenizer(), document, probe, progress, std::cerr));
   }
   return runs;
 }
@@ -131,10 +159,9 @@ int probe_command(std::span<const std::string> words) {
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
   const BosPolicy bos = parse_bos(text("bos"));
-  const bool f64 = text("precision") == "f64";
-  if (!f64 && text("precision") != "f32") {
-    throw UsageError("--precision \"" + text("precision") + "\": expected f32 or f64");
-  }
+  probe.precision = parse_precision(text("precision"));
+  probe.method = parse_method(text("method"), probe.precision);
+  probe.memory_bytes = parse_bytes(text("memory"));
   const std::filesystem::path output = text("output");
   check_output(output);
 
@@ -154,7 +181,8 @@ int probe_command(std::span<const std::string> words) {
   run.configuration = configuration_of(values, run.model, documents).dump();
   run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
   Cpu cpu(values["threads"].as<std::size_t>());
-  run.documents = f64 ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)
+  run.documents = probe.precision == Precision::f64
+                      ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)
                       : probe_all<float>(cpu, *checkpoint, documents, probe, progress);
   write_run(output, run);
   return 0;

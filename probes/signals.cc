@@ -11,6 +11,7 @@ template <class Device, class T>
 SignalObserver<Device, T>::SignalObserver(Device& device, const ModelConfig& config, std::size_t n,
                                           std::size_t context)
     : device_(device),
+      config_(config),
       shape_(attention_shape(config)),
       n_layers_(config.n_layers),
       n_(n),
@@ -32,13 +33,14 @@ void SignalObserver<Device, T>::before_layer(const Chunk&, std::size_t layer,
 
 template <class Device, class T>
 void SignalObserver<Device, T>::after_attention(const Chunk& chunk, std::size_t layer,
-                                                HeadRows<const T> queries, HeadRows<const T> keys,
-                                                MatrixView<const T> log_normalisers) {
+                                                const LayerActivations<T>& activations,
+                                                HeadRows<const T> keys, MatrixView<const T>) {
   if (chunk.first_position >= context_) return;
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   const std::size_t window_begin = context_ > kAttentionWindow ? context_ - kAttentionWindow : 0;
-  add_attention_received(device_, shape_, queries, chunk.first_position, rows, keys,
-                         log_normalisers, window_begin, all_[layer].view(), window_[layer].view());
+  add_attention_received(device_, shape_, activations.queries(config_), chunk.first_position, rows,
+                         keys, activations.log_normalisers.view(), window_begin, all_[layer].view(),
+                         window_[layer].view());
 }
 
 template <class Device, class T>

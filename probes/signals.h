@@ -19,8 +19,9 @@ class SignalObserver final : public FullPassObserver<T> {
   SignalObserver(Device& device, const ModelConfig& config, std::size_t n, std::size_t context);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
-  void after_attention(const Chunk& chunk, std::size_t layer, HeadRows<const T> queries,
-                       HeadRows<const T> keys, MatrixView<const T> log_normalisers) override;
+  void after_attention(const Chunk& chunk, std::size_t layer,
+                       const LayerActivations<T>& activations, HeadRows<const T> keys,
+                       MatrixView<const T> residual) override;
   void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
 
   /// [L, n]: 1 - cos(input of the layer, residual before the final norm).
@@ -33,6 +34,7 @@ class SignalObserver final : public FullPassObserver<T> {
 
  private:
   Device& device_;
+  const ModelConfig& config_;
   AttentionShape shape_;
   std::size_t n_layers_;
   std::size_t n_;

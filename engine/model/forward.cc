@@ -27,6 +27,7 @@ LayerActivations<T>::LayerActivations(Device& device, const ModelConfig& config,
   log_normalisers = make(rows, config.n_heads);
   gate = make(rows, config.feed_forward_size);
   up = make(rows, config.feed_forward_size);
+  gated = make(rows, config.feed_forward_size);
 }
 
 /// One of q, k and v before its heads are apart: rows [x.rows, outputs].
@@ -40,47 +41,56 @@ MatrixView<const T> project(Device& device, MatrixView<const T> x, const PackedW
 }
 
 template <class Device, class T>
-void decoder_layer(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
-                   const RotaryTable<T>& rotary, const RowBatch& batch, KeysValues<const T> prefix,
-                   ColumnOrder order, LayerActivations<T>& s, MatrixView<T> x) {
+void attention_block(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
+                     const RotaryTable<T>& rotary, const RowBatch& batch,
+                     KeysValues<const T> prefix, ColumnOrder order, LayerActivations<T>& s,
+                     MatrixView<T> x) {
   const std::span<const std::uint32_t> positions(batch.positions);
-  const auto used = [&](Matrix<T>& whole) { return whole.view().row_range(0, x.rows); };
-  const auto input = [](MatrixView<T> view) { return MatrixView<const T>(view); };
-  const MatrixView<T> normed = used(s.normed);
-  const MatrixView<T> attended = used(s.attended);
-  const MatrixView<T> gate = used(s.gate);
-  const MatrixView<T> up = used(s.up);
-
-  rms_norm(device, input(x), weights.attention_norm.view(), config.norm_epsilon, normed);
+  const MatrixView<T> normed = s.normed.view().row_range(0, x.rows);
+  const MatrixView<const T> input = normed;
+  const MatrixView<T> attended = s.attended.view().row_range(0, x.rows);
   const HeadRows<T> queries = as_heads(s.query_heads.view(), config.n_heads);
   const HeadRows<T> keys = as_heads(s.key_heads.view(), config.n_kv_heads);
   const HeadRows<T> values = as_heads(s.value_heads.view(), config.n_kv_heads);
+
+  rms_norm(device, MatrixView<const T>(x), weights.attention_norm.view(), config.norm_epsilon,
+           normed);
   rotate_heads(device, rotary, positions,
-               project(device, input(normed), weights.query, weights.query_bias, s.projected),
-               queries);
+               project(device, input, weights.query, weights.query_bias, s.projected), queries);
   rotate_heads(device, rotary, positions,
-               project(device, input(normed), weights.key, weights.key_bias, s.projected), keys);
-  split_heads(device,
-              project(device, input(normed), weights.value, weights.value_bias, s.projected),
+               project(device, input, weights.key, weights.key_bias, s.projected), keys);
+  split_heads(device, project(device, input, weights.value, weights.value_bias, s.projected),
               values);
   attention(device, attention_shape(config), HeadRows<const T>(queries), prefix,
             KeysValues<const T>{keys, values}, std::span(batch.streams), attended,
             s.log_normalisers.view(), order);
-  linear(device, input(attended), weights.attention_output, x, Write::add);
-
-  rms_norm(device, input(x), weights.feed_forward_norm.view(), config.norm_epsilon, normed);
-  linear(device, input(normed), weights.gate, gate);
-  linear(device, input(normed), weights.up, up);
-  silu_gate(device, input(gate), input(up), gate);
-  linear(device, input(gate), weights.down, x, Write::add);
+  linear(device, MatrixView<const T>(attended), weights.attention_output, x, Write::add);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                          \
-  template struct LayerActivations<T>;                                                     \
-  template LayerActivations<T>::LayerActivations(Cpu&, const ModelConfig&, std::size_t);   \
-  template void decoder_layer(Cpu&, const ModelConfig&, const LayerWeights<T>&,            \
-                              const RotaryTable<T>&, const RowBatch&, KeysValues<const T>, \
-                              ColumnOrder, LayerActivations<T>&, MatrixView<T>);
+template <class Device, class T>
+void feed_forward_block(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
+                        LayerActivations<T>& s, MatrixView<T> x) {
+  const MatrixView<T> normed = s.normed.view().row_range(0, x.rows);
+  const MatrixView<T> gate = s.gate.view().row_range(0, x.rows);
+  const MatrixView<T> up = s.up.view().row_range(0, x.rows);
+  const MatrixView<T> gated = s.gated.view().row_range(0, x.rows);
+
+  rms_norm(device, MatrixView<const T>(x), weights.feed_forward_norm.view(), config.norm_epsilon,
+           normed);
+  linear(device, MatrixView<const T>(normed), weights.gate, gate);
+  linear(device, MatrixView<const T>(normed), weights.up, up);
+  silu_gate(device, MatrixView<const T>(gate), MatrixView<const T>(up), gated);
+  linear(device, MatrixView<const T>(gated), weights.down, x, Write::add);
+}
+
+#define LONGSHADOW_INSTANTIATE(T)                                                            \
+  template struct LayerActivations<T>;                                                       \
+  template LayerActivations<T>::LayerActivations(Cpu&, const ModelConfig&, std::size_t);     \
+  template void attention_block(Cpu&, const ModelConfig&, const LayerWeights<T>&,            \
+                                const RotaryTable<T>&, const RowBatch&, KeysValues<const T>, \
+                                ColumnOrder, LayerActivations<T>&, MatrixView<T>);           \
+  template void feed_forward_block(Cpu&, const ModelConfig&, const LayerWeights<T>&,         \
+                                   LayerActivations<T>&, MatrixView<T>);
 LONGSHADOW_INSTANTIATE(float)
 LONGSHADOW_INSTANTIATE(double)
 #undef LONGSHADOW_INSTANTIATE

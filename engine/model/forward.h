@@ -32,7 +32,7 @@ struct LayerActivations {
   Matrix<T> value_heads;      // [K R, d]
   Matrix<T> attended;         // [R, H d]
   Matrix<T> log_normalisers;  // [R, H]
-  Matrix<T> gate, up;         // [R, F]
+  Matrix<T> gate, up, gated;  // [R, F]
 
   template <class Device>
   LayerActivations(Device& device, const ModelConfig& config, std::size_t padded_rows);
@@ -46,12 +46,18 @@ struct LayerActivations {
   }
 };
 
-/// One decoder layer: x [padded rows, D] is the residual stream, read and written. `prefix` holds
-/// the layer's keys and values of the positions before every stream.
+/// The first half of a decoder layer: x [padded rows, D], the residual stream, read and written.
+/// `prefix` holds the layer's keys and values of the positions before every stream.
 template <class Device, class T>
-void decoder_layer(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
-                   const RotaryTable<T>& rotary, const RowBatch& batch, KeysValues<const T> prefix,
-                   ColumnOrder order, LayerActivations<T>& activations, MatrixView<T> x);
+void attention_block(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
+                     const RotaryTable<T>& rotary, const RowBatch& batch,
+                     KeysValues<const T> prefix, ColumnOrder order, LayerActivations<T>& s,
+                     MatrixView<T> x);
+
+/// The second half: x [padded rows, D], the residual stream, read and written.
+template <class Device, class T>
+void feed_forward_block(Device& device, const ModelConfig& config, const LayerWeights<T>& weights,
+                        LayerActivations<T>& s, MatrixView<T> x);
 
 AttentionShape attention_shape(const ModelConfig& config);
 

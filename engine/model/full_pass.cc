@@ -37,7 +37,9 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
       make_rotary_table<Device, T>(device, rotary_frequencies(config.rope, config.head_dim), n),
       KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
       Matrix<T>(device.memory(), padded_n, config.hidden_size),
-      std::vector<Prediction>(n)};
+      std::vector<Prediction>(n),
+                   {},
+                   {}};
   std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
   targets.push_back(0);
 
@@ -54,15 +56,16 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       for (auto* observer : observers) observer->before_layer(chunk, layer, x);
       const KeysValues<T> cache = pass.cache.layer(layer);
-      decoder_layer(device, config, weights.layers[layer], pass.rotary, batch,
-                    KeysValues<const T>(cache), ColumnOrder::forward, activations, x);
+      attention_block(device, config, weights.layers[layer], pass.rotary, batch,
+                      KeysValues<const T>(cache), ColumnOrder::forward, activations, x);
       const KeysValues<const T> own = activations.keys_values(config);
       copy_head_rows(device, own.keys, chunk.used_rows, cache.keys, first);
       copy_head_rows(device, own.values, chunk.used_rows, cache.values, first);
       for (auto* observer : observers) {
-        observer->after_attention(chunk, layer, activations.queries(config), cache.keys,
-                                  std::as_const(activations.log_normalisers).view());
+        observer->after_attention(chunk, layer, activations, cache.keys, x);
       }
+      feed_forward_block(device, config, weights.layers[layer], activations, x);
+      for (auto* observer : observers) observer->after_feed_forward(chunk, layer, activations);
     }
     for (auto* observer : observers) observer->after_layers(chunk, x);
 
@@ -73,6 +76,10 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
             std::span<const std::int32_t>(targets).subspan(first, chunk.used_rows),
             options.entropy_top_k, std::span(pass.predictions).subspan(first, chunk.used_rows));
     options.progress(first + chunk.used_rows);
+  }
+  for (const Prediction& prediction : pass.predictions) {
+    pass.log_normalisers.push_back(prediction.log_normaliser);
+    pass.likeliest.push_back(prediction.likeliest);
   }
   return pass;
 }

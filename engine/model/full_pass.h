@@ -30,10 +30,11 @@ class FullPassObserver {
   virtual ~FullPassObserver() = default;
   /// residual [padded rows, D]: the input of `layer`.
   virtual void before_layer(const Chunk&, std::size_t /*layer*/, MatrixView<const T>) {}
-  /// queries and log_normalisers [rows, H] of the chunk; keys up to and with the chunk's.
-  virtual void after_attention(const Chunk&, std::size_t /*layer*/, HeadRows<const T> /*queries*/,
-                               HeadRows<const T> /*keys*/,
-                               MatrixView<const T> /*log_normalisers*/) {}
+  /// residual: between the layer's halves; keys: of all positions up to and with the chunk's.
+  virtual void after_attention(const Chunk&, std::size_t /*layer*/, const LayerActivations<T>&,
+                               HeadRows<const T> /*keys*/, MatrixView<const T> /*residual*/) {}
+  virtual void after_feed_forward(const Chunk&, std::size_t /*layer*/, const LayerActivations<T>&) {
+  }
   /// residual [padded rows, D]: before the final norm.
   virtual void after_layers(const Chunk&, MatrixView<const T>) {}
 };
@@ -46,6 +47,8 @@ struct FullPass {
   KvCache<T> cache;                     ///< n positions
   Matrix<T> hidden;                     ///< [n + padding, D], after the final norm
   std::vector<Prediction> predictions;  ///< n; the last one's target is token 0 for want of another
+  std::vector<double> log_normalisers;  ///< n, the predictions'
+  std::vector<std::int32_t> likeliest;  ///< n, the predictions'
 };
 
 struct FullPassOptions {

@@ -63,26 +63,31 @@ class WeightLoader {
 }  // namespace
 
 template <class T, class P>
-Weights<T, P> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
+std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint) {
   using enum WeightKind;
   const WeightLoader<T, P> load(cpu, checkpoint);
-  Weights<T, P> weights;
-  weights.config = checkpoint.config();
-  weights.token_embedding = load.plain(token_embedding);
-  for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
-    weights.layers.push_back({load.plain(attention_norm, layer), load.packed(query, layer),
-                              load.packed(key, layer), load.packed(value, layer),
-                              load.plain(query_bias, layer), load.plain(key_bias, layer),
-                              load.plain(value_bias, layer), load.packed(attention_output, layer),
-                              load.plain(feed_forward_norm, layer), load.packed(gate, layer),
-                              load.packed(up, layer), load.packed(down, layer)});
+  std::vector<LayerWeights<T, P>> layers;
+  for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
+    layers.push_back({load.plain(attention_norm, layer), load.packed(query, layer),
+                      load.packed(key, layer), load.packed(value, layer),
+                      load.plain(query_bias, layer), load.plain(key_bias, layer),
+                      load.plain(value_bias, layer), load.packed(attention_output, layer),
+                      load.plain(feed_forward_norm, layer), load.packed(gate, layer),
+                      load.packed(up, layer), load.packed(down, layer)});
   }
-  weights.final_norm = load.plain(final_norm);
-  weights.untied_output = load.plain(output);
-  return weights;
+  return layers;
+}
+
+template <class T>
+Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
+  using enum WeightKind;
+  const WeightLoader<T, T> load(cpu, checkpoint);
+  return {checkpoint.config(), load.plain(token_embedding), load_layers<T, T>(cpu, checkpoint),
+          load.plain(final_norm), load.plain(output)};
 }
 
 template Weights<float> load_weights(Cpu&, const Checkpoint&);
 template Weights<double> load_weights(Cpu&, const Checkpoint&);
+template std::vector<LayerWeights<float, BF16>> load_layers(Cpu&, const Checkpoint&);
 
 }  // namespace longshadow

@@ -22,11 +22,11 @@ struct LayerWeights {
   PackedWeights<P> gate, up, down;
 };
 
-template <class T, class P = T>
+template <class T>
 struct Weights {
   ModelConfig config;
   Matrix<T> token_embedding;  ///< [V, D], followed by zeros
-  std::vector<LayerWeights<T, P>> layers;
+  std::vector<LayerWeights<T>> layers;
   Matrix<T> final_norm;     ///< [1, D]
   Matrix<T> untied_output;  ///< the same, or [0, 0] where the embeddings are tied
 
@@ -39,7 +39,11 @@ struct Weights {
 
 /// Reads, converts and packs every weight. Holds one tensor in f32 beside the result at a time.
 /// Throws Error as Checkpoint::read does.
-template <class T, class P = T>
-Weights<T, P> load_weights(Cpu& cpu, const Checkpoint& checkpoint);
+template <class T>
+Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint);
+
+/// The layers alone, for products in precision P.
+template <class T, class P>
+std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint);
 
 }  // namespace longshadow

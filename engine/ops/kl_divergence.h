@@ -6,23 +6,16 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
+#include "engine/ops/paired_rows.h"
 
 namespace longshadow {
 
-/// The full pass's predictive distributions at consecutive positions from `first_position` on.
+/// The full pass's predictive distributions.
 template <class T>
 struct FullPredictions {
-  std::size_t first_position;
   MatrixView<const T> hidden;               ///< [rows, D] after the final norm, padded by kRowTile
   std::span<const double> log_normalisers;  ///< [rows]
   std::span<const std::int32_t> likeliest;  ///< [rows]
-};
-
-/// A stream's rows in a batch, and the position of its first row.
-struct PredictedRows {
-  std::size_t first_row;
-  std::size_t n_rows;
-  std::size_t first_position;
 };
 
 /// KL(p_full || p_evicted) in nats for every row of every stream, from the change that an eviction
@@ -37,6 +30,6 @@ struct PredictedRows {
 template <class Device, class T, class P>
 void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const P> delta_output,
                    const FullPredictions<T>& full, MatrixView<const T> delta,
-                   std::span<const PredictedRows> streams, std::span<double> kl_nats);
+                   std::span<const PairedRows> streams, std::span<double> kl_nats);
 
 }  // namespace longshadow

@@ -6,6 +6,7 @@
 #include "engine/backend/packed_weights.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/rounding.h"
 #include "engine/ops/tile_scratch.h"
 #include "engine/ops/vocabulary_tiles.h"
 
@@ -62,12 +63,11 @@ struct Meeting {
 };
 
 /// For each tile of kRowTile full rows, the streams' rows that need it.
-std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PredictedRows> streams,
-                                                     std::size_t first_position,
+std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PairedRows> streams,
                                                      std::size_t delta_rows) {
   std::map<std::size_t, std::vector<Meeting>> by_tile;
-  for (const PredictedRows& stream : streams) {
-    const std::size_t begin = stream.first_position - first_position;
+  for (const PairedRows& stream : streams) {
+    const std::size_t begin = stream.full_row;
     const std::size_t end = begin + stream.n_rows;
     for (std::size_t row = begin; row < end;) {
       const std::size_t tile = row / kRowTile;
@@ -89,7 +89,7 @@ MatrixView<const P> rows_for_product(Cpu& cpu, MatrixView<const T> delta, std::s
   } else {
     struct RoundedDelta;
     const MatrixView<P> rounded = tile_scratch<P, RoundedDelta>(cpu, kRowTile, delta.cols);
-    round_to_bf16(rows, rounded);
+    round_rows(rows, rounded);
     return rounded;
   }
 }
@@ -99,12 +99,12 @@ MatrixView<const P> rows_for_product(Cpu& cpu, MatrixView<const T> delta, std::s
 template <class Device, class T, class P>
 void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const P> delta_output,
                    const FullPredictions<T>& full, MatrixView<const T> delta,
-                   std::span<const PredictedRows> streams, std::span<double> kl_nats) {
+                   std::span<const PairedRows> streams, std::span<double> kl_nats) {
   struct Probabilities;
   struct LogitChanges;
   const std::vector<Range> tiles = vocabulary_tiles(output.rows);
   std::vector<std::vector<Meeting>> row_tiles;
-  for (auto& [tile, parts] : meetings(streams, full.first_position, delta.rows)) {
+  for (auto& [tile, parts] : meetings(streams, delta.rows)) {
     row_tiles.push_back(std::move(parts));
   }
 
@@ -152,7 +152,7 @@ void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const 
     }
   });
 
-  for (const PredictedRows& stream : streams) {
+  for (const PairedRows& stream : streams) {
     device.parallel_for(stream.n_rows, [&](std::size_t r) {
       const std::size_t row = stream.first_row + r;
       Moments total;
@@ -169,12 +169,12 @@ void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const 
 
 template void kl_divergence(Cpu&, MatrixView<const float>, MatrixView<const float>,
                             const FullPredictions<float>&, MatrixView<const float>,
-                            std::span<const PredictedRows>, std::span<double>);
+                            std::span<const PairedRows>, std::span<double>);
 template void kl_divergence(Cpu&, MatrixView<const float>, MatrixView<const BF16>,
                             const FullPredictions<float>&, MatrixView<const float>,
-                            std::span<const PredictedRows>, std::span<double>);
+                            std::span<const PairedRows>, std::span<double>);
 template void kl_divergence(Cpu&, MatrixView<const double>, MatrixView<const double>,
                             const FullPredictions<double>&, MatrixView<const double>,
-                            std::span<const PredictedRows>, std::span<double>);
+                            std::span<const PairedRows>, std::span<double>);
 
 }  // namespace longshadow

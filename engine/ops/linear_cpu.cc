@@ -1,8 +1,7 @@
 #include <algorithm>
 
-#include "engine/core/error.h"
-#include "engine/ops/lanes.h"
 #include "engine/ops/linear.h"
+#include "engine/ops/rounding.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
@@ -23,7 +22,7 @@ void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weigh
     } else {
       struct RoundedRows;
       const MatrixView<P> rounded = tile_scratch<P, RoundedRows>(device, kRowTile, x.cols);
-      round_to_bf16(in, rounded);
+      round_rows(in, rounded);
       weights.multiply_tile(tile, MatrixView<const P>(rounded), sums);
     }
     const MatrixView<T> out =

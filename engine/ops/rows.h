@@ -13,6 +13,10 @@ template <class Device, class T>
 void gather_rows(Device& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
                  MatrixView<T> to);
 
+/// Every element of x = value.
+template <class Device, class T>
+void fill_rows(Device& device, T value, MatrixView<T> x);
+
 /// to = from, both [rows, cols].
 template <class Device, class T>
 void copy_rows(Device& device, MatrixView<const T> from, MatrixView<T> to);

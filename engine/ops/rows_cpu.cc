@@ -14,6 +14,11 @@ void gather_rows(Device& device, MatrixView<const T> table, std::span<const std:
 }
 
 template <class Device, class T>
+void fill_rows(Device& device, T value, MatrixView<T> x) {
+  device.parallel_for(x.rows, [&](std::size_t r) { std::fill_n(x.row(r), x.cols, value); });
+}
+
+template <class Device, class T>
 void copy_rows(Device& device, MatrixView<const T> from, MatrixView<T> to) {
   device.parallel_for(from.rows,
                       [&](std::size_t r) { std::copy_n(from.row(r), from.cols, to.row(r)); });
@@ -48,6 +53,8 @@ template void gather_rows(Cpu&, MatrixView<const float>, std::span<const std::in
                           MatrixView<float>);
 template void gather_rows(Cpu&, MatrixView<const double>, std::span<const std::int32_t>,
                           MatrixView<double>);
+template void fill_rows(Cpu&, float, MatrixView<float>);
+template void fill_rows(Cpu&, double, MatrixView<double>);
 template void copy_rows(Cpu&, MatrixView<const float>, MatrixView<float>);
 template void copy_rows(Cpu&, MatrixView<const double>, MatrixView<double>);
 template void subtract_rows(Cpu&, MatrixView<const float>, MatrixView<float>);

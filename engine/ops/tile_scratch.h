@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "engine/backend/cpu.h"
-#include "engine/core/half.h"
 #include "engine/core/matrix.h"
 
 namespace longshadow {
@@ -16,15 +15,6 @@ MatrixView<T> tile_scratch(Cpu& cpu, std::size_t rows, std::size_t cols) {
   thread_local Matrix<T> memory;
   if (memory.rows() * memory.cols() < rows * cols) memory = Matrix<T>(cpu.memory(), rows, cols);
   return {memory.data(), rows, cols, cols};
-}
-
-/// to [rows, cols] = from rounded to bf16.
-inline void round_to_bf16(MatrixView<const float> from, MatrixView<BF16> to) {
-  for (std::size_t r = 0; r < to.rows; ++r) {
-    const float* in = from.row(r);
-    BF16* out = to.row(r);
-    for (std::size_t c = 0; c < to.cols; ++c) out[c] = to_bf16(in[c]);
-  }
 }
 
 }  // namespace longshadow

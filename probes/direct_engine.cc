@@ -1,4 +1,4 @@
-#include "probes/counterfactual.h"
+#include "probes/direct_engine.h"
 
 #include <algorithm>
 
@@ -11,20 +11,16 @@ namespace longshadow {
 template <class Device, class T>
 DirectEngine<Device, T>::DirectEngine(Device& device, const Weights<T>& weights,
                                       const FullPass<T>& full, std::size_t horizon,
-                                      std::size_t max_batch)
+                                      std::size_t max_batch, ColumnOrder order)
     : device_(device),
       weights_(weights),
       full_(full),
       horizon_(horizon),
+      order_(order),
       residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
                 weights.config.hidden_size),
       hidden_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
-      activations_(device, weights.config, residual_.rows()) {
-  for (const Prediction& prediction : full.predictions) {
-    log_normalisers_.push_back(prediction.log_normaliser);
-    likeliest_.push_back(prediction.likeliest);
-  }
-}
+      activations_(device, weights.config, residual_.rows()) {}
 
 template <class Device, class T>
 RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch) const {
@@ -41,12 +37,12 @@ RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch)
 }
 
 template <class Device, class T>
-void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch, ColumnOrder order,
+void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
                                   std::span<double> kl_nats) {
   const ModelConfig& config = weights_.config;
   const RowBatch rows = rows_of(batch);
   const MatrixView<T> x = residual_.view().row_range(0, rows.padded_rows());
-  std::vector<PredictedRows> predicted;
+  std::vector<PairedRows> predicted;
   for (const Stream& stream : rows.streams) {
     gather_rows(device_, weights_.token_embedding.view(),
                 std::span(full_.tokens).subspan(stream.prefix, horizon_),
@@ -54,20 +50,21 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch, ColumnO
     predicted.push_back({stream.first_row, horizon_, stream.prefix});
   }
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    decoder_layer(device_, config, weights_.layers[layer], full_.rotary, rows,
-                  full_.cache.layer(layer), order, activations_, x);
+    attention_block(device_, config, weights_.layers[layer], full_.rotary, rows,
+                    full_.cache.layer(layer), order_, activations_, x);
+    feed_forward_block(device_, config, weights_.layers[layer], activations_, x);
   }
   const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
   rms_norm(device_, MatrixView<const T>(x), weights_.final_norm.view(), config.norm_epsilon,
            hidden);
-  for (const PredictedRows& stream : predicted) {
-    subtract_rows(device_, full_.hidden.view().row_range(stream.first_position, horizon_),
+  for (const PairedRows& stream : predicted) {
+    subtract_rows(device_, full_.hidden.view().row_range(stream.full_row, horizon_),
                   hidden.row_range(stream.first_row, horizon_));
   }
-  const FullPredictions<T> full{0, full_.hidden.view(), log_normalisers_, likeliest_};
+  const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(hidden_.rows());
   kl_divergence(device_, weights_.output(), weights_.output(), full,
-                MatrixView<const T>(hidden_.view()), std::span<const PredictedRows>(predicted),
+                MatrixView<const T>(hidden_.view()), std::span<const PairedRows>(predicted),
                 std::span(kl_rows));
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+#include "engine/ops/attention.h"
+
+namespace longshadow {
+
+/// What the full pass's attention computed in one layer, for full rows [0, rows) that stand for
+/// consecutive positions, and its keys and values at all positions.
+template <class T, class P>
+struct FullAttention {
+  HeadRows<const T> queries;            ///< H heads, rotated
+  MatrixView<const T> log_normalisers;  ///< [rows, H]
+  MatrixView<const T> attended;         ///< [rows, H d]
+  KeysValues<const T> cache;
+  KeysValues<const P> rounded_cache;  ///< the same in the precision of the delta products
+};
+
+/// Rows of one counterfactual: position prefix + r is batch row first_row + r and full row
+/// full_row + r.
+struct DeltaStream {
+  std::size_t first_row;
+  std::size_t n_rows;
+  std::size_t full_row;
+  std::size_t prefix;
+  std::span<const Range> removed{};  ///< of the prefix: sorted, disjoint
+};
+
+/// The exact change of attention's result when columns are removed and queries, own keys and own
+/// values change by dq, dk, dv. With p the full pass's softmax row, ds the scores' change and
+/// e = expm1(ds) (e = -1 on removed columns), z = sum p e:
+///   do = (sum p e v + sum p (1 + e) dv - z o) / (1 + z),
+/// and where removed columns held most of the attention (1 + z < 1/2), which that form would lose
+/// digits on, do = sum p (1 + e) (v + dv) / (1 + z) - o.
+/// Products with deltas run in precision P (f32 sums); p is recomputed in T, once for all streams
+/// that begin at the same position: keep those next to one another.
+///   dq, changes: rows of the batch; out [rows, H d], written at the streams' rows.
+template <class Device, class T, class P>
+void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                     HeadRows<const T> dq, KeysValues<const T> changes,
+                     std::span<const DeltaStream> streams, MatrixView<T> out);
+
+}  // namespace longshadow

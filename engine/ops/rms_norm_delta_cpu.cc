@@ -1,0 +1,55 @@
+#include <cmath>
+
+#include "engine/ops/lanes.h"
+#include "engine/ops/rms_norm_delta.h"
+
+namespace longshadow {
+namespace {
+
+template <class T>
+LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::size_t cols,
+                                   double epsilon, T* dy) {
+  Lanes<T> squares{};
+  Lanes<T> growth{};
+  std::size_t c = 0;
+  for (; c + kLanes<T> <= cols; c += kLanes<T>) {
+    const Lanes<T> before = load(x + c);
+    const Lanes<T> change = load(dx + c);
+    squares += before * before;
+    growth += change * (change + 2 * before);
+  }
+  double square_sum = sum<T>(squares);
+  double growth_sum = sum<T>(growth);
+  for (; c < cols; ++c) {
+    square_sum += static_cast<double>(x[c] * x[c]);
+    growth_sum += static_cast<double>(dx[c] * (dx[c] + 2 * x[c]));
+  }
+  const double size = static_cast<double>(cols);
+  const double m = square_sum / size + epsilon;
+  const double rho = std::expm1(-0.5 * std::log1p(growth_sum / size / m));
+  const T of_change = static_cast<T>((1 + rho) / std::sqrt(m));
+  const T of_input = static_cast<T>(rho / std::sqrt(m));
+  for (c = 0; c < cols; ++c) dy[c] = w[c] * (dx[c] * of_change + x[c] * of_input);
+}
+
+}  // namespace
+
+template <class Device, class T>
+void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<T> dy) {
+  for (const PairedRows& pair : pairs) {
+    device.parallel_for(pair.n_rows, [&](std::size_t r) {
+      change_row(x.row(pair.full_row + r), w.data, dx.row(pair.first_row + r), x.cols, epsilon,
+                 dy.row(pair.first_row + r));
+    });
+  }
+}
+
+template void rms_norm_delta(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
+                             MatrixView<const float>, std::span<const PairedRows>,
+                             MatrixView<float>);
+template void rms_norm_delta(Cpu&, MatrixView<const double>, MatrixView<const double>, double,
+                             MatrixView<const double>, std::span<const PairedRows>,
+                             MatrixView<double>);
+
+}  // namespace longshadow

@@ -1,0 +1,28 @@
+#include <algorithm>
+
+#include "engine/ops/lanes.h"
+#include "engine/ops/rounding.h"
+
+namespace longshadow {
+namespace {
+
+LONGSHADOW_PER_CPU void round_row(const float* from, std::size_t cols, BF16* to) {
+  for (std::size_t c = 0; c < cols; ++c) to[c] = to_bf16(from[c]);
+}
+
+template <class T>
+void copy_all(MatrixView<const T> from, MatrixView<T> to) {
+  for (std::size_t r = 0; r < to.rows; ++r) std::copy_n(from.row(r), to.cols, to.row(r));
+}
+
+}  // namespace
+
+void round_rows(MatrixView<const float> from, MatrixView<BF16> to) {
+  for (std::size_t r = 0; r < to.rows; ++r) round_row(from.row(r), to.cols, to.row(r));
+}
+
+void round_rows(MatrixView<const float> from, MatrixView<float> to) { copy_all(from, to); }
+
+void round_rows(MatrixView<const double> from, MatrixView<double> to) { copy_all(from, to); }
+
+}  // namespace longshadow

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+
+namespace longshadow {
+
+/// What one layer of the full pass computed at the tape's rows.
+template <class T>
+struct LayerTape {
+  Matrix<T> residual_in;      // [m, D]
+  Matrix<T> query_heads;      // [H m, d], rotated
+  Matrix<T> log_normalisers;  // [m, H]
+  Matrix<T> attended;         // [m, H d]
+  Matrix<T> residual_mid;     // [m, D]
+  Matrix<T> gate, up;         // [m, F]
+};
+
+/// Keeps, while the full pass runs, the activations that the differential form starts from, for the
+/// positions that counterfactuals measure. m is their number and some slack; a position takes
+/// L (3 D + 2 H d + H + 2 F) elements.
+template <class Device, class T>
+class ActivationTape final : public FullPassObserver<T> {
+ public:
+  /// Positions [first_position, n).
+  ActivationTape(Device& device, const ModelConfig& config, std::size_t first_position,
+                 std::size_t n);
+
+  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer,
+                       const LayerActivations<T>& activations, HeadRows<const T> keys,
+                       MatrixView<const T> residual) override;
+  void after_feed_forward(const Chunk& chunk, std::size_t layer,
+                          const LayerActivations<T>& activations) override;
+  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+
+  std::size_t first_position() const { return first_position_; }
+  const LayerTape<T>& layer(std::size_t index) const { return layers_[index]; }
+  /// [m, D]: before the final norm.
+  const Matrix<T>& final_residual() const { return final_residual_; }
+
+ private:
+  /// The rows of a chunk that the tape keeps: from is within the chunk, to within the tape.
+  struct Kept {
+    std::size_t from;
+    std::size_t to;
+    std::size_t count;
+  };
+  Kept kept(const Chunk& chunk) const;
+  void keep(const Chunk& chunk, MatrixView<const T> rows, Matrix<T>& into);
+
+  Device& device_;
+  const ModelConfig& config_;
+  std::size_t first_position_;
+  std::vector<LayerTape<T>> layers_;
+  Matrix<T> final_residual_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,127 @@
+#include "probes/differential_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/ops/kl_divergence.h"
+#include "engine/ops/linear.h"
+#include "engine/ops/rms_norm_delta.h"
+#include "engine/ops/rows.h"
+#include "engine/ops/silu_gate_delta.h"
+
+namespace longshadow {
+
+template <class Device, class T, class P>
+DifferentialEngine<Device, T, P>::DifferentialEngine(Device& device, const Weights<T>& weights,
+                                                     DeltaWeights<T, P> delta_weights,
+                                                     const FullPass<T>& full,
+                                                     const ActivationTape<Device, T>& tape,
+                                                     std::size_t horizon, std::size_t max_batch)
+    : device_(device),
+      weights_(weights),
+      delta_weights_(std::move(delta_weights)),
+      full_(full),
+      tape_(tape),
+      horizon_(horizon),
+      residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
+                weights.config.hidden_size),
+      normed_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
+      s_(device, weights.config, residual_.rows()) {}
+
+template <class Device, class T, class P>
+typename DifferentialEngine<Device, T, P>::Rows DifferentialEngine<Device, T, P>::rows_of(
+    std::span<const Counterfactual> batch) const {
+  Rows rows;
+  rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
+  for (std::size_t b = 0; b < batch.size(); ++b) {
+    const std::size_t first_row = b * horizon_;
+    const std::size_t tape_row = batch[b].start - tape_.first_position();
+    rows.streams.push_back({first_row, horizon_, tape_row, batch[b].start, batch[b].removed});
+    rows.tape_rows.push_back({first_row, horizon_, tape_row});
+    rows.text_rows.push_back({first_row, horizon_, batch[b].start});
+    for (std::size_t r = 0; r < horizon_; ++r) {
+      rows.positions[first_row + r] = static_cast<std::uint32_t>(batch[b].start + r);
+    }
+  }
+  return rows;
+}
+
+template <class Device, class T, class P>
+void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::size_t layer,
+                                                       MatrixView<T> dx) {
+  const ModelConfig& config = weights_.config;
+  const LayerWeights<T, P>& products = delta_weights_.layers[layer];
+  const LayerTape<T>& tape = tape_.layer(layer);
+  const std::span<const PairedRows> pairs(rows.tape_rows);
+  const MatrixView<T> dnormed = normed_.view().row_range(0, dx.rows);
+  const MatrixView<T> dattended = s_.attended.view().row_range(0, dx.rows);
+  const HeadRows<T> dq = as_heads(s_.query_heads.view(), config.n_heads);
+  const HeadRows<T> dk = as_heads(s_.key_heads.view(), config.n_kv_heads);
+  const HeadRows<T> dv = as_heads(s_.value_heads.view(), config.n_kv_heads);
+  // Biases cancel in a difference.
+  const auto project = [&](const PackedWeights<P>& w) {
+    const MatrixView<T> out{s_.projected.data(), dx.rows, w.outputs(), w.outputs()};
+    linear(device_, MatrixView<const T>(dnormed), w, out);
+    return MatrixView<const T>(out);
+  };
+
+  rms_norm_delta(device_, tape.residual_in.view(), weights_.layers[layer].attention_norm.view(),
+                 config.norm_epsilon, MatrixView<const T>(dx), pairs, dnormed);
+  const std::span<const std::uint32_t> positions(rows.positions);
+  rotate_heads(device_, full_.rotary, positions, project(products.query), dq);
+  rotate_heads(device_, full_.rotary, positions, project(products.key), dk);
+  split_heads(device_, project(products.value), dv);
+  const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
+                                 tape.log_normalisers.view(), tape.attended.view(),
+                                 full_.cache.layer(layer), delta_weights_.cache[layer]};
+  attention_delta(device_, attention_shape(config), full, HeadRows<const T>(dq),
+                  KeysValues<const T>{dk, dv}, std::span(rows.streams), dattended);
+  linear(device_, MatrixView<const T>(dattended), products.attention_output, dx, Write::add);
+}
+
+template <class Device, class T, class P>
+void DifferentialEngine<Device, T, P>::feed_forward_block(const Rows& rows, std::size_t layer,
+                                                          MatrixView<T> dx) {
+  const LayerWeights<T, P>& products = delta_weights_.layers[layer];
+  const LayerTape<T>& tape = tape_.layer(layer);
+  const std::span<const PairedRows> pairs(rows.tape_rows);
+  const MatrixView<T> dnormed = normed_.view().row_range(0, dx.rows);
+  const MatrixView<T> dgate = s_.gate.view().row_range(0, dx.rows);
+  const MatrixView<T> dup = s_.up.view().row_range(0, dx.rows);
+
+  rms_norm_delta(device_, tape.residual_mid.view(), weights_.layers[layer].feed_forward_norm.view(),
+                 weights_.config.norm_epsilon, MatrixView<const T>(dx), pairs, dnormed);
+  linear(device_, MatrixView<const T>(dnormed), products.gate, dgate);
+  linear(device_, MatrixView<const T>(dnormed), products.up, dup);
+  silu_gate_delta(device_, tape.gate.view(), tape.up.view(), MatrixView<const T>(dgate),
+                  MatrixView<const T>(dup), pairs, dgate);
+  linear(device_, MatrixView<const T>(dgate), products.down, dx, Write::add);
+}
+
+template <class Device, class T, class P>
+void DifferentialEngine<Device, T, P>::run(std::span<const Counterfactual> batch,
+                                           std::span<double> kl_nats) {
+  const Rows rows = rows_of(batch);
+  const MatrixView<T> dx = residual_.view().row_range(0, rows.positions.size());
+  fill_rows(device_, T{0}, dx);
+  for (std::size_t layer = 0; layer < weights_.config.n_layers; ++layer) {
+    attention_block(rows, layer, dx);
+    feed_forward_block(rows, layer, dx);
+  }
+  const MatrixView<T> dhidden = normed_.view().row_range(0, dx.rows);
+  rms_norm_delta(device_, tape_.final_residual().view(), weights_.final_norm.view(),
+                 weights_.config.norm_epsilon, MatrixView<const T>(dx),
+                 std::span<const PairedRows>(rows.tape_rows), dhidden);
+  const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
+  std::vector<double> kl_rows(normed_.rows());
+  kl_divergence(device_, weights_.output(), delta_weights_.output, full,
+                MatrixView<const T>(normed_.view()), std::span<const PairedRows>(rows.text_rows),
+                std::span(kl_rows));
+  std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
+}
+
+template class DifferentialEngine<Cpu, float, float>;
+template class DifferentialEngine<Cpu, float, BF16>;
+template class DifferentialEngine<Cpu, double, double>;
+
+}  // namespace longshadow

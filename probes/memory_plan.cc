@@ -1,0 +1,81 @@
+#include "probes/memory_plan.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+
+#include "engine/core/error.h"
+#include "engine/core/range.h"
+#include "engine/model/full_pass.h"
+#include "engine/ops/vocabulary_tiles.h"
+
+namespace longshadow {
+namespace {
+
+/// Beyond this many rows a batch shares nothing more that would be worth its memory.
+constexpr std::size_t kMaxBatchRows = 4096;
+
+std::string in_gibibytes(std::size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2fG", static_cast<double>(bytes) / (1 << 30));
+  return text;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
+  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
+  const std::size_t hidden = config.hidden_size;
+  const std::size_t queries = config.n_heads * config.head_dim;
+  const std::size_t keys = config.n_kv_heads * config.head_dim;
+  const std::size_t embedding = config.vocab_size * hidden;
+  const std::size_t layers = config.n_layers * (2 * hidden * queries + 2 * hidden * keys +
+                                                3 * hidden * config.feed_forward_size);
+  const std::size_t cache = 2 * config.n_layers * demand.tokens * keys;
+  const std::size_t tape =
+      demand.tape_rows * config.n_layers *
+      (3 * hidden + 2 * queries + config.n_heads + 2 * config.feed_forward_size);
+  const std::size_t signals = kPrefillChunk * config.n_layers * hidden * e +
+                              2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
+                              config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
+  MemoryPlan plan{};
+  plan.fixed_bytes = (embedding * (config.tied_embeddings ? 1 : 2) + layers + cache) * e +
+                     (embedding + layers + cache) * rounded + signals +
+                     (demand.method == Method::differential ? tape * e : 0);
+  plan.bytes_per_batch_row =
+      (3 * hidden + 3 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) * e +
+      24 * (round_up(config.vocab_size, kVocabularyTile) / kVocabularyTile);
+  return plan;
+}
+
+std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
+                              std::size_t horizon) {
+  const std::size_t helpful = std::max<std::size_t>(1, kMaxBatchRows / horizon) * horizon;
+  if (budget_bytes == 0) return helpful;
+  const std::size_t least = plan.fixed_bytes + horizon * plan.bytes_per_batch_row;
+  if (budget_bytes < least) {
+    throw UsageError("--memory " + in_gibibytes(budget_bytes) +
+                     ": this model, context and future need at least " + in_gibibytes(least) +
+                     "; a shorter --context, a smaller --future or --method direct needs less");
+  }
+  const std::size_t rows = (budget_bytes - plan.fixed_bytes) / plan.bytes_per_batch_row;
+  return std::min(helpful, rows / horizon * horizon);
+}
+
+std::size_t parse_bytes(const std::string& text) {
+  double value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t power = unit.empty() ? 0 : kUnits.find(unit.front()) + 1;
+  if (failure != std::errc() || !(value >= 0) || value > 1e15 || unit.size() > 1 ||
+      (unit.size() == 1 && kUnits.find(unit.front()) == kUnits.npos)) {
+    throw UsageError("--memory \"" + text + "\": expected bytes, as in 800M or 4G");
+  }
+  for (std::size_t i = 0; i < power; ++i) value *= 1024;
+  return static_cast<std::size_t>(value);
+}
+
+}  // namespace longshadow

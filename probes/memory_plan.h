@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "engine/model/config.h"
+
+namespace longshadow {
+
+enum class Precision { f64, f32, bf16 };
+enum class Method { direct, differential };
+
+/// What decides how much memory a probe takes.
+struct MemoryDemand {
+  Precision precision;
+  Method method;
+  std::size_t tokens;     ///< n, of the longest document
+  std::size_t tape_rows;  ///< positions whose activations the differential form keeps
+};
+
+/// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
+/// else 4), W weights outside the embedding, and bf16 copies for bf16 products:
+///   weights     (V D [+ V D untied] + W) e          [+ (V D + W) 2]
+///   cache       2 L n K d e                         [+ 2 L n K d 2]
+///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
+///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
+///   batch row   (3 D + 3 H d + 2 K d + H + 3 F) e + 24 ceil(V / 256)
+struct MemoryPlan {
+  std::size_t fixed_bytes;
+  std::size_t bytes_per_batch_row;
+};
+
+MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
+
+/// Rows of counterfactuals to run at once: as many as the budget allows and help, a multiple of
+/// `horizon`. A budget of 0 means no bound. Throws UsageError saying what would fit where not even
+/// one counterfactual does.
+std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
+                              std::size_t horizon);
+
+/// Reads `--memory`: bytes, or a number with K, M, G or T (powers of 1024). Throws UsageError.
+std::size_t parse_bytes(const std::string& text);
+
+}  // namespace longshadow
