@@ -1,0 +1,176 @@
+#include "engine/ops/attention.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/attention_case.h"
+
+namespace longshadow {
+namespace {
+
+using test::AttentionInputs;
+using test::elements;
+
+template <class T>
+struct Outputs {
+  std::vector<T> values;           ///< [rows, H d]
+  std::vector<T> log_normalisers;  ///< [rows, H]
+};
+
+template <class T>
+Outputs<T> run(Cpu& cpu, const AttentionInputs<T>& in, std::span<const Stream> streams,
+               std::size_t rows, ColumnOrder order = ColumnOrder::forward) {
+  Matrix<T> out(cpu.memory(), rows, in.shape.n_heads * in.shape.head_dim);
+  Matrix<T> log_normalisers(cpu.memory(), rows, in.shape.n_heads);
+  attention(cpu, in.shape, in.query_heads(), in.prefix(), in.own(), streams, out.view(),
+            log_normalisers.view(), order);
+  return {elements(out), elements(log_normalisers)};
+}
+
+/// Every `step`th row, and the last, of every stream and head against the formula.
+template <class T>
+void check(const AttentionInputs<T>& in, std::span<const Stream> streams, const Outputs<T>& found,
+           std::size_t step = 1) {
+  const std::size_t d = in.shape.head_dim;
+  for (const Stream& stream : streams) {
+    for (std::size_t r = 0; r < stream.n_rows; ++r) {
+      if (r % step != 0 && r + 1 != stream.n_rows) continue;
+      for (std::size_t head = 0; head < in.shape.n_heads; ++head) {
+        const twin::Attention expected = in.expected(stream, r, head);
+        const double error = test::weight_error<T>(in.shape, expected);
+        const std::size_t at = (stream.first_row + r) * in.shape.n_heads + head;
+        CAPTURE(r, head);
+        CHECK(std::abs(double(found.log_normalisers[at]) - expected.log_normaliser) <=
+              error + twin::unit_roundoff<T> * std::abs(expected.log_normaliser));
+        for (std::size_t i = 0; i < d; ++i) {
+          CHECK(std::abs(double(found.values[at * d + i]) - expected.out[i]) <=
+                error * expected.out_magnitude[i]);
+        }
+      }
+    }
+  }
+}
+
+constexpr AttentionShape kShape{4, 2, 16};
+
+TEMPLATE_TEST_CASE("attention over prefixes and rows of any width", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  // Tiles are 64 to 512 columns and 16 to 128 rows: at, below and above each of them.
+  const auto [prefix, rows] = GENERATE(table<std::size_t, std::size_t>({{0, 1},
+                                                                        {0, 16},
+                                                                        {1, 17},
+                                                                        {63, 2},
+                                                                        {64, 16},
+                                                                        {65, 1},
+                                                                        {130, 129},
+                                                                        {511, 3},
+                                                                        {700, 40},
+                                                                        {1100, 5},
+                                                                        {5, 300}}));
+  const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
+  CAPTURE(prefix, rows, int(order));
+  const AttentionInputs<T> in(cpu, kShape, prefix, rows);
+  const std::vector<Stream> streams{{0, rows, prefix}};
+  check(in, std::span(streams), run(cpu, in, streams, rows, order), 13);
+}
+
+TEMPLATE_TEST_CASE("attention of ungrouped heads and of odd sizes", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const AttentionShape shape =
+      GENERATE(AttentionShape{3, 3, 8}, AttentionShape{6, 1, 20}, AttentionShape{1, 1, 64});
+  CAPTURE(shape.n_heads, shape.n_kv_heads, shape.head_dim);
+  const AttentionInputs<T> in(cpu, shape, 70, 20);
+  const std::vector<Stream> streams{{0, 20, 70}};
+  check(in, std::span(streams), run(cpu, in, streams, 20));
+}
+
+TEMPLATE_TEST_CASE("removed ranges are gone, wherever tiles begin and end", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const std::vector<Range> removed = GENERATE(values<std::vector<Range>>({
+      {{0, 1}},
+      {{69, 70}},
+      {{0, 700}},    // everything: the rows see one another only
+      {{0, 699}},    // all but one column
+      {{0, 512}},    // a whole tile, in either order
+      {{640, 700}},  // the whole last tile
+      {{0, 1}, {64, 128}, {130, 131}, {500, 650}, {690, 700}},
+  }));
+  const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
+  CAPTURE(removed.front().begin, removed.back().end, int(order));
+  const AttentionInputs<T> in(cpu, kShape, 700, 20);
+  const std::vector<Stream> streams{{0, 20, 700, removed}};
+  check(in, std::span(streams), run(cpu, in, streams, 20, order), 7);
+}
+
+TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no others", "", float,
+                   double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const std::vector<Range> one{{3, 9}};
+  const std::vector<Range> another{{0, 100}, {550, 613}};
+  const std::vector<Stream> streams{{0, 37, 613, another}, {37, 37, 100, one}, {74, 130, 20, {}}};
+  const AttentionInputs<T> in(cpu, kShape, 613, 204);
+  const Outputs<T> together = run(cpu, in, streams, 204);
+  check(in, std::span(streams), together, 11);
+
+  // The same bits when a stream comes alone.
+  const std::size_t width = kShape.n_heads * kShape.head_dim;
+  for (const Stream& stream : streams) {
+    const Outputs<T> alone = run(cpu, in, std::span(&stream, 1), 204);
+    const auto part = [&](const std::vector<T>& all, std::size_t cols) {
+      return std::vector<T>(all.begin() + stream.first_row * cols,
+                            all.begin() + (stream.first_row + stream.n_rows) * cols);
+    };
+    CHECK(test::same_bits(part(together.values, width), part(alone.values, width)));
+    CHECK(test::same_bits(part(together.log_normalisers, kShape.n_heads),
+                          part(alone.log_normalisers, kShape.n_heads)));
+  }
+}
+
+TEMPLATE_TEST_CASE("attention's bits do not depend on threads or on slack rows", "", float,
+                   double) {
+  using T = TestType;
+  constexpr std::size_t prefix = 150, rows = 70;
+  const std::vector<Stream> streams{{0, rows, prefix}};
+  const auto attend = [&](Cpu& cpu, T slack) {
+    AttentionInputs<T> in(cpu, kShape, prefix, rows);
+    in.fill_slack(in.queries, kShape.n_heads, rows, slack);
+    for (Matrix<T>* heads : {&in.own_keys, &in.own_values}) {
+      in.fill_slack(*heads, kShape.n_kv_heads, rows, slack);
+    }
+    for (Matrix<T>* heads : {&in.prefix_keys, &in.prefix_values}) {
+      in.fill_slack(*heads, kShape.n_kv_heads, prefix, slack);
+    }
+    return run(cpu, in, streams, rows).values;
+  };
+  CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) { return attend(cpu, T{0}); }));
+  Cpu cpu(2);
+  CHECK(test::same_bits(attend(cpu, T{0}), attend(cpu, T{1e4})));
+}
+
+// Equal bits would make a noise floor of nothing.
+TEMPLATE_TEST_CASE("the reversed order rounds differently", "", float, double) {
+  using T = TestType;
+  Cpu cpu(1);
+  const AttentionInputs<T> in(cpu, kShape, 300, 16);
+  const std::vector<Stream> streams{{0, 16, 300}};
+  CHECK_FALSE(test::same_bits(run(cpu, in, streams, 16).values,
+                              run(cpu, in, streams, 16, ColumnOrder::reversed).values));
+}
+
+// Scores of some hundreds overflow exp in f32 unless the running maximum is subtracted.
+TEMPLATE_TEST_CASE("attention withstands large scores", "", float, double) {
+  using T = TestType;
+  Cpu cpu(1);
+  AttentionInputs<T> in(cpu, kShape, 200, 4);
+  for (std::size_t i = 0; i < in.queries.rows() * kShape.head_dim; ++i) in.queries.data()[i] *= 64;
+  const std::vector<Stream> streams{{0, 4, 200}};
+  for (const ColumnOrder order : {ColumnOrder::forward, ColumnOrder::reversed}) {
+    check(in, std::span(streams), run(cpu, in, streams, 4, order));
+  }
+}
+
+}  // namespace
+}  // namespace longshadow

@@ -1,0 +1,31 @@
+#include "engine/ops/column_tiles.h"
+
+#include <catch2/catch.hpp>
+
+namespace longshadow {
+namespace {
+
+TEST_CASE("column tiles cover every column once, in few shapes") {
+  CHECK(column_tiles(0).empty());
+  for (std::size_t columns = 1; columns < 1300; ++columns) {
+    for (const std::size_t widest : {64, 128, 512}) {
+      std::size_t covered = 0;
+      std::size_t last_width = widest;
+      for (const ColumnTile& tile : column_tiles(columns, widest)) {
+        REQUIRE(tile.begin == covered);
+        REQUIRE(tile.used >= 1);
+        REQUIRE(tile.used <= tile.width);
+        REQUIRE(tile.width <= last_width);
+        REQUIRE((tile.width == 64 || tile.width == 128 || tile.width == 256 || tile.width == 512));
+        // Only the last tile is padded, and it is the narrowest.
+        REQUIRE((tile.used == tile.width || (tile.width == 64 && covered + tile.used == columns)));
+        covered += tile.used;
+        last_width = tile.width;
+      }
+      REQUIRE(covered == columns);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longshadow

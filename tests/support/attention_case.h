@@ -1,0 +1,84 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/backend/packed_weights.h"
+#include "engine/ops/attention.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow::test {
+
+/// Random queries, keys and values of a batch, with the slack rows that attention() asks for.
+template <class T>
+struct AttentionInputs {
+  AttentionShape shape;
+  Matrix<T> queries, prefix_keys, prefix_values, own_keys, own_values;
+
+  AttentionInputs(Cpu& cpu, const AttentionShape& of, std::size_t prefix_rows, std::size_t rows)
+      : shape(of),
+        queries(random_heads(cpu, of.n_heads, rows, 1)),
+        prefix_keys(random_heads(cpu, of.n_kv_heads, prefix_rows, 2)),
+        prefix_values(random_heads(cpu, of.n_kv_heads, prefix_rows, 3)),
+        own_keys(random_heads(cpu, of.n_kv_heads, rows, 4)),
+        own_values(random_heads(cpu, of.n_kv_heads, rows, 5)) {}
+
+  HeadRows<const T> query_heads() const { return as_heads(queries.view(), shape.n_heads); }
+  KeysValues<const T> prefix() const {
+    return {as_heads(prefix_keys.view(), shape.n_kv_heads),
+            as_heads(prefix_values.view(), shape.n_kv_heads)};
+  }
+  KeysValues<const T> own() const {
+    return {as_heads(own_keys.view(), shape.n_kv_heads),
+            as_heads(own_values.view(), shape.n_kv_heads)};
+  }
+
+  /// The rows of every head get `value` beyond the first `rows`.
+  static void fill_slack(Matrix<T>& heads, std::size_t n_heads, std::size_t rows, T value) {
+    const std::size_t per_head = heads.rows() / n_heads;
+    for (std::size_t head = 0; head < n_heads; ++head) {
+      std::fill(heads.row(head * per_head + rows), heads.row((head + 1) * per_head), value);
+    }
+  }
+
+  /// What row `r` of the stream computes for `head`, by the formula.
+  twin::Attention expected(const Stream& stream, std::size_t r, std::size_t head) const {
+    const std::size_t kv_head = head / (shape.n_heads / shape.n_kv_heads);
+    const std::size_t d = shape.head_dim;
+    const auto append = [&](HeadRows<const T> from, std::size_t row, twin::Rows& to) {
+      to.push_back(twin::row(from.head(kv_head).row(row), d));
+    };
+    twin::Rows keys, values;
+    for (std::size_t j = 0; j < stream.prefix; ++j) {
+      bool removed = false;
+      for (const Range& range : stream.removed) removed |= j >= range.begin && j < range.end;
+      if (removed) continue;
+      append(prefix().keys, j, keys);
+      append(prefix().values, j, values);
+    }
+    for (std::size_t j = 0; j <= r; ++j) {
+      append(own().keys, stream.first_row + j, keys);
+      append(own().values, stream.first_row + j, values);
+    }
+    return twin::attend(twin::row(query_heads().head(head).row(stream.first_row + r), d), keys,
+                        values);
+  }
+
+ private:
+  Matrix<T> random_heads(Cpu& cpu, std::size_t n_heads, std::size_t rows, unsigned seed) const {
+    return random_matrix<T>(cpu, n_heads * (rows + kRowTile), shape.head_dim, seed);
+  }
+};
+
+/// How far a softmax weight may be off, relative to itself: a score of d products is off by d + 1
+/// roundings of its magnitude, the score less the maximum by two more, which exp turns into a
+/// relative error, and so is the normaliser; exp, the sum over the columns, the rescalings (at most
+/// one for each) and the final quotient add the rest.
+template <class T>
+double weight_error(const AttentionShape& shape, const twin::Attention& row) {
+  const double d = static_cast<double>(shape.head_dim);
+  const double columns = static_cast<double>(row.weights.size());
+  return (2 * (d + 3) * row.score_magnitude + columns + 16) * twin::unit_roundoff<T>;
+}
+
+}  // namespace longshadow::test
