@@ -22,7 +22,7 @@ const CommandHelp kHelp{
     "Removes tokens from a language model's KV cache, one subject at a time, and measures by how\n"
     "much every later predictive distribution moves: KL(full || evicted) in nats, per position.\n"
     "Signals of every token (entropy, surprisal, drift, attention) are stored beside it.",
-    "  longshadow probe --document data/documents/what_a_cache_forgets.txt -o run.h5\n"
+    "  longshadow probe --document data/documents/how_a_cache_forgets.txt -o run.h5\n"
     "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
     "-o run.h5\n"
     "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"};
