@@ -18,9 +18,11 @@ ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
 # A foreign library is wrapped once: only the rooms named include its headers.
 FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
-    r"oneapi/.*|dnnl.*": ("engine/backend",),
-    r"pcre2\.h": ("engine/io",),
-    r"utf8proc\.h": ("engine/io",),
+    r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
+    r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
+    r"openssl/.*": ("engine/core",),
+    r"nlohmann/.*": ("engine/io", "analysis", "probes"),
+    r"pcre2\.h|utf8proc\.h": ("engine/io",),
     r"boost/program_options.*": ("probes", "analysis"),
 }
 
