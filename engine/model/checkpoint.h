@@ -15,16 +15,21 @@ namespace longshadow {
 
 /// The tensors of a decoder layer and of the model, in the forward pass's words.
 enum class WeightKind {
-  token_embedding,     // [V, D]
-  attention_norm,      // [D]
-  query, key, value,   // [H d, D], [K d, D], [K d, D]
-  query_bias, key_bias, value_bias,
-  attention_output,    // [D, H d]
-  feed_forward_norm,   // [D]
-  gate, up,            // [F, D]
-  down,                // [D, F]
-  final_norm,          // [D]
-  output,              // [V, D]; absent where the embeddings are tied
+  token_embedding,  // [V, D]
+  attention_norm,   // [D]
+  query,
+  key,
+  value,  // [H d, D], [K d, D], [K d, D]
+  query_bias,
+  key_bias,
+  value_bias,
+  attention_output,   // [D, H d]
+  feed_forward_norm,  // [D]
+  gate,
+  up,          // [F, D]
+  down,        // [D, F]
+  final_norm,  // [D]
+  output,      // [V, D]; absent where the embeddings are tied
 };
 
 struct WeightName {
@@ -47,8 +52,8 @@ class Checkpoint {
   virtual ~Checkpoint() = default;
   virtual const ModelConfig& config() const = 0;
   virtual const Tokenizer& tokenizer() const = 0;
-  /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a value
-  /// is not finite.
+  /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a
+  /// value is not finite.
   virtual void read(const WeightName& weight, std::span<float> out) const = 0;
   /// SHA-256 of the weight file (of several: of their digests in name order).
   virtual std::string weights_sha256() const = 0;
