@@ -43,6 +43,12 @@ TEST_CASE("white space is Unicode's, without the Mongolian vowel separator") {
   CHECK(matches_of("[^\\S\\n]+", "a \n\tb") == Strings{" ", "\t"});
 }
 
+TEST_CASE("digits and words are Unicode's") {
+  CHECK(matches_of("\\d+", "a\u0663\u06641\u2167 22\u00bd") == Strings{"\u0663\u06641", "22"});
+  CHECK(matches_of("\\D+", "1\u2167\u0663") == Strings{"\u2167"});
+  CHECK(matches_of("\\w+", "a\u0301_\u203f\u0663\u2167\u200d") == Strings{"a\u0301_\u203f\u0663"});
+}
+
 TEST_CASE("an escaped text matches itself alone") {
   const std::string text = "a.b*[c]{2}(\\d)^$|?+ #-&&~\u00e9\n";
   CHECK(matches_of(escaped_for_pattern(text), "x" + text + text) == Strings{text, text});

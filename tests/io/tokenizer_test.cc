@@ -150,6 +150,10 @@ TEST_CASE("added tokens have offsets with the white space they take along") {
   CHECK(slices(text, tokenizer.encode(text)) ==
         std::vector<std::string>{"x", " \u3000<mask>\n\n", "y"});
   CHECK(tokenizer.decode(ids_of(tokenizer, text)) == "x<mask>y");
+
+  // What one has taken the next cannot.
+  const std::string twice = "<mask>  <mask>";
+  CHECK(slices(twice, tokenizer.encode(twice)) == std::vector<std::string>{"<mask>  ", "<mask>"});
 }
 
 TEST_CASE("a space put in front of the text stands for none of its bytes") {
