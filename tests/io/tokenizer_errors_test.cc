@@ -1,5 +1,5 @@
-// Definitions from strangers: each case of design/robustness is refused with one line that says
-// where and why.
+// Definitions from strangers: each is refused with one line that says where and why. Numbers are
+// those of the robustness list, as in the other loaders' tests.
 
 #include <catch2/catch.hpp>
 #include <functional>
