@@ -15,21 +15,21 @@ namespace longshadow {
 
 /// The tensors of a decoder layer and of the model, in the forward pass's words.
 enum class WeightKind {
-  token_embedding,  // [V, D]
-  attention_norm,   // [D]
-  query,
-  key,
-  value,  // [H d, D], [K d, D], [K d, D]
-  query_bias,
-  key_bias,
-  value_bias,
+  token_embedding,    // [V, D]
+  attention_norm,     // [D]
+  query,              // [H d, D]
+  key,                // [K d, D]
+  value,              // [K d, D]
+  query_bias,         // [H d]; the biases exist where config.attention_bias
+  key_bias,           // [K d]
+  value_bias,         // [K d]
   attention_output,   // [D, H d]
   feed_forward_norm,  // [D]
-  gate,
-  up,          // [F, D]
-  down,        // [D, F]
-  final_norm,  // [D]
-  output,      // [V, D]; absent where the embeddings are tied
+  gate,               // [F, D]
+  up,                 // [F, D]
+  down,               // [D, F]
+  final_norm,         // [D]
+  output,             // [V, D]; absent where the embeddings are tied
 };
 
 struct WeightName {
