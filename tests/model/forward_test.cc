@@ -1,0 +1,133 @@
+#include "engine/model/forward.h"
+
+#include <catch2/catch.hpp>
+#include <numbers>
+#include <numeric>
+
+#include "engine/model/full_pass.h"
+#include "engine/model/rotary_frequencies.h"
+#include "engine/ops/rms_norm.h"
+#include "engine/ops/rows.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/tiny_models.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::TinyModel;
+
+template <class T>
+FullPass<T> read(Cpu& cpu, const Weights<T>& weights, const std::vector<std::int32_t>& tokens) {
+  return run_full_pass(cpu, weights, std::span<const std::int32_t>(tokens),
+                       std::span<FullPassObserver<T>* const>(), {});
+}
+
+template <class T>
+void check_logits(const TinyModel& model) {
+  Cpu cpu(2);
+  const auto checkpoint = open_checkpoint(model.path);
+  const Weights<T> weights = load_weights<T>(cpu, *checkpoint);
+  const auto tokens = model.expected["token_ids"].get<std::vector<std::int32_t>>();
+  const FullPass<T> full = read(cpu, weights, tokens);
+
+  const auto positions = model.expected["logits_positions"].get<std::vector<std::size_t>>();
+  const auto expected = model.expected["logits"].get<std::vector<std::vector<double>>>();
+  double magnitude = 0;
+  for (const auto& row : expected) {
+    for (const double logit : row) magnitude = std::max(magnitude, std::abs(logit));
+  }
+  const double tolerance =
+      sizeof(T) == 8 ? model.f64_tolerance
+                     : test::f32_logit_tolerance(weights.config, tokens.size(), magnitude);
+  double largest = 0;
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const twin::Row hidden = twin::row(full.hidden.row(positions[i]), weights.config.hidden_size);
+    REQUIRE(expected[i].size() == weights.config.vocab_size);
+    for (std::size_t v = 0; v < expected[i].size(); ++v) {
+      const twin::Row direction = twin::row(weights.output().row(v), hidden.size());
+      largest = std::max(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
+    }
+  }
+  CHECK(largest <= tolerance);
+
+  const auto argmax = model.expected["logits_argmax"].get<std::vector<std::int32_t>>();
+  CHECK(full.likeliest == argmax);
+}
+
+TEMPLATE_TEST_CASE("logits are those of transformers in float64", "", double, float) {
+  for (const TinyModel& model : test::tiny_models()) {
+    DYNAMIC_SECTION(model.path.filename().string()) { check_logits<TestType>(model); }
+  }
+}
+
+/// Final hidden states, from one batch of rows that sees no prefix: no chunks and no cache.
+Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
+                                   const std::vector<std::int32_t>& tokens) {
+  const ModelConfig& config = weights.config;
+  RowBatch batch;
+  batch.positions.resize(round_up(tokens.size(), kRowTile));
+  std::iota(batch.positions.begin(),
+            batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
+  batch.streams = {{0, tokens.size(), 0}};
+  const RotaryTable<double> rotary = make_rotary_table<Cpu, double>(
+      cpu, rotary_frequencies(config.rope, config.head_dim), tokens.size());
+  LayerActivations<double> activations(cpu, config, batch.padded_rows());
+  Matrix<double> x(cpu.memory(), batch.padded_rows(), config.hidden_size);
+  gather_rows(cpu, weights.token_embedding.view(), std::span(tokens), x.view());
+  const KvCache<double> nothing(cpu.memory(), config.n_layers, config.n_kv_heads, 0,
+                                config.head_dim);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    attention_block(cpu, config, weights.layers[layer], rotary, batch, nothing.layer(layer),
+                    ColumnOrder::forward, activations, x.view());
+    feed_forward_block(cpu, config, weights.layers[layer], activations, x.view());
+  }
+  Matrix<double> hidden(cpu.memory(), x.rows(), x.cols());
+  rms_norm(cpu, std::as_const(x).view(), weights.final_norm.view(), config.norm_epsilon,
+           hidden.view());
+  return hidden;
+}
+
+// 1100 tokens are two whole chunks and a part: what a chunk reads from the cache is what the one
+// batch computes itself. Hidden states are of size 1 to 10.
+TEST_CASE("a document in chunks is the document as a whole") {
+  Cpu cpu(2);
+  const auto checkpoint = open_checkpoint(test::kTinyModels / "qwen2");
+  const Weights<double> weights = load_weights<double>(cpu, *checkpoint);
+  std::vector<std::int32_t> tokens;
+  for (std::int32_t i = 0; i < 1100; ++i) tokens.push_back(i * 37 % 320);
+  const FullPass<double> full = read(cpu, weights, tokens);
+  const Matrix<double> whole = hidden_in_one_batch(cpu, weights, tokens);
+  double largest = 0;
+  for (std::size_t i = 0; i < tokens.size() * weights.config.hidden_size; ++i) {
+    largest = std::max(largest, std::abs(full.hidden.data()[i] - whole.data()[i]));
+  }
+  CHECK(largest <= 1e-12);
+}
+
+TEST_CASE("rotary frequencies as each scaling stretches them") {
+  RopeConfig rope;
+  rope.theta = 10000;
+  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
+  rope.scaling = RopeScaling::linear;
+  rope.factor = 4;
+  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{0.25, 0.0025});
+
+  // Wavelengths 2 pi, and 200 pi: below 8192 / 4 both stay; of a context of 256, 256 / 4 and 256
+  // lie between them and the longer one is divided.
+  rope.scaling = RopeScaling::llama3;
+  rope.factor = 8;
+  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
+  rope.original_context = 256;
+  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 8});
+  // In between: 1200 over the wavelength is 1.9099, 0.3033 of the way from 1 to 4.
+  rope.original_context = 1200;
+  const double share = (1200 / (200 * std::numbers::pi) - 1) / 3;
+  CHECK(rotary_frequencies(rope, 4)[1] == Approx((1 - share) * 0.01 / 8 + share * 0.01));
+
+  rope.frequency_divisors = {1.0, 3.0};
+  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 3});
+}
+
+}  // namespace
+}  // namespace longshadow
