@@ -9,7 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build_packages=(
   ca-certificates cmake g++ ninja-build pkg-config python3 python3-venv
-  libdnnl-dev libeigen3-dev libtbb-dev            # matrix products: f32, f64; threads
+  libdnnl-dev ocl-icd-opencl-dev libeigen3-dev    # matrix products: f32 (its CMake file asks for OpenCL), f64
+  libtbb-dev                                      # threads
   nlohmann-json3-dev libpcre2-dev libutf8proc-dev # model and tokenizer files
   libhdf5-dev libssl-dev                          # run files, SHA-256
   libboost-program-options-dev catch2             # the command line, the tests

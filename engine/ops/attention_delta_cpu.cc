@@ -26,22 +26,38 @@ LONGSHADOW_PER_CPU void to_probabilities(T* scores, std::size_t visible, std::si
   for (std::size_t c = visible; c < cols; ++c) scores[c] = 0;
 }
 
-/// From p and ds: weights[c] by `form`, and, where asked for, kept[c] = p (1 + e). Returns the sum
-/// of the weights.
-template <class T>
-LONGSHADOW_PER_CPU double weigh(const T* p, const T* ds, std::size_t cols, T scale, Form form,
-                                T* weights, T* kept) {
+/// weights[c] = p (1 + e) or p e by `form`, and kept[c] = p (1 + e) where asked for. Returns the
+/// sum of the weights.
+template <class T, bool small>
+LONGSHADOW_INLINE double weigh_columns(const T* p, const T* ds, std::size_t cols, T scale,
+                                       Form form, T* weights, T* kept) {
   Lanes<T> total{};
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
     const Lanes<T> probability = load(p + c);
-    const Lanes<T> change = probability * expm1<T>(load(ds + c) * scale);
-    const Lanes<T> whole = probability + change;
-    const Lanes<T> weight = form == Form::change ? change : whole;
+    const Lanes<T> x = load(ds + c) * scale;
+    const Lanes<T> change = probability * (small ? expm1_of_small<T>(x) : expm1<T>(x));
+    const Lanes<T> weight = form == Form::change ? change : probability + change;
     store<T>(weights + c, weight);
-    if (kept != nullptr) store<T>(kept + c, whole);
+    if (kept != nullptr) store<T>(kept + c, probability + change);
     total += weight;
   }
   return sum<T>(total);
+}
+
+/// weigh_columns by the cheaper series where the whole row allows it, as most rows do.
+template <class T>
+LONGSHADOW_PER_CPU double weigh(const T* p, const T* ds, std::size_t cols, T scale, Form form,
+                                T* weights, T* kept) {
+  Lanes<T> highest{};
+  Lanes<T> lowest{};
+  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
+    highest = maximum<T>(highest, load(ds + c));
+    lowest = minimum<T>(lowest, load(ds + c));
+  }
+  const T limit = T(0.25) / scale;
+  return largest<T>(maximum<T>(highest, -lowest)) <= limit
+             ? weigh_columns<T, true>(p, ds, cols, scale, form, weights, kept)
+             : weigh_columns<T, false>(p, ds, cols, scale, form, weights, kept);
 }
 
 /// Streams of one start, one head, up to kRowTile of their rows: what one task works on.
