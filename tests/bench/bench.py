@@ -7,6 +7,7 @@ bench.md into --output.
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +69,10 @@ def best_batch(task, subjects):
 
 def main():
     options = arguments()
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"bench: load average {load:.1f}: other work slows the contenders unequally, those "
+              "most whose waiting threads spin", file=sys.stderr)
     options.output.mkdir(parents=True, exist_ok=True)
     task = Task(options.model, options.document, tokenize(options), options.context,
                 options.future, options.threads, options.output)
@@ -98,7 +103,7 @@ def main():
     setting = {key: getattr(options, key) for key in
                ("context", "future", "subjects", "peer_subjects", "rounds", "threads")}
     setting |= {"document": options.document.name, "model": options.model.name,
-                "machine": report.machine()}
+                "load_average_at_start": load, "machine": report.machine()}
     summary = report.summarise(rounds, truth, ours)
     everything = [{name: {k: v for k, v in asdict(m).items() if k != "kl_nats"}
                    for name, m in r.items()} for r in rounds]

@@ -73,9 +73,9 @@ def markdown(setting, summary, ours):
         f"{m['memory_gib']} GiB; torch {m['torch']}, transformers {m['transformers']}, "
         f"llama-cpp-python {m['llama-cpp-python']}. T {setting['context']}, "
         f"H {setting['future']}, {setting['subjects']} subjects, {setting['rounds']} interleaved "
-        "rounds; rates are medians, ratios medians of each round's. Errors are relative to "
-        "Longshadow in f64: medians over (i, j), over tokens, and the rank correlation over "
-        "(i, j).",
+        f"rounds, load average {setting['load_average_at_start']:.1f} at the start; rates are "
+        "medians, ratios medians of each round's. Errors are relative to Longshadow in f64: "
+        "medians over (i, j), over tokens, and the rank correlation over (i, j).",
         "",
         "| | evictions/s | " + " | ".join(f"{mine} is faster by" for mine in ours)
         + " | prefill tok/s | peak memory | error (i, j) | error token | rank |",

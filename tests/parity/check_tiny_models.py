@@ -13,7 +13,8 @@ from llama_cpp import Llama
 
 FIXTURES = Path(__file__).resolve().parents[2] / "data/fixtures/models"
 # llama.cpp keeps keys and values in f16 and rounds activations to the weights' type, bf16's 2^-9
-# included: logits of size 10 come out up to 0.1 off. A wrong pairing of rotary rows moves them by 3.
+# among them: logits of size 10 come out up to 0.1 off. A wrong pairing of rotary rows moves them
+# by 3.
 TOLERANCE = 0.3
 
 

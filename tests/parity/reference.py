@@ -202,7 +202,7 @@ def _per_kv_head(attention, n_kv_heads):
 
 
 def attention_window(attention, n_kv_heads, context, window=64):
-    """Mean of the attention that the context's last `window` queries pay each token, [K, context]."""
+    """Mean attention that the context's last `window` queries pay each token, [K, context]."""
     rows = attention[:, max(0, context - window):context, :context]
     return _per_kv_head(rows.mean(axis=1), n_kv_heads)
 

@@ -1,4 +1,4 @@
-"""llama.cpp on the quantised file, f32 cache: share the prefix with a second sequence, drop a slot."""
+"""llama.cpp, quantised weights, f32 cache: a second sequence shares the prefix but for one slot."""
 
 import numpy as np
 import torch
