@@ -28,8 +28,7 @@ def arguments():
     parser.add_argument("--longshadow", type=Path, default=ROOT / "build/longshadow")
     parser.add_argument("--model", type=Path,
                         default=ROOT / "data/models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    parser.add_argument("--document", type=Path,
-                        default=ROOT / "data/documents/how_a_cache_forgets.txt")
+    parser.add_argument("--document", type=Path, required=True, help="of at least T + H tokens")
     parser.add_argument("--context", type=int, default=2048, help="T")
     parser.add_argument("--future", type=int, default=512, help="H")
     parser.add_argument("--subjects", type=int, default=32)
