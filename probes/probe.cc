@@ -161,6 +161,11 @@ void check_document(const Document& document, const ModelConfig& config,
   if (options.context == 0 || options.horizon == 0) {
     throw UsageError("--context and --future: expected at least 1 token each");
   }
+  const std::size_t longest = std::max({options.context, options.horizon, options.evict_at.lag});
+  if (longest > config.max_context) {  // before their sum could overflow
+    throw UsageError(std::to_string(longest) + " tokens are asked for, but the model was trained " +
+                     "to read " + std::to_string(config.max_context));
+  }
   const std::size_t needed = tokens_needed(options.evict_at, options.context, options.horizon);
   const std::string asked = "context " + std::to_string(options.context) + " and future " +
                             std::to_string(options.horizon) + " need " + std::to_string(needed) +

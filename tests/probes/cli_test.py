@@ -1,0 +1,187 @@
+"""The command line as a stranger meets it: what it accepts, and how it refuses.
+
+    python3 tests/probes/cli_test.py build/longshadow
+"""
+
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "data/fixtures/models"
+MODEL = MODELS / "llama_plain.gguf"
+DOCUMENT = MODELS / "document.txt"
+SMOLLM2 = ROOT / "data/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+ARTICLE = ROOT / "data/documents/how_a_cache_forgets.txt"
+
+DONE, FAILED, BAD_USAGE = 0, 1, 2
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def longshadow(*arguments, **options):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=300, check=False, **options)
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.output = self.folder / "run.h5"
+
+    def probe(self, model=MODEL, document=DOCUMENT, output=None, context=48,
+              subjects="list:3,7-9", more=(), **options):
+        return longshadow("probe", "--model", model, "--document", document,
+                          "-o", output or self.output, "--context", context, "--future", 16,
+                          "--subjects", subjects, "--progress", "none", *more, **options)
+
+    def assert_refused(self, result, status, *named):
+        """One line on standard error that holds every word of `named`, and no file left."""
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        for word in named:
+            self.assertIn(str(word), result.stderr)
+        self.assertEqual([path.name for path in self.folder.iterdir() if "run.h5" in path.name], [])
+
+
+class Accepted(CommandLine):
+    def test_help_of_every_subcommand(self):
+        listed = longshadow("--help")
+        self.assertEqual(listed.returncode, DONE)
+        for subcommand in ("probe", "analyze", "info"):
+            self.assertIn(subcommand, listed.stdout)
+            result = longshadow(subcommand, "--help")
+            self.assertEqual((result.returncode, result.stderr), (DONE, ""))
+            self.assertIn(f"longshadow {subcommand} ", result.stdout)
+
+    def test_version(self):
+        result = longshadow("--version")
+        self.assertEqual(result.returncode, DONE)
+        self.assertRegex(result.stdout, r"^longshadow \d+\.\d+\.\d+\n$")
+
+    def test_a_probe_and_its_analysis(self):
+        for model in (MODEL, MODELS / "llama_plain", MODELS / "qwen2.gguf"):
+            output = self.folder / f"{model.name}.h5"
+            result = self.probe(model, output=output)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            self.assertEqual(longshadow("analyze", output).returncode, DONE)
+
+    def test_the_same_run_gives_the_same_bytes(self):
+        runs = [self.folder / "one.h5", self.folder / "two.h5"]
+        for output, threads in zip(runs, ("1", "2")):
+            result = self.probe(output=output, more=("--threads", threads))
+            self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
+
+
+class BadUsage(CommandLine):
+    def test_no_or_unknown_subcommand(self):
+        self.assertEqual(longshadow().returncode, BAD_USAGE)
+        self.assertIn("Usage", longshadow().stderr)
+        self.assert_refused(longshadow("prove"), BAD_USAGE, "prove")
+
+    def test_unknown_option(self):
+        self.assert_refused(self.probe(more=("--depth", "3")), BAD_USAGE, "--depth")
+
+    def test_missing_option(self):
+        self.assert_refused(longshadow("probe", "--model", MODEL), BAD_USAGE, "--document")
+
+    def test_impossible_values(self):
+        for option, value in (("--precision", "f8"), ("--evict-at", "then"), ("--threads", "-1"),
+                              ("--bos", "perhaps"), ("--seed", "x"), ("--entropy-top-k", "0"),
+                              ("--method", "guess"), ("--memory", "much")):
+            with self.subTest(option=option):
+                self.assert_refused(self.probe(more=(option, value)), BAD_USAGE, option)
+        for lag in ("lag:x", "lag:-1", "lag:18446744073709551615"):
+            with self.subTest(lag=lag):
+                self.assert_refused(self.probe(more=("--evict-at", lag)), BAD_USAGE, lag[4:])
+        for subjects in ("some", "list:", "list:9-7", "list:3,,4", "sample:0", "sample:-1"):
+            with self.subTest(subjects=subjects):
+                self.assert_refused(self.probe(subjects=subjects), BAD_USAGE, subjects)
+
+    def test_subject_outside_the_context(self):
+        self.assert_refused(self.probe(subjects="list:48"), BAD_USAGE, "48")
+
+    def test_context_longer_than_the_document(self):
+        short = self.folder / "short.txt"
+        short.write_text("Too short.")
+        self.assert_refused(self.probe(document=short), BAD_USAGE, "short.txt", "48")
+
+    def test_context_longer_than_the_model_was_trained_for(self):
+        self.assert_refused(self.probe(context=500), BAD_USAGE, "500", "256")
+
+
+class BadFiles(CommandLine):
+    def test_missing_files_and_directories(self):
+        missing = self.folder / "missing.txt"
+        self.assert_refused(self.probe(document=missing), FAILED, missing)
+        self.assert_refused(self.probe(document=self.folder), FAILED, self.folder)
+        self.assert_refused(self.probe(missing), FAILED, missing)
+        self.assert_refused(self.probe(self.folder), FAILED, self.folder, "config.json")
+
+    def test_a_cut_model(self):
+        whole = MODEL.read_bytes()
+        cut = self.folder / "cut.gguf"
+        for size in (0, 3, 23, 1000, len(whole) // 2, len(whole) - 1):
+            with self.subTest(size=size):
+                cut.write_bytes(whole[:size])
+                self.assert_refused(self.probe(cut), FAILED, cut)
+
+    def test_an_unknown_architecture_is_named(self):
+        model = self.folder / "other.gguf"
+        key, value = b"general.architecture", b"\x05\0\0\0\0\0\0\0llama"
+        changed = MODEL.read_bytes()
+        at = changed.index(value, changed.index(key))
+        model.write_bytes(changed[:at] + value.replace(b"llama", b"mamba")
+                          + changed[at + len(value):])
+        self.assert_refused(self.probe(model), FAILED, model, "mamba")
+
+    def test_an_unwritable_output(self):
+        self.assert_refused(self.probe(output=self.folder / "none/run.h5"), FAILED, "none")
+        self.assert_refused(self.probe(output="/proc/run.h5"), FAILED, "/proc")
+
+    def test_a_finished_run_is_not_overwritten(self):
+        kept = self.folder / "kept.h5"
+        kept.write_text("precious")
+        self.assert_refused(self.probe(output=kept), FAILED, kept)
+        self.assertEqual(kept.read_text(), "precious")
+
+    def test_a_disk_that_fills_up(self):
+        def after_a_page():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        self.assert_refused(self.probe(preexec_fn=after_a_page), FAILED, "run.h5")
+
+    def test_analyze_of_something_else(self):
+        other = self.folder / "other.h5"
+        other.write_text("no HDF5")
+        self.assert_refused(longshadow("analyze", other), FAILED, other)
+        self.assert_refused(longshadow("analyze", self.folder / "none.h5"), FAILED, "none.h5")
+
+
+class Interrupted(CommandLine):
+    @unittest.skipUnless(SMOLLM2.exists(), "data/fetch_model.sh fetches the model")
+    def test_control_c_leaves_nothing_behind(self):
+        process = subprocess.Popen(
+            [PROGRAM, "probe", "--model", SMOLLM2, "--document", ARTICLE, "-o", self.output,
+             "--context", "1024", "--future", "256", "--subjects", "all", "--progress", "plain"],
+            stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        process.stderr.readline()  # it is at work
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read()
+        self.assertEqual(process.wait(), INTERRUPTED, errors)
+        self.assertIn("interrupted", errors.splitlines()[-1])
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv.pop(1)
+    unittest.main()
