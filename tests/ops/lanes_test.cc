@@ -25,6 +25,11 @@ LONGSHADOW_PER_CPU void apply_expm1(const T* x, T* y, std::size_t size) {
 }
 
 template <class T>
+LONGSHADOW_PER_CPU void apply_expm1_of_small(const T* x, T* y, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes<T>) store<T>(y + i, expm1_of_small<T>(load(x + i)));
+}
+
+template <class T>
 using Apply = void (*)(const T*, T*, std::size_t);
 
 template <class T>
@@ -122,17 +127,28 @@ TEMPLATE_TEST_CASE("exp_minus_linear does not cancel", "", float, double) {
   CHECK(error(-80, -0.5) <= 16);
 }
 
-// As above; at -1/2 the result is two thirds of e^x: 2 ulp of that and a rounding are at most 5.
+// Near 0 the series' rounding, up to one ulp of the result, and the product's, half of one. Farther
+// out 2^k (e^r - 1) and 2^k - 1 can cancel to a third of the larger one.
 TEMPLATE_TEST_CASE("expm1 is exact near 0 and -1 far below", "", float, double) {
   using T = TestType;
-  const auto error = [](double low, double high) {
-    return largest_error_in_ulp<T>(apply_expm1<T>, exact_expm1, between<T>(low, high));
+  const auto error = [](Apply<T> function, double low, double high) {
+    return largest_error_in_ulp<T>(function, exact_expm1, between<T>(low, high));
   };
-  CHECK(error(-0.4999, 0.4999) <= 4);
-  CHECK(error(-1e-6, 1e-6) <= 1);
-  CHECK(error(-80, 80) <= 5);
-  const std::vector<T> far(kLanes<T>, T{-1e9});
-  CHECK(apply<T>(apply_expm1<T>, far)[0] == -1);
+  CHECK(error(apply_expm1<T>, -0.4999, 0.4999) <= 5);
+  CHECK(error(apply_expm1<T>, -1e-6, 1e-6) <= 1.5);
+  CHECK(error(apply_expm1<T>, -80, 80) <= 5);
+  CHECK(error(apply_expm1_of_small<T>, -0.25, 0.25) <= 2);
+  CHECK(error(apply_expm1_of_small<T>, -1e-6, 1e-6) <= 1.5);
+
+  std::vector<T> x(kLanes<T>, T{-1e9});
+  x[1] = -std::numeric_limits<T>::infinity();
+  x[2] = std::numeric_limits<T>::quiet_NaN();
+  x[3] = 0;
+  const std::vector<T> y = apply<T>(apply_expm1<T>, x);
+  CHECK(y[0] == -1);
+  CHECK(y[1] == -1);
+  CHECK(std::isnan(y[2]));
+  CHECK(y[3] == 0);
 }
 
 TEMPLATE_TEST_CASE("sum and largest see every lane", "", float, double) {

@@ -1,0 +1,211 @@
+#include "engine/ops/attention_delta.h"
+
+#include <catch2/catch.hpp>
+#include <type_traits>
+
+#include "engine/core/half.h"
+#include "engine/ops/rounding.h"
+#include "tests/support/attention_case.h"
+
+namespace longshadow {
+namespace {
+
+using test::random_matrix;
+
+constexpr AttentionShape kShape{4, 2, 16};
+
+/// Activations of type T, delta's products in P.
+template <class T_, class P_>
+struct Types {
+  using T = T_;
+  using P = P_;
+};
+using F32 = Types<float, float>;
+using F64 = Types<double, double>;
+using MixedBF16 = Types<float, BF16>;
+
+/// A text of `positions`, whose positions from `first` on are the full rows, and a batch of
+/// changes.
+template <class T, class P>
+struct Inputs {
+  std::size_t first;
+  Matrix<T> queries, keys, values, log_normalisers, attended;
+  Matrix<P> rounded_keys, rounded_values;
+  Matrix<T> dq, dk, dv;
+
+  Inputs(Cpu& cpu, std::size_t positions, std::size_t first_full, std::size_t batch_rows,
+         double scale)
+      : first(first_full),
+        queries(random_matrix<T>(cpu, 4 * (positions - first_full + kRowTile), 16, 1)),
+        keys(random_matrix<T>(cpu, 2 * (positions + kRowTile), 16, 2)),
+        values(random_matrix<T>(cpu, 2 * (positions + kRowTile), 16, 3)),
+        log_normalisers(cpu.memory(), positions - first_full + kRowTile, 4),
+        attended(cpu.memory(), positions - first_full, 4 * 16),
+        rounded_keys(rounded(cpu, keys)),
+        rounded_values(rounded(cpu, values)),
+        dq(random_matrix<T>(cpu, 4 * (batch_rows + kRowTile), 16, 4, scale)),
+        dk(random_matrix<T>(cpu, 2 * (batch_rows + kRowTile), 16, 5, scale)),
+        dv(random_matrix<T>(cpu, 2 * (batch_rows + kRowTile), 16, 6, scale)) {
+    for (std::size_t row = 0; row < positions - first; ++row) {
+      for (std::size_t head = 0; head < 4; ++head) {
+        const twin::Attention full = attend_fully(row, head);
+        log_normalisers.row(row)[head] = static_cast<T>(full.log_normaliser);
+        for (std::size_t i = 0; i < 16; ++i) {
+          attended.row(row)[head * 16 + i] = static_cast<T>(full.out[i]);
+        }
+      }
+    }
+  }
+
+  static Matrix<P> rounded(Cpu& cpu, const Matrix<T>& matrix) {
+    Matrix<P> copy(cpu.memory(), matrix.rows(), matrix.cols());
+    round_rows(matrix.view(), copy.view());
+    return copy;
+  }
+
+  static twin::Row head_row(const Matrix<T>& heads, std::size_t n_heads, std::size_t head,
+                            std::size_t row) {
+    return twin::row(as_heads(heads.view(), n_heads).head(head).row(row), 16);
+  }
+
+  twin::Attention attend_fully(std::size_t row, std::size_t head) const {
+    twin::Rows seen_keys, seen_values;
+    for (std::size_t j = 0; j <= first + row; ++j) {
+      seen_keys.push_back(head_row(keys, 2, head / 2, j));
+      seen_values.push_back(head_row(values, 2, head / 2, j));
+    }
+    return twin::attend(head_row(queries, 4, head, row), seen_keys, seen_values);
+  }
+
+  Matrix<T> run(Cpu& cpu, std::span<const DeltaStream> streams) const {
+    Matrix<T> out(cpu.memory(), dq.rows() / 4 - kRowTile, 4 * 16);
+    std::fill_n(out.data(), out.rows() * out.cols(), T{-7});
+    const FullAttention<T, P> full{
+        as_heads(queries.view(), 4), log_normalisers.view(), attended.view(),
+        KeysValues<const T>{as_heads(keys.view(), 2), as_heads(values.view(), 2)},
+        KeysValues<const P>{as_heads(rounded_keys.view(), 2), as_heads(rounded_values.view(), 2)}};
+    attention_delta(cpu, kShape, full, as_heads(dq.view(), 4),
+                    KeysValues<const T>{as_heads(dk.view(), 2), as_heads(dv.view(), 2)}, streams,
+                    out.view());
+    return out;
+  }
+};
+
+twin::Row sum(twin::Row a, const twin::Row& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+
+/// Row r of the stream against the difference of two attentions. To first order, with the full
+/// softmax p and a column's new weight p (1 + e) / (1 + z): p is off by weight_error(), a score's
+/// change by 2 d + 4 roundings of its magnitude; both enter with v less the result. Where most of
+/// the attention is lost the op subtracts results, and so is off by their own error.
+template <class T, class P>
+void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r, std::size_t head,
+               const T* found) {
+  const std::size_t full_row = stream.full_row + r, row = stream.first_row + r;
+  const twin::Attention before = in.attend_fully(full_row, head);
+  const twin::Row q = in.head_row(in.queries, 4, head, full_row);
+  const twin::Row dq = in.head_row(in.dq, 4, head, row);
+  struct Column {
+    twin::Row value, value_change;
+    double p, e, score_change_magnitude;
+  };
+  std::vector<Column> columns;
+  twin::Rows new_keys, new_values;
+  double z = 0;
+  for (std::size_t j = 0; j <= stream.prefix + r; ++j) {
+    const twin::Row k = in.head_row(in.keys, 2, head / 2, j);
+    Column column{in.head_row(in.values, 2, head / 2, j), twin::Row(16), before.weights[j], -1, 0};
+    bool removed = false;
+    for (const Range& range : stream.removed) removed |= j >= range.begin && j < range.end;
+    if (!removed) {
+      twin::Row dk(16);
+      if (j >= stream.prefix) {
+        dk = in.head_row(in.dk, 2, head / 2, stream.first_row + j - stream.prefix);
+        column.value_change = in.head_row(in.dv, 2, head / 2, stream.first_row + j - stream.prefix);
+      }
+      new_keys.push_back(sum(k, dk));
+      new_values.push_back(sum(column.value, column.value_change));
+      column.e = std::expm1((twin::dot(q, dk) + twin::dot(dq, new_keys.back())) / 4);
+      column.score_change_magnitude =
+          (twin::magnitude(q, dk) + twin::magnitude(dq, k) + twin::magnitude(dq, dk)) / 4;
+    }
+    z += column.p * column.e;
+    columns.push_back(column);
+  }
+  const twin::Attention after = twin::attend(sum(q, dq), new_keys, new_values);
+
+  const double product_error =
+      (2 * 16 + 4) * twin::unit_roundoff<T> + (std::is_same_v<P, BF16> ? 3 * 0x1p-8 : 0);
+  const double p_error = test::weight_error<T>(kShape, before) + product_error;
+  for (std::size_t i = 0; i < 16; ++i) {
+    double bound = 0;
+    for (const Column& column : columns) {
+      const double distance =
+          std::abs(column.value[i]) + std::abs(before.out[i]) + std::abs(after.out[i]);
+      bound += column.p * distance *
+               (p_error * std::abs(column.e) +
+                product_error * column.score_change_magnitude * (1 + column.e));
+      bound += column.p * (1 + column.e) * std::abs(column.value_change[i]) * p_error;
+    }
+    bound /= 1 + z;
+    if (1 + z < 0.5) {
+      bound += p_error * (after.out_magnitude[i] + std::abs(before.out[i])) / (1 + z);
+    }
+    // The twin's own: a difference of two results in double.
+    bound += 64 * 0x1p-53 * (before.out_magnitude[i] + after.out_magnitude[i]);
+    CAPTURE(r, head, i, z);
+    CHECK(std::abs(double(found[head * 16 + i]) - (after.out[i] - before.out[i])) <= bound);
+  }
+}
+
+TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(2);
+  const double scale = GENERATE(1e-4, 1e-2, 0.5);
+  CAPTURE(scale);
+  // Some of one start, one alone; a row tile and a bit; nothing, a few and nearly all removed. The
+  // full rows are positions 60 to 339.
+  const std::vector<Range> few{{0, 1}, {63, 70}}, most{{0, 150}, {151, 199}};
+  const std::vector<DeltaStream> streams{{0, 20, 140, 200, few},
+                                         {20, 20, 140, 200, most},
+                                         {40, 20, 140, 200, {}},
+                                         {61, 131, 3, 63, {few.data(), 1}}};
+  const Inputs<T, P> in(cpu, 340, 60, 192, scale);
+  const Matrix<T> found = in.run(cpu, streams);
+  for (const DeltaStream& stream : streams) {
+    for (std::size_t r = 0; r<stream.n_rows; r += stream.n_rows> 100 ? 13 : 3) {
+      for (std::size_t head = 0; head < 4; ++head) {
+        check_row(in, stream, r, head, found.row(stream.first_row + r));
+      }
+    }
+    // The same bits when a stream comes alone.
+    const Matrix<T> alone = in.run(cpu, std::span(&stream, 1));
+    CHECK(test::same_bits(test::elements(found, stream.first_row, stream.n_rows),
+                          test::elements(alone, stream.first_row, stream.n_rows)));
+  }
+  for (std::size_t i = 0; i < 64; ++i) CHECK(found.row(60)[i] == T{-7});
+}
+
+TEMPLATE_TEST_CASE("attention_delta of no change is exactly 0", "", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  Cpu cpu(1);
+  const Inputs<T, typename TestType::P> in(cpu, 100, 60, 20, 0);
+  const std::vector<DeltaStream> streams{{0, 20, 20, 80, {}}};
+  const Matrix<T> found = in.run(cpu, streams);
+  for (std::size_t i = 0; i < 20 * 64; ++i) CHECK(found.data()[i] == 0);
+}
+
+TEMPLATE_TEST_CASE("attention_delta has one result for any threads", "", F32, F64, MixedBF16) {
+  const std::vector<Range> few{{0, 1}, {63, 70}};
+  const std::vector<DeltaStream> streams{{0, 20, 20, 80, few}, {20, 20, 20, 80, {}}};
+  CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) {
+    return test::elements(Inputs<typename TestType::T, typename TestType::P>(cpu, 100, 60, 40, 0.1)
+                              .run(cpu, streams));
+  }));
+}
+
+}  // namespace
+}  // namespace longshadow
