@@ -98,6 +98,13 @@ def draw_curves(axes, document, statistic, name):
         axes.plot(distance[bound], value[bound], marker, color=colour, markerfacecolor="white")
 
 
+def about_floor(floor):
+    """What the caption says of the noise floor, nats."""
+    if floor == 0:
+        return "No noise floor: removing nothing changes nothing, to the last bit."
+    return "Open marks: upper bounds, partly under the noise floor."
+
+
 def is_far_below(floor, document):
     """Whether decades of nothing would lie between the noise floor and the curves."""
     means = [binned(document, *b)[0] for b in bins(document, first_edge=1, per_octave=3)]
@@ -159,8 +166,9 @@ def draw_distance(document):
                   borderaxespad=4.2, ncols=2, frameon=False, columnspacing=1, handlelength=1.8)
     caption = (f"Attention: {ATTENTION[document.attention]}. Sinks: the first {run_file.SINKS} "
                "tokens. Bands: 95% bootstrap interval over subjects, each with its mean in a bin of "
-               f"distances; marks alone: fewer than {run_file.FEWEST} subjects. Open marks: upper "
-               f"bounds, partly under the noise floor. Run: {document.conditions}.")
+               f"distances; marks alone: fewer than {run_file.FEWEST} subjects. "
+               f"{about_floor(document.noise_floor.max())} "
+               f"Run: {document.conditions}.")
     figure.supxlabel("\n".join(textwrap.wrap(caption, 84)), fontsize=CAPTION)
     return figure
 

@@ -29,6 +29,7 @@ constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"info", info_command, "what a model file holds"},
+    {"bench", bench_command, "how fast this machine measures"},
 };
 
 void print_help(std::ostream& out) {

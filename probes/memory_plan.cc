@@ -24,6 +24,20 @@ std::string in_gibibytes(std::size_t bytes) {
 
 }  // namespace
 
+const char* name_of(Precision precision) {
+  switch (precision) {
+    case Precision::f64:
+      return "f64";
+    case Precision::f32:
+      return "f32";
+    case Precision::bf16:
+      return "bf16";
+  }
+  return "";
+}
+
+const char* name_of(Method method) { return method == Method::direct ? "direct" : "differential"; }
+
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;

@@ -10,6 +10,10 @@ namespace longshadow {
 enum class Precision { f64, f32, bf16 };
 enum class Method { direct, differential };
 
+/// As on the command line and in run files: "bf16", "differential".
+const char* name_of(Precision precision);
+const char* name_of(Method method);
+
 /// What decides how much memory a probe takes.
 struct MemoryDemand {
   Precision precision;

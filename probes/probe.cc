@@ -10,10 +10,7 @@
 #include <span>
 
 #include "engine/core/error.h"
-#include "engine/ops/rounding.h"
-#include "engine/ops/vocabulary_tiles.h"
 #include "probes/activation_tape.h"
-#include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
 #include "probes/interrupt.h"
 #include "probes/signals.h"
@@ -79,79 +76,11 @@ std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, cons
   return floor;
 }
 
-/// The full pass's keys and values rounded to bf16.
-KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
-                          std::size_t n) {
-  KvCache<BF16> rounded(cpu.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
-  cpu.parallel_for(config.n_layers, [&](std::size_t layer) {
-    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
-      round_rows(cache.layer(layer).keys.head(head), rounded.layer(layer).keys.head(head));
-      round_rows(cache.layer(layer).values.head(head), rounded.layer(layer).values.head(head));
-    }
-  });
-  return rounded;
-}
-
-template <class T, class P>
-DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
-                                 MatrixView<const P> output, const KvCache<P>& cache) {
-  DeltaWeights<T, P> weights{layers, output, {}};
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-    weights.cache.push_back(cache.layer(layer));
-  }
-  return weights;
-}
-
-/// An engine and what it alone keeps alive.
-struct EngineHolder {
-  std::unique_ptr<KvCache<BF16>> rounded_cache;
-  std::unique_ptr<CounterfactualEngine> engine;
-};
-
-template <class T>
-EngineHolder make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                         const ActivationTape<Cpu, T>* tape, const ProbeOptions& options,
-                         std::size_t max_batch) {
-  const Weights<T>& weights = model.weights;
-  EngineHolder holder;
-  if (tape == nullptr) {
-    holder.engine =
-        std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, options.horizon, max_batch);
-  } else if (options.precision != Precision::bf16) {
-    holder.engine = std::make_unique<DifferentialEngine<Cpu, T, T>>(
-        cpu, weights, delta_weights<T, T>(weights.layers, weights.output(), full.cache), full,
-        *tape, options.horizon, max_batch);
-  } else if constexpr (std::is_same_v<T, float>) {
-    holder.rounded_cache = std::make_unique<KvCache<BF16>>(
-        round_cache(cpu, weights.config, full.cache, full.tokens.size()));
-    holder.engine = std::make_unique<DifferentialEngine<Cpu, float, BF16>>(
-        cpu, weights,
-        delta_weights<float, BF16>(
-            model.rounded_layers,
-            model.rounded_output.view().row_range(0, weights.config.vocab_size),
-            *holder.rounded_cache),
-        full, *tape, options.horizon, max_batch);
-  }
-  return holder;
-}
-
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
   const std::size_t first =
       options.evict_at.kind == EvictAt::Kind::end ? options.context : 1 + options.evict_at.lag;
   return {options.precision, options.method, n, n - first};
-}
-
-const char* name_of(Precision precision) {
-  switch (precision) {
-    case Precision::f64:
-      return "f64";
-    case Precision::f32:
-      return "f32";
-    case Precision::bf16:
-      return "bf16";
-  }
-  return "";
 }
 
 }  // namespace
@@ -183,21 +112,6 @@ void check_document(const Document& document, const ModelConfig& config,
   }
   parse_subjects(options.subjects, options.context, options.seed);
   choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
-}
-
-template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision) {
-  ProbeModel<T> model{load_weights<T>(cpu, checkpoint), {}, {}};
-  if constexpr (std::is_same_v<T, float>) {
-    if (precision == Precision::bf16) {
-      model.rounded_layers = load_layers<float, BF16>(cpu, checkpoint);
-      const MatrixView<const float> output = model.weights.output();
-      model.rounded_output =
-          Matrix<BF16>(cpu.memory(), round_up(output.rows, kVocabularyTile), output.cols);
-      round_rows(output, model.rounded_output.view().row_range(0, output.rows));
-    }
-  }
-  return model;
 }
 
 template <class T>
@@ -254,14 +168,15 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   const std::size_t batch_rows = choose_batch_rows(plan_memory(weights.config, demand_of(options)),
                                                    options.memory_bytes, horizon);
   const std::size_t max_batch = std::min(batch_rows / horizon, counterfactuals.size());
-  const EngineHolder holder = make_engine(cpu, model, full, tape.get(), options, max_batch);
+  const PreparedEngine prepared =
+      make_engine(cpu, model, full, tape.get(), options.precision, horizon, max_batch);
   run.influence.kl.resize(subjects.size() * horizon);
   Progress measuring(log, progress_style, "counterfactuals", "subjects", subjects.size());
   for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
     check_interrupt();
     const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
-    holder.engine->run(std::span(counterfactuals).subspan(first, count),
-                       std::span(run.influence.kl).subspan(first * horizon, count * horizon));
+    prepared.engine->run(std::span(counterfactuals).subspan(first, count),
+                         std::span(run.influence.kl).subspan(first * horizon, count * horizon));
     measuring.update(first + count);
   }
   run.influence.noise_floor = options.method == Method::direct
@@ -271,14 +186,12 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   run.influence.selection = options.subjects;
   run.influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
   run.influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
-  run.influence.method = options.method == Method::direct ? "direct" : "differential";
+  run.influence.method = name_of(options.method);
   run.influence.precision = name_of(options.precision);
   run.influence.seed = options.seed;
   return run;
 }
 
-template ProbeModel<float> load_probe_model(Cpu&, const Checkpoint&, Precision);
-template ProbeModel<double> load_probe_model(Cpu&, const Checkpoint&, Precision);
 template DocumentRun probe_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,
                                     const Document&, const ProbeOptions&, ProgressStyle,
                                     std::ostream&);

@@ -4,13 +4,12 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
-#include <vector>
 
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
-#include "engine/model/weights.h"
 #include "probes/document.h"
 #include "probes/memory_plan.h"
+#include "probes/probe_model.h"
 #include "probes/progress.h"
 #include "probes/subjects.h"
 
@@ -28,17 +27,6 @@ struct ProbeOptions {
   std::size_t entropy_top_k = 20;
   std::uint64_t seed = 0;
 };
-
-/// A model ready for probes in precision T; rounded_* are for bf16 products alone and else empty.
-template <class T>
-struct ProbeModel {
-  Weights<T> weights;
-  std::vector<LayerWeights<T, BF16>> rounded_layers;
-  Matrix<BF16> rounded_output;  ///< [V, D], followed by zeros
-};
-
-template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision);
 
 /// Throws UsageError where the document or the model is too short for the options, the options name
 /// subjects outside the context, or the memory allowed is too little.

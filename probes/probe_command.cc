@@ -11,6 +11,7 @@
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/probe.h"
+#include "probes/probe_options.h"
 
 namespace longshadow {
 namespace {
@@ -29,9 +30,8 @@ const CommandHelp kHelp{
 
 po::options_description options() {
   po::options_description options("Options");
+  add_model_options(options);
   auto add = options.add_options();
-  add("model,m", po::value<std::string>()->default_value("smollm2"),
-      "a GGUF file, a Hugging Face folder, or the name smollm2");
   add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
       "UTF-8 text files");
   add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
@@ -43,14 +43,8 @@ po::options_description options() {
       "what is removed: all, sample:N, or list: with tokens and spans (list:3,7-9)");
   add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
       "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
-  add("precision,p", po::value<std::string>()->default_value("f32"),
-      "of matrix products: f32, bf16 (with --method differential), or f64 as the truth");
-  add("method", po::value<std::string>()->default_value("auto"),
-      "differential: carries what an eviction changes through the layers; direct: subtracts two "
-      "passes; auto: direct in f64, else differential");
   add("memory", po::value<std::string>()->default_value("0"),
       "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
-  add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
   add("entropy-top-k", po::value<std::size_t>()->default_value(20),
       "tokens that the truncated entropy looks at");
   add("bos", po::value<std::string>()->default_value("auto"),
@@ -60,27 +54,6 @@ po::options_description options() {
   add("seed", po::value<std::uint64_t>()->default_value(0), "of sample:N");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return options;
-}
-
-Precision parse_precision(const std::string& text) {
-  if (text == "f64") return Precision::f64;
-  if (text == "f32") return Precision::f32;
-  if (text == "bf16") return Precision::bf16;
-  throw UsageError("--precision \"" + text + "\": expected f32, bf16 or f64");
-}
-
-Method parse_method(const std::string& text, Precision precision) {
-  if (text == "auto") return precision == Precision::f64 ? Method::direct : Method::differential;
-  if (text == "differential") return Method::differential;
-  if (text != "direct") {
-    throw UsageError("--method \"" + text + "\": expected auto, direct or differential");
-  }
-  if (precision == Precision::bf16) {
-    throw UsageError(
-        "--method direct --precision bf16: the difference of two bf16 passes is noise a hundred "
-        "times the size of an influence; use --method differential");
-  }
-  return Method::direct;
 }
 
 BosPolicy parse_bos(const std::string& text) {

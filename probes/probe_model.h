@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "engine/backend/cpu.h"
+#include "engine/kv/kv_cache.h"
+#include "engine/model/full_pass.h"
+#include "engine/model/weights.h"
+#include "probes/activation_tape.h"
+#include "probes/counterfactual.h"
+#include "probes/memory_plan.h"
+
+namespace longshadow {
+
+/// A model ready for probes in precision T; rounded_* are for bf16 products alone and else empty.
+template <class T>
+struct ProbeModel {
+  Weights<T> weights;
+  std::vector<LayerWeights<T, BF16>> rounded_layers;
+  Matrix<BF16> rounded_output;  ///< [V, D], followed by zeros
+};
+
+template <class T>
+ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision);
+
+/// An engine and what it alone keeps alive.
+struct PreparedEngine {
+  std::unique_ptr<KvCache<BF16>> rounded_cache;  ///< for bf16 products, else empty
+  std::unique_ptr<CounterfactualEngine> engine;
+};
+
+/// The differential engine on `tape`, or the direct one where tape is null. All arguments must
+/// outlive the result.
+template <class T>
+PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
+                           const ActivationTape<Cpu, T>* tape, Precision precision,
+                           std::size_t horizon, std::size_t max_batch);
+
+}  // namespace longshadow

@@ -1,0 +1,42 @@
+#include "probes/probe_options.h"
+
+#include "engine/core/error.h"
+
+namespace longshadow {
+
+namespace po = boost::program_options;
+
+void add_model_options(po::options_description& options) {
+  auto add = options.add_options();
+  add("model,m", po::value<std::string>()->default_value("smollm2"),
+      "a GGUF file, a Hugging Face folder, or the name smollm2");
+  add("precision,p", po::value<std::string>()->default_value("f32"),
+      "of matrix products: f32, bf16 (with --method differential), or f64 as the truth");
+  add("method", po::value<std::string>()->default_value("auto"),
+      "differential: carries what an eviction changes through the layers; direct: subtracts two "
+      "passes; auto: direct in f64, else differential");
+  add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
+}
+
+Precision parse_precision(const std::string& text) {
+  if (text == "f64") return Precision::f64;
+  if (text == "f32") return Precision::f32;
+  if (text == "bf16") return Precision::bf16;
+  throw UsageError("--precision \"" + text + "\": expected f32, bf16 or f64");
+}
+
+Method parse_method(const std::string& text, Precision precision) {
+  if (text == "auto") return precision == Precision::f64 ? Method::direct : Method::differential;
+  if (text == "differential") return Method::differential;
+  if (text != "direct") {
+    throw UsageError("--method \"" + text + "\": expected auto, direct or differential");
+  }
+  if (precision == Precision::bf16) {
+    throw UsageError(
+        "--method direct --precision bf16: the difference of two bf16 passes is noise a hundred "
+        "times the size of an influence; use --method differential");
+  }
+  return Method::direct;
+}
+
+}  // namespace longshadow
