@@ -49,6 +49,38 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
   return signals;
 }
 
+std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects,
+                                               const ProbeOptions& options) {
+  std::vector<Counterfactual> counterfactuals;
+  for (const Subject& subject : subjects) {
+    counterfactuals.push_back(
+        {{subject.tokens}, start_of(options.evict_at, subject.tokens, options.context)});
+  }
+  return counterfactuals;
+}
+
+/// All of the influence but what is measured.
+RunInfluence describe(std::span<const Subject> subjects,
+                      std::span<const Counterfactual> counterfactuals, const RunTokens& tokens,
+                      const ProbeOptions& options) {
+  RunInfluence influence;
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const auto [begin, end] = subjects[i].tokens;
+    std::string label;
+    for (std::size_t t = begin; t < end; ++t) label += tokens.text[t];
+    influence.subjects.push_back({static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end),
+                                  label, subjects[i].group});
+    influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
+  }
+  influence.selection = options.subjects;
+  influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
+  influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
+  influence.method = name_of(options.method);
+  influence.precision = name_of(options.precision);
+  influence.seed = options.seed;
+  return influence;
+}
+
 /// Starts of the subjects in order, each once.
 std::vector<std::size_t> distinct_starts(std::span<const Counterfactual> counterfactuals) {
   std::set<std::size_t> starts;
@@ -81,6 +113,29 @@ MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t first =
       options.evict_at.kind == EvictAt::Kind::end ? options.context : 1 + options.evict_at.lag;
   return {options.precision, options.method, n, n - first};
+}
+
+/// [subjects, H] nats, in batches as large as the memory allows.
+template <class T>
+std::vector<double> measure(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
+                            const ActivationTape<Cpu, T>* tape,
+                            std::span<const Counterfactual> counterfactuals,
+                            const ProbeOptions& options, Progress& progress) {
+  const std::size_t horizon = options.horizon;
+  const MemoryPlan plan = plan_memory(model.weights.config, demand_of(options));
+  const std::size_t max_batch = std::min(
+      choose_batch_rows(plan, options.memory_bytes, horizon) / horizon, counterfactuals.size());
+  const PreparedEngine prepared =
+      make_engine(cpu, model, full, tape, options.precision, horizon, max_batch);
+  std::vector<double> kl_nats(counterfactuals.size() * horizon);
+  for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
+    check_interrupt();
+    const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
+    prepared.engine->run(counterfactuals.subspan(first, count),
+                         std::span(kl_nats).subspan(first * horizon, count * horizon));
+    progress.update(first + count);
+  }
+  return kl_nats;
 }
 
 }  // namespace
@@ -117,35 +172,30 @@ void check_document(const Document& document, const ModelConfig& config,
 template <class T>
 DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
-                           ProgressStyle progress_style, std::ostream& log) {
-  const Weights<T>& weights = model.weights;
-  const std::size_t horizon = options.horizon;
-  const std::size_t n = tokens_needed(options.evict_at, options.context, horizon);
-  check_document(document, weights.config, options);
+                           ProgressStyle progress, std::ostream& log) {
+  const ModelConfig& config = model.weights.config;
+  check_document(document, config, options);
+  const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
   const std::vector<Subject> subjects =
       parse_subjects(options.subjects, options.context, options.seed);
-
-  std::vector<Counterfactual> counterfactuals;
-  for (const Subject& subject : subjects) {
-    counterfactuals.push_back(
-        {{subject.tokens}, start_of(options.evict_at, subject.tokens, options.context)});
-  }
+  const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, options);
   const std::vector<std::size_t> starts = distinct_starts(counterfactuals);
 
-  SignalObserver<Cpu, T> signals(cpu, weights.config, n, options.context);
+  SignalObserver<Cpu, T> signals(cpu, config, n, options.context);
   std::vector<FullPassObserver<T>*> observers{&signals};
   std::unique_ptr<ActivationTape<Cpu, T>> tape;
   if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, starts.front(), n);
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, starts.front(), n);
     observers.push_back(tape.get());
   }
-  Progress reading(log, progress_style, "full pass", "tokens", n);
-  const FullPass<T> full = run_full_pass(cpu, weights, std::span<const TokenId>(document.ids(n)),
-                                         std::span<FullPassObserver<T>* const>(observers),
-                                         {options.entropy_top_k, [&](std::size_t done) {
-                                            reading.update(done);
-                                            check_interrupt();
-                                          }});
+  Progress reading(log, progress, "full pass", "tokens", n);
+  const FullPass<T> full =
+      run_full_pass(cpu, model.weights, std::span<const TokenId>(document.ids(n)),
+                    std::span<FullPassObserver<T>* const>(observers),
+                    {options.entropy_top_k, [&](std::size_t done) {
+                       reading.update(done);
+                       check_interrupt();
+                     }});
 
   DocumentRun run;
   run.name = document.name;
@@ -154,41 +204,13 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   run.future_tokens = static_cast<std::int64_t>(n - options.context);
   run.tokens = tokens_of(document, tokenizer, n);
   run.signals = signals_of(full, signals, options.entropy_top_k);
-
-  for (std::size_t i = 0; i < subjects.size(); ++i) {
-    const Range& tokens = subjects[i].tokens;
-    std::string label;
-    for (std::size_t t = tokens.begin; t < tokens.end; ++t) label += run.tokens.text[t];
-    run.influence.subjects.push_back({static_cast<std::int32_t>(tokens.begin),
-                                      static_cast<std::int32_t>(tokens.end), label,
-                                      subjects[i].group});
-    run.influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
-  }
-
-  const std::size_t batch_rows = choose_batch_rows(plan_memory(weights.config, demand_of(options)),
-                                                   options.memory_bytes, horizon);
-  const std::size_t max_batch = std::min(batch_rows / horizon, counterfactuals.size());
-  const PreparedEngine prepared =
-      make_engine(cpu, model, full, tape.get(), options.precision, horizon, max_batch);
-  run.influence.kl.resize(subjects.size() * horizon);
-  Progress measuring(log, progress_style, "counterfactuals", "subjects", subjects.size());
-  for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
-    check_interrupt();
-    const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
-    prepared.engine->run(std::span(counterfactuals).subspan(first, count),
-                         std::span(run.influence.kl).subspan(first * horizon, count * horizon));
-    measuring.update(first + count);
-  }
-  run.influence.noise_floor = options.method == Method::direct
-                                  ? direct_noise_floor(cpu, weights, full, starts, horizon)
-                                  : std::vector<double>(horizon);
-
-  run.influence.selection = options.subjects;
-  run.influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
-  run.influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
-  run.influence.method = name_of(options.method);
-  run.influence.precision = name_of(options.precision);
-  run.influence.seed = options.seed;
+  run.influence = describe(subjects, counterfactuals, run.tokens, options);
+  Progress measuring(log, progress, "counterfactuals", "subjects", subjects.size());
+  run.influence.kl = measure(cpu, model, full, tape.get(), counterfactuals, options, measuring);
+  run.influence.noise_floor =
+      options.method == Method::direct
+          ? direct_noise_floor(cpu, model.weights, full, starts, options.horizon)
+          : std::vector<double>(options.horizon);
   return run;
 }
 
