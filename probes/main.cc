@@ -1,4 +1,5 @@
 #include <boost/program_options/errors.hpp>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <iostream>
@@ -63,6 +64,13 @@ int run(const std::vector<std::string>& words) {
   throw UsageError("\"" + words[0] + "\" is no command; longshadow --help lists them");
 }
 
+/// Throws Error where what was printed did not all get out: the disk behind a redirection is full.
+void finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) {
+    throw Error("standard output: not everything could be written; is the disk full?");
+  }
+}
+
 int fail(int status, const char* message) {
   std::cerr << "longshadow: " << message << '\n';
   return status;
@@ -74,7 +82,9 @@ int fail(int status, const char* message) {
 int main(int argc, char** argv) {
   using namespace longshadow;
   try {
-    return run({argv + 1, argv + argc});
+    const int status = run({argv + 1, argv + argc});
+    finish_output();
+    return status;
   } catch (const Interrupted& interrupted) {
     return fail(128 + interrupted.signal, interrupted.what());
   } catch (const UsageError& error) {

@@ -2,9 +2,15 @@
 
 #include <cstring>
 #include <new>
+#include <string>
+
+#include "engine/core/error.h"
 
 namespace longshadow {
 namespace {
+
+/// More than any machine has cores; far more would end the process where no thread is to be had.
+constexpr std::size_t kMaxThreads = 1024;
 
 class ZeroedMemory final : public std::pmr::memory_resource {
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
@@ -17,12 +23,20 @@ class ZeroedMemory final : public std::pmr::memory_resource {
   bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
 
+int checked_threads(std::size_t threads) {
+  if (threads > kMaxThreads) {
+    throw UsageError("--threads: expected at most " + std::to_string(kMaxThreads) + ", found " +
+                     std::to_string(threads));
+  }
+  return threads != 0 ? static_cast<int>(threads) : tbb::info::default_concurrency();
+}
+
 }  // namespace
 
 Cpu::Cpu(std::size_t threads)
     : limit_(tbb::global_control::max_allowed_parallelism,
-             threads != 0 ? threads : static_cast<std::size_t>(tbb::info::default_concurrency())),
-      arena_(threads != 0 ? static_cast<int>(threads) : tbb::task_arena::automatic) {
+             static_cast<std::size_t>(checked_threads(threads))),
+      arena_(checked_threads(threads)) {
   arena_.initialize();
 }
 

@@ -15,7 +15,7 @@ namespace longshadow {
 class Cpu {
  public:
   /// `threads` 0 means one per core that this process may use. While several exist, none uses more
-  /// threads than the one with the fewest.
+  /// threads than the one with the fewest. Throws UsageError for more than 1024.
   explicit Cpu(std::size_t threads = 0);
 
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "engine/core/error.h"
 #include "engine/core/matrix.h"
 
 namespace longshadow {
@@ -34,6 +35,11 @@ TEST_CASE("an exception of a task reaches the caller") {
   std::atomic<int> calls = 0;
   cpu.parallel_for(10, [&](std::size_t) { ++calls; });
   CHECK(calls == 10);
+}
+
+TEST_CASE("more threads than could ever help are refused") {
+  CHECK_THROWS_AS(Cpu(100000), UsageError);
+  CHECK_THROWS_AS(Cpu(std::size_t{1} << 32), UsageError);
 }
 
 TEST_CASE("without a number there are as many threads as cores") { CHECK(Cpu().threads() >= 1); }

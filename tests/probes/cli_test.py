@@ -93,7 +93,7 @@ class BadUsage(CommandLine):
 
     def test_impossible_values(self):
         for option, value in (("--precision", "f8"), ("--evict-at", "then"), ("--threads", "-1"),
-                              ("--bos", "perhaps"), ("--seed", "x"), ("--entropy-top-k", "0"),
+                              ("--threads", "100000"), ("--bos", "perhaps"), ("--seed", "x"), ("--entropy-top-k", "0"),
                               ("--method", "guess"), ("--memory", "much")):
             with self.subTest(option=option):
                 self.assert_refused(self.probe(more=(option, value)), BAD_USAGE, option)
@@ -157,6 +157,16 @@ class BadFiles(CommandLine):
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
         self.assert_refused(self.probe(preexec_fn=after_a_page), FAILED, "run.h5")
+
+    def test_standard_output_on_a_full_disk(self):
+        self.assertEqual(self.probe().returncode, DONE)
+        for words in (["--help"], ["probe", "--help"], ["info", MODEL], ["analyze", self.output]):
+            with self.subTest(words=words), open("/dev/full", "w") as full:
+                result = subprocess.run([PROGRAM, *map(str, words)], stdout=full, check=False,
+                                        stderr=subprocess.PIPE, text=True, timeout=300)
+                self.assertEqual(result.returncode, FAILED)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+                self.assertIn("standard output", result.stderr)
 
     def test_analyze_of_something_else(self):
         other = self.folder / "other.h5"
