@@ -93,8 +93,9 @@ class BadUsage(CommandLine):
 
     def test_impossible_values(self):
         for option, value in (("--precision", "f8"), ("--evict-at", "then"), ("--threads", "-1"),
-                              ("--threads", "100000"), ("--bos", "perhaps"), ("--seed", "x"), ("--entropy-top-k", "0"),
-                              ("--method", "guess"), ("--memory", "much")):
+                              ("--threads", "100000"), ("--bos", "perhaps"), ("--seed", "x"),
+                              ("--entropy-top-k", "0"), ("--method", "guess"),
+                              ("--memory", "much")):
             with self.subTest(option=option):
                 self.assert_refused(self.probe(more=(option, value)), BAD_USAGE, option)
         for lag in ("lag:x", "lag:-1", "lag:18446744073709551615"):
