@@ -26,9 +26,9 @@ LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::siz
   }
   const double size = static_cast<double>(cols);
   const double m = square_sum / size + epsilon;
-  const double rho = std::expm1(-0.5 * std::log1p(growth_sum / size / m));
-  const T of_change = static_cast<T>((1 + rho) / std::sqrt(m));
-  const T of_input = static_cast<T>(rho / std::sqrt(m));
+  const double log_shrink = -0.5 * std::log1p(growth_sum / size / m);
+  const T of_change = static_cast<T>(std::exp(log_shrink) / std::sqrt(m));
+  const T of_input = static_cast<T>(std::expm1(log_shrink) / std::sqrt(m));
   for (c = 0; c < cols; ++c) dy[c] = w[c] * (dx[c] * of_change + x[c] * of_input);
 }
 

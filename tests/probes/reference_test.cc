@@ -53,13 +53,12 @@ struct Case {
 template <class T>
 class Prober {
  public:
-  Prober(const Case& of, Method method)
+  Prober(const Case& of, Precision precision, Method method)
       : case_(of),
-        model_(load_probe_model<T>(cpu_, *of.checkpoint,
-                                   sizeof(T) == 8 ? Precision::f64 : Precision::f32)),
+        model_(load_probe_model<T>(cpu_, *of.checkpoint, precision)),
         options_(of.options) {
     options_.method = method;
-    options_.precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
+    options_.precision = precision;
   }
 
   DocumentRun probe(const std::string& subjects, const std::string& evict_at) {
@@ -159,16 +158,38 @@ std::vector<double> means(const std::vector<double>& kl, std::size_t horizon) {
   return per_subject;
 }
 
-void check_f32(const DocumentRun& run, const std::vector<double>& expected, std::size_t horizon) {
-  const std::vector<double>& found = run.influence.kl;
-  REQUIRE(found.size() == expected.size());
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+std::vector<double> relative_errors(const std::vector<double>& found,
+                                    const std::vector<double>& expected) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < found.size(); ++i) {
     errors.push_back(std::abs(found[i] - expected[i]) / expected[i]);
   }
-  std::nth_element(errors.begin(), errors.begin() + errors.size() / 2, errors.end());
-  CHECK(errors[errors.size() / 2] < 1e-3);
-  CHECK(rank_correlation(means(found, horizon), means(expected, horizon)) >= 0.9999);
+  return errors;
+}
+
+/// What a precision is held to: medians of relative errors, of single values and of subjects' means
+/// over the horizon, and the rank correlation of those means.
+struct Accuracy {
+  double median_error;
+  double median_subject_error;
+  double rank_correlation;
+};
+
+void check_accuracy(const DocumentRun& run, const std::vector<double>& expected,
+                    std::size_t horizon, const Accuracy& least) {
+  const std::vector<double>& found = run.influence.kl;
+  REQUIRE(found.size() == expected.size());
+  CHECK(*std::min_element(found.begin(), found.end()) >= 0);
+  CHECK(median(relative_errors(found, expected)) <= least.median_error);
+  const std::vector<double> found_means = means(found, horizon);
+  const std::vector<double> expected_means = means(expected, horizon);
+  CHECK(median(relative_errors(found_means, expected_means)) <= least.median_subject_error);
+  CHECK(rank_correlation(found_means, expected_means) >= least.rank_correlation);
   // Of a subject's influence, the mean over positions: single positions reach 2e-10 in the direct
   // form, and the differential form, which `probe` uses unless told otherwise, has none at all.
   CHECK(means(run.influence.noise_floor, horizon)[0] < 1e-10);
@@ -179,7 +200,7 @@ TEST_CASE("SmolLM2 on an article, f64, against the reference", "[long]") {
   const Case of;
   for (const Method method : {Method::differential, Method::direct}) {
     CAPTURE(int(method));
-    Prober<double> prober(of, method);
+    Prober<double> prober(of, Precision::f64, method);
     const auto first = of.expected["span"][0].get<std::size_t>();
     const auto last = of.expected["span"][1].get<std::size_t>() - 1;
     const std::string span = std::to_string(first) + "-" + std::to_string(last);
@@ -197,17 +218,26 @@ TEST_CASE("SmolLM2 on an article, f64, against the reference", "[long]") {
   }
 }
 
-TEST_CASE("SmolLM2 on an article, f32, against the reference", "[long]") {
+// The bounds are what the precisions are for, at least 1.3 times what was measured: direct
+// f32 3.7e-4 and 2.1e-5, differential f32 4.3e-6 and 2.1e-6, bf16 products 4.4e-3 and 1.5e-3.
+TEST_CASE("SmolLM2 on an article, f32 and bf16, against the reference", "[long]") {
   if (!is_all_there()) return;
+  struct Arm {
+    Precision precision;
+    Method method;
+    Accuracy least;
+  };
   const Case of;
-  for (const Method method : {Method::differential, Method::direct}) {
-    CAPTURE(int(method));
-    Prober<float> prober(of, method);
+  for (const Arm& arm : {Arm{Precision::f32, Method::direct, {1e-3, 1e-3, 0.9999}},
+                         Arm{Precision::f32, Method::differential, {1e-4, 1e-4, 0.9999}},
+                         Arm{Precision::bf16, Method::differential, {1e-2, 2e-3, 0.999}}}) {
+    CAPTURE(name_of(arm.precision), name_of(arm.method));
+    Prober<float> prober(of, arm.precision, arm.method);
     const DocumentRun end = prober.probe(of.subjects(), "end");
-    check_f32(end, of.kl("kl_end"), of.options.horizon);
+    check_accuracy(end, of.kl("kl_end"), of.options.horizon, arm.least);
     check_signals(end, of.expected, of.checkpoint->config());
-    check_f32(prober.probe(of.subjects("lag_subjects"), "lag:16"), of.kl("kl_lag"),
-              of.options.horizon);
+    check_accuracy(prober.probe(of.subjects("lag_subjects"), "lag:16"), of.kl("kl_lag"),
+                   of.options.horizon, arm.least);
   }
 }
 
