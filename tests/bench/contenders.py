@@ -41,9 +41,10 @@ def run_process(command, log):
     with open(log, "w", encoding="utf-8") as output:
         process = subprocess.Popen([str(c) for c in command], stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
+    code = os.waitstatus_to_exitcode(status)  # negative: the signal that ended it
+    if code != 0:
         tail = Path(log).read_text(encoding="utf-8", errors="replace")[-1000:]
-        raise RuntimeError(f"{command[0]} failed ({log}):\n{tail}")
+        raise RuntimeError(f"{command[0]} exited with {code} ({log}):\n{tail}")
     return usage.ru_maxrss * 1024
 
 
