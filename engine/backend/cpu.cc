@@ -41,8 +41,9 @@ Cpu::Cpu(std::size_t threads)
 }
 
 std::pmr::memory_resource* Cpu::memory() {
-  static ZeroedMemory memory;
-  return &memory;
+  // Never destroyed: threads give their scratch back after the program's static objects are gone.
+  static auto* const memory = new ZeroedMemory;
+  return memory;
 }
 
 }  // namespace longshadow

@@ -15,10 +15,10 @@ template <class T>
 Matrix<T> random_matrix(Cpu& cpu, std::size_t rows, std::size_t cols, unsigned seed,
                         double scale = 1) {
   std::mt19937 random(seed);
-  std::normal_distribution<double> normal(0, scale);
+  std::normal_distribution<double> normal;
   Matrix<T> matrix(cpu.memory(), rows, cols);
   for (std::size_t i = 0; i < rows * cols; ++i) {
-    matrix.data()[i] = static_cast<T>(static_cast<float>(normal(random)));
+    matrix.data()[i] = static_cast<T>(static_cast<float>(scale * normal(random)));
   }
   return matrix;
 }
