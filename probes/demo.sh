@@ -24,7 +24,7 @@ bash data/fetch_model.sh
 step "4/5  Probe: remove tokens one at a time, measure every later distribution"
 mkdir -p "$results"
 rm -f "$results/run.h5"
-build/longshadow probe --model smollm2 --document "$document" --context 1024 --future 128 \
+build/longshadow probe --model smollm2 --document "$document" --context 1024 --future 256 \
   --subjects sample:128 -o "$results/run.h5"
 
 step "5/5  Table and figures"
