@@ -95,7 +95,11 @@ void print_sample(std::ostream& out, const SampleReport& sample, const AnalyzeOp
   if (!sample.conditions.empty()) out << sample.conditions << "\n";
   out << sample.n_subjects << " subjects measured";
   if (sample.n_missing > 0) out << ", " << sample.n_missing << " missing";
-  out << "; noise floor at most " << scientific(sample.noise_floor) << " nats\n";
+  if (sample.noise_floor == 0) {
+    out << "; no noise floor\n";
+  } else {
+    out << "; noise floor at most " << scientific(sample.noise_floor) << " nats\n";
+  }
   for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
     print_bin(out, sample, options.bins[bin], bin);
   }
