@@ -38,8 +38,8 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
       KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
       Matrix<T>(device.memory(), padded_n, config.hidden_size),
       std::vector<Prediction>(n),
-                   {},
-                   {}};
+      {},
+      {}};
   std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
   targets.push_back(0);
 
