@@ -73,7 +73,7 @@ double product_rate(Cpu& cpu, const PackedWeights<P>& weights) {
         struct Products;
         const std::size_t tile = task / kRowTiles;
         const MatrixView<T> products =
-            tile_scratch<T, Products>(cpu, kRowTile, weights.tile_width(tile));
+            tile_scratch<T, Products>(cpu, kRowTile, weights.padded_width(tile));
         weights.multiply_tile(tile, std::as_const(x).view(), products);
       });
     }

@@ -10,6 +10,28 @@
 #include "engine/ops/silu_gate_delta.h"
 
 namespace longshadow {
+namespace {
+
+template <class Device, class T, class P>
+DeltaActivations<T, P> make_activations(Device& device, const ModelConfig& config,
+                                        std::size_t rows) {
+  const auto exact = [&](std::size_t n_rows, std::size_t cols) {
+    return Matrix<T>(device.memory(), n_rows, cols);
+  };
+  const auto for_product = [&](std::size_t cols) { return Matrix<P>(device.memory(), rows, cols); };
+  const std::size_t width = config.n_heads * config.head_dim;
+  return {for_product(config.hidden_size),
+          exact(rows, width),
+          exact(config.n_heads * rows, config.head_dim),
+          exact(config.n_kv_heads * rows, config.head_dim),
+          exact(config.n_kv_heads * rows, config.head_dim),
+          for_product(width),
+          exact(rows, config.feed_forward_size),
+          exact(rows, config.feed_forward_size),
+          for_product(config.feed_forward_size)};
+}
+
+}  // namespace
 
 template <class Device, class T, class P>
 DifferentialEngine<Device, T, P>::DifferentialEngine(Device& device, const Weights<T>& weights,
@@ -25,8 +47,7 @@ DifferentialEngine<Device, T, P>::DifferentialEngine(Device& device, const Weigh
       horizon_(horizon),
       residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
                 weights.config.hidden_size),
-      normed_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
-      s_(device, weights.config, residual_.rows()) {}
+      s_(make_activations<Device, T, P>(device, weights.config, residual_.rows() + kRowTile)) {}
 
 template <class Device, class T, class P>
 typename DifferentialEngine<Device, T, P>::Rows DifferentialEngine<Device, T, P>::rows_of(
@@ -53,15 +74,15 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
   const LayerWeights<T, P>& products = delta_weights_.layers[layer];
   const LayerTape<T>& tape = tape_.layer(layer);
   const std::span<const PairedRows> pairs(rows.tape_rows);
-  const MatrixView<T> dnormed = normed_.view().row_range(0, dx.rows);
-  const MatrixView<T> dattended = s_.attended.view().row_range(0, dx.rows);
+  const MatrixView<P> dnormed = s_.normed.view().row_range(0, dx.rows);
+  const MatrixView<P> dattended = s_.attended.view().row_range(0, dx.rows);
   const HeadRows<T> dq = as_heads(s_.query_heads.view(), config.n_heads);
   const HeadRows<T> dk = as_heads(s_.key_heads.view(), config.n_kv_heads);
   const HeadRows<T> dv = as_heads(s_.value_heads.view(), config.n_kv_heads);
   // Biases cancel in a difference.
   const auto project = [&](const PackedWeights<P>& w) {
     const MatrixView<T> out{s_.projected.data(), dx.rows, w.outputs(), w.outputs()};
-    linear(device_, MatrixView<const T>(dnormed), w, out);
+    linear(device_, MatrixView<const P>(dnormed), w, out);
     return MatrixView<const T>(out);
   };
 
@@ -76,7 +97,7 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
                                  full_.cache.layer(layer), delta_weights_.cache[layer]};
   attention_delta(device_, attention_shape(config), full, HeadRows<const T>(dq),
                   KeysValues<const T>{dk, dv}, std::span(rows.streams), dattended);
-  linear(device_, MatrixView<const T>(dattended), products.attention_output, dx, Write::add);
+  linear(device_, MatrixView<const P>(dattended), products.attention_output, dx, Write::add);
 }
 
 template <class Device, class T, class P>
@@ -85,17 +106,18 @@ void DifferentialEngine<Device, T, P>::feed_forward_block(const Rows& rows, std:
   const LayerWeights<T, P>& products = delta_weights_.layers[layer];
   const LayerTape<T>& tape = tape_.layer(layer);
   const std::span<const PairedRows> pairs(rows.tape_rows);
-  const MatrixView<T> dnormed = normed_.view().row_range(0, dx.rows);
+  const MatrixView<P> dnormed = s_.normed.view().row_range(0, dx.rows);
   const MatrixView<T> dgate = s_.gate.view().row_range(0, dx.rows);
   const MatrixView<T> dup = s_.up.view().row_range(0, dx.rows);
+  const MatrixView<P> dgated = s_.gated.view().row_range(0, dx.rows);
 
   rms_norm_delta(device_, tape.residual_mid.view(), weights_.layers[layer].feed_forward_norm.view(),
                  weights_.config.norm_epsilon, MatrixView<const T>(dx), pairs, dnormed);
-  linear(device_, MatrixView<const T>(dnormed), products.gate, dgate);
-  linear(device_, MatrixView<const T>(dnormed), products.up, dup);
+  linear(device_, MatrixView<const P>(dnormed), products.gate, dgate);
+  linear(device_, MatrixView<const P>(dnormed), products.up, dup);
   silu_gate_delta(device_, tape.gate.view(), tape.up.view(), MatrixView<const T>(dgate),
-                  MatrixView<const T>(dup), pairs, dgate);
-  linear(device_, MatrixView<const T>(dgate), products.down, dx, Write::add);
+                  MatrixView<const T>(dup), pairs, dgated);
+  linear(device_, MatrixView<const P>(dgated), products.down, dx, Write::add);
 }
 
 template <class Device, class T, class P>
@@ -108,15 +130,17 @@ void DifferentialEngine<Device, T, P>::run(std::span<const Counterfactual> batch
     attention_block(rows, layer, dx);
     feed_forward_block(rows, layer, dx);
   }
-  const MatrixView<T> dhidden = normed_.view().row_range(0, dx.rows);
+  const MatrixView<P> dhidden = s_.normed.view().row_range(0, dx.rows);
   rms_norm_delta(device_, tape_.final_residual().view(), weights_.final_norm.view(),
                  weights_.config.norm_epsilon, MatrixView<const T>(dx),
                  std::span<const PairedRows>(rows.tape_rows), dhidden);
   const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
-  std::vector<double> kl_rows(normed_.rows());
-  kl_divergence(device_, weights_.output(), delta_weights_.output, full,
-                MatrixView<const T>(normed_.view()), std::span<const PairedRows>(rows.text_rows),
-                std::span(kl_rows));
+  std::vector<double> kl_rows(s_.normed.rows());
+  kl_divergence(
+      device_,
+      OutputWeights<T, P>{weights_.output(), weights_.packed_output, delta_weights_.output}, full,
+      MatrixView<const P>(s_.normed.view()), std::span<const PairedRows>(rows.text_rows),
+      std::span(kl_rows));
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
 

@@ -16,8 +16,21 @@ namespace longshadow {
 template <class T, class P>
 struct DeltaWeights {
   std::span<const LayerWeights<T, P>> layers;
-  MatrixView<const P> output;              ///< [V, D], followed by zeros
+  const PackedWeights<P>& output;          ///< [V, D]
   std::vector<KeysValues<const P>> cache;  ///< per layer, the full pass's
+};
+
+/// Changes of a layer's activations, for R rows; P where a product takes them.
+template <class T, class P>
+struct DeltaActivations {
+  Matrix<P> normed;       // [R, D]
+  Matrix<T> projected;    // [R, H d], before heads are apart
+  Matrix<T> query_heads;  // [H R, d]
+  Matrix<T> key_heads;    // [K R, d]
+  Matrix<T> value_heads;  // [K R, d]
+  Matrix<P> attended;     // [R, H d]
+  Matrix<T> gate, up;     // [R, F]
+  Matrix<P> gated;        // [R, F]
 };
 
 /// The differential form: what goes through the layers is delta = evicted - full, by formulas that
@@ -53,9 +66,8 @@ class DifferentialEngine final : public CounterfactualEngine {
   const FullPass<T>& full_;
   const ActivationTape<Device, T>& tape_;
   std::size_t horizon_;
-  Matrix<T> residual_;     ///< [padded rows, D], dx
-  Matrix<T> normed_;       ///< [padded rows + kRowTile, D], the change of a norm's result
-  LayerActivations<T> s_;  ///< changes of a layer's activations
+  Matrix<T> residual_;        ///< [padded rows, D], dx
+  DeltaActivations<T, P> s_;  ///< of padded rows and one tile beyond
 };
 
 }  // namespace longshadow

@@ -63,9 +63,11 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
   }
   const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(hidden_.rows());
-  kl_divergence(device_, weights_.output(), weights_.output(), full,
-                MatrixView<const T>(hidden_.view()), std::span<const PairedRows>(predicted),
-                std::span(kl_rows));
+  kl_divergence(
+      device_,
+      OutputWeights<T, T>{weights_.output(), weights_.packed_output, weights_.packed_output}, full,
+      MatrixView<const T>(hidden_.view()), std::span<const PairedRows>(predicted),
+      std::span(kl_rows));
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
 

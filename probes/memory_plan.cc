@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <string_view>
 
+#include "engine/backend/packed_weights.h"
 #include "engine/core/error.h"
 #include "engine/core/range.h"
 #include "engine/model/full_pass.h"
-#include "engine/ops/vocabulary_tiles.h"
 
 namespace longshadow {
 namespace {
@@ -55,12 +55,12 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
                               config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
   MemoryPlan plan{};
-  plan.fixed_bytes = (embedding * (config.tied_embeddings ? 1 : 2) + layers + cache) * e +
+  plan.fixed_bytes = (embedding * (config.tied_embeddings ? 2 : 3) + layers + cache) * e +
                      (embedding + layers + cache) * rounded + signals +
                      (demand.method == Method::differential ? tape * e : 0);
   plan.bytes_per_batch_row =
       (3 * hidden + 3 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) * e +
-      24 * (round_up(config.vocab_size, kVocabularyTile) / kVocabularyTile);
+      24 * (round_up(config.vocab_size, kMaxTileOutputs) / kMaxTileOutputs);
   return plan;
 }
 

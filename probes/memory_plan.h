@@ -24,11 +24,11 @@ struct MemoryDemand {
 
 /// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
 /// else 4), W weights outside the embedding, and bf16 copies for bf16 products:
-///   weights     (V D [+ V D untied] + W) e          [+ (V D + W) 2]
+///   weights     (2 V D [+ V D untied] + W) e        [+ (V D + W) 2]
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
 ///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
-///   batch row   (3 D + 3 H d + 2 K d + H + 3 F) e + 24 ceil(V / 256)
+///   batch row   (3 D + 3 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512)
 struct MemoryPlan {
   std::size_t fixed_bytes;
   std::size_t bytes_per_batch_row;

@@ -1,7 +1,6 @@
 #include "probes/probe_model.h"
 
 #include "engine/ops/rounding.h"
-#include "engine/ops/vocabulary_tiles.h"
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
 
@@ -23,7 +22,7 @@ KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<flo
 
 template <class T, class P>
 DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
-                                 MatrixView<const P> output, const KvCache<P>& cache) {
+                                 const PackedWeights<P>& output, const KvCache<P>& cache) {
   DeltaWeights<T, P> weights{layers, output, {}};
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     weights.cache.push_back(cache.layer(layer));
@@ -40,9 +39,9 @@ ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision
     if (precision == Precision::bf16) {
       model.rounded_layers = load_layers<float, BF16>(cpu, checkpoint);
       const MatrixView<const float> output = model.weights.output();
-      model.rounded_output =
-          Matrix<BF16>(cpu.memory(), round_up(output.rows, kVocabularyTile), output.cols);
-      round_rows(output, model.rounded_output.view().row_range(0, output.rows));
+      Matrix<BF16> rounded(cpu.memory(), output.rows, output.cols);
+      round_rows(output, rounded.view());
+      model.rounded_output.emplace(cpu, std::as_const(rounded).view());
     }
   }
   return model;
@@ -59,17 +58,15 @@ PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<
         std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, horizon, max_batch);
   } else if (precision != Precision::bf16) {
     prepared.engine = std::make_unique<DifferentialEngine<Cpu, T, T>>(
-        cpu, weights, delta_weights<T, T>(weights.layers, weights.output(), full.cache), full,
+        cpu, weights, delta_weights<T, T>(weights.layers, weights.packed_output, full.cache), full,
         *tape, horizon, max_batch);
   } else if constexpr (std::is_same_v<T, float>) {
     prepared.rounded_cache = std::make_unique<KvCache<BF16>>(
         round_cache(cpu, weights.config, full.cache, full.tokens.size()));
     prepared.engine = std::make_unique<DifferentialEngine<Cpu, float, BF16>>(
         cpu, weights,
-        delta_weights<float, BF16>(
-            model.rounded_layers,
-            model.rounded_output.view().row_range(0, weights.config.vocab_size),
-            *prepared.rounded_cache),
+        delta_weights<float, BF16>(model.rounded_layers, *model.rounded_output,
+                                   *prepared.rounded_cache),
         full, *tape, horizon, max_batch);
   }
   return prepared;

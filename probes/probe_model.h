@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/backend/cpu.h"
@@ -19,7 +20,7 @@ template <class T>
 struct ProbeModel {
   Weights<T> weights;
   std::vector<LayerWeights<T, BF16>> rounded_layers;
-  Matrix<BF16> rounded_output;  ///< [V, D], followed by zeros
+  std::optional<PackedWeights<BF16>> rounded_output;  ///< [V, D]
 };
 
 template <class T>

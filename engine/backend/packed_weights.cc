@@ -15,14 +15,9 @@ namespace {
 
 using dnnl::memory;
 
-/// Outputs in one tile at most: 512 columns of f32 weights for 576 inputs are 1.2 MB, about what a
-/// core's second-level cache and a fair share of the third hold beside the rows.
-constexpr std::size_t kMaxTileOutputs = 512;
-constexpr std::size_t kOutputMultiple = 16;
-
 std::size_t tile_outputs(std::size_t outputs) {
   const std::size_t tiles = (outputs + kMaxTileOutputs - 1) / kMaxTileOutputs;
-  return std::min(outputs, round_up((outputs + tiles - 1) / tiles, kOutputMultiple));
+  return round_up((outputs + tiles - 1) / tiles, kOutputMultiple);
 }
 
 template <class T>
@@ -74,12 +69,21 @@ PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w)
   storage_->tile_outputs = tile_outputs(outputs_);
   storage_->tiles.resize(n_tiles());
   cpu.parallel_for(n_tiles(), [&](std::size_t tile) {
-    const std::size_t width = tile_width(tile);
+    const std::size_t width = padded_width(tile);
+    MatrixView<const T> rows = w.row_range(tile_begin(tile), tile_width(tile));
+    Matrix<T> with_zeros;
+    if (width != rows.rows) {
+      with_zeros = Matrix<T>(cpu.memory(), width, inputs_);
+      for (std::size_t r = 0; r < rows.rows; ++r) {
+        std::copy_n(rows.row(r), inputs_, with_zeros.row(r));
+      }
+      rows = with_zeros.view();
+    }
     const memory::desc packed =
         describe<T>(inputs_, width, any_packing<T>(inputs_, width)).weights_desc();
     const memory::desc plain({dim(inputs_), dim(width)}, kDataType<T>,
-                             memory::dims{1, dim(w.stride)});
-    memory from(plain, dnnl_engine(), const_cast<T*>(w.row(tile_begin(tile))));
+                             memory::dims{1, dim(rows.stride)});
+    memory from(plain, dnnl_engine(), const_cast<T*>(rows.data));
     storage_->tiles[tile] = memory(packed, dnnl_engine());
     dnnl::reorder(from, storage_->tiles[tile]).execute(dnnl_stream(), from, storage_->tiles[tile]);
   });
@@ -89,7 +93,7 @@ template <>
 PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w)
     : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
   storage_->tile_outputs = tile_outputs(outputs_);
-  storage_->w = Matrix<double>(cpu.memory(), outputs_, inputs_);
+  storage_->w = Matrix<double>(cpu.memory(), round_up(outputs_, kOutputMultiple), inputs_);
   for (std::size_t row = 0; row < outputs_; ++row) {
     std::copy_n(w.row(row), inputs_, storage_->w.row(row));
   }
@@ -111,6 +115,11 @@ std::size_t PackedWeights<T>::tile_width(std::size_t index) const {
 }
 
 template <class T>
+std::size_t PackedWeights<T>::padded_width(std::size_t index) const {
+  return round_up(tile_width(index), kOutputMultiple);
+}
+
+template <class T>
 template <class Sum>
 void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
                                      MatrixView<Sum> y) const {
@@ -120,7 +129,7 @@ void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
     memory scratch;
   };
   thread_local std::map<std::pair<std::size_t, std::size_t>, Primitive> primitives;
-  const std::size_t width = tile_width(tile);
+  const std::size_t width = padded_width(tile);
   const std::pair key{inputs_, width};
   try {
     auto found = primitives.find(key);
@@ -149,7 +158,7 @@ template <>
 void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const double> x,
                                           MatrixView<double> y) const {
   tile_product<double, double>(x.row_range(0, kRowTile),
-                               storage_->w.view().row_range(tile_begin(tile), tile_width(tile)),
+                               storage_->w.view().row_range(tile_begin(tile), padded_width(tile)),
                                RightFactor::by_output, y, false);
 }
 

@@ -15,6 +15,13 @@ namespace longshadow {
 /// it.
 inline constexpr std::size_t kRowTile = 128;
 
+/// Outputs come in multiples of this many, one vector register of f32.
+inline constexpr std::size_t kOutputMultiple = 16;
+
+/// Outputs in one tile at most: 512 columns of f32 weights for 576 inputs are 1.2 MB, about what a
+/// core's second-level cache and a fair share of the third hold beside the rows.
+inline constexpr std::size_t kMaxTileOutputs = 512;
+
 /// The right-hand factor of y = x Wᵀ, W [out, in], split into tiles of outputs and stored the way
 /// the product wants to read it. W is f32 or f64 as T, or bf16 for f32 sums.
 template <class T>
@@ -32,8 +39,11 @@ class PackedWeights {
   /// The outputs of tile `index`.
   std::size_t tile_begin(std::size_t index) const;
   std::size_t tile_width(std::size_t index) const;
+  /// Columns that the tile's product has: its outputs and, up to a multiple of kOutputMultiple,
+  /// zeros.
+  std::size_t padded_width(std::size_t index) const;
 
-  /// y [kRowTile, tile_width(tile)] = x [kRowTile, in] times the tile. Both must be dense (stride
+  /// y [kRowTile, padded_width(tile)] = x [kRowTile, in] times the tile. Both must be dense (stride
   /// equal to cols): oneDNN 2.6 falls back to its reference code, a thousand times slower, for
   /// packed weights beside anything else.
   template <class Sum>

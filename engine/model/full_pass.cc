@@ -72,7 +72,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
     const MatrixView<T> hidden = pass.hidden.view().row_range(first, batch.padded_rows());
     rms_norm(device, MatrixView<const T>(x), weights.final_norm.view(), config.norm_epsilon,
              hidden);
-    predict(device, MatrixView<const T>(hidden), weights.output(),
+    predict(device, MatrixView<const T>(hidden), weights.output(), weights.packed_output,
             std::span<const std::int32_t>(targets).subspan(first, chunk.used_rows),
             options.entropy_top_k, std::span(pass.predictions).subspan(first, chunk.used_rows));
     options.progress(first + chunk.used_rows);

@@ -4,9 +4,6 @@
 #include <map>
 #include <utility>
 
-#include "engine/core/range.h"
-#include "engine/ops/vocabulary_tiles.h"
-
 namespace longshadow {
 namespace {
 
@@ -34,10 +31,7 @@ class WeightLoader {
  private:
   template <class Element>
   Matrix<Element> read(const WeightName& name) const {
-    const bool per_token =
-        name.kind == WeightKind::token_embedding || name.kind == WeightKind::output;
-    Matrix<Element> matrix(cpu_.memory(),
-                           per_token ? round_up(name.rows, kVocabularyTile) : name.rows, name.cols);
+    Matrix<Element> matrix(cpu_.memory(), name.rows, name.cols);
     const std::size_t size = name.rows * name.cols;
     if constexpr (std::is_same_v<Element, float>) {
       checkpoint_.read(name, {matrix.data(), size});
@@ -82,8 +76,12 @@ template <class T>
 Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
   using enum WeightKind;
   const WeightLoader<T, T> load(cpu, checkpoint);
-  return {checkpoint.config(), load.plain(token_embedding), load_layers<T, T>(cpu, checkpoint),
-          load.plain(final_norm), load.plain(output)};
+  Matrix<T> embedding = load.plain(token_embedding);
+  Matrix<T> untied = load.plain(output);
+  const bool tied = checkpoint.config().tied_embeddings;
+  PackedWeights<T> packed(cpu, std::as_const(tied ? embedding : untied).view());
+  return {checkpoint.config(),    std::move(embedding), load_layers<T, T>(cpu, checkpoint),
+          load.plain(final_norm), std::move(untied),    std::move(packed)};
 }
 
 template Weights<float> load_weights(Cpu&, const Checkpoint&);

@@ -25,15 +25,16 @@ struct LayerWeights {
 template <class T>
 struct Weights {
   ModelConfig config;
-  Matrix<T> token_embedding;  ///< [V, D], followed by zeros
+  Matrix<T> token_embedding;  ///< [V, D]
   std::vector<LayerWeights<T>> layers;
   Matrix<T> final_norm;     ///< [1, D]
   Matrix<T> untied_output;  ///< the same, or [0, 0] where the embeddings are tied
 
-  /// [V, D], followed by zeros as vocabulary_tiles.h says: the logits are hidden outputᵀ.
+  PackedWeights<T> packed_output;  ///< output()
+
+  /// [V, D]: the logits are hidden outputᵀ.
   MatrixView<const T> output() const {
-    const Matrix<T>& matrix = config.tied_embeddings ? token_embedding : untied_output;
-    return matrix.view().row_range(0, config.vocab_size);
+    return (config.tied_embeddings ? token_embedding : untied_output).view();
   }
 };
 

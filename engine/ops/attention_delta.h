@@ -37,11 +37,12 @@ struct DeltaStream {
 /// and where removed columns held most of the attention (1 + z < 1/2), which that form would lose
 /// digits on, do = sum p (1 + e) (v + dv) / (1 + z) - o.
 /// Products with deltas run in precision P (f32 sums); p is recomputed in T, once for all streams
-/// that begin at the same position: keep those next to one another.
-///   dq, changes: rows of the batch; out [rows, H d], written at the streams' rows.
+/// that have rows at the same positions.
+///   dq, changes: rows of the batch; out [rows, H d], written at the streams' rows, in the
+///   precision P of the product it goes into.
 template <class Device, class T, class P>
 void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
                      HeadRows<const T> dq, KeysValues<const T> changes,
-                     std::span<const DeltaStream> streams, MatrixView<T> out);
+                     std::span<const DeltaStream> streams, MatrixView<P> out);
 
 }  // namespace longshadow

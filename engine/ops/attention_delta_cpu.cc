@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
@@ -16,6 +17,9 @@ namespace {
 /// What a column weighs in the sums: p e, or p (1 + e).
 enum class Form { change, whole };
 
+/// A score change that expm1 turns into -1.
+constexpr double kGone = -1e6;
+
 /// scores -> p = e^(score scale - log_normaliser), 0 from column `visible` on.
 template <class T>
 LONGSHADOW_PER_CPU void to_probabilities(T* scores, std::size_t visible, std::size_t cols, T scale,
@@ -26,262 +30,341 @@ LONGSHADOW_PER_CPU void to_probabilities(T* scores, std::size_t visible, std::si
   for (std::size_t c = visible; c < cols; ++c) scores[c] = 0;
 }
 
-/// weights[c] = p (1 + e) or p e by `form`, and kept[c] = p (1 + e) where asked for. Returns the
-/// sum of the weights.
-template <class T, bool small>
-LONGSHADOW_INLINE double weigh_columns(const T* p, const T* ds, std::size_t cols, T scale,
-                                       Form form, T* weights, T* kept) {
+/// The sum of a row's weights, and whether its score changes were all small.
+struct Weighed {
+  double total;
+  bool all_small;
+};
+
+template <class T, class P, bool small>
+LONGSHADOW_INLINE Weighed weigh_columns(const T* p, const T* ds, std::size_t cols, T scale,
+                                        Form form, P* weights, P* kept) {
   Lanes<T> total{};
+  Lanes<T> widest{};
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
     const Lanes<T> probability = load(p + c);
     const Lanes<T> x = load(ds + c) * scale;
     const Lanes<T> change = probability * (small ? expm1_of_small<T>(x) : expm1<T>(x));
     const Lanes<T> weight = form == Form::change ? change : probability + change;
+    if (small) widest = maximum<T>(widest, magnitude<T>(x));
     store<T>(weights + c, weight);
     if (kept != nullptr) store<T>(kept + c, probability + change);
     total += weight;
   }
-  return sum<T>(total);
+  return {sum<T>(total), largest<T>(widest) <= T(0.25)};
 }
 
-/// weigh_columns by the cheaper series where the whole row allows it, as most rows do.
-template <class T>
+/// weights[c] = p (1 + e) or p e by `form`, and kept[c] = p (1 + e) where asked for. Returns the
+/// sum of the weights. Tries the cheaper series first, which most rows allow.
+template <class T, class P>
 LONGSHADOW_PER_CPU double weigh(const T* p, const T* ds, std::size_t cols, T scale, Form form,
-                                T* weights, T* kept) {
-  Lanes<T> highest{};
-  Lanes<T> lowest{};
-  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    highest = maximum<T>(highest, load(ds + c));
-    lowest = minimum<T>(lowest, load(ds + c));
-  }
-  const T limit = T(0.25) / scale;
-  return largest<T>(maximum<T>(highest, -lowest)) <= limit
-             ? weigh_columns<T, true>(p, ds, cols, scale, form, weights, kept)
-             : weigh_columns<T, false>(p, ds, cols, scale, form, weights, kept);
+                                P* weights, P* kept) {
+  const Weighed row = weigh_columns<T, P, true>(p, ds, cols, scale, form, weights, kept);
+  if (row.all_small) return row.total;
+  return weigh_columns<T, P, false>(p, ds, cols, scale, form, weights, kept).total;
 }
 
-/// Streams of one start, one head, up to kRowTile of their rows: what one task works on.
-struct Part {
-  std::span<const DeltaStream> streams;
-  std::size_t head;
-  std::size_t first_row;  ///< within each stream
+/// Rows of one stream that fall into a tile of kRowTile full rows.
+struct Member {
+  const DeltaStream& stream;
+  std::size_t tile_row;   ///< of its first row, within the tile
+  std::size_t batch_row;  ///< of its first row
   std::size_t used_rows;
-  std::size_t tile_rows;  ///< as computed
+  std::size_t rows;  ///< as computed
+
+  Member(const DeltaStream& of, std::size_t first_full_row, std::size_t end_full_row) : stream(of) {
+    const std::size_t begin = std::max(of.full_row, first_full_row);
+    tile_row = begin - first_full_row;
+    batch_row = of.first_row + (begin - of.full_row);
+    used_rows = std::min(of.full_row + of.n_rows, end_full_row) - begin;
+    rows = round_up(used_rows, 16);
+  }
 };
 
+/// A tile of full rows in one head: p is computed once for all streams with rows there. Columns
+/// before any stream's start come in wide tiles, those that may be a stream's own in tiles of
+/// kRowTile, at places that depend on the positions alone.
 template <class T, class P>
-class PartTask {
+class RowTileTask {
  public:
-  PartTask(Cpu& cpu, const AttentionShape& shape, const FullAttention<T, P>& full,
-           HeadRows<const T> dq, KeysValues<const T> changes, const Part& part, MatrixView<T> out)
+  RowTileTask(Cpu& cpu, const AttentionShape& shape, const FullAttention<T, P>& full,
+              HeadRows<const T> dq, KeysValues<const T> changes,
+              std::span<const DeltaStream> streams, std::size_t row_tile, std::size_t head,
+              MatrixView<P> out)
       : cpu_(cpu),
         full_(full),
-        dq_(dq.head(part.head)),
-        dk_(changes.keys.head(part.head / (shape.n_heads / shape.n_kv_heads))),
-        dv_(changes.values.head(part.head / (shape.n_heads / shape.n_kv_heads))),
-        part_(part),
-        kv_head_(part.head / (shape.n_heads / shape.n_kv_heads)),
+        head_(head),
+        kv_head_(head / (shape.n_heads / shape.n_kv_heads)),
         d_(shape.head_dim),
-        scale_(static_cast<T>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)))),
+        scale_(static_cast<T>(1.0 / std::sqrt(static_cast<double>(d_)))),
+        full_row_(row_tile * kRowTile),
+        first_start_(streams.front().prefix - streams.front().full_row),
+        queries_(full.queries.head(head).row_range(full_row_, kRowTile)),
+        dq_(dq.head(head)),
+        dk_(changes.keys.head(kv_head_)),
+        dv_(changes.values.head(kv_head_)),
         out_(out) {
-    const std::size_t full_row = part.streams.front().full_row + part.first_row;
-    queries_ = full.queries.head(part.head).row_range(full_row, part.tile_rows);
+    tiles_ = column_tiles(first_start_);
+    for (std::size_t tile = 0; tile <= row_tile; ++tile) {
+      tiles_.push_back({first_start_ + tile * kRowTile, kRowTile, kRowTile});
+    }
+    for (const DeltaStream& stream : streams) {
+      if (stream.full_row < full_row_ + kRowTile && stream.full_row + stream.n_rows > full_row_) {
+        work_.push_back(
+            {Member(stream, full_row_, full_row_ + kRowTile), {}, {}, {}, {}, {}, false});
+      }
+    }
   }
 
   void run() {
-    accumulate(Form::change);
-    bool lost_most = false;
-    for (std::size_t b = 0; b < part_.streams.size(); ++b) {
-      for (std::size_t r = 0; r < part_.used_rows; ++r) {
-        const double z = total(b, r);
-        if (1 + z < 0.5) {
-          lost_most = true;
-          continue;
-        }
-        finish(b, r, [&](T sum, T o) {
-          return static_cast<T>((static_cast<double>(sum) - z * static_cast<double>(o)) / (1 + z));
-        });
-        total(b, r) = kFinished;
-      }
+    prepare();
+    absorb(Form::change);
+    std::vector<Work> unfinished;
+    for (Work& work : work_) {
+      if (!finish_changes(work)) unfinished.push_back(work);
     }
-    if (!lost_most) return;
-    std::vector<double> first_totals = totals_;
-    accumulate(Form::whole);
-    for (std::size_t b = 0; b < part_.streams.size(); ++b) {
-      for (std::size_t r = 0; r < part_.used_rows; ++r) {
-        if (first_totals[b * part_.tile_rows + r] == kFinished) continue;
-        const T inverse = static_cast<T>(1 / total(b, r));
-        finish(b, r, [&](T sum, T o) { return sum * inverse - o; });
-      }
-    }
+    work_ = std::move(unfinished);
+    if (work_.empty()) return;
+    absorb(Form::whole);
+    for (const Work& work : work_) finish_wholes(work);
   }
 
  private:
-  static constexpr double kFinished = 1e300;
+  /// A member, its rounded queries and what its rows have summed up.
+  struct Work {
+    Member member;
+    MatrixView<P> dq;     ///< [rows, d]
+    MatrixView<P> joint;  ///< [rows, 2 d], (q, dq): own scores change by q.dk + dq.(k + dk)
+    MatrixView<T> sums;   ///< [rows, d]
+    std::vector<double> totals;
+    std::vector<bool> lost_most;  ///< rows that the removal left with less than half of attention
+    bool still;                   ///< nothing that the rows see has changed but by removal
+  };
 
   template <class Tag, class Element = T>
   MatrixView<Element> scratch(std::size_t rows, std::size_t cols) {
     return tile_scratch<Element, Tag>(cpu_, rows, cols);
   }
 
-  double& total(std::size_t stream, std::size_t row) {
-    return totals_[stream * part_.tile_rows + row];
-  }
-  MatrixView<T> sums(std::size_t stream) {
-    return sums_.row_range(stream * part_.tile_rows, part_.tile_rows);
-  }
-
-  template <class Combine>
-  void finish(std::size_t b, std::size_t r, Combine&& combine) {
-    const DeltaStream& stream = part_.streams[b];
-    const T* o = full_.attended.row(stream.full_row + part_.first_row + r) + part_.head * d_;
-    T* to = out_.row(stream.first_row + part_.first_row + r) + part_.head * d_;
-    const T* from = sums(b).row(r);
-    for (std::size_t i = 0; i < d_; ++i) to[i] = combine(from[i], o[i]);
-  }
-
-  void accumulate(Form form) {
+  void prepare() {
     struct Sums;
     struct RoundedQueryChanges;
     struct JointQueries;
-    const std::size_t rows = part_.tile_rows;
-    const std::size_t n_streams = part_.streams.size();
-    totals_.assign(n_streams * rows, 0.0);
-    sums_ = scratch<Sums>(n_streams * rows, d_);
-    std::fill_n(sums_.data, n_streams * rows * d_, T{0});
-
-    // dq for the prefix, and (q, dq) side by side for the own columns, whose scores change by
-    // q.dk + dq.(k + dk).
-    const auto dq = scratch<RoundedQueryChanges, P>(n_streams * rows, d_);
-    const auto joint = scratch<JointQueries, P>(n_streams * rows, 2 * d_);
-    for (std::size_t b = 0; b < n_streams; ++b) {
-      const std::size_t row = part_.streams[b].first_row + part_.first_row;
-      round_rows(dq_.row_range(row, rows), dq.row_range(b * rows, rows));
-      round_rows(queries_, joint.row_range(b * rows, rows).column_range(0, d_));
-      round_rows(dq_.row_range(row, rows), joint.row_range(b * rows, rows).column_range(d_, d_));
+    const std::size_t rows = work_.size() * kRowTile;
+    const MatrixView<T> sums = scratch<Sums>(rows, d_);
+    const auto dq = scratch<RoundedQueryChanges, P>(rows, d_);
+    const auto joint = scratch<JointQueries, P>(rows, 2 * d_);
+    for (std::size_t i = 0; i < work_.size(); ++i) {
+      Work& work = work_[i];
+      const Member& member = work.member;
+      work.dq = dq.row_range(i * kRowTile, member.rows);
+      work.joint = joint.row_range(i * kRowTile, member.rows);
+      work.sums = sums.row_range(i * kRowTile, member.rows);
+      const MatrixView<const T> changes = dq_.row_range(member.batch_row, member.rows);
+      round_rows(changes, work.dq);
+      round_rows(queries_.row_range(member.tile_row, member.used_rows),
+                 work.joint.row_range(0, member.used_rows).column_range(0, d_));
+      round_rows(changes, work.joint.column_range(d_, d_));
+      const std::size_t own = member.stream.first_row;
+      const std::size_t n_own = member.batch_row + member.used_rows - own;
+      work.still = is_zero(dq_.row_range(member.batch_row, member.used_rows)) &&
+                   is_zero(dk_.row_range(own, n_own)) && is_zero(dv_.row_range(own, n_own));
     }
-    absorb_prefix(form, dq);
-    absorb_own(form, joint);
   }
 
-  /// p of the tile's columns [begin, begin + width) of the cache; row r sees `visible(r)` of them.
-  template <class Visible>
-  MatrixView<T> probabilities(std::size_t begin, std::size_t width, Visible&& visible) {
+  static bool is_zero(MatrixView<const T> dense) {
+    return std::all_of(dense.data, dense.data + dense.rows * dense.cols,
+                       [](T value) { return value == 0; });
+  }
+
+  void absorb(Form form) {
+    for (Work& work : work_) {
+      work.totals.assign(work.member.used_rows, 0.0);
+      std::fill_n(work.sums.data, work.sums.rows * d_, T{0});
+    }
+    for (const ColumnTile& tile : tiles_) {
+      std::optional<MatrixView<const T>> p;
+      for (Work& work : work_) {
+        const std::vector<Range> removed = removed_columns(work.member.stream, tile);
+        if (!is_seen(tile, work.member) ||
+            (work.still && form == Form::change && removed.empty())) {
+          continue;
+        }
+        if (!p) p = probabilities(tile);
+        if (tile.begin + tile.used <= work.member.stream.prefix) {
+          absorb_prefix(form, tile, *p, removed, work);
+        } else {
+          absorb_own(form, tile, *p, removed, work);
+        }
+      }
+    }
+  }
+
+  bool is_seen(const ColumnTile& tile, const Member& member) const {
+    return tile.begin < first_start_ + full_row_ + member.tile_row + member.used_rows;
+  }
+
+  /// Columns of the tile, counted within it, that the stream has lost.
+  static std::vector<Range> removed_columns(const DeltaStream& stream, const ColumnTile& tile) {
+    std::vector<Range> columns;
+    for (const Range& range : stream.removed) {
+      const std::size_t begin = std::max(range.begin, tile.begin);
+      const std::size_t end = std::min(range.end, tile.begin + tile.used);
+      if (begin < end) columns.push_back({begin - tile.begin, end - tile.begin});
+    }
+    return columns;
+  }
+
+  /// p [kRowTile, tile width] of the full pass.
+  MatrixView<const T> probabilities(const ColumnTile& tile) {
     struct Probabilities;
-    const MatrixView<T> p = scratch<Probabilities>(part_.tile_rows, width);
-    tile_product<T, T>(queries_, full_.cache.keys.head(kv_head_).row_range(begin, width),
+    const MatrixView<T> p = scratch<Probabilities>(kRowTile, tile.width);
+    tile_product<T, T>(queries_, full_.cache.keys.head(kv_head_).row_range(tile.begin, tile.width),
                        RightFactor::by_output, p, false);
-    const std::size_t full_row = part_.streams.front().full_row + part_.first_row;
-    for (std::size_t r = 0; r < part_.tile_rows; ++r) {
-      const std::size_t seen = r < part_.used_rows ? visible(r) : 0;
-      to_probabilities(p.row(r), seen, width, scale_,
-                       full_.log_normalisers.row(full_row + r)[part_.head]);
+    const std::size_t known_rows = std::min(kRowTile, full_.attended.rows - full_row_);
+    for (std::size_t r = 0; r < known_rows; ++r) {
+      const std::size_t seen = first_start_ + full_row_ + r + 1;
+      const std::size_t visible = seen > tile.begin ? std::min(seen - tile.begin, tile.used) : 0;
+      to_probabilities(p.row(r), visible, tile.width, scale_,
+                       full_.log_normalisers.row(full_row_ + r)[head_]);
     }
     return p;
   }
 
-  void absorb_prefix(Form form, MatrixView<const P> dq) {
+  void absorb_prefix(Form form, const ColumnTile& tile, MatrixView<const T> p,
+                     std::span<const Range> removed, Work& work) {
     struct ScoreChanges;
     struct Weights;
-    for (const ColumnTile& tile : column_tiles(part_.streams.front().prefix)) {
-      const MatrixView<const T> p =
-          probabilities(tile.begin, tile.width, [&](std::size_t) { return tile.used; });
-      for (std::size_t b = 0; b < part_.streams.size(); ++b) {
-        const MatrixView<T> ds = scratch<ScoreChanges>(part_.tile_rows, tile.width);
-        tile_product<P, T>(
-            dq.row_range(b * part_.tile_rows, part_.tile_rows),
-            full_.rounded_cache.keys.head(kv_head_).row_range(tile.begin, tile.width),
-            RightFactor::by_output, ds, false);
-        for (std::size_t r = 0; r < part_.used_rows; ++r) {
-          remove(ds.row(r), tile, part_.streams[b].removed);
-          total(b, r) +=
-              weigh<T>(p.row(r), ds.row(r), tile.width, scale_, form, ds.row(r), nullptr);
-        }
-        add_weighted<Weights>(
-            ds, full_.rounded_cache.values.head(kv_head_).row_range(tile.begin, tile.width),
-            sums(b));
-      }
-    }
+    const MatrixView<T> ds = scratch<ScoreChanges>(work.member.rows, tile.width);
+    const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
+    tile_product<P, T>(MatrixView<const P>(work.dq), rounded_rows(full_.rounded_cache.keys, tile),
+                       RightFactor::by_output, ds, false);
+    weigh_rows(form, p, removed, ds, weights, {}, work);
+    tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
+                       RightFactor::by_input, work.sums, true);
   }
 
-  void absorb_own(Form form, MatrixView<const P> joint_queries) {
+  /// A tile of which some columns, or all, are the stream's own.
+  void absorb_own(Form form, const ColumnTile& tile, MatrixView<const T> p,
+                  std::span<const Range> removed, Work& work) {
     struct ScoreChanges;
+    struct Weights;
     struct Kept;
     struct JointKeys;
     struct RoundedValueChanges;
-    struct Weights;
-    const std::size_t prefix = part_.streams.front().prefix;
-    for (const ColumnTile& tile : column_tiles(part_.first_row + part_.used_rows)) {
-      const std::size_t position = prefix + tile.begin;
-      const MatrixView<const T> p = probabilities(position, tile.width, [&](std::size_t r) {
-        const std::size_t visible = part_.first_row + r + 1;
-        return visible > tile.begin ? std::min(visible - tile.begin, tile.width) : 0;
-      });
-      for (std::size_t b = 0; b < part_.streams.size(); ++b) {
-        const std::size_t own = part_.streams[b].first_row + tile.begin;
-        const auto joint_keys = scratch<JointKeys, P>(tile.width, 2 * d_);
-        join_keys(dk_.row_range(own, tile.width),
-                  full_.cache.keys.head(kv_head_).row_range(position, tile.width), joint_keys);
-        const MatrixView<T> ds = scratch<ScoreChanges>(part_.tile_rows, tile.width);
-        const MatrixView<T> kept = scratch<Kept>(part_.tile_rows, tile.width);
-        tile_product<P, T>(joint_queries.row_range(b * part_.tile_rows, part_.tile_rows),
-                           MatrixView<const P>(joint_keys), RightFactor::by_output, ds, false);
-        for (std::size_t r = 0; r < part_.used_rows; ++r) {
-          total(b, r) +=
-              weigh<T>(p.row(r), ds.row(r), tile.width, scale_, form, ds.row(r), kept.row(r));
+    const auto joint_keys = scratch<JointKeys, P>(tile.width, 2 * d_);
+    const auto dv = scratch<RoundedValueChanges, P>(tile.width, d_);
+    join_changes(tile, work.member.stream, joint_keys, dv);
+    const MatrixView<T> ds = scratch<ScoreChanges>(work.member.rows, tile.width);
+    const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
+    const auto kept = scratch<Kept, P>(work.member.rows, tile.width);
+    tile_product<P, T>(MatrixView<const P>(work.joint), MatrixView<const P>(joint_keys),
+                       RightFactor::by_output, ds, false);
+    weigh_rows(form, p, removed, ds, weights, kept, work);
+    tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
+                       RightFactor::by_input, work.sums, true);
+    tile_product<P, T>(MatrixView<const P>(kept), MatrixView<const P>(dv), RightFactor::by_input,
+                       work.sums, true);
+  }
+
+  MatrixView<const P> rounded_rows(HeadRows<const P> heads, const ColumnTile& tile) const {
+    return heads.head(kv_head_).row_range(tile.begin, tile.width);
+  }
+
+  /// ds -> weights, and kept where it has rows. A removed column weighs -p or nothing.
+  void weigh_rows(Form form, MatrixView<const T> p, std::span<const Range> removed,
+                  MatrixView<T> ds, MatrixView<P> weights, MatrixView<P> kept, Work& work) {
+    for (std::size_t r = 0; r < work.member.used_rows; ++r) {
+      const T* row_p = p.row(work.member.tile_row + r);
+      // As -p, a sink would drown the row's other changes in an f32 sum; as nothing, it must not
+      // enter the sum at all.
+      const T change_of_removed = form == Form::change ? T{0} : static_cast<T>(kGone);
+      for (const Range& range : removed) {
+        std::fill(ds.row(r) + range.begin, ds.row(r) + range.end, change_of_removed);
+      }
+      work.totals[r] += weigh(row_p, ds.row(r), ds.cols, scale_, form, weights.row(r),
+                              kept.rows != 0 ? kept.row(r) : nullptr);
+      if (form == Form::whole) continue;
+      for (const Range& range : removed) {
+        for (std::size_t c = range.begin; c < range.end; ++c) {
+          weights.row(r)[c] = rounded<P>(-row_p[c]);
+          work.totals[r] -= static_cast<double>(row_p[c]);
         }
-        add_weighted<Weights>(
-            ds, full_.rounded_cache.values.head(kv_head_).row_range(position, tile.width), sums(b));
-        const auto dv = scratch<RoundedValueChanges, P>(tile.width, d_);
-        round_rows(dv_.row_range(own, tile.width), dv);
-        add_weighted<Weights>(kept, MatrixView<const P>(dv), sums(b));
       }
     }
   }
 
-  /// into += weights values, the weights rounded to P.
-  template <class Tag>
-  void add_weighted(MatrixView<const T> weights, MatrixView<const P> values, MatrixView<T> into) {
-    if constexpr (std::is_same_v<T, P>) {
-      tile_product<P, T>(weights, values, RightFactor::by_input, into, true);
-    } else {
-      const auto rounded = scratch<Tag, P>(weights.rows, weights.cols);
-      round_rows(weights, rounded);
-      tile_product<P, T>(MatrixView<const P>(rounded), values, RightFactor::by_input, into, true);
+  /// keys [width, 2 d] = (dk, k + dk) and values [width, d] = dv, without changes before the start.
+  void join_changes(const ColumnTile& tile, const DeltaStream& stream, MatrixView<P> keys,
+                    MatrixView<P> values) const {
+    const MatrixView<const T> k = full_.cache.keys.head(kv_head_).row_range(tile.begin, tile.width);
+    for (std::size_t c = 0; c < tile.width; ++c) {
+      const std::size_t position = tile.begin + c;
+      P* joint = keys.row(c);
+      if (position < stream.prefix) {
+        std::fill_n(joint, d_, P{});
+        std::copy_n(rounded_rows(full_.rounded_cache.keys, tile).row(c), d_, joint + d_);
+        std::fill_n(values.row(c), d_, P{});
+        continue;
+      }
+      const std::size_t own = stream.first_row + (position - stream.prefix);
+      const T* dk = dk_.row(own);
+      for (std::size_t i = 0; i < d_; ++i) {
+        joint[i] = rounded<P>(dk[i]);
+        joint[d_ + i] = rounded<P>(k.row(c)[i] + dk[i]);
+      }
+      round_rows(dv_.row_range(own, 1), values.row_range(c, 1));
     }
   }
 
-  /// to [width, 2 d] = (dk, k + dk).
-  void join_keys(MatrixView<const T> dk, MatrixView<const T> k, MatrixView<P> to) {
-    struct NewKeys;
-    const MatrixView<T> changed = scratch<NewKeys>(k.rows, d_);
-    for (std::size_t r = 0; r < k.rows; ++r) {
-      for (std::size_t i = 0; i < d_; ++i) changed.row(r)[i] = k.row(r)[i] + dk.row(r)[i];
+  /// Writes the rows that kept half of their attention; says whether all did.
+  bool finish_changes(Work& work) {
+    work.lost_most.assign(work.member.used_rows, false);
+    bool all = true;
+    for (std::size_t r = 0; r < work.member.used_rows; ++r) {
+      const double z = work.totals[r];
+      if (1 + z < 0.5) {
+        work.lost_most[r] = true;
+        all = false;
+        continue;
+      }
+      finish(work, r, [&](T sum, T o) {
+        return static_cast<T>((static_cast<double>(sum) - z * static_cast<double>(o)) / (1 + z));
+      });
     }
-    round_rows(dk, to.column_range(0, d_));
-    round_rows(MatrixView<const T>(changed), to.column_range(d_, d_));
+    return all;
   }
 
-  /// Gives the removed columns of the tile a score change that expm1 turns into -1.
-  static void remove(T* ds, const ColumnTile& tile, std::span<const Range> removed) {
-    for (const Range& range : removed) {
-      const std::size_t begin = std::max(range.begin, tile.begin);
-      const std::size_t end = std::min(range.end, tile.begin + tile.used);
-      if (begin < end) std::fill(ds + (begin - tile.begin), ds + (end - tile.begin), T(-1e6));
+  /// Writes the rows that finish_changes left.
+  void finish_wholes(const Work& work) {
+    for (std::size_t r = 0; r < work.member.used_rows; ++r) {
+      if (!work.lost_most[r]) continue;
+      const T inverse = static_cast<T>(1 / work.totals[r]);
+      finish(work, r, [&](T sum, T o) { return sum * inverse - o; });
     }
+  }
+
+  template <class Combine>
+  void finish(const Work& work, std::size_t r, Combine&& combine) {
+    const T* o = full_.attended.row(full_row_ + work.member.tile_row + r) + head_ * d_;
+    P* to = out_.row(work.member.batch_row + r) + head_ * d_;
+    const T* from = work.sums.row(r);
+    for (std::size_t i = 0; i < d_; ++i) to[i] = rounded<P>(combine(from[i], o[i]));
   }
 
   Cpu& cpu_;
   const FullAttention<T, P>& full_;
-  MatrixView<const T> queries_;       ///< [tile rows, d] of the full pass
-  MatrixView<const T> dq_, dk_, dv_;  ///< [rows, d] of this head
-  const Part& part_;
+  std::size_t head_;
   std::size_t kv_head_;
   std::size_t d_;
   T scale_;
-  MatrixView<T> out_;
-  MatrixView<T> sums_;          ///< [streams * tile rows, d]
-  std::vector<double> totals_;  ///< [streams * tile rows]
+  std::size_t full_row_;              ///< first of the tile
+  std::size_t first_start_;           ///< position of full row 0
+  MatrixView<const T> queries_;       ///< [kRowTile, d] of the full pass
+  MatrixView<const T> dq_, dk_, dv_;  ///< [rows, d] of this head
+  MatrixView<P> out_;
+  std::vector<ColumnTile> tiles_;
+  std::vector<Work> work_;
 };
 
 }  // namespace
@@ -289,30 +372,25 @@ class PartTask {
 template <class Device, class T, class P>
 void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
                      HeadRows<const T> dq, KeysValues<const T> changes,
-                     std::span<const DeltaStream> streams, MatrixView<T> out) {
-  std::vector<Part> parts;
-  for (std::size_t begin = 0; begin < streams.size();) {
-    std::size_t end = begin + 1;
-    while (end < streams.size() && streams[end].prefix == streams[begin].prefix) ++end;
-    const std::size_t n_rows = streams[begin].n_rows;
-    const std::size_t tile_rows = std::min(kRowTile, round_up(n_rows, 16));
-    for (std::size_t head = 0; head < shape.n_heads; ++head) {
-      for (std::size_t first = 0; first < n_rows; first += tile_rows) {
-        parts.push_back({streams.subspan(begin, end - begin), head, first,
-                         std::min(tile_rows, n_rows - first), tile_rows});
-      }
-    }
-    begin = end;
+                     std::span<const DeltaStream> streams, MatrixView<P> out) {
+  std::size_t first_tile = full.attended.rows;
+  std::size_t end_row = 0;
+  for (const DeltaStream& stream : streams) {
+    first_tile = std::min(first_tile, stream.full_row / kRowTile);
+    end_row = std::max(end_row, stream.full_row + stream.n_rows);
   }
-  device.parallel_for(parts.size(), [&](std::size_t i) {
-    PartTask<T, P>(device, shape, full, dq, changes, parts[i], out).run();
+  const std::size_t n_tiles = round_up(end_row, kRowTile) / kRowTile - first_tile;
+  device.parallel_for(n_tiles * shape.n_heads, [&](std::size_t task) {
+    RowTileTask<T, P>(device, shape, full, dq, changes, streams, first_tile + task % n_tiles,
+                      task / n_tiles, out)
+        .run();
   });
 }
 
 #define LONGSHADOW_INSTANTIATE(T, P)                                                     \
   template void attention_delta(Cpu&, const AttentionShape&, const FullAttention<T, P>&, \
                                 HeadRows<const T>, KeysValues<const T>,                  \
-                                std::span<const DeltaStream>, MatrixView<T>);
+                                std::span<const DeltaStream>, MatrixView<P>);
 LONGSHADOW_INSTANTIATE(float, float)
 LONGSHADOW_INSTANTIATE(float, BF16)
 LONGSHADOW_INSTANTIATE(double, double)

@@ -3,12 +3,10 @@
 #include <map>
 #include <vector>
 
-#include "engine/backend/packed_weights.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounding.h"
 #include "engine/ops/tile_scratch.h"
-#include "engine/ops/vocabulary_tiles.h"
 
 namespace longshadow {
 namespace {
@@ -19,6 +17,11 @@ struct Moments {
   double linear = 0;     ///< of p c
   double remainder = 0;  ///< of p (e^c - 1 - c)
 
+  void operator+=(const Moments& other) {
+    mass += other.mass;
+    linear += other.linear;
+    remainder += other.remainder;
+  }
   double kl_nats() const {
     const double r = linear / mass;
     return std::log1p(remainder / mass + r) - r;
@@ -36,21 +39,31 @@ LONGSHADOW_PER_CPU void to_probabilities(T* logits, std::size_t used, std::size_
   for (std::size_t c = used; c < cols; ++c) logits[c] = 0;
 }
 
-template <class T>
-LONGSHADOW_PER_CPU void add_moments(const T* p, const T* d, std::size_t cols, T a, Moments* into) {
+/// Whether all c were small enough for the series that the sums are then from.
+template <class T, bool small>
+LONGSHADOW_INLINE bool sum_moments(const T* p, const T* d, std::size_t cols, T a, Moments* sums) {
   Lanes<T> mass{};
   Lanes<T> linear{};
   Lanes<T> remainder{};
+  Lanes<T> widest{};
   for (std::size_t i = 0; i < cols; i += kLanes<T>) {
     const Lanes<T> weight = load(p + i);
     const Lanes<T> c = load(d + i) - a;
     mass += weight;
     linear += weight * c;
-    remainder += weight * exp_minus_linear<T>(c);
+    remainder += weight * (small ? small_exp_minus_linear<T>(c) : exp_minus_linear<T>(c));
+    if (small) widest = maximum<T>(widest, magnitude<T>(c));
   }
-  into->mass += sum<T>(mass);
-  into->linear += sum<T>(linear);
-  into->remainder += sum<T>(remainder);
+  *sums = {sum<T>(mass), sum<T>(linear), sum<T>(remainder)};
+  return largest<T>(widest) < T(0.5);
+}
+
+/// The moments of one row of a tile, by the cheaper series where the whole row allows it.
+template <class T>
+LONGSHADOW_PER_CPU void add_moments(const T* p, const T* d, std::size_t cols, T a, Moments* into) {
+  Moments sums;
+  if (!sum_moments<T, true>(p, d, cols, a, &sums)) sum_moments<T, false>(p, d, cols, a, &sums);
+  *into += sums;
 }
 
 /// Rows [full_row, full_row + count) of the full pass meet rows [delta_row, ...) of one stream;
@@ -81,28 +94,24 @@ std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PairedRows>
   return by_tile;
 }
 
+/// What delta changes the logit of `direction` by.
 template <class T, class P>
-MatrixView<const P> rows_for_product(Cpu& cpu, MatrixView<const T> delta, std::size_t first) {
-  const MatrixView<const T> rows = delta.row_range(first, kRowTile);
-  if constexpr (std::is_same_v<T, P>) {
-    return rows;
-  } else {
-    struct RoundedDelta;
-    const MatrixView<P> rounded = tile_scratch<P, RoundedDelta>(cpu, kRowTile, delta.cols);
-    round_rows(rows, rounded);
-    return rounded;
+T logit_change(const T* direction, const P* delta, std::size_t size) {
+  double total = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    total += static_cast<double>(direction[i]) * static_cast<double>(widened<T>(delta[i]));
   }
+  return static_cast<T>(total);
 }
 
 }  // namespace
 
 template <class Device, class T, class P>
-void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const P> delta_output,
-                   const FullPredictions<T>& full, MatrixView<const T> delta,
+void kl_divergence(Device& device, const OutputWeights<T, P>& output,
+                   const FullPredictions<T>& full, MatrixView<const P> delta,
                    std::span<const PairedRows> streams, std::span<double> kl_nats) {
   struct Probabilities;
   struct LogitChanges;
-  const std::vector<Range> tiles = vocabulary_tiles(output.rows);
   std::vector<std::vector<Meeting>> row_tiles;
   for (auto& [tile, parts] : meetings(streams, delta.rows)) {
     row_tiles.push_back(std::move(parts));
@@ -110,44 +119,37 @@ void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const 
 
   // a, per row of delta.
   std::vector<T> shifts(delta.rows);
-  for (const std::vector<Meeting>& parts : row_tiles) {
-    for (const Meeting& part : parts) {
-      device.parallel_for(part.count, [&](std::size_t r) {
-        const auto token = static_cast<std::size_t>(full.likeliest[part.full_row + r]);
-        const T* direction = output.row(token);
-        const T* change = delta.row(part.delta_row + r);
-        double total = 0;
-        for (std::size_t c = 0; c < delta.cols; ++c) {
-          total += static_cast<double>(direction[c]) * static_cast<double>(change[c]);
-        }
-        shifts[part.delta_row + r] = static_cast<T>(total);
-      });
-    }
+  for (const PairedRows& stream : streams) {
+    device.parallel_for(stream.n_rows, [&](std::size_t r) {
+      const auto token = static_cast<std::size_t>(full.likeliest[stream.full_row + r]);
+      const std::size_t row = stream.first_row + r;
+      shifts[row] = logit_change(output.rows.row(token), delta.row(row), delta.cols);
+    });
   }
 
-  std::vector<Moments> moments(tiles.size() * delta.rows);
-  device.parallel_for(tiles.size() * row_tiles.size(), [&](std::size_t task) {
+  const std::size_t n_tiles = output.packed.n_tiles();
+  std::vector<Moments> moments(n_tiles * delta.rows);
+  device.parallel_for(n_tiles * row_tiles.size(), [&](std::size_t task) {
     const std::size_t tile = task / row_tiles.size();
     const std::vector<Meeting>& parts = row_tiles[task % row_tiles.size()];
     const std::size_t full_tile = parts.front().full_row / kRowTile * kRowTile;
+    const std::size_t used = output.packed.tile_width(tile);
+    const std::size_t cols = output.packed.padded_width(tile);
 
-    const MatrixView<T> p = tile_scratch<T, Probabilities>(device, kRowTile, kVocabularyTile);
-    multiply_vocabulary_tile(full.hidden.row_range(full_tile, kRowTile), output, tiles[tile], p);
+    const MatrixView<T> p = tile_scratch<T, Probabilities>(device, kRowTile, cols);
+    output.packed.multiply_tile(tile, full.hidden.row_range(full_tile, kRowTile), p);
     const std::size_t known_rows = full.log_normalisers.size();
     for (std::size_t r = 0; r < kRowTile && full_tile + r < known_rows; ++r) {
-      to_probabilities(p.row(r), tiles[tile].size(), kVocabularyTile,
-                       full.log_normalisers[full_tile + r]);
+      to_probabilities(p.row(r), used, cols, full.log_normalisers[full_tile + r]);
     }
 
-    const MatrixView<T> d = tile_scratch<T, LogitChanges>(device, kRowTile, kVocabularyTile);
+    const MatrixView<T> d = tile_scratch<T, LogitChanges>(device, kRowTile, cols);
     for (const Meeting& part : parts) {
-      multiply_vocabulary_tile(rows_for_product<T, P>(device, delta, part.tile_begin), delta_output,
-                               tiles[tile], d);
+      output.delta_packed.multiply_tile(tile, delta.row_range(part.tile_begin, kRowTile), d);
       for (std::size_t r = 0; r < part.count; ++r) {
-        T* changes = d.row(part.delta_row - part.tile_begin + r);
-        std::fill(changes + tiles[tile].size(), changes + kVocabularyTile, T{0});
-        add_moments(p.row(part.full_row - full_tile + r), changes, kVocabularyTile,
-                    shifts[part.delta_row + r], &moments[tile * delta.rows + part.delta_row + r]);
+        add_moments<T>(
+            p.row(part.full_row - full_tile + r), d.row(part.delta_row - part.tile_begin + r), cols,
+            shifts[part.delta_row + r], &moments[tile * delta.rows + part.delta_row + r]);
       }
     }
   });
@@ -156,25 +158,21 @@ void kl_divergence(Device& device, MatrixView<const T> output, MatrixView<const 
     device.parallel_for(stream.n_rows, [&](std::size_t r) {
       const std::size_t row = stream.first_row + r;
       Moments total;
-      for (std::size_t tile = 0; tile < tiles.size(); ++tile) {
-        const Moments& part = moments[tile * delta.rows + row];
-        total.mass += part.mass;
-        total.linear += part.linear;
-        total.remainder += part.remainder;
+      for (std::size_t tile = 0; tile < n_tiles; ++tile) {
+        total += moments[tile * delta.rows + row];
       }
       kl_nats[row] = total.kl_nats();
     });
   }
 }
 
-template void kl_divergence(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                            const FullPredictions<float>&, MatrixView<const float>,
-                            std::span<const PairedRows>, std::span<double>);
-template void kl_divergence(Cpu&, MatrixView<const float>, MatrixView<const BF16>,
-                            const FullPredictions<float>&, MatrixView<const float>,
-                            std::span<const PairedRows>, std::span<double>);
-template void kl_divergence(Cpu&, MatrixView<const double>, MatrixView<const double>,
-                            const FullPredictions<double>&, MatrixView<const double>,
-                            std::span<const PairedRows>, std::span<double>);
+#define LONGSHADOW_INSTANTIATE(T, P)                                                       \
+  template void kl_divergence(Cpu&, const OutputWeights<T, P>&, const FullPredictions<T>&, \
+                              MatrixView<const P>, std::span<const PairedRows>,            \
+                              std::span<double>);
+LONGSHADOW_INSTANTIATE(float, float)
+LONGSHADOW_INSTANTIATE(float, BF16)
+LONGSHADOW_INSTANTIATE(double, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

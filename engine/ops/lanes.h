@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/core/half.h"
+
 /// Compiles a function for the baseline, AVX2 and AVX-512 and picks one when the program starts.
 /// Elsewhere than on x86-64 with GCC the compiler's own target (NEON on aarch64) is all there is.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
@@ -51,6 +53,21 @@ LONGSHADOW_INLINE void store(T* to, Lanes<T> lanes) {
   std::memcpy(to, &lanes, sizeof lanes);
 }
 
+/// Stores what to_bf16 gives for every lane.
+template <class T>
+LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
+  static_assert(sizeof(T) == sizeof(float));
+  typedef std::uint32_t Bits __attribute__((vector_size(64)));
+  typedef std::uint16_t Halves __attribute__((vector_size(32)));
+  Bits bits;
+  std::memcpy(&bits, &lanes, sizeof bits);
+  const Bits nearest_even = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Bits quiet_nan = (bits >> 16) | 0x40u;
+  const Bits rounded = (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : nearest_even;
+  const Halves halves = __builtin_convertvector(rounded, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+}
+
 template <class T>
 LONGSHADOW_INLINE Lanes<T> broadcast(T value) {
   return value - Lanes<T>{};
@@ -64,6 +81,11 @@ LONGSHADOW_INLINE Lanes<T> maximum(Lanes<T> a, Lanes<T> b) {
 template <class T>
 LONGSHADOW_INLINE Lanes<T> minimum(Lanes<T> a, Lanes<T> b) {
   return a < b ? a : b;
+}
+
+template <class T>
+LONGSHADOW_INLINE Lanes<T> magnitude(Lanes<T> a) {
+  return a < 0 ? -a : a;
 }
 
 /// The lanes' sum in f64, first to last.
@@ -166,11 +188,24 @@ LONGSHADOW_INLINE Lanes<T> exp_minus_linear(Lanes<T> x) {
   return is_small<T>(x) ? small_exp_minus_linear<T>(x) : difference;
 }
 
-/// e^x - 1 within 5 ulp: 2^k (e^r - 1) + (2^k - 1), which is the series alone where k is 0.
+template <class T>
+struct ExpPair {
+  Lanes<T> minus_one;  ///< e^x - 1
+  Lanes<T> whole;      ///< e^x
+};
+
+/// e^x - 1 within 5 ulp: 2^k (e^r - 1) + (2^k - 1), which is the series alone where k is 0; and
+/// beside it, nearly free, e^x within 2 ulp.
+template <class T>
+LONGSHADOW_INLINE ExpPair<T> expm1_and_exp(Lanes<T> x) {
+  const auto [power, r] = reduce_exponent<T>(x);
+  const Lanes<T> growth = r * taylor<T, 1, ExpConstants<T>::terms>(r);
+  return {power * growth + (power - 1), power * (growth + 1)};
+}
+
 template <class T>
 LONGSHADOW_INLINE Lanes<T> expm1(Lanes<T> x) {
-  const auto [power, r] = reduce_exponent<T>(x);
-  return power * (r * taylor<T, 1, ExpConstants<T>::terms>(r)) + (power - 1);
+  return expm1_and_exp<T>(x).minus_one;
 }
 
 /// e^x - 1 for |x| <= 1/4, at half the price: the first dropped term is below 2^-29 and 2^-62 of x.

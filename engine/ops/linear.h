@@ -9,9 +9,9 @@ namespace longshadow {
 enum class Write { replace, add };
 
 /// y = x Wᵀ or y += x Wᵀ: x [rows, in], W [out, in], y [rows, out], rows a multiple of kRowTile.
-/// W's element type P sets the product's precision: bf16 weights round x to bf16 and sum in f32.
+/// x has the weights' element type P, which sets the product's precision: bf16 sums in f32.
 template <class Device, class T, class P>
-void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weights, MatrixView<T> y,
+void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write = Write::replace);
 
 /// Adds bias [cols] to every row of y [rows, cols].

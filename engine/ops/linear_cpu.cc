@@ -1,13 +1,12 @@
 #include <algorithm>
 
 #include "engine/ops/linear.h"
-#include "engine/ops/rounding.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
 
 template <class Device, class T, class P>
-void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weights, MatrixView<T> y,
+void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write) {
   const std::size_t row_tiles = x.rows / kRowTile;
   // Tiles of weights vary slowest, so that one stays in cache while the rows pass by.
@@ -15,23 +14,15 @@ void linear(Device& device, MatrixView<const T> x, const PackedWeights<P>& weigh
     struct Sums;
     const std::size_t tile = task / row_tiles;
     const std::size_t first_row = task % row_tiles * kRowTile;
-    const MatrixView<T> sums = tile_scratch<T, Sums>(device, kRowTile, weights.tile_width(tile));
-    const MatrixView<const T> in = x.row_range(first_row, kRowTile);
-    if constexpr (std::is_same_v<P, T>) {
-      weights.multiply_tile(tile, in, sums);
-    } else {
-      struct RoundedRows;
-      const MatrixView<P> rounded = tile_scratch<P, RoundedRows>(device, kRowTile, x.cols);
-      round_rows(in, rounded);
-      weights.multiply_tile(tile, MatrixView<const P>(rounded), sums);
-    }
-    const MatrixView<T> out =
-        y.row_range(first_row, kRowTile).column_range(weights.tile_begin(tile), sums.cols);
+    const MatrixView<T> sums = tile_scratch<T, Sums>(device, kRowTile, weights.padded_width(tile));
+    weights.multiply_tile(tile, x.row_range(first_row, kRowTile), sums);
+    const MatrixView<T> out = y.row_range(first_row, kRowTile)
+                                  .column_range(weights.tile_begin(tile), weights.tile_width(tile));
     for (std::size_t r = 0; r < kRowTile; ++r) {
       if (write == Write::add) {
-        for (std::size_t c = 0; c < sums.cols; ++c) out.row(r)[c] += sums.row(r)[c];
+        for (std::size_t c = 0; c < out.cols; ++c) out.row(r)[c] += sums.row(r)[c];
       } else {
-        std::copy_n(sums.row(r), sums.cols, out.row(r));
+        std::copy_n(sums.row(r), out.cols, out.row(r));
       }
     }
   });
@@ -46,7 +37,7 @@ void add_bias(Device& device, MatrixView<const T> bias, MatrixView<T> y) {
 
 template void linear(Cpu&, MatrixView<const float>, const PackedWeights<float>&, MatrixView<float>,
                      Write);
-template void linear(Cpu&, MatrixView<const float>, const PackedWeights<BF16>&, MatrixView<float>,
+template void linear(Cpu&, MatrixView<const BF16>, const PackedWeights<BF16>&, MatrixView<float>,
                      Write);
 template void linear(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
                      MatrixView<double>, Write);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/backend/cpu.h"
+#include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
 
 namespace longshadow {
@@ -19,12 +20,11 @@ struct Prediction {
 };
 
 /// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits.
-///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], followed by zeros as
-///   vocabulary_tiles.h says; targets and predictions: the
-///   first predictions.size() <= rows rows. 1 <= k <= V.
+///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
+///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
 template <class Device, class T>
 void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             std::span<const std::int32_t> targets, std::size_t k,
-             std::span<Prediction> predictions);
+             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+             std::size_t k, std::span<Prediction> predictions);
 
 }  // namespace longshadow

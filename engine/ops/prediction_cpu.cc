@@ -3,13 +3,10 @@
 #include <limits>
 #include <vector>
 
-#include "engine/backend/packed_weights.h"
-#include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/tile_scratch.h"
-#include "engine/ops/vocabulary_tiles.h"
 
 namespace longshadow {
 namespace {
@@ -128,24 +125,25 @@ double dot(const T* a, const T* b, std::size_t size) {
 
 template <class Device, class T>
 void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             std::span<const std::int32_t> targets, std::size_t k,
-             std::span<Prediction> predictions) {
+             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+             std::size_t k, std::span<Prediction> predictions) {
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
-  const std::vector<Range> tiles = vocabulary_tiles(output.rows);
+  const std::size_t n_tiles = packed_output.n_tiles();
   std::vector<PartialPrediction> partial(kSegments * row_tiles * kRowTile);
   device.parallel_for(kSegments * row_tiles, [&](std::size_t task) {
     const std::size_t segment = task / row_tiles;
     const std::size_t first_row = task % row_tiles * kRowTile;
-    const MatrixView<T> logits = tile_scratch<T, Logits>(device, kRowTile, kVocabularyTile);
     const std::size_t used_rows = std::min(kRowTile, predictions.size() - first_row);
-    for (std::size_t t = segment * tiles.size() / kSegments;
-         t < (segment + 1) * tiles.size() / kSegments; ++t) {
-      multiply_vocabulary_tile(hidden.row_range(first_row, kRowTile), output, tiles[t], logits);
+    for (std::size_t tile = segment * n_tiles / kSegments;
+         tile < (segment + 1) * n_tiles / kSegments; ++tile) {
+      const std::size_t cols = packed_output.padded_width(tile);
+      const MatrixView<T> logits = tile_scratch<T, Logits>(device, kRowTile, cols);
+      packed_output.multiply_tile(tile, hidden.row_range(first_row, kRowTile), logits);
       for (std::size_t r = 0; r < used_rows; ++r) {
-        std::fill(logits.row(r) + tiles[t].size(), logits.row(r) + kVocabularyTile,
+        std::fill(logits.row(r) + packed_output.tile_width(tile), logits.row(r) + cols,
                   -std::numeric_limits<T>::infinity());
-        absorb(logits.row(r), kVocabularyTile, tiles[t].begin, k,
+        absorb(logits.row(r), cols, packed_output.tile_begin(tile), k,
                partial[(segment * row_tiles * kRowTile) + first_row + r]);
       }
     }
@@ -168,8 +166,10 @@ void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> out
 }
 
 template void predict(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                      std::span<const std::int32_t>, std::size_t, std::span<Prediction>);
+                      const PackedWeights<float>&, std::span<const std::int32_t>, std::size_t,
+                      std::span<Prediction>);
 template void predict(Cpu&, MatrixView<const double>, MatrixView<const double>,
-                      std::span<const std::int32_t>, std::size_t, std::span<Prediction>);
+                      const PackedWeights<double>&, std::span<const std::int32_t>, std::size_t,
+                      std::span<Prediction>);
 
 }  // namespace longshadow

@@ -11,9 +11,10 @@ namespace longshadow {
 /// The exact change of rms_norm's result when its input x changes by dx, without subtracting two
 /// results: with m = mean(x²) + epsilon and rho = expm1(-log1p(mean(dx (dx + 2 x)) / m) / 2),
 /// dy = w (dx (1 + rho) + x rho) / sqrt(m).
-///   x [full rows, D]; w [1, D]; dx, dy [rows, D], read and written at the pairs' rows.
-template <class Device, class T>
+///   x [full rows, D]; w [1, D]; dx, dy [rows, D], read and written at the pairs' rows; dy in the
+///   precision P of the product it goes into.
+template <class Device, class T, class P>
 void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<T> dy);
+                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy);
 
 }  // namespace longshadow

@@ -2,13 +2,14 @@
 
 #include "engine/ops/lanes.h"
 #include "engine/ops/rms_norm_delta.h"
+#include "engine/ops/rounding.h"
 
 namespace longshadow {
 namespace {
 
-template <class T>
+template <class T, class P>
 LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::size_t cols,
-                                   double epsilon, T* dy) {
+                                   double epsilon, P* dy) {
   Lanes<T> squares{};
   Lanes<T> growth{};
   std::size_t c = 0;
@@ -29,14 +30,17 @@ LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::siz
   const double log_shrink = -0.5 * std::log1p(growth_sum / size / m);
   const T of_change = static_cast<T>(std::exp(log_shrink) / std::sqrt(m));
   const T of_input = static_cast<T>(std::expm1(log_shrink) / std::sqrt(m));
-  for (c = 0; c < cols; ++c) dy[c] = w[c] * (dx[c] * of_change + x[c] * of_input);
+  for (c = 0; c + kLanes<T> <= cols; c += kLanes<T>) {
+    store<T>(dy + c, load(w + c) * (load(dx + c) * of_change + load(x + c) * of_input));
+  }
+  for (; c < cols; ++c) dy[c] = rounded<P>(w[c] * (dx[c] * of_change + x[c] * of_input));
 }
 
 }  // namespace
 
-template <class Device, class T>
+template <class Device, class T, class P>
 void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<T> dy) {
+                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy) {
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       change_row(x.row(pair.full_row + r), w.data, dx.row(pair.first_row + r), x.cols, epsilon,
@@ -48,6 +52,9 @@ void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w
 template void rms_norm_delta(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
                              MatrixView<const float>, std::span<const PairedRows>,
                              MatrixView<float>);
+template void rms_norm_delta(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
+                             MatrixView<const float>, std::span<const PairedRows>,
+                             MatrixView<BF16>);
 template void rms_norm_delta(Cpu&, MatrixView<const double>, MatrixView<const double>, double,
                              MatrixView<const double>, std::span<const PairedRows>,
                              MatrixView<double>);

@@ -1,9 +1,31 @@
 #pragma once
 
+#include <type_traits>
+
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
 
 namespace longshadow {
+
+/// `value` in the element type of a product.
+template <class P, class T>
+P rounded(T value) {
+  if constexpr (std::is_same_v<P, T>) {
+    return value;
+  } else {
+    return to_bf16(value);
+  }
+}
+
+/// The exact value of a product's element in T.
+template <class T, class P>
+T widened(P value) {
+  if constexpr (std::is_same_v<P, T>) {
+    return value;
+  } else {
+    return to_float(value);
+  }
+}
 
 /// to = from in the element type of a product: rounded to bf16, or copied. Both [rows, cols]; on
 /// the calling thread.

@@ -7,7 +7,9 @@ namespace longshadow {
 namespace {
 
 LONGSHADOW_PER_CPU void round_row(const float* from, std::size_t cols, BF16* to) {
-  for (std::size_t c = 0; c < cols; ++c) to[c] = to_bf16(from[c]);
+  std::size_t c = 0;
+  for (; c + kLanes<float> <= cols; c += kLanes<float>) store<float>(to + c, load(from + c));
+  for (; c < cols; ++c) to[c] = to_bf16(from[c]);
 }
 
 template <class T>

@@ -116,13 +116,15 @@ TEMPLATE_TEST_CASE("packed weights split the outputs and multiply each tile", ""
   for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
     REQUIRE(packed.tile_begin(tile) == covered);
     const std::size_t width = packed.tile_width(tile);
-    Matrix<Out> y(cpu.memory(), kRowTile, width);
+    REQUIRE(packed.padded_width(tile) >= width);
+    Matrix<Out> y(cpu.memory(), kRowTile, packed.padded_width(tile));
     packed.multiply_tile(tile, x.view(), y.view());
     for (std::size_t r = 0; r < kRowTile; r += 31) {
       for (std::size_t o = 0; o < width; ++o) {
         check_element(y.row(r)[o], 0, twin::row(x_exact.row(r), inputs),
                       twin::row(w_exact.row(covered + o), inputs));
       }
+      for (std::size_t o = width; o < y.cols(); ++o) CHECK(y.row(r)[o] == 0);
     }
     covered += width;
   }

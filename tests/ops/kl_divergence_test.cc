@@ -3,58 +3,38 @@
 #include <catch2/catch.hpp>
 #include <type_traits>
 
-#include "engine/core/half.h"
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
-#include "engine/ops/vocabulary_tiles.h"
+#include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
 namespace longshadow {
 namespace {
 
+using test::F32;
+using test::F64;
+using test::kFactorRoundoff;
+using test::MixedBF16;
 using test::random_matrix;
+using test::rounded_copy;
 
 constexpr std::size_t kHidden = 24;
-
-/// Activations of type T, delta's product in P.
-template <class T_, class P_>
-struct Types {
-  using T = T_;
-  using P = P_;
-};
-using F32 = Types<float, float>;
-using F64 = Types<double, double>;
-using MixedBF16 = Types<float, BF16>;
-
-template <class P>
-constexpr double kFactorRoundoff = std::is_same_v<P, BF16> ? 0x1p-8 : 0;
 
 /// A full pass of `full_rows` rows and a batch of changes to its hidden states.
 template <class T, class P>
 struct Inputs {
   std::size_t vocab_size;
-  Matrix<T> output;
-  Matrix<P> delta_output;
-  Matrix<T> hidden, delta;
+  Matrix<T> output, hidden, delta;
   std::vector<double> log_normalisers;
   std::vector<std::int32_t> likeliest;
 
   Inputs(Cpu& cpu, std::size_t vocabulary, std::size_t full_rows, std::size_t delta_rows,
          double delta_scale)
       : vocab_size(vocabulary),
-        output(random_matrix<T>(cpu, round_up(vocabulary, kVocabularyTile), kHidden, 1, 0.5)),
-        delta_output(cpu.memory(), output.rows(), kHidden),
+        output(random_matrix<T>(cpu, vocabulary, kHidden, 1, 0.5)),
         hidden(random_matrix<T>(cpu, full_rows + kRowTile, kHidden, 2)),
         delta(random_matrix<T>(cpu, delta_rows + kRowTile, kHidden, 3, delta_scale)) {
-    std::fill(output.row(vocabulary), output.row(output.rows()), T{0});
-    for (std::size_t i = 0; i < output.rows() * kHidden; ++i) {
-      if constexpr (std::is_same_v<P, BF16>) {
-        delta_output.data()[i] = to_bf16(output.data()[i]);
-      } else {
-        delta_output.data()[i] = output.data()[i];
-      }
-    }
     for (std::size_t r = 0; r < full_rows; ++r) {
       const std::vector<long double> row = logits(hidden.row(r));
       const auto largest = std::max_element(row.begin(), row.end());
@@ -78,9 +58,12 @@ struct Inputs {
   std::vector<double> run(Cpu& cpu, std::span<const PairedRows> streams) const {
     std::vector<double> kl(delta.rows(), -7);
     const FullPredictions<T> full{hidden.view(), log_normalisers, likeliest};
-    kl_divergence(cpu, output.view().row_range(0, vocab_size),
-                  delta_output.view().row_range(0, vocab_size), full, delta.view(), streams,
-                  std::span(kl));
+    const PackedWeights<T> packed(cpu, output.view());
+    const auto rounded_output = rounded_copy<P>(cpu, output);
+    const PackedWeights<P> delta_packed(cpu, std::as_const(rounded_output).view());
+    const auto rounded_delta = rounded_copy<P>(cpu, delta);
+    kl_divergence(cpu, OutputWeights<T, P>{output.view(), packed, delta_packed}, full,
+                  std::as_const(rounded_delta).view(), streams, std::span(kl));
     return kl;
   }
 };
@@ -94,7 +77,7 @@ struct Expected {
 ///
 /// With q the evicted distribution: a logit change off by e moves KL by e sum |q - p| at first
 /// order and e² at second. A relative error h of p moves it by h sum p |q/p - 1 - (c - r)|. The
-/// sums over p (e^c - 1 - c) and p c, kVocabularyTile / lanes terms and 16 ulp each in T, enter
+/// sums over p (e^c - 1 - c) and p c, kMaxTileOutputs / lanes terms and 16 ulp each in T, enter
 /// with weights 1 / (1 + S + r) and |S + r| / (1 + S + r). The end is f64 whatever T. The
 /// definition itself, here, does not know the sums of p and q better than long double adds them.
 template <class T, class P>
@@ -127,7 +110,7 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
   const long double change_error =
       ((kHidden + 4) * u + 2 * kFactorRoundoff<P>)*2 * change_magnitude;
   const long double p_error = (kHidden + 8) * u * std::max(1.0, logit_magnitude);
-  const long double sum_error = (kVocabularyTile / kLanes<T> + 32) * u;
+  const long double sum_error = (kMaxTileOutputs / kLanes<T> + 32) * u;
   const long double size = 1 + remainder + mean;
   const long double own_error = static_cast<long double>(p.size() + 8) * 0x1p-64L;
   const long double bound = change_error * moved + change_error * change_error +
@@ -172,7 +155,6 @@ TEMPLATE_TEST_CASE("a common shift of all logits has no influence", "", float, d
   Inputs<T, T> in(cpu, 1000, 5, 5, 0);
   for (std::size_t v = 0; v < 1000; ++v) {
     in.output.row(v)[0] = T{1};
-    in.delta_output.row(v)[0] = T{1};
   }
   for (std::size_t r = 0; r < 5; ++r) in.delta.row(r)[0] = T{100};
   const std::vector<PairedRows> streams{{0, 5, 0}};

@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+#include "engine/core/range.h"
+
 namespace longshadow {
 namespace {
 
@@ -149,6 +151,45 @@ TEMPLATE_TEST_CASE("expm1 is exact near 0 and -1 far below", "", float, double) 
   CHECK(y[1] == -1);
   CHECK(std::isnan(y[2]));
   CHECK(y[3] == 0);
+}
+
+template <class T>
+LONGSHADOW_PER_CPU void apply_whole_of_pair(const T* x, T* y, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes<T>) {
+    store<T>(y + i, expm1_and_exp<T>(load(x + i)).whole);
+  }
+}
+
+TEMPLATE_TEST_CASE("e^x comes with e^x - 1 as exact as alone", "", float, double) {
+  using T = TestType;
+  const double lowest = ExpConstants<T>::lowest, highest = ExpConstants<T>::highest;
+  CHECK(largest_error_in_ulp<T>(apply_whole_of_pair<T>, exact_exp, between<T>(lowest, highest)) <=
+        2);
+  CHECK(largest_error_in_ulp<T>(apply_whole_of_pair<T>, exact_exp, between<T>(-1, 1)) <= 2);
+}
+
+LONGSHADOW_PER_CPU void store_all(const float* x, BF16* y, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes<float>) store<float>(y + i, load(x + i));
+}
+
+TEST_CASE("lanes are stored as bf16 as to_bf16 rounds") {
+  // Every exponent and sign, with the low bits below, at and above a tie of even and odd results.
+  std::vector<float> x;
+  for (std::uint32_t high = 0; high < 0x10000; high += 0x35) {
+    for (const std::uint32_t low : {0x0u, 0x1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      x.push_back(std::bit_cast<float>(high << 16 | low));
+    }
+  }
+  for (const std::uint32_t bits : {0x7f800000u, 0x7f800001u, 0xff800000u, 0xffffffffu}) {
+    x.push_back(std::bit_cast<float>(bits));
+  }
+  x.resize(round_up(x.size(), kLanes<float>));
+  std::vector<BF16> y(x.size());
+  store_all(x.data(), y.data(), x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    CAPTURE(x[i]);
+    CHECK(y[i].bits == to_bf16(x[i]).bits);
+  }
 }
 
 TEMPLATE_TEST_CASE("sum and largest see every lane", "", float, double) {

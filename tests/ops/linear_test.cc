@@ -1,8 +1,8 @@
 #include "engine/ops/linear.h"
 
 #include <catch2/catch.hpp>
-#include <type_traits>
 
+#include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -10,34 +10,11 @@ namespace longshadow {
 namespace {
 
 using test::elements;
+using test::F32;
+using test::F64;
+using test::MixedBF16;
 using test::random_matrix;
-
-/// Activations of type T times weights of type P.
-template <class T_, class P_>
-struct Types {
-  using T = T_;
-  using P = P_;
-};
-using F32 = Types<float, float>;
-using F64 = Types<double, double>;
-using MixedBF16 = Types<float, BF16>;
-
-template <class P, class T>
-PackedWeights<P> packed(Cpu& cpu, const Matrix<T>& w) {
-  Matrix<P> stored(cpu.memory(), w.rows(), w.cols());
-  for (std::size_t i = 0; i < w.rows() * w.cols(); ++i) {
-    if constexpr (std::is_same_v<P, BF16>) {
-      stored.data()[i] = to_bf16(w.data()[i]);
-    } else {
-      stored.data()[i] = w.data()[i];
-    }
-  }
-  return PackedWeights<P>(cpu, stored.view());
-}
-
-/// Half the distance from 1 to the next number: what rounding a factor to P costs.
-template <class P>
-constexpr double kFactorRoundoff = std::is_same_v<P, BF16> ? 0x1p-8 : 0;
+using test::rounded_copy;
 
 TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF16) {
   using T = typename TestType::T;
@@ -49,16 +26,18 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF
   CAPTURE(inputs, outputs);
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
-  const PackedWeights<P> weights = packed<P>(cpu, w);
+  const Matrix<P> factor_w = rounded_copy<P>(cpu, w);
+  const PackedWeights<P> weights(cpu, factor_w.view());
+  const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
   const Matrix<T> before = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> replaced = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> added = random_matrix<T>(cpu, rows, outputs, 3);
-  linear(cpu, x.view(), weights, replaced.view());
-  linear(cpu, x.view(), weights, added.view(), Write::add);
+  linear(cpu, factor_x.view(), weights, replaced.view());
+  linear(cpu, factor_x.view(), weights, added.view(), Write::add);
 
   // The sum's own error, and the two factors' roundings.
   const double relative =
-      static_cast<double>(inputs) * twin::unit_roundoff<T> + 2 * kFactorRoundoff<P>;
+      static_cast<double>(inputs) * twin::unit_roundoff<T> + 2 * test::kFactorRoundoff<P>;
   for (std::size_t r = 0; r < rows; r += 37) {
     const twin::Row in = twin::row(x.row(r), inputs);
     for (std::size_t o = 0; o < outputs; ++o) {
@@ -78,10 +57,11 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
   using T = typename TestType::T;
   using P = typename TestType::P;
   const auto product = [](Cpu& cpu, std::size_t rows) {
-    const Matrix<T> x = random_matrix<T>(cpu, rows, 130, 1);
-    const PackedWeights<P> weights = packed<P>(cpu, random_matrix<T>(cpu, 700, 130, 2));
+    const auto x = rounded_copy<P>(cpu, random_matrix<T>(cpu, rows, 130, 1));
+    const auto w = rounded_copy<P>(cpu, random_matrix<T>(cpu, 700, 130, 2));
+    const PackedWeights<P> weights(cpu, w.view());
     Matrix<T> y(cpu.memory(), rows, 700);
-    linear(cpu, x.view(), weights, y.view());
+    linear(cpu, std::as_const(x).view(), weights, y.view());
     return elements(y);
   };
   CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) { return product(cpu, 3 * kRowTile); }));

@@ -4,7 +4,6 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
-#include "engine/ops/vocabulary_tiles.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -15,30 +14,27 @@ using test::random_matrix;
 
 constexpr std::size_t kHidden = 24;
 
-/// Random hidden states and output rows, padded as predict() asks for.
+/// Random hidden states, padded as predict() asks for, and output rows.
 template <class T>
 struct Inputs {
   std::size_t rows, vocab_size;
-  Matrix<T> hidden, padded_output;
+  Matrix<T> hidden, output;
   std::vector<std::int32_t> targets;
 
   Inputs(Cpu& cpu, std::size_t n_rows, std::size_t vocabulary, double scale = 0.5)
       : rows(n_rows),
         vocab_size(vocabulary),
         hidden(random_matrix<T>(cpu, round_up(n_rows, kRowTile), kHidden, 1)),
-        padded_output(
-            random_matrix<T>(cpu, round_up(vocabulary, kVocabularyTile), kHidden, 2, scale)) {
-    std::fill(padded_output.row(vocabulary), padded_output.row(padded_output.rows()), T{0});
+        output(random_matrix<T>(cpu, vocabulary, kHidden, 2, scale)) {
     for (std::size_t r = 0; r < rows; ++r) {
       targets.push_back(static_cast<std::int32_t>(r * 31 % vocabulary));
     }
   }
 
-  MatrixView<const T> output() const { return padded_output.view().row_range(0, vocab_size); }
-
   std::vector<Prediction> predict_all(Cpu& cpu, std::size_t k) const {
     std::vector<Prediction> predictions(rows);
-    predict(cpu, hidden.view(), output(), targets, k, std::span(predictions));
+    const PackedWeights<T> packed(cpu, output.view());
+    predict(cpu, hidden.view(), output.view(), packed, targets, k, std::span(predictions));
     return predictions;
   }
 };
@@ -61,7 +57,7 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", float, double)
     std::vector<long double> logits;
     double magnitude = 0;
     for (std::size_t v = 0; v < vocab_size; ++v) {
-      const twin::Row direction = twin::row(in.output().row(v), kHidden);
+      const twin::Row direction = twin::row(in.output.row(v), kHidden);
       logits.push_back(twin::dot(hidden, direction));
       magnitude = std::max(magnitude, twin::magnitude(hidden, direction));
     }
@@ -74,7 +70,7 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", float, double)
     const double u = twin::unit_roundoff<T>;
     const double logit_error = (kHidden + 2) * u * magnitude + 4 * u;
     // Each lane sums its share of a tile in T; everything else is f64.
-    const double sum_error = static_cast<double>(kVocabularyTile / kLanes<T>) * u;
+    const double sum_error = static_cast<double>(kMaxTileOutputs / kLanes<T>) * u;
     const double entropy_error = (logit_error + sum_error) * (2 + 2 * range);
 
     const long double largest = logits[likeliest];
@@ -99,7 +95,7 @@ TEMPLATE_TEST_CASE("among equal logits the lowest token is the likeliest", "", f
   const std::size_t first = GENERATE(as<std::size_t>(), 0, 300, 4990);
   for (const std::size_t token : {first, first + 3, std::size_t{4998}, std::size_t{4999}}) {
     for (std::size_t i = 0; i < kHidden; ++i) {
-      in.padded_output.row(token)[i] = 8 * in.hidden.row(0)[i];
+      in.output.row(token)[i] = 8 * in.hidden.row(0)[i];
     }
   }
   CHECK(in.predict_all(cpu, 2)[0].likeliest == static_cast<std::int32_t>(first));
@@ -113,7 +109,7 @@ TEMPLATE_TEST_CASE("padding is no part of the distribution", "", float, double) 
   Cpu cpu(1);
   Inputs<T> in(cpu, 1, 3);
   for (std::size_t v = 0; v < 3; ++v) {
-    for (std::size_t i = 0; i < kHidden; ++i) in.padded_output.row(v)[i] = -in.hidden.row(0)[i];
+    for (std::size_t i = 0; i < kHidden; ++i) in.output.row(v)[i] = -in.hidden.row(0)[i];
   }
   const Prediction found = in.predict_all(cpu, 3)[0];
   CHECK(found.entropy == Approx(std::log(3)));

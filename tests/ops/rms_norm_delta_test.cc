@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "engine/core/half.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -66,6 +67,22 @@ TEMPLATE_TEST_CASE("rms_norm_delta is exact for changes of any size", "", float,
     }
   }
   for (std::size_t i = 5 * cols; i < 7 * cols; ++i) CHECK(dy.data()[i] == T{-7});
+}
+
+TEST_CASE("rms_norm_delta for a bf16 product is the f32 result rounded") {
+  Cpu cpu(1);
+  const std::size_t cols = GENERATE(as<std::size_t>(), 16, 37);
+  const Matrix<float> x = random_matrix<float>(cpu, 4, cols, 1);
+  const Matrix<float> w = random_matrix<float>(cpu, 1, cols, 2);
+  const Matrix<float> dx = random_matrix<float>(cpu, 4, cols, 3, 0.1);
+  Matrix<float> exact(cpu.memory(), 4, cols);
+  Matrix<BF16> found(cpu.memory(), 4, cols);
+  const std::vector<PairedRows> pairs{{0, 4, 0}};
+  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), exact.view());
+  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), found.view());
+  for (std::size_t i = 0; i < 4 * cols; ++i) {
+    CHECK(found.data()[i].bits == to_bf16(exact.data()[i]).bits);
+  }
 }
 
 TEMPLATE_TEST_CASE("rms_norm_delta of no change is exactly 0", "", float, double) {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "engine/core/half.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -56,6 +57,23 @@ TEMPLATE_TEST_CASE("silu_gate_delta is exact for changes of any size", "", float
     }
   }
   for (std::size_t i = 5 * cols; i < 7 * cols; ++i) CHECK(out.data()[i] == T{-7});
+}
+
+TEST_CASE("silu_gate_delta for a bf16 product is the f32 result rounded") {
+  Cpu cpu(1);
+  const std::size_t cols = GENERATE(as<std::size_t>(), 16, 37);
+  const auto random = [&](unsigned seed) { return random_matrix<float>(cpu, 4, cols, seed); };
+  const Matrix<float> gate = random(1), up = random(2), dgate = random(3), dup = random(4);
+  Matrix<float> exact(cpu.memory(), 4, cols);
+  Matrix<BF16> found(cpu.memory(), 4, cols);
+  const std::vector<PairedRows> pairs{{0, 4, 0}};
+  silu_gate_delta(cpu, gate.view(), up.view(), dgate.view(), dup.view(), std::span(pairs),
+                  exact.view());
+  silu_gate_delta(cpu, gate.view(), up.view(), dgate.view(), dup.view(), std::span(pairs),
+                  found.view());
+  for (std::size_t i = 0; i < 4 * cols; ++i) {
+    CHECK(found.data()[i].bits == to_bf16(exact.data()[i]).bits);
+  }
 }
 
 // The formula that `expected` is made of is the difference of two gates.

@@ -98,7 +98,7 @@ struct Engines {
     return std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, kHorizon, 8, order);
   }
   std::unique_ptr<CounterfactualEngine> differential() {
-    DeltaWeights<T, T> delta{weights.layers, weights.output(), {}};
+    DeltaWeights<T, T> delta{weights.layers, weights.packed_output, {}};
     for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
       delta.cache.push_back(std::as_const(full.cache).layer(layer));
     }
