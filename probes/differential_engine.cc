@@ -14,21 +14,23 @@ namespace {
 
 template <class Device, class T, class P>
 DeltaActivations<T, P> make_activations(Device& device, const ModelConfig& config,
-                                        std::size_t rows) {
-  const auto exact = [&](std::size_t n_rows, std::size_t cols) {
-    return Matrix<T>(device.memory(), n_rows, cols);
-  };
-  const auto for_product = [&](std::size_t cols) { return Matrix<P>(device.memory(), rows, cols); };
+                                        std::size_t padded_rows) {
+  const std::size_t rows = padded_rows + kRowTile;
   const std::size_t width = config.n_heads * config.head_dim;
-  return {for_product(config.hidden_size),
-          exact(rows, width),
-          exact(config.n_heads * rows, config.head_dim),
-          exact(config.n_kv_heads * rows, config.head_dim),
-          exact(config.n_kv_heads * rows, config.head_dim),
-          for_product(width),
-          exact(rows, config.feed_forward_size),
-          exact(rows, config.feed_forward_size),
-          for_product(config.feed_forward_size)};
+  const auto make = [&]<class Element>(Matrix<Element>& matrix, std::size_t n, std::size_t cols) {
+    matrix = Matrix<Element>(device.memory(), n, cols);
+  };
+  DeltaActivations<T, P> s;
+  make(s.normed, rows, config.hidden_size);
+  make(s.projected, rows, width);
+  make(s.query_heads, config.n_heads * rows, config.head_dim);
+  make(s.key_heads, config.n_kv_heads * rows, config.head_dim);
+  make(s.value_heads, config.n_kv_heads * rows, config.head_dim);
+  make(s.attended, rows, width);
+  make(s.gate, rows, config.feed_forward_size);
+  make(s.up, rows, config.feed_forward_size);
+  make(s.gated, rows, config.feed_forward_size);
+  return s;
 }
 
 }  // namespace
@@ -47,7 +49,7 @@ DifferentialEngine<Device, T, P>::DifferentialEngine(Device& device, const Weigh
       horizon_(horizon),
       residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
                 weights.config.hidden_size),
-      s_(make_activations<Device, T, P>(device, weights.config, residual_.rows() + kRowTile)) {}
+      s_(make_activations<Device, T, P>(device, weights.config, residual_.rows())) {}
 
 template <class Device, class T, class P>
 typename DifferentialEngine<Device, T, P>::Rows DifferentialEngine<Device, T, P>::rows_of(
@@ -76,9 +78,9 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
   const std::span<const PairedRows> pairs(rows.tape_rows);
   const MatrixView<P> dnormed = s_.normed.view().row_range(0, dx.rows);
   const MatrixView<P> dattended = s_.attended.view().row_range(0, dx.rows);
-  const HeadRows<T> dq = as_heads(s_.query_heads.view(), config.n_heads);
+  const HeadRows<P> dq = as_heads(s_.query_heads.view(), config.n_heads);
   const HeadRows<T> dk = as_heads(s_.key_heads.view(), config.n_kv_heads);
-  const HeadRows<T> dv = as_heads(s_.value_heads.view(), config.n_kv_heads);
+  const HeadRows<P> dv = as_heads(s_.value_heads.view(), config.n_kv_heads);
   // Biases cancel in a difference.
   const auto project = [&](const PackedWeights<P>& w) {
     const MatrixView<T> out{s_.projected.data(), dx.rows, w.outputs(), w.outputs()};
@@ -95,8 +97,8 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
                                  full_.cache.layer(layer), delta_weights_.cache[layer]};
-  attention_delta(device_, attention_shape(config), full, HeadRows<const T>(dq),
-                  KeysValues<const T>{dk, dv}, std::span(rows.streams), dattended);
+  attention_delta(device_, attention_shape(config), full, HeadRows<const P>(dq),
+                  HeadRows<const T>(dk), HeadRows<const P>(dv), std::span(rows.streams), dattended);
   linear(device_, MatrixView<const P>(dattended), products.attention_output, dx, Write::add);
 }
 

@@ -20,14 +20,14 @@ struct DeltaWeights {
   std::vector<KeysValues<const P>> cache;  ///< per layer, the full pass's
 };
 
-/// Changes of a layer's activations, for R rows; P where a product takes them.
+/// Changes of a layer's activations, for R rows and one tile beyond; P where a product takes them.
 template <class T, class P>
 struct DeltaActivations {
   Matrix<P> normed;       // [R, D]
   Matrix<T> projected;    // [R, H d], before heads are apart
-  Matrix<T> query_heads;  // [H R, d]
+  Matrix<P> query_heads;  // [H R, d]
   Matrix<T> key_heads;    // [K R, d]
-  Matrix<T> value_heads;  // [K R, d]
+  Matrix<P> value_heads;  // [K R, d]
   Matrix<P> attended;     // [R, H d]
   Matrix<T> gate, up;     // [R, F]
   Matrix<P> gated;        // [R, F]
@@ -66,8 +66,8 @@ class DifferentialEngine final : public CounterfactualEngine {
   const FullPass<T>& full_;
   const ActivationTape<Device, T>& tape_;
   std::size_t horizon_;
-  Matrix<T> residual_;        ///< [padded rows, D], dx
-  DeltaActivations<T, P> s_;  ///< of padded rows and one tile beyond
+  Matrix<T> residual_;  ///< [padded rows, D], dx
+  DeltaActivations<T, P> s_;
 };
 
 }  // namespace longshadow

@@ -189,13 +189,15 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
     observers.push_back(tape.get());
   }
   Progress reading(log, progress, "full pass", "tokens", n);
+  FullPassOptions full_options;
+  full_options.entropy_top_k = options.entropy_top_k;
+  full_options.progress = [&](std::size_t done) {
+    reading.update(done);
+    check_interrupt();
+  };
   const FullPass<T> full =
       run_full_pass(cpu, model.weights, std::span<const TokenId>(document.ids(n)),
-                    std::span<FullPassObserver<T>* const>(observers),
-                    {options.entropy_top_k, [&](std::size_t done) {
-                       reading.update(done);
-                       check_interrupt();
-                     }});
+                    std::span<FullPassObserver<T>* const>(observers), full_options);
 
   DocumentRun run;
   run.name = document.name;

@@ -72,9 +72,15 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
     const MatrixView<T> hidden = pass.hidden.view().row_range(first, batch.padded_rows());
     rms_norm(device, MatrixView<const T>(x), weights.final_norm.view(), config.norm_epsilon,
              hidden);
-    predict(device, MatrixView<const T>(hidden), weights.output(), weights.packed_output,
-            std::span<const std::int32_t>(targets).subspan(first, chunk.used_rows),
-            options.entropy_top_k, std::span(pass.predictions).subspan(first, chunk.used_rows));
+    const std::size_t skipped = std::max(options.predict_from, first) - first;
+    if (skipped < chunk.used_rows) {
+      const std::size_t from = skipped / kRowTile * kRowTile;
+      const std::size_t count = chunk.used_rows - from;
+      predict(device, MatrixView<const T>(hidden.row_range(from, hidden.rows - from)),
+              weights.output(), weights.packed_output,
+              std::span<const std::int32_t>(targets).subspan(first + from, count),
+              options.entropy_top_k, std::span(pass.predictions).subspan(first + from, count));
+    }
     options.progress(first + chunk.used_rows);
   }
   for (const Prediction& prediction : pass.predictions) {

@@ -42,17 +42,21 @@ class FullPassObserver {
 /// The teacher-forced run over a whole document with nothing removed.
 template <class T>
 struct FullPass {
-  std::vector<std::int32_t> tokens;     ///< n
-  RotaryTable<T> rotary;                ///< n positions
-  KvCache<T> cache;                     ///< n positions
-  Matrix<T> hidden;                     ///< [n + padding, D], after the final norm
-  std::vector<Prediction> predictions;  ///< n; the last one's target is token 0 for want of another
+  std::vector<std::int32_t> tokens;  ///< n
+  RotaryTable<T> rotary;             ///< n positions
+  KvCache<T> cache;                  ///< n positions
+  Matrix<T> hidden;                  ///< [n + padding, D], after the final norm
+  /// n, zeros where none was asked for; the last one's target is token 0 for want of another.
+  std::vector<Prediction> predictions;
   std::vector<double> log_normalisers;  ///< n, the predictions'
   std::vector<std::int32_t> likeliest;  ///< n, the predictions'
 };
 
 struct FullPassOptions {
   std::size_t entropy_top_k = 20;
+  /// Positions a row tile and more before it get no prediction, which saves their product with the
+  /// output matrix.
+  std::size_t predict_from = 0;
   /// Called after each chunk with the number of tokens done.
   std::function<void(std::size_t)> progress = [](std::size_t) {};
 };

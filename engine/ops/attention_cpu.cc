@@ -25,11 +25,9 @@ template <class T>
 LONGSHADOW_PER_CPU T absorb_scores(T* scores, std::size_t cols, T scale, RunningSoftmax<T>& row) {
   Lanes<T> highest = broadcast<T>(-std::numeric_limits<T>::infinity());
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    const Lanes<T> scaled = load(scores + c) * scale;
-    store<T>(scores + c, scaled);
-    highest = maximum<T>(highest, scaled);
+    highest = maximum<T>(highest, load(scores + c));
   }
-  const T tile_maximum = largest<T>(highest);
+  const T tile_maximum = largest<T>(highest) * scale;
   const T new_maximum = tile_maximum > row.maximum ? tile_maximum : row.maximum;
   // A tile that is removed as a whole leaves nothing to subtract a maximum from.
   if (new_maximum == -std::numeric_limits<T>::infinity()) {
@@ -38,7 +36,7 @@ LONGSHADOW_PER_CPU T absorb_scores(T* scores, std::size_t cols, T scale, Running
   }
   Lanes<T> total{};
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    const Lanes<T> weight = exp<T>(load(scores + c) - new_maximum);
+    const Lanes<T> weight = exp<T>(load(scores + c) * scale - new_maximum);
     store<T>(scores + c, weight);
     total += weight;
   }

@@ -38,11 +38,11 @@ struct DeltaStream {
 /// digits on, do = sum p (1 + e) (v + dv) / (1 + z) - o.
 /// Products with deltas run in precision P (f32 sums); p is recomputed in T, once for all streams
 /// that have rows at the same positions.
-///   dq, changes: rows of the batch; out [rows, H d], written at the streams' rows, in the
+///   dq, dk, dv: rows of the batch; out [rows, H d], written at the streams' rows, in the
 ///   precision P of the product it goes into.
 template <class Device, class T, class P>
 void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const T> dq, KeysValues<const T> changes,
+                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
                      std::span<const DeltaStream> streams, MatrixView<P> out);
 
 }  // namespace longshadow

@@ -88,7 +88,7 @@ template <class T, class P>
 class RowTileTask {
  public:
   RowTileTask(Cpu& cpu, const AttentionShape& shape, const FullAttention<T, P>& full,
-              HeadRows<const T> dq, KeysValues<const T> changes,
+              HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
               std::span<const DeltaStream> streams, std::size_t row_tile, std::size_t head,
               MatrixView<P> out)
       : cpu_(cpu),
@@ -101,8 +101,8 @@ class RowTileTask {
         first_start_(streams.front().prefix - streams.front().full_row),
         queries_(full.queries.head(head).row_range(full_row_, kRowTile)),
         dq_(dq.head(head)),
-        dk_(changes.keys.head(kv_head_)),
-        dv_(changes.values.head(kv_head_)),
+        dk_(dk.head(kv_head_)),
+        dv_(dv.head(kv_head_)),
         out_(out) {
     tiles_ = column_tiles(first_start_);
     for (std::size_t tile = 0; tile <= row_tile; ++tile) {
@@ -133,9 +133,9 @@ class RowTileTask {
   /// A member, its rounded queries and what its rows have summed up.
   struct Work {
     Member member;
-    MatrixView<P> dq;     ///< [rows, d]
-    MatrixView<P> joint;  ///< [rows, 2 d], (q, dq): own scores change by q.dk + dq.(k + dk)
-    MatrixView<T> sums;   ///< [rows, d]
+    MatrixView<const P> dq;  ///< [rows, d]
+    MatrixView<P> joint;     ///< [rows, 2 d], (q, dq): own scores change by q.dk + dq.(k + dk)
+    MatrixView<T> sums;      ///< [rows, d]
     std::vector<double> totals;
     std::vector<bool> lost_most;  ///< rows that the removal left with less than half of attention
     bool still;                   ///< nothing that the rows see has changed but by removal
@@ -148,23 +148,19 @@ class RowTileTask {
 
   void prepare() {
     struct Sums;
-    struct RoundedQueryChanges;
     struct JointQueries;
     const std::size_t rows = work_.size() * kRowTile;
     const MatrixView<T> sums = scratch<Sums>(rows, d_);
-    const auto dq = scratch<RoundedQueryChanges, P>(rows, d_);
     const auto joint = scratch<JointQueries, P>(rows, 2 * d_);
     for (std::size_t i = 0; i < work_.size(); ++i) {
       Work& work = work_[i];
       const Member& member = work.member;
-      work.dq = dq.row_range(i * kRowTile, member.rows);
+      work.dq = dq_.row_range(member.batch_row, member.rows);
       work.joint = joint.row_range(i * kRowTile, member.rows);
       work.sums = sums.row_range(i * kRowTile, member.rows);
-      const MatrixView<const T> changes = dq_.row_range(member.batch_row, member.rows);
-      round_rows(changes, work.dq);
       round_rows(queries_.row_range(member.tile_row, member.used_rows),
                  work.joint.row_range(0, member.used_rows).column_range(0, d_));
-      round_rows(changes, work.joint.column_range(d_, d_));
+      copy_columns(work.dq, work.joint, d_);
       const std::size_t own = member.stream.first_row;
       const std::size_t n_own = member.batch_row + member.used_rows - own;
       work.still = is_zero(dq_.row_range(member.batch_row, member.used_rows)) &&
@@ -172,9 +168,15 @@ class RowTileTask {
     }
   }
 
-  static bool is_zero(MatrixView<const T> dense) {
+  template <class Element>
+  static bool is_zero(MatrixView<const Element> dense) {
     return std::all_of(dense.data, dense.data + dense.rows * dense.cols,
-                       [](T value) { return value == 0; });
+                       [](Element value) { return widened<T>(value) == 0; });
+  }
+
+  /// Columns [first, first + d) of `to` = from [rows, d].
+  void copy_columns(MatrixView<const P> from, MatrixView<P> to, std::size_t first) const {
+    for (std::size_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), d_, to.row(r) + first);
   }
 
   void absorb(Form form) {
@@ -237,7 +239,7 @@ class RowTileTask {
     struct Weights;
     const MatrixView<T> ds = scratch<ScoreChanges>(work.member.rows, tile.width);
     const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
-    tile_product<P, T>(MatrixView<const P>(work.dq), rounded_rows(full_.rounded_cache.keys, tile),
+    tile_product<P, T>(work.dq, rounded_rows(full_.rounded_cache.keys, tile),
                        RightFactor::by_output, ds, false);
     weigh_rows(form, p, removed, ds, weights, {}, work);
     tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
@@ -251,9 +253,9 @@ class RowTileTask {
     struct Weights;
     struct Kept;
     struct JointKeys;
-    struct RoundedValueChanges;
+    struct ValueChanges;
     const auto joint_keys = scratch<JointKeys, P>(tile.width, 2 * d_);
-    const auto dv = scratch<RoundedValueChanges, P>(tile.width, d_);
+    const auto dv = scratch<ValueChanges, P>(tile.width, d_);
     join_changes(tile, work.member.stream, joint_keys, dv);
     const MatrixView<T> ds = scratch<ScoreChanges>(work.member.rows, tile.width);
     const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
@@ -313,7 +315,7 @@ class RowTileTask {
         joint[i] = rounded<P>(dk[i]);
         joint[d_ + i] = rounded<P>(k.row(c)[i] + dk[i]);
       }
-      round_rows(dv_.row_range(own, 1), values.row_range(c, 1));
+      std::copy_n(dv_.row(own), d_, values.row(c));
     }
   }
 
@@ -358,10 +360,12 @@ class RowTileTask {
   std::size_t kv_head_;
   std::size_t d_;
   T scale_;
-  std::size_t full_row_;              ///< first of the tile
-  std::size_t first_start_;           ///< position of full row 0
-  MatrixView<const T> queries_;       ///< [kRowTile, d] of the full pass
-  MatrixView<const T> dq_, dk_, dv_;  ///< [rows, d] of this head
+  std::size_t full_row_;         ///< first of the tile
+  std::size_t first_start_;      ///< position of full row 0
+  MatrixView<const T> queries_;  ///< [kRowTile, d] of the full pass
+  MatrixView<const P> dq_;       ///< [rows, d] of this head
+  MatrixView<const T> dk_;
+  MatrixView<const P> dv_;
   MatrixView<P> out_;
   std::vector<ColumnTile> tiles_;
   std::vector<Work> work_;
@@ -371,7 +375,7 @@ class RowTileTask {
 
 template <class Device, class T, class P>
 void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const T> dq, KeysValues<const T> changes,
+                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
                      std::span<const DeltaStream> streams, MatrixView<P> out) {
   std::size_t first_tile = full.attended.rows;
   std::size_t end_row = 0;
@@ -381,7 +385,7 @@ void attention_delta(Device& device, const AttentionShape& shape, const FullAtte
   }
   const std::size_t n_tiles = round_up(end_row, kRowTile) / kRowTile - first_tile;
   device.parallel_for(n_tiles * shape.n_heads, [&](std::size_t task) {
-    RowTileTask<T, P>(device, shape, full, dq, changes, streams, first_tile + task % n_tiles,
+    RowTileTask<T, P>(device, shape, full, dq, dk, dv, streams, first_tile + task % n_tiles,
                       task / n_tiles, out)
         .run();
   });
@@ -389,7 +393,7 @@ void attention_delta(Device& device, const AttentionShape& shape, const FullAtte
 
 #define LONGSHADOW_INSTANTIATE(T, P)                                                     \
   template void attention_delta(Cpu&, const AttentionShape&, const FullAttention<T, P>&, \
-                                HeadRows<const T>, KeysValues<const T>,                  \
+                                HeadRows<const P>, HeadRows<const T>, HeadRows<const P>, \
                                 std::span<const DeltaStream>, MatrixView<P>);
 LONGSHADOW_INSTANTIATE(float, float)
 LONGSHADOW_INSTANTIATE(float, BF16)

@@ -31,9 +31,10 @@ HeadRows<T> as_heads(MatrixView<T> matrix, std::size_t n_heads) {
   return {matrix.data, n_heads, matrix.rows / n_heads, matrix.cols};
 }
 
-/// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head.
-template <class Device, class T>
-void split_heads(Device& device, MatrixView<const T> x, HeadRows<T> to);
+/// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head, in
+/// the precision P of the product they go into.
+template <class Device, class T, class P>
+void split_heads(Device& device, MatrixView<const T> x, HeadRows<P> to);
 
 /// Rows [0, count) of every head of `from` become rows [first, first + count) of `to`.
 template <class Device, class T>

@@ -1,14 +1,16 @@
 #include <algorithm>
 
 #include "engine/ops/heads.h"
+#include "engine/ops/rounding.h"
 
 namespace longshadow {
 
-template <class Device, class T>
-void split_heads(Device& device, MatrixView<const T> x, HeadRows<T> to) {
+template <class Device, class T, class P>
+void split_heads(Device& device, MatrixView<const T> x, HeadRows<P> to) {
   device.parallel_for(x.rows, [&](std::size_t r) {
     for (std::size_t head = 0; head < to.n_heads; ++head) {
-      std::copy_n(x.row(r) + head * to.head_dim, to.head_dim, to.head(head).row(r));
+      round_rows(x.row_range(r, 1).column_range(head * to.head_dim, to.head_dim),
+                 to.head(head).row_range(r, 1));
     }
   });
 }
@@ -25,6 +27,7 @@ void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, H
   template void split_heads(Cpu&, MatrixView<const T>, HeadRows<T>); \
   template void copy_head_rows(Cpu&, HeadRows<const T>, std::size_t, HeadRows<T>, std::size_t);
 LONGSHADOW_INSTANTIATE(float)
+template void split_heads(Cpu&, MatrixView<const float>, HeadRows<BF16>);
 LONGSHADOW_INSTANTIATE(double)
 #undef LONGSHADOW_INSTANTIATE
 

@@ -28,12 +28,14 @@ struct LaneTypes;
 template <>
 struct LaneTypes<float> {
   typedef float Lanes __attribute__((vector_size(64)));
-  typedef std::int32_t Integers __attribute__((vector_size(64)));
+  typedef std::int32_t Integer;
+  typedef Integer Integers __attribute__((vector_size(64)));
 };
 template <>
 struct LaneTypes<double> {
   typedef double Lanes __attribute__((vector_size(64)));
-  typedef std::int64_t Integers __attribute__((vector_size(64)));
+  typedef std::int64_t Integer;
+  typedef Integer Integers __attribute__((vector_size(64)));
 };
 
 template <class T>
@@ -85,7 +87,11 @@ LONGSHADOW_INLINE Lanes<T> minimum(Lanes<T> a, Lanes<T> b) {
 
 template <class T>
 LONGSHADOW_INLINE Lanes<T> magnitude(Lanes<T> a) {
-  return a < 0 ? -a : a;
+  typename LaneTypes<T>::Integers bits;
+  std::memcpy(&bits, &a, sizeof bits);
+  bits &= std::numeric_limits<typename LaneTypes<T>::Integer>::max();  // all but the sign
+  std::memcpy(&a, &bits, sizeof bits);
+  return a;
 }
 
 /// The lanes' sum in f64, first to last.

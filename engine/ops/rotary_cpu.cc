@@ -1,8 +1,29 @@
 #include <cmath>
 
+#include "engine/ops/lanes.h"
 #include "engine/ops/rotary.h"
+#include "engine/ops/rounding.h"
 
 namespace longshadow {
+namespace {
+
+/// to [2 half] = x with the pairs (i, i + half) rotated.
+template <class T, class P>
+LONGSHADOW_PER_CPU void rotate(const T* x, const T* cos, const T* sin, std::size_t half, P* to) {
+  std::size_t i = 0;
+  for (; i + kLanes<T> <= half; i += kLanes<T>) {
+    const Lanes<T> first = load(x + i), second = load(x + i + half);
+    const Lanes<T> c = load(cos + i), s = load(sin + i);
+    store<T>(to + i, first * c - second * s);
+    store<T>(to + i + half, second * c + first * s);
+  }
+  for (; i < half; ++i) {
+    to[i] = rounded<P>(x[i] * cos[i] - x[i + half] * sin[i]);
+    to[i + half] = rounded<P>(x[i + half] * cos[i] + x[i] * sin[i]);
+  }
+}
+
+}  // namespace
 
 template <class Device, class T>
 RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
@@ -19,20 +40,14 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
   return table;
 }
 
-template <class Device, class T>
+template <class Device, class T, class P>
 void rotate_heads(Device& device, const RotaryTable<T>& table,
-                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<T> to) {
+                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<P> to) {
   const std::size_t half = table.cos.cols();
   device.parallel_for(x.rows, [&](std::size_t r) {
-    const T* cos = table.cos.row(positions[r]);
-    const T* sin = table.sin.row(positions[r]);
     for (std::size_t head = 0; head < to.n_heads; ++head) {
-      const T* from = x.row(r) + head * 2 * half;
-      T* out = to.head(head).row(r);
-      for (std::size_t i = 0; i < half; ++i) {
-        out[i] = from[i] * cos[i] - from[i + half] * sin[i];
-        out[i + half] = from[i + half] * cos[i] + from[i] * sin[i];
-      }
+      rotate(x.row(r) + head * 2 * half, table.cos.row(positions[r]), table.sin.row(positions[r]),
+             half, to.head(head).row(r));
     }
   });
 }
@@ -41,6 +56,8 @@ template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std
 template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
 template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
                            MatrixView<const float>, HeadRows<float>);
+template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+                           MatrixView<const float>, HeadRows<BF16>);
 template void rotate_heads(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
                            MatrixView<const double>, HeadRows<double>);
 

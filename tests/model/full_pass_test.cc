@@ -124,6 +124,24 @@ TEST_CASE("observers see every layer of every chunk in order") {
   CHECK(progress == std::vector<std::size_t>{512, 600});
 }
 
+// Chunks that end before it, and row tiles of the chunk that holds it, have none.
+TEST_CASE("predictions from a position on are those of all") {
+  Cpu cpu(2);
+  const Weights<double> weights = load<double>(cpu, "llama_plain");
+  const std::vector<std::int32_t> tokens = made_up_tokens(1200);
+  const FullPass<double> all = read(cpu, weights, tokens);
+  const std::size_t from = GENERATE(as<std::size_t>(), 0, 511, 512, 900, 1199);
+  CAPTURE(from);
+  FullPassOptions options;
+  options.predict_from = from;
+  const FullPass<double> some = read<double>(cpu, weights, tokens, nullptr, options);
+  for (std::size_t i = from; i < tokens.size(); ++i) {
+    CHECK(some.predictions[i].entropy == all.predictions[i].entropy);
+  }
+  for (std::size_t i = 0; i + kRowTile <= from; ++i) CHECK(some.predictions[i].entropy == 0);
+  CHECK(test::same_bits(test::elements(some.hidden), test::elements(all.hidden)));
+}
+
 TEST_CASE("a document of one token") {
   Cpu cpu(1);
   const FullPass<double> full = read(cpu, load<double>(cpu, "llama_plain"), {5});

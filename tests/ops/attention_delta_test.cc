@@ -77,9 +77,10 @@ struct Inputs {
         as_heads(queries.view(), 4), log_normalisers.view(), attended.view(),
         KeysValues<const T>{as_heads(keys.view(), 2), as_heads(values.view(), 2)},
         KeysValues<const P>{as_heads(rounded_keys.view(), 2), as_heads(rounded_values.view(), 2)}};
-    attention_delta(cpu, kShape, full, as_heads(dq.view(), 4),
-                    KeysValues<const T>{as_heads(dk.view(), 2), as_heads(dv.view(), 2)}, streams,
-                    out.view());
+    const auto rounded_dq = rounded_copy<P>(cpu, dq);
+    const auto rounded_dv = rounded_copy<P>(cpu, dv);
+    attention_delta(cpu, kShape, full, as_heads(rounded_dq.view(), 4), as_heads(dk.view(), 2),
+                    as_heads(rounded_dv.view(), 2), streams, out.view());
     return test::widened_copy<T>(cpu, out);
   }
 };

@@ -1,0 +1,176 @@
+#include "probes/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "engine/ops/tile_scratch.h"
+#include "probes/probe_model.h"
+
+namespace longshadow {
+namespace {
+
+constexpr int kRounds = 3;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Floating-point operations of products with the layers' weights, for one token.
+double layer_flops(const ModelConfig& config) {
+  const std::size_t queries = config.n_heads * config.head_dim;
+  const std::size_t keys = config.n_kv_heads * config.head_dim;
+  return 2.0 * static_cast<double>(config.n_layers * config.hidden_size *
+                                   (2 * queries + 2 * keys + 3 * config.feed_forward_size));
+}
+
+/// The same of the product with the output matrix.
+double output_flops(const ModelConfig& config) {
+  return 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
+}
+
+/// Attention's products for `rows` rows after `prefix` positions: 2 of size d for each row and
+/// prefix column, and for each row and own column 2 in the direct form and 4 in the differential.
+double attention_flops(const ModelConfig& config, std::size_t rows, std::size_t prefix,
+                       Method method) {
+  const double own = static_cast<double>(rows) / 2 * (method == Method::differential ? 4 : 2);
+  return 2.0 * static_cast<double>(config.n_layers * config.n_heads * config.head_dim * rows) *
+         (2.0 * static_cast<double>(prefix) + own);
+}
+
+/// FLOP/s of products with `weights`.
+template <class P>
+double product_rate(Cpu& cpu, const PackedWeights<P>& weights) {
+  constexpr std::size_t kRowTiles = 16;
+  constexpr int kRepeats = 20;
+  const Matrix<P> x(cpu.memory(), kRowTile, weights.inputs());
+  const double seconds = seconds_of([&] {
+    for (int repeat = 0; repeat < kRepeats; ++repeat) {
+      cpu.parallel_for(weights.n_tiles() * kRowTiles, [&](std::size_t task) {
+        struct Products;
+        using Sum = std::conditional_t<std::is_same_v<P, double>, double, float>;
+        const std::size_t tile = task / kRowTiles;
+        const MatrixView<Sum> products =
+            tile_scratch<Sum, Products>(cpu, kRowTile, weights.padded_width(tile));
+        weights.multiply_tile(tile, x.view(), products);
+      });
+    }
+  });
+  return kRepeats * 2.0 *
+         static_cast<double>(kRowTiles * kRowTile * weights.inputs() * weights.outputs()) / seconds;
+}
+
+/// Times a phase beside its peak, round by round.
+class PhaseTimer {
+ public:
+  /// One round does `units` units of `flops` floating-point operations in all.
+  PhaseTimer(double units, double flops) : units_(units), flops_(flops) {}
+
+  void add_round(double peak_flops_per_second, const std::function<void()>& work) {
+    const double seconds = seconds_of(work);
+    peaks_.push_back(peak_flops_per_second);
+    seconds_.push_back(seconds);
+    shares_.push_back(flops_ / seconds / peak_flops_per_second);
+  }
+
+  PhaseRate rate() const {
+    const double seconds = median(seconds_);
+    return {units_ / seconds, flops_ / seconds, median(shares_)};
+  }
+  double peak() const { return median(peaks_); }
+
+ private:
+  double units_;
+  double flops_;
+  std::vector<double> peaks_, seconds_, shares_;
+};
+
+template <class T>
+BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options) {
+  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, options.precision);
+  const ModelConfig& config = model.weights.config;
+  const std::size_t n = options.context + options.horizon;
+  std::mt19937_64 random(0);
+  std::vector<std::int32_t> tokens(n);
+  for (auto& token : tokens) token = static_cast<std::int32_t>(random() % config.vocab_size);
+  const auto full_peak = [&] { return product_rate(cpu, model.weights.layers.front().gate); };
+  const auto delta_peak = [&] {
+    return model.rounded_layers.empty() ? full_peak()
+                                        : product_rate(cpu, model.rounded_layers.front().gate);
+  };
+
+  const auto read = [&](std::size_t count, std::span<FullPassObserver<T>* const> observers,
+                        std::size_t predict_from) {
+    FullPassOptions pass;
+    pass.predict_from = predict_from;
+    return run_full_pass(cpu, model.weights, std::span<const std::int32_t>(tokens).first(count),
+                         observers, pass);
+  };
+  const double context = static_cast<double>(options.context);
+  PhaseTimer prefill(context, layer_flops(config) * context + output_flops(config) +
+                                  attention_flops(config, options.context, 0, Method::direct));
+  for (int round = 0; round < kRounds; ++round) {
+    prefill.add_round(full_peak(), [&] { read(options.context, {}, options.context - 1); });
+  }
+
+  std::unique_ptr<ActivationTape<Cpu, T>> tape;
+  std::vector<FullPassObserver<T>*> observers;
+  if (options.method == Method::differential) {
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, options.context, n);
+    observers.push_back(tape.get());
+  }
+  const double all = static_cast<double>(n);
+  PhaseTimer full_pass(all, (layer_flops(config) + output_flops(config)) * all +
+                                attention_flops(config, n, 0, Method::direct));
+  std::unique_ptr<FullPass<T>> full;
+  for (int round = 0; round < kRounds; ++round) {
+    full_pass.add_round(full_peak(),
+                        [&] { full = std::make_unique<FullPass<T>>(read(n, observers, 0)); });
+  }
+
+  std::vector<Counterfactual> batch;
+  for (std::size_t i = 0; i < options.subjects; ++i) {
+    const std::size_t token = (i + 1) * options.context / (options.subjects + 1);
+    batch.push_back({{{token, token + 1}}, options.context});
+  }
+  const std::size_t max_batch =
+      std::min(choose_batch_rows({}, 0, options.horizon) / options.horizon, options.subjects);
+  const PreparedEngine prepared =
+      make_engine(cpu, model, *full, tape.get(), options.precision, options.horizon, max_batch);
+  std::vector<double> kl_nats(max_batch * options.horizon);
+  const double flops_each =
+      (layer_flops(config) + output_flops(config)) * static_cast<double>(options.horizon) +
+      attention_flops(config, options.horizon, options.context, options.method);
+  const auto subjects = static_cast<double>(options.subjects);
+  PhaseTimer counterfactuals(subjects, flops_each * subjects);
+  for (int round = 0; round < kRounds; ++round) {
+    counterfactuals.add_round(delta_peak(), [&] {
+      for (std::size_t first = 0; first < options.subjects; first += max_batch) {
+        const std::size_t count = std::min(max_batch, options.subjects - first);
+        prepared.engine->run(std::span(batch).subspan(first, count), kl_nats);
+      }
+    });
+  }
+  return {full_pass.peak(), counterfactuals.peak(), prefill.rate(), full_pass.rate(),
+          counterfactuals.rate()};
+}
+
+}  // namespace
+
+BenchResult run_bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options) {
+  return options.precision == Precision::f64 ? bench<double>(cpu, checkpoint, options)
+                                             : bench<float>(cpu, checkpoint, options);
+}
+
+}  // namespace longshadow
