@@ -205,9 +205,9 @@ class RowTileTask {
   }
 
   /// Columns of the tile, counted within it, that the stream has lost.
-  static std::vector<Range> removed_columns(const DeltaStream& stream, const ColumnTile& tile) {
+  std::vector<Range> removed_columns(const DeltaStream& stream, const ColumnTile& tile) const {
     std::vector<Range> columns;
-    for (const Range& range : stream.removed) {
+    for (const Range& range : reaching_into(tile, removed_from(kv_head_, stream.removed))) {
       const std::size_t begin = std::max(range.begin, tile.begin);
       const std::size_t end = std::min(range.end, tile.begin + tile.used);
       if (begin < end) columns.push_back({begin - tile.begin, end - tile.begin});

@@ -114,13 +114,13 @@ std::vector<double> run(CounterfactualEngine& engine, std::span<const Counterfac
 }
 
 // Starts at no multiple of a tile; a sink, a span, everything, all but one token, two ranges.
-const std::vector<Counterfactual> kBatch{{{{0, 1}}, 101},
-                                         {{{40, 41}}, 57},
-                                         {{{3, 30}}, 163},
-                                         {{{0, 64}}, 64},
-                                         {{{0, 64}, {65, 150}}, 150},
-                                         {{{5, 6}, {77, 80}}, 130},
-                                         {{{1, 2}}, 2}};
+const std::vector<Counterfactual> kBatch{{Removal({{0, 1}}), 101},
+                                         {Removal({{40, 41}}), 57},
+                                         {Removal({{3, 30}}), 163},
+                                         {Removal({{0, 64}}), 64},
+                                         {Removal({{0, 64}, {65, 150}}), 150},
+                                         {Removal({{5, 6}, {77, 80}}), 130},
+                                         {Removal({{1, 2}}), 2}};
 
 TEMPLATE_TEST_CASE("a counterfactual has the same bits alone, in any batch, for any threads", "",
                    double, float) {
@@ -158,7 +158,7 @@ TEST_CASE("the differential form is the direct form") {
 TEMPLATE_TEST_CASE("removing nothing changes nothing", "", double, float) {
   using T = TestType;
   Engines<T> engines;
-  const std::vector<Counterfactual> null{{{}, 100}};
+  const std::vector<Counterfactual> null{{Removal(), 100}};
   for (const double kl : run(*engines.differential(), null)) CHECK(kl == 0);
   // The direct form is off by rounding: KL is about half the square of the logits' error.
   const double logit_error =
