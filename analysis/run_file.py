@@ -83,9 +83,9 @@ def _document(name, group, model):
     is_set = np.zeros(len(subject), dtype=bool)
     if "removed" in influence:
         is_set = np.diff(influence["removed_offset"][:].astype(int)) < subject[:, 1] - subject[:, 0]
-    group = influence["group"].asstr()[:]
+    part = influence["group"].asstr()[:]
     span = measured & ~is_set
-    sets = {name: kl[measured & is_set & (group == name)] for name in sorted(set(group[is_set]))}
+    sets = {name: kl[measured & is_set & (part == name)] for name in sorted(set(part[is_set]))}
     selection = attributes["selection"]
     if len(selection) > 40:
         selection = selection[:37] + "..."

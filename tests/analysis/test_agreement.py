@@ -93,7 +93,7 @@ class Agreement(WithRuns):
         self.compare_with_numpy(self.make_run(subjects=150, lag=AT_END))
 
     def test_numpy_agrees_on_sets(self):
-        self.compare_with_numpy(self.make_run(documents=2, lag=AT_END, sets=3))
+        self.compare_with_numpy(self.make_run(documents=2, subjects=150, lag=AT_END, sets=3))
 
     def test_plain_loops_agree(self):
         run = self.make_run()

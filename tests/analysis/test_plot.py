@@ -35,10 +35,11 @@ class TheFigures(WithRuns):
         ElementTree.parse(self.folder / "figures" / "document_1-distance.svg")
 
     def test_sets_get_a_figure_of_their_own(self):
-        result = run_plot(self.make_run(lag=AT_END, sets=3), self.folder / "figures")
+        run = self.make_run(lag=AT_END, sets=3)
+        result = run_plot(run, self.folder / "figures")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertTrue((self.folder / "figures" / "document_1-sets.png").exists())
-        document, = run_file.documents(self.make_run(lag=AT_END, sets=3))
+        document, = run_file.documents(run)
         figure = plot.draw_sets(document)
         labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         self.assertEqual(labels, ["top:drift:11% (n = 2)", "top:random:11% (n = 1)"])
