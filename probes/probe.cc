@@ -76,19 +76,19 @@ std::size_t first_start(std::span<const Subject> subjects, const ProbeOptions& o
   return first;
 }
 
-/// The removed text, of a large set as much as fits a line: "the … of … (12 tokens)".
+/// The removed text; of a set its pieces, as many as fit a line: "the … of … (12 tokens)".
 std::string label_of(const Subject& subject, const RunTokens& tokens) {
   constexpr std::size_t kEnoughBytes = 48;
   std::string label;
   std::size_t n_tokens = 0;
   for (const Range& range : subject.tokens) {
-    const bool fits = n_tokens == 0 || label.size() < kEnoughBytes;
-    if (fits && n_tokens != 0) label += " …";
-    for (std::size_t t = range.begin; fits && t < range.end; ++t) label += tokens.text[t];
     n_tokens += range.size();
+    if (n_tokens > range.size() && label.size() > kEnoughBytes) continue;
+    for (std::size_t t = range.begin; t < range.end; ++t) label += tokens.text[t];
+    if (range != subject.tokens.back()) label += " …";
   }
-  if (subject.tokens.size() == 1) return label;
-  return label + " … (" + std::to_string(n_tokens) + " tokens)";
+  const bool is_set = subject.tokens.size() > 1;
+  return is_set ? label + " (" + std::to_string(n_tokens) + " tokens)" : label;
 }
 
 RunSubject describe(const Subject& subject, const RunTokens& tokens) {

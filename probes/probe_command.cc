@@ -31,7 +31,7 @@ const CommandHelp kHelp{
     "  word:N          N words, the tokens of each together\n"
     "  top:SIGNAL:5%   5% of the context together: the highest by entropy-before, entropy-at,\n"
     "                  surprisal, drift, attention-window or attention-cumulative, or drawn\n"
-    "                  (random). With --evict-at end.\n",
+    "                  (random). With --evict-at end.",
     "  longshadow probe --document data/documents/how_a_cache_forgets.txt -o run.h5\n"
     "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
     "-o run.h5\n"
