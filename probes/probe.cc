@@ -65,15 +65,10 @@ std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects
   return counterfactuals;
 }
 
-/// The first position that any subject's counterfactual measures. Top shares, whose tokens are not
-/// known yet, all go at the context's end.
-std::size_t first_start(std::span<const Subject> subjects, const ProbeOptions& options) {
-  std::size_t first = options.context;
-  for (const Subject& subject : subjects) {
-    if (subject.top) continue;
-    first = std::min(first, start_of(options.evict_at, span_of(subject), options.context));
-  }
-  return first;
+/// The first position that a counterfactual may measure, whatever the subjects: attention's tiles
+/// begin there, and a subject's bits must not depend on what else the run measures.
+std::size_t first_start(const ProbeOptions& options) {
+  return start_of(options.evict_at, {0, 1}, options.context);
 }
 
 /// The removed text; of a set its pieces, as many as fit a line: "the … of … (12 tokens)".
@@ -153,9 +148,7 @@ std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, cons
 
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  const std::size_t first =
-      options.evict_at.kind == EvictAt::Kind::end ? options.context : 1 + options.evict_at.lag;
-  return {options.precision, options.method, n, n - first};
+  return {options.precision, options.method, n, n - first_start(options)};
 }
 
 /// [subjects, H] nats, in batches as large as the memory allows.
@@ -227,7 +220,7 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   std::vector<FullPassObserver<T>*> observers{&signals};
   std::unique_ptr<ActivationTape<Cpu, T>> tape;
   if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(subjects, options), n);
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(options), n);
     observers.push_back(tape.get());
   }
   Progress reading(log, progress, "full pass", "tokens", n);

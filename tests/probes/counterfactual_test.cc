@@ -263,6 +263,27 @@ TEMPLATE_TEST_CASE("a table of one set, and a part that is all, are the set ever
   }
 }
 
+// So that a run can be cut into shards and put together again.
+TEMPLATE_TEST_CASE("a subject has the same bits whatever else the run measures", "", double,
+                   float) {
+  Cpu cpu(2);
+  const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_llama3");
+  std::vector<TokenId> ids;
+  for (TokenId i = 0; i < 200; ++i) ids.push_back(i * 37 % 320);
+  ProbeOptions options;
+  options.context = 150;
+  options.horizon = 20;
+  options.method = GENERATE(Method::direct, Method::differential);
+  const auto measure = [&](const std::string& subjects) {
+    options.subjects = subjects;
+    return test::probe<TestType>(cpu, *checkpoint, ids, options).influence.kl;
+  };
+  const std::vector<double> together = measure("list:3,70+set:90,120+list:131-133");
+  CHECK(test::same_bits(measure("list:70"), {together.begin() + 20, together.begin() + 40}));
+  CHECK(test::same_bits(measure("set:90,120"), {together.begin() + 40, together.begin() + 60}));
+  CHECK(test::same_bits(measure("list:131-133"), {together.begin() + 60, together.end()}));
+}
+
 // The same tokens by name or by rank: what was chosen does not know how.
 TEST_CASE("a top share is the set of its tokens") {
   Cpu cpu(2);
