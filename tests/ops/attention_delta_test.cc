@@ -218,6 +218,27 @@ TEMPLATE_TEST_CASE("attention_delta of no change is exactly 0", "", F32, F64, Mi
   for (std::size_t i = 0; i < 20 * 64; ++i) CHECK(found.data()[i] == 0);
 }
 
+// A tile reaches beyond a stream's last row, into the rows of the next.
+TEMPLATE_TEST_CASE("attention_delta does not depend on the next stream's changes", "", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  const std::vector<DeltaStream> streams{{0, 20, 20, 80, {}}};
+  Inputs<T, P> in(cpu, 100, 60, 40, 0.01);
+  const Matrix<T> calm = in.run(cpu, streams);
+  for (Matrix<T>* changes : {&in.dk, &in.dv}) {
+    const std::size_t rows = changes->rows() / 2;
+    for (std::size_t head = 0; head < 2; ++head) {
+      for (std::size_t row = 20; row < rows; ++row) {
+        for (std::size_t i = 0; i < 16; ++i) changes->row(head * rows + row)[i] *= T{1000};
+      }
+    }
+  }
+  const Matrix<T> stormy = in.run(cpu, streams);
+  CHECK(test::same_bits(test::elements(calm, 0, 20), test::elements(stormy, 0, 20)));
+}
+
 TEMPLATE_TEST_CASE("attention_delta has one result for any threads", "", F32, F64, MixedBF16) {
   const std::vector<Range> ranges{{0, 1}, {63, 70}};
   const std::vector<RemovedColumns> few{ranges, {}};
