@@ -16,7 +16,7 @@ struct SyntheticOptions {
   std::size_t horizon = 64;
   std::size_t n_subjects = 48;
   std::size_t n_sets = 0;  ///< every ninth token from the tenth on, of two groups in turn
-  std::int64_t lag = 16;  ///< W; under 0 the subjects leave at the context's end
+  std::int64_t lag = 16;   ///< W; under 0 the subjects leave at the context's end
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
 };
