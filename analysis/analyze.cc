@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 #include <stdexcept>
@@ -18,10 +19,11 @@ struct Group {
   Members members;
 };
 
-/// A document's subjects, or all documents', with the groups they are in.
+/// A document's spans, or all documents', with the groups they are in; and the sets.
 struct Sample {
   std::vector<MeasuredSubject> subjects;
   std::vector<Group> groups;
+  std::vector<MeasuredSet> sets;
 };
 
 constexpr const char* kAll = "all";
@@ -82,10 +84,11 @@ std::vector<Group> make_groups(const std::vector<MeasuredSubject>& subjects, dou
   return groups;
 }
 
-/// Adds a document's subjects and groups to the pool.
+/// Adds a document's subjects, groups and sets to the pool.
 void pool(Sample& pooled, const Sample& document) {
   const std::size_t offset = pooled.subjects.size();
   pooled.subjects.insert(pooled.subjects.end(), document.subjects.begin(), document.subjects.end());
+  pooled.sets.insert(pooled.sets.end(), document.sets.begin(), document.sets.end());
   for (const Group& group : document.groups) {
     auto same = std::find_if(pooled.groups.begin(), pooled.groups.end(),
                              [&](const Group& other) { return other.name == group.name; });
@@ -102,23 +105,47 @@ InfluenceEstimate estimate_influence(const std::vector<double>& lower,
   return {estimate, !lower.empty() && statistic(lower) < 0.95 * estimate.value};
 }
 
-Cell make_cell(const std::vector<MeasuredSubject>& subjects, const Members& members,
-               std::size_t bin, const BootstrapOptions& options) {
+Cell make_cell(const std::vector<const BinnedInfluence*>& influences,
+               const BootstrapOptions& options) {
   Cell cell{};
   std::vector<double> lower;
   std::vector<double> upper;
-  for (const std::size_t s : members) {
-    const BinnedInfluence& binned = subjects[s].bins[bin];
-    if (binned.n_values == 0) continue;
-    cell.n_values += binned.n_values;
-    cell.n_below_floor += binned.n_below_floor;
-    lower.push_back(binned.lower_mean);
-    upper.push_back(binned.upper_mean);
+  for (const BinnedInfluence* const binned : influences) {
+    if (binned->n_values == 0) continue;
+    cell.n_values += binned->n_values;
+    cell.n_below_floor += binned->n_below_floor;
+    lower.push_back(binned->lower_mean);
+    upper.push_back(binned->upper_mean);
   }
   cell.n_subjects = upper.size();
   cell.mean = estimate_influence(lower, upper, mean, bootstrap_mean, options);
   cell.median = estimate_influence(lower, upper, median, bootstrap_median, options);
   return cell;
+}
+
+/// The members' cells, one for each of `n_bins`. Subjects are whatever has bins.
+template <typename Subject>
+GroupReport report_group(const std::string& name, const std::vector<Subject>& subjects,
+                         const Members& members, std::size_t n_bins,
+                         const BootstrapOptions& options) {
+  GroupReport report{name, members.size(), {}};
+  for (std::size_t bin = 0; bin < n_bins; ++bin) {
+    std::vector<const BinnedInfluence*> influences;
+    for (const std::size_t s : members) influences.push_back(&subjects[s].bins[bin]);
+    report.cells.push_back(make_cell(influences, options));
+  }
+  return report;
+}
+
+std::vector<GroupReport> report_sets(const std::vector<MeasuredSet>& sets, std::size_t n_bins,
+                                     const BootstrapOptions& options) {
+  std::map<std::string, Members> groups;
+  for (std::size_t s = 0; s < sets.size(); ++s) groups[sets[s].group].push_back(s);
+  std::vector<GroupReport> reports;
+  for (const auto& [name, members] : groups) {
+    reports.push_back(report_group(name, sets, members, n_bins, options));
+  }
+  return reports;
 }
 
 Correlation correlate(const std::vector<MeasuredSubject>& subjects, const Members& members,
@@ -139,6 +166,7 @@ Correlation correlate(const std::vector<MeasuredSubject>& subjects, const Member
 /// Sets the bins that "near" and "far" stand for.
 void choose_near_and_far(SampleReport& report) {
   const std::vector<Cell>& cells = report.groups.front().cells;
+  if (cells.empty()) return;
   std::size_t fullest = 0;
   for (const Cell& cell : cells) fullest = std::max(fullest, cell.n_subjects);
   const std::size_t enough = std::min(fullest, kEnoughForNearAndFar);
@@ -149,18 +177,16 @@ void choose_near_and_far(SampleReport& report) {
       cells.rend() - std::find_if(cells.rbegin(), cells.rend(), reached) - 1);
 }
 
-SampleReport report_sample(const Sample& sample, const AnalyzeOptions& options) {
+SampleReport report_sample(const Sample& sample, const AnalyzeOptions& options,
+                           std::size_t n_set_bins) {
   SampleReport report;
   report.n_subjects = sample.subjects.size();
+  report.n_sets = sample.sets.size();
   for (const Group& group : sample.groups) {
-    GroupReport& group_report = report.groups.emplace_back();
-    group_report.name = group.name;
-    group_report.n_subjects = group.members.size();
-    for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
-      group_report.cells.push_back(
-          make_cell(sample.subjects, group.members, bin, options.bootstrap));
-    }
+    report.groups.push_back(report_group(group.name, sample.subjects, group.members,
+                                         options.bins.size(), options.bootstrap));
   }
+  report.sets = report_sets(sample.sets, n_set_bins, options.bootstrap);
   const Members& all = sample.groups.front().members;
   for (std::size_t k = 0; k < kSignals.size(); ++k) {
     SignalReport& signal = report.signals.emplace_back();
@@ -180,20 +206,40 @@ double largest_floor(const RunInfluence& influence) {
 std::string describe_conditions(const DocumentRun& document) {
   const RunInfluence& influence = document.influence;
   const bool at_end = influence.evict_at == "end";
+  const bool everywhere = influence.layers == "all" && influence.heads == "all";
+  const std::string where =
+      everywhere ? "" : " from layers " + influence.layers + ", KV heads " + influence.heads;
   return "context " + std::to_string(document.context_tokens) + ", horizon " +
          std::to_string(influence.noise_floor.size()) + ", subjects " + influence.selection +
          ", evicted at " + influence.evict_at +
-         (at_end ? "" : ":" + std::to_string(influence.lag)) + ", " + influence.method + " " +
-         influence.precision;
+         (at_end ? "" : ":" + std::to_string(influence.lag)) + where + ", " + influence.method +
+         " " + influence.precision;
+}
+
+/// [0, 16), ... as far as the longest horizon of a document with sets.
+std::vector<DistanceBin> set_bins_of(const std::vector<DocumentRun>& documents) {
+  DistanceBin positions{0, 0};
+  for (const DocumentRun& document : documents) {
+    const RunInfluence& influence = document.influence;
+    const bool has_sets = std::any_of(influence.subjects.begin(), influence.subjects.end(),
+                                      [](const RunSubject& one) { return one.is_set(); });
+    const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
+    if (has_sets) positions.end = std::max(positions.end, horizon);
+  }
+  return positions.end == 0 ? std::vector<DistanceBin>{} : clip(default_bins(positions), positions);
 }
 
 }  // namespace
 
 Report analyze(const RunFile& run, const AnalyzeOptions& options) {
-  Report report{run.model, options, {}, std::nullopt};
+  Report report{run.model, options, set_bins_of(run.documents), {}, std::nullopt};
   const DistanceBin measured = measured_distances(run.documents);
-  report.options.bins =
-      clip(options.bins.empty() ? default_bins(measured) : options.bins, measured);
+  const bool has_spans = measured.begin < measured.end;
+  report.options.bins.clear();
+  if (has_spans) {
+    report.options.bins =
+        clip(options.bins.empty() ? default_bins(measured) : options.bins, measured);
+  }
 
   Sample pooled;
   double floor = 0;
@@ -201,18 +247,20 @@ Report analyze(const RunFile& run, const AnalyzeOptions& options) {
   for (const DocumentRun& document : run.documents) {
     Sample sample;
     sample.subjects = measure(document, report.options.bins, options.n_sinks);
+    sample.sets = measure_sets(document, report.set_bins);
     sample.groups = make_groups(sample.subjects, options.top_share);
-    SampleReport& single = report.documents.emplace_back(report_sample(sample, report.options));
+    SampleReport& single = report.documents.emplace_back(
+        report_sample(sample, report.options, report.set_bins.size()));
     single.name = document.name;
     single.conditions = describe_conditions(document);
-    single.n_missing = document.influence.subjects.size() - sample.subjects.size();
+    single.n_missing = document.influence.subjects.size() - single.n_subjects - single.n_sets;
     single.noise_floor = largest_floor(document.influence);
     floor = std::max(floor, single.noise_floor);
     n_missing += single.n_missing;
     pool(pooled, sample);
   }
   if (run.documents.size() > 1) {
-    report.pooled = report_sample(pooled, report.options);
+    report.pooled = report_sample(pooled, report.options, report.set_bins.size());
     report.pooled->name = "all " + std::to_string(run.documents.size()) + " documents";
     report.pooled->noise_floor = floor;
     report.pooled->n_missing = n_missing;

@@ -27,7 +27,7 @@ struct InfluenceEstimate {
   bool is_bound;
 };
 
-/// A group's influence in one distance bin. A subject counts once, with the mean of its values in
+/// A group's influence in one bin. A subject counts once, with the mean of its values in
 /// the bin; the interval is over subjects.
 struct Cell {
   std::size_t n_subjects = 0;
@@ -59,12 +59,14 @@ inline constexpr std::size_t kEnoughForNearAndFar = 10;
 /// One document, or all of them pooled.
 struct SampleReport {
   std::string name;
-  std::string conditions;  ///< how it was measured, one line; empty for the pool
-  std::size_t n_subjects = 0;
-  std::size_t n_missing = 0;  ///< subjects the run has no influence for
-  double noise_floor = 0;     ///< nats, the largest over the horizon
+  std::string conditions;      ///< how it was measured, one line; empty for the pool
+  std::size_t n_subjects = 0;  ///< spans
+  std::size_t n_missing = 0;   ///< subjects the run has no influence for
+  double noise_floor = 0;      ///< nats, the largest over the horizon
   std::vector<GroupReport> groups;
   std::vector<SignalReport> signals;
+  std::size_t n_sets = 0;
+  std::vector<GroupReport> sets;  ///< one cell for each of Report::set_bins
   /// Bins that "near" and "far" stand for: the first and the last that at least half as many
   /// subjects reach as reach the fullest one.
   std::size_t near_bin = 0;
@@ -73,14 +75,17 @@ struct SampleReport {
 
 struct Report {
   RunModel model;
-  AnalyzeOptions options;  ///< with the bins that were used, clipped to the measured distances
+  /// With the bins that were used, clipped to the measured distances; none in a run of sets alone.
+  AnalyzeOptions options;
+  std::vector<DistanceBin> set_bins;  ///< of positions after the start; none without sets
   std::vector<SampleReport> documents;
   std::optional<SampleReport> pooled;  ///< where there is more than one document
 };
 
 /// Groups of each document: all subjects but the sinks; the top share of those by each of kSignals;
-/// each group that the run recorded, where there are several; the sinks. The pooled groups are
-/// unions over documents: a token is high or low among its own document's. Throws
+/// each group that the run recorded, where there are several; the sinks. Sets, tokens with others
+/// between them, are in none of these: they are grouped by what the run recorded. The
+/// pooled groups are unions over documents: a token is high or low among its own document's. Throws
 /// std::invalid_argument where no bin holds a measured distance.
 Report analyze(const RunFile& run, const AnalyzeOptions& options);
 

@@ -12,37 +12,6 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kFirstEdge = 16;
 
-/// Column means of a row-major [rows, n] array.
-std::vector<double> mean_over_rows(std::span<const float> values, std::size_t n) {
-  std::vector<double> means(n, 0.0);
-  for (std::size_t i = 0; i < values.size(); ++i) means[i % n] += values[i];
-  const auto rows = static_cast<double>(values.size() / n);
-  for (double& value : means) value /= rows;
-  return means;
-}
-
-std::vector<double> widened(std::span<const float> values) {
-  return {values.begin(), values.end()};
-}
-
-/// values[i - 1] at i; NaN for the first token, which nothing predicted.
-std::vector<double> one_later(std::span<const float> values) {
-  std::vector<double> later = {kNaN};
-  later.insert(later.end(), values.begin(), values.end() - 1);
-  return later;
-}
-
-/// One value a token for each of kSignals.
-std::array<std::vector<double>, kSignals.size()> token_signals(const RunSignals& signals) {
-  const std::size_t n = signals.entropy.size();
-  return {one_later(signals.entropy),
-          widened(signals.entropy),
-          widened(signals.surprisal),
-          mean_over_rows(signals.drift, n),
-          mean_over_rows(signals.attention_window, n),
-          mean_over_rows(signals.attention_cumulative, n)};
-}
-
 double mean_of_finite(std::span<const double> values) {
   double sum = 0;
   double count = 0;
@@ -54,11 +23,16 @@ double mean_of_finite(std::span<const double> values) {
   return count > 0 ? sum / count : kNaN;
 }
 
-/// Influence of subject s, whose values are kl[s, :], in the distances of `bin`.
+/// From the last removed token to the start.
+std::int64_t first_distance_of(const RunInfluence& influence, std::size_t s) {
+  return influence.start[s] - (influence.subjects[s].end - 1);
+}
+
+/// Influence of subject s, whose values are kl[s, :] at distances from `first_distance` on, in
+/// `bin`.
 BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
-                              const DistanceBin& bin) {
+                              std::int64_t first_distance, const DistanceBin& bin) {
   const std::size_t horizon = influence.noise_floor.size();
-  const std::int64_t first_distance = influence.start[s] - (influence.subjects[s].end - 1);
   BinnedInfluence binned;
   for (std::size_t h = 0; h < horizon; ++h) {
     const std::int64_t distance = first_distance + static_cast<std::int64_t>(h);
@@ -91,7 +65,8 @@ DistanceBin measured_distances(const std::vector<DocumentRun>& documents) {
     const RunInfluence& influence = document.influence;
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
     for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
-      const std::int64_t first = influence.start[s] - (influence.subjects[s].end - 1);
+      if (influence.subjects[s].is_set()) continue;
+      const std::int64_t first = first_distance_of(influence, s);
       range.begin = std::min(range.begin, first);
       range.end = std::max(range.end, first + horizon);
     }
@@ -113,19 +88,33 @@ std::vector<MeasuredSubject> measure(const DocumentRun& document,
   const auto signals = token_signals(document.signals);
   std::vector<MeasuredSubject> measured;
   for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
-    if (!is_measured(influence, s)) continue;
-    const RunSubject& span = influence.subjects[s];
+    const RunSubject& removed = influence.subjects[s];
+    if (removed.is_set() || !is_measured(influence, s)) continue;
     MeasuredSubject subject;
-    subject.group = span.group;
-    subject.is_sink = span.begin < n_sinks;
+    subject.group = removed.group;
+    subject.is_sink = removed.begin < n_sinks;
     for (std::size_t k = 0; k < kSignals.size(); ++k) {
       subject.signals[k] =
           mean_of_finite(std::span(signals[k])
-                             .subspan(static_cast<std::size_t>(span.begin),
-                                      static_cast<std::size_t>(span.end - span.begin)));
+                             .subspan(static_cast<std::size_t>(removed.begin),
+                                      static_cast<std::size_t>(removed.end - removed.begin)));
     }
-    for (const DistanceBin& bin : bins) subject.bins.push_back(bin_influence(influence, s, bin));
+    for (const DistanceBin& bin : bins) {
+      subject.bins.push_back(bin_influence(influence, s, first_distance_of(influence, s), bin));
+    }
     measured.push_back(std::move(subject));
+  }
+  return measured;
+}
+
+std::vector<MeasuredSet> measure_sets(const DocumentRun& document,
+                                      const std::vector<DistanceBin>& bins) {
+  const RunInfluence& influence = document.influence;
+  std::vector<MeasuredSet> measured;
+  for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+    if (!influence.subjects[s].is_set() || !is_measured(influence, s)) continue;
+    MeasuredSet& set = measured.emplace_back(MeasuredSet{influence.subjects[s].group, {}});
+    for (const DistanceBin& bin : bins) set.bins.push_back(bin_influence(influence, s, 0, bin));
   }
   return measured;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/format/run_file.h"
+#include "data/format/token_signals.h"
 
 namespace longshadow {
 
@@ -16,22 +17,7 @@ struct DistanceBin {
   std::int64_t end;
 };
 
-/// One number a token, to rank tokens by; data/FORMAT.md defines the arrays they come from.
-struct Signal {
-  const char* name;
-  const char* meaning;
-};
-inline constexpr std::array<Signal, 6> kSignals = {{
-    {"entropy-before", "entropy of the distribution that predicted the token"},
-    {"entropy-at", "entropy of the distribution that the token predicts"},
-    {"surprisal", "-log of the probability that the token was given"},
-    {"drift", "1 - cosine to the last residual, mean over layers"},
-    {"attention-window", "attention from the context's last queries, mean over layers and heads"},
-    {"attention-cumulative", "attention from all later queries, mean over layers and heads"},
-}};
-inline constexpr std::size_t kEntropyBefore = 0;
-
-/// A subject's influence in one distance bin. A value at or under its noise floor is known only to
+/// A subject's influence in one bin. A value at or under its noise floor is known only to
 /// lie between 0 and the floor, so the mean is given with both put in its place.
 struct BinnedInfluence {
   std::size_t n_values = 0;
@@ -40,6 +26,7 @@ struct BinnedInfluence {
   double upper_mean = 0;  ///< nats; NaN without values
 };
 
+/// A span of tokens.
 struct MeasuredSubject {
   std::string group;                            ///< as the run recorded it
   bool is_sink = false;                         ///< begins among the first tokens
@@ -47,14 +34,26 @@ struct MeasuredSubject {
   std::vector<BinnedInfluence> bins;            ///< one for each distance bin
 };
 
-/// The smallest and one past the largest distance that the documents measured.
+/// Tokens with others between them, removed at once. Sets are compared with one another, so their
+/// bins count positions from the start on: the same text for all that start together.
+struct MeasuredSet {
+  std::string group;                  ///< as the run recorded it
+  std::vector<BinnedInfluence> bins;  ///< one for each bin of positions after the start
+};
+
+/// The smallest and one past the largest distance that the documents' spans measured; empty without
+/// any.
 DistanceBin measured_distances(const std::vector<DocumentRun>& documents);
 
 /// [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
 std::vector<DistanceBin> default_bins(const DistanceBin& measured);
 
-/// Every subject of the document that has a finite influence. The first `n_sinks` tokens are sinks.
+/// Every span of the document that has a finite influence. The first `n_sinks` tokens are sinks.
 std::vector<MeasuredSubject> measure(const DocumentRun& document,
                                      const std::vector<DistanceBin>& bins, std::int64_t n_sinks);
+
+/// Every set of the document that has a finite influence.
+std::vector<MeasuredSet> measure_sets(const DocumentRun& document,
+                                      const std::vector<DistanceBin>& bins);
 
 }  // namespace longshadow

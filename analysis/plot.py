@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Draws the figures of a run file, as PNG (300 dpi) and SVG, two for each document:
+"""Draws the figures of a run file, as PNG (300 dpi) and SVG, for each document:
 
     python3 analysis/plot.py run.h5 -o DIR
 
     DIR/DOCUMENT-distance   influence against distance, median and mean, for groups of subjects
     DIR/DOCUMENT-signals    each subject's influence, near and far, against its signals
+    DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
 """
 
 import argparse
+import itertools
 import re
 import sys
 import textwrap
@@ -19,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import run_file
-from run_file import bins, binned, bootstrap, near_and_far, rank_correlation, top
+from run_file import bins, binned, bootstrap, near_and_far, rank_correlation, sets_of, top
 
 COLUMN = 3.5  # inches: one column of a printed page
 PAGE = 7.2  # both columns
@@ -34,6 +36,7 @@ ATTENTION = {
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00")
 GREY = "#777777"
+COLOURS = (VERMILION, BLUE, GREEN, ORANGE, SKY, BLACK, GREY)
 
 STYLE = {
     "font.size": 7,
@@ -211,6 +214,38 @@ def draw_signals(document):
     return figure
 
 
+def draw_sets(document):
+    """A curve for each group of sets, over the positions after the start, the first of them 1."""
+    figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
+    axes.set(xscale="log", yscale="log", ylabel="mean influence (nats)",
+             xlabel="position after the start (tokens)")
+    axes.set_title(f"{document.name}\n{document.model}")
+    axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
+    looks = zip(itertools.cycle(COLOURS), itertools.cycle("os^Dvx"))
+    for name, (colour, marker) in zip(document.sets, looks):
+        sets = sets_of(document, name)
+        sets.distance = sets.distance + 1
+        position, value, low, high, _ = influence_curve(
+            sets, np.arange(len(sets.kl)), np.mean).T
+        axes.fill_between(position, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(position, value, marker=marker, color=colour, label=f"{name} (n = {len(sets.kl)})")
+    plain_log_ticks(axes.xaxis, 1, document.noise_floor.size)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.43, 0), borderaxespad=4.2, frameon=False)
+    caption = ("Each set was removed at once. Means over positions and sets; bands: 95% bootstrap "
+               f"interval over sets, from {run_file.FEWEST} on. Run: {document.conditions}.")
+    figure.supxlabel("\n".join(textwrap.wrap(caption, 84)), fontsize=CAPTION)
+    return figure
+
+
+def figures(document):
+    """What can be drawn of the document: names and figures."""
+    if len(document.kl):
+        yield "distance", draw_distance(document)
+        yield "signals", draw_signals(document)
+    if document.sets:
+        yield "sets", draw_sets(document)
+
+
 def save(figure, path):
     figure.savefig(path.with_name(path.name + ".png"))
     figure.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None})
@@ -227,9 +262,9 @@ def main():
         for document in run_file.documents(arguments.run):
             arguments.output.mkdir(parents=True, exist_ok=True)
             name = re.sub(r"[^\w.-]", "_", document.name)
-            save(draw_distance(document), arguments.output / f"{name}-distance")
-            save(draw_signals(document), arguments.output / f"{name}-signals")
-            print(f"{arguments.output / name}-distance, -signals (.png, .svg)")
+            for kind, figure in figures(document):
+                save(figure, arguments.output / f"{name}-{kind}")
+                print(f"{arguments.output / name}-{kind} (.png, .svg)")
 
 
 if __name__ == "__main__":

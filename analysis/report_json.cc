@@ -22,11 +22,12 @@ Json json_of(const InfluenceEstimate& influence) {
   return json;
 }
 
-Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins) {
+/// `counted` says what the bins are of.
+Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins, const char* counted) {
   Json cells = Json::array();
   for (std::size_t bin = 0; bin < bins.size(); ++bin) {
     const Cell& cell = group.cells[bin];
-    cells.push_back({{"distance", json_of(bins[bin])},
+    cells.push_back({{counted, json_of(bins[bin])},
                      {"n_subjects", cell.n_subjects},
                      {"n_values", cell.n_values},
                      {"n_below_floor", cell.n_below_floor},
@@ -47,17 +48,28 @@ Json json_of(const SignalReport& signal, const std::vector<DistanceBin>& bins) {
   return {{"signal", signal.name}, {"bins", correlations}};
 }
 
-Json json_of(const SampleReport& sample, const std::vector<DistanceBin>& bins) {
+Json json_of(const SampleReport& sample, const std::vector<DistanceBin>& bins,
+             const std::vector<DistanceBin>& set_bins) {
+  const auto bin_or_null = [&](std::size_t bin) {
+    return bins.empty() ? Json() : json_of(bins[bin]);
+  };
   Json json = {{"name", sample.name},
                {"conditions", sample.conditions},
                {"n_subjects", sample.n_subjects},
+               {"n_sets", sample.n_sets},
                {"n_missing", sample.n_missing},
                {"noise_floor_nats", sample.noise_floor},
-               {"near", json_of(bins[sample.near_bin])},
-               {"far", json_of(bins[sample.far_bin])},
+               {"near", bin_or_null(sample.near_bin)},
+               {"far", bin_or_null(sample.far_bin)},
                {"groups", Json::array()},
-               {"rank_correlations", Json::array()}};
-  for (const GroupReport& group : sample.groups) json["groups"].push_back(json_of(group, bins));
+               {"rank_correlations", Json::array()},
+               {"sets", Json::array()}};
+  for (const GroupReport& group : sample.groups) {
+    json["groups"].push_back(json_of(group, bins, "distance"));
+  }
+  for (const GroupReport& group : sample.sets) {
+    json["sets"].push_back(json_of(group, set_bins, "after_start"));
+  }
   for (const SignalReport& signal : sample.signals) {
     json["rank_correlations"].push_back(json_of(signal, bins));
   }
@@ -80,9 +92,9 @@ std::string report_json(const Report& report) {
                {"documents", Json::array()},
                {"pooled", nullptr}};
   for (const SampleReport& document : report.documents) {
-    json["documents"].push_back(json_of(document, options.bins));
+    json["documents"].push_back(json_of(document, options.bins, report.set_bins));
   }
-  if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins);
+  if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins, report.set_bins);
   // Names from a stranger's file need not be UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ostream>
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kGroupWidth = 27;
 constexpr std::size_t kCountWidth = 8;
 constexpr std::size_t kEstimateWidth = 26;
+constexpr std::size_t kSetCountWidth = 5;
+constexpr std::size_t kSetMeanWidth = 9;
 
 std::string formatted(const char* format, double value) {
   char text[32];
@@ -90,20 +93,43 @@ void print_correlations(std::ostream& out, const SampleReport& sample,
   }
 }
 
-void print_sample(std::ostream& out, const SampleReport& sample, const AnalyzeOptions& options) {
+/// Means alone, side by side: what a set does at each position is to be compared with another's.
+void print_sets(std::ostream& out, const SampleReport& sample,
+                const std::vector<DistanceBin>& bins) {
+  std::size_t name_width = kGroupWidth;
+  for (const GroupReport& set : sample.sets) {
+    name_width = std::max(name_width, set.name.size() + 3);
+  }
+  out << "\n" << left("removed at once, mean nats", name_width) << right("sets", kSetCountWidth);
+  for (const DistanceBin& bin : bins) out << right(distance_text(bin), kSetMeanWidth);
+  out << "  after the start\n";
+  for (const GroupReport& set : sample.sets) {
+    out << left("  " + set.name, name_width)
+        << right(std::to_string(set.n_subjects), kSetCountWidth);
+    for (const Cell& cell : set.cells) {
+      const std::string bound = cell.mean.is_bound ? "<" : "";
+      out << right(cell.n_values == 0 ? "-" : bound + scientific(cell.mean.estimate.value),
+                   kSetMeanWidth);
+    }
+    out << "\n";
+  }
+}
+
+void print_sample(std::ostream& out, const SampleReport& sample, const Report& report) {
+  const std::vector<DistanceBin>& bins = report.options.bins;
   out << "\n" << sample.name << "\n";
   if (!sample.conditions.empty()) out << sample.conditions << "\n";
-  out << sample.n_subjects << " subjects measured";
+  out << sample.n_subjects + sample.n_sets << " subjects measured";
+  if (sample.n_sets > 0) out << ", " << sample.n_sets << " of them sets";
   if (sample.n_missing > 0) out << ", " << sample.n_missing << " missing";
   if (sample.noise_floor == 0) {
     out << "; no noise floor\n";
   } else {
     out << "; noise floor at most " << scientific(sample.noise_floor) << " nats\n";
   }
-  for (std::size_t bin = 0; bin < options.bins.size(); ++bin) {
-    print_bin(out, sample, options.bins[bin], bin);
-  }
-  print_correlations(out, sample, options.bins);
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) print_bin(out, sample, bins[bin], bin);
+  if (!bins.empty()) print_correlations(out, sample, bins);
+  if (!sample.sets.empty()) print_sets(out, sample, report.set_bins);
 }
 
 }  // namespace
@@ -119,8 +145,8 @@ void print_report(std::ostream& out, const Report& report) {
       << "% of those by a signal.\n"
       << "<floor: values at or under the noise floor. They enter as the floor, and < before a "
          "number says\nthat the truth may be more than 5% smaller.\n";
-  for (const SampleReport& document : report.documents) print_sample(out, document, options);
-  if (report.pooled) print_sample(out, *report.pooled, options);
+  for (const SampleReport& document : report.documents) print_sample(out, document, report);
+  if (report.pooled) print_sample(out, *report.pooled, report);
 }
 
 }  // namespace longshadow

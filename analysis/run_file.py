@@ -4,10 +4,10 @@
     for document in documents("run.h5"):
         print(document.name, document.kl.shape)
 
-Letters: n tokens, S subjects, H horizon. Influence is in nats. data/FORMAT.md describes the file.
+Letters: n tokens, S subjects that are spans, H horizon. Influence is in nats. data/FORMAT.md describes the file.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -41,6 +41,7 @@ class Document:
     distance: np.ndarray  # [S, H]
     kl: np.ndarray  # [S, H]; NaN where not measured
     noise_floor: np.ndarray  # [H]
+    sets: dict  # group -> [number of its sets, H], kl of tokens with gaps that were removed at once
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
 
     @property
@@ -79,12 +80,21 @@ def _document(name, group, model):
     attributes = influence.attrs
     first = influence["start"][:] - (subject[:, 1] - 1)
     measured = np.isfinite(kl).any(axis=1)
+    is_set = np.zeros(len(subject), dtype=bool)
+    if "removed" in influence:
+        is_set = np.diff(influence["removed_offset"][:].astype(int)) < subject[:, 1] - subject[:, 0]
+    part = influence["group"].asstr()[:]
+    span = measured & ~is_set
+    sets = {name: kl[measured & is_set & (part == name)] for name in sorted(set(part[is_set]))}
     selection = attributes["selection"]
     if len(selection) > 40:
         selection = selection[:37] + "..."
     evicted = attributes["evict_at"]
     if evicted == "lag":
         evicted = f"lag:{attributes['lag']}"
+    layers, heads = attributes.get("layers", "all"), attributes.get("heads", "all")
+    if (layers, heads) != ("all", "all"):
+        evicted += f" from layers {layers}, KV heads {heads}"
     document = Document(
         name=name,
         model=model,
@@ -92,11 +102,12 @@ def _document(name, group, model):
         f"{selection}, evicted at {evicted}, "
         f"{attributes['method']} {attributes['precision']}",
         evict_at=attributes["evict_at"],
-        subject=subject[measured],
-        label=influence["label"].asstr()[:][measured],
-        distance=(first[:, None] + np.arange(kl.shape[1]))[measured],
-        kl=kl[measured],
+        subject=subject[span],
+        label=influence["label"].asstr()[:][span],
+        distance=(first[:, None] + np.arange(kl.shape[1]))[span],
+        kl=kl[span],
         noise_floor=influence["noise_floor"][:],
+        sets={name: values for name, values in sets.items() if len(values)},
     )
     document.signals = _subject_signals(group["signals"], document.subject)
     return document
@@ -119,6 +130,13 @@ def _subject_signals(signals, subject):
 def _mean_of_finite(values):
     finite = values[np.isfinite(values)]
     return finite.mean() if finite.size else np.nan
+
+
+def sets_of(document, group):
+    """The group's sets as a document whose distances count positions from the start on: the same text
+    for all sets that leave together."""
+    kl = document.sets[group]
+    return replace(document, kl=kl, distance=np.broadcast_to(np.arange(kl.shape[1]), kl.shape))
 
 
 def bins(document, first_edge=16, per_octave=1):

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -116,10 +118,41 @@ void check_influence(const Group& group, const RunInfluence& influence, std::uin
   }
 }
 
+/// Gives each subject that is not its whole span the tokens it removed.
+void read_removed(const Group& group, std::vector<RunSubject>& subjects) {
+  const auto offsets =
+      group.read<std::uint64_t>(schema::kRemovedOffset, {std::uint64_t{subjects.size()} + 1});
+  const auto removed =
+      group.read<std::int32_t>(schema::kRemoved, {length<std::int32_t>(group, schema::kRemoved)});
+  if (offsets.front() != 0 || offsets.back() != removed.size() ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    refuse(group, "expected removed_offset to rise from 0 to the " +
+                      std::to_string(removed.size()) + " removed tokens");
+  }
+  for (std::size_t s = 0; s < subjects.size(); ++s) {
+    RunSubject& subject = subjects[s];
+    const std::vector<std::int32_t> tokens(
+        removed.begin() + static_cast<std::ptrdiff_t>(offsets[s]),
+        removed.begin() + static_cast<std::ptrdiff_t>(offsets[s + 1]));
+    if (tokens.empty() || tokens.front() != subject.begin || tokens.back() != subject.end - 1 ||
+        !std::is_sorted(tokens.begin(), tokens.end(), std::less_equal<>())) {
+      refuse(group, "expected the removed tokens of subject " + std::to_string(s) +
+                        " sorted, from the first to the last of its span");
+    }
+    const auto span = static_cast<std::size_t>(subject.end - subject.begin);
+    if (tokens.size() < span) subject.removed = tokens;
+  }
+}
+
+/// Layers or heads that subjects left: early files of version 1 do not say, and have everywhere.
+std::string evicted_part(const Group& group, const char* name) {
+  return group.has_attribute(name) ? group.string_attribute(name) : schema::kEverywhere;
+}
+
 RunInfluence read_influence(const Group& group, std::uint64_t n) {
   const std::string kind = group.string_attribute(schema::kSubjectKind);
-  if (kind != schema::kSubjectKindSpan) {
-    refuse(group, "expected subjects of kind \"span\", found \"" + kind + "\"");
+  if (kind != schema::kSubjectKindSpan && kind != schema::kSubjectKindSet) {
+    refuse(group, "expected subjects of kind \"span\" or \"set\", found \"" + kind + "\"");
   }
   RunInfluence influence;
   const std::uint64_t n_subjects = length<std::int32_t>(group, schema::kStart);
@@ -137,10 +170,13 @@ RunInfluence read_influence(const Group& group, std::uint64_t n) {
   influence.selection = group.string_attribute(schema::kSelection);
   influence.evict_at = group.string_attribute(schema::kEvictAt);
   influence.lag = group.int64_attribute(schema::kLag);
+  influence.layers = evicted_part(group, schema::kEvictedLayers);
+  influence.heads = evicted_part(group, schema::kEvictedHeads);
   influence.method = group.string_attribute(schema::kMethod);
   influence.precision = group.string_attribute(schema::kPrecision);
   influence.seed = group.uint64_attribute(schema::kSeed);
   check_influence(group, influence, n);
+  if (kind == schema::kSubjectKindSet) read_removed(group, influence.subjects);
   return influence;
 }
 

@@ -142,7 +142,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
   std::vector<Counterfactual> batch;
   for (std::size_t i = 0; i < options.subjects; ++i) {
     const std::size_t token = (i + 1) * options.context / (options.subjects + 1);
-    batch.push_back({{{token, token + 1}}, options.context});
+    batch.push_back({Removal({{token, token + 1}}), options.context});
   }
   const std::size_t max_batch =
       std::min(choose_batch_rows({}, 0, options.horizon) / options.horizon, options.subjects);

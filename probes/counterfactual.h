@@ -4,17 +4,41 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/range.h"
-#include "engine/ops/attention.h"
+#include "engine/ops/removed_columns.h"
+#include "probes/removal.h"
 
 namespace longshadow {
 
-/// What would have been predicted had the tokens `removed` vanished from the KV cache, in every
-/// layer and head, before position `start`: sorted, disjoint, all below start. The keys that stay
-/// keep their rotary positions, and the positions from start on keep their true ones.
+/// What would have been predicted had the tokens `removed`, all below `start`, vanished from the KV
+/// cache before position `start`. The keys that stay keep their rotary positions, and the positions
+/// from start on keep their true ones.
 struct Counterfactual {
-  std::vector<Range> removed;
+  Removal removed;
   std::size_t start;
+};
+
+/// What the counterfactuals of a batch remove, as the attention takes it. Refers to the batch.
+class BatchRemovals {
+ public:
+  BatchRemovals(std::span<const Counterfactual> batch, std::size_t n_layers,
+                std::size_t n_kv_heads);
+
+  /// Gives stream b of each layer the columns that counterfactual b removes there.
+  template <class StreamType>
+  void apply(std::size_t layer, std::vector<StreamType>& streams) const {
+    const std::span<const RemovedColumns> columns(columns_);
+    for (std::size_t b = 0; b < streams.size(); ++b) {
+      streams[b].removed = columns.subspan((layer * streams.size() + b) * n_kv_heads_, n_kv_heads_);
+    }
+  }
+
+  /// The first layer in which any of them removes a token; L where none does.
+  std::size_t first_layer() const { return first_layer_; }
+
+ private:
+  std::size_t n_kv_heads_;
+  std::size_t first_layer_;
+  std::vector<RemovedColumns> columns_;  ///< [L, batch, K]
 };
 
 /// Runs counterfactuals in batches that share the full pass's keys and values: B counterfactuals of

@@ -59,7 +59,7 @@ typename DifferentialEngine<Device, T, P>::Rows DifferentialEngine<Device, T, P>
   for (std::size_t b = 0; b < batch.size(); ++b) {
     const std::size_t first_row = b * horizon_;
     const std::size_t tape_row = batch[b].start - tape_.first_position();
-    rows.streams.push_back({first_row, horizon_, tape_row, batch[b].start, batch[b].removed});
+    rows.streams.push_back({first_row, horizon_, tape_row, batch[b].start});
     rows.tape_rows.push_back({first_row, horizon_, tape_row});
     rows.text_rows.push_back({first_row, horizon_, batch[b].start});
     for (std::size_t r = 0; r < horizon_; ++r) {
@@ -125,10 +125,14 @@ void DifferentialEngine<Device, T, P>::feed_forward_block(const Rows& rows, std:
 template <class Device, class T, class P>
 void DifferentialEngine<Device, T, P>::run(std::span<const Counterfactual> batch,
                                            std::span<double> kl_nats) {
-  const Rows rows = rows_of(batch);
+  Rows rows = rows_of(batch);
   const MatrixView<T> dx = residual_.view().row_range(0, rows.positions.size());
   fill_rows(device_, T{0}, dx);
-  for (std::size_t layer = 0; layer < weights_.config.n_layers; ++layer) {
+  const ModelConfig& config = weights_.config;
+  const BatchRemovals removed(batch, config.n_layers, config.n_kv_heads);
+  // Below the first layer that loses a token nothing changes.
+  for (std::size_t layer = removed.first_layer(); layer < config.n_layers; ++layer) {
+    removed.apply(layer, rows.streams);
     attention_block(rows, layer, dx);
     feed_forward_block(rows, layer, dx);
   }

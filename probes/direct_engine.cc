@@ -28,7 +28,7 @@ RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch)
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
   for (std::size_t b = 0; b < batch.size(); ++b) {
     const std::size_t first_row = b * horizon_;
-    rows.streams.push_back({first_row, horizon_, batch[b].start, batch[b].removed});
+    rows.streams.push_back({first_row, horizon_, batch[b].start});
     for (std::size_t r = 0; r < horizon_; ++r) {
       rows.positions[first_row + r] = static_cast<std::uint32_t>(batch[b].start + r);
     }
@@ -40,7 +40,7 @@ template <class Device, class T>
 void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
                                   std::span<double> kl_nats) {
   const ModelConfig& config = weights_.config;
-  const RowBatch rows = rows_of(batch);
+  RowBatch rows = rows_of(batch);
   const MatrixView<T> x = residual_.view().row_range(0, rows.padded_rows());
   std::vector<PairedRows> predicted;
   for (const Stream& stream : rows.streams) {
@@ -49,7 +49,9 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
                 x.row_range(stream.first_row, horizon_));
     predicted.push_back({stream.first_row, horizon_, stream.prefix});
   }
+  const BatchRemovals removed(batch, config.n_layers, config.n_kv_heads);
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    removed.apply(layer, rows.streams);
     attention_block(device_, config, weights_.layers[layer], full_.rotary, rows,
                     full_.cache.layer(layer), order_, activations_, x);
     feed_forward_block(device_, config, weights_.layers[layer], activations_, x);

@@ -14,6 +14,7 @@
 #include "probes/direct_engine.h"
 #include "probes/interrupt.h"
 #include "probes/signals.h"
+#include "probes/subjects.h"
 
 namespace longshadow {
 namespace {
@@ -49,14 +50,53 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
   return signals;
 }
 
+SubjectRules rules_of(const ProbeOptions& options) {
+  return {options.context, options.n_sinks, options.n_recent, options.evict_at, options.seed};
+}
+
 std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects,
+                                               const CachePart& where,
                                                const ProbeOptions& options) {
   std::vector<Counterfactual> counterfactuals;
   for (const Subject& subject : subjects) {
-    counterfactuals.push_back(
-        {{subject.tokens}, start_of(options.evict_at, subject.tokens, options.context)});
+    counterfactuals.push_back({Removal(subject.tokens, where),
+                               start_of(options.evict_at, span_of(subject), options.context)});
   }
   return counterfactuals;
+}
+
+/// The first position that a counterfactual may measure, whatever the subjects: attention's tiles
+/// begin there, and a subject's bits must not depend on what else the run measures.
+std::size_t first_start(const ProbeOptions& options) {
+  return start_of(options.evict_at, {0, 1}, options.context);
+}
+
+/// The removed text; of a set its pieces, as many as fit a line: "the … of … (12 tokens)".
+std::string label_of(const Subject& subject, const RunTokens& tokens) {
+  constexpr std::size_t kEnoughBytes = 48;
+  std::string label;
+  std::size_t n_tokens = 0;
+  for (const Range& range : subject.tokens) {
+    n_tokens += range.size();
+    if (n_tokens > range.size() && label.size() > kEnoughBytes) continue;
+    for (std::size_t t = range.begin; t < range.end; ++t) label += tokens.text[t];
+    if (range != subject.tokens.back()) label += " …";
+  }
+  const bool is_set = subject.tokens.size() > 1;
+  return is_set ? label + " (" + std::to_string(n_tokens) + " tokens)" : label;
+}
+
+RunSubject describe(const Subject& subject, const RunTokens& tokens) {
+  const Range span = span_of(subject);
+  RunSubject described{static_cast<std::int32_t>(span.begin), static_cast<std::int32_t>(span.end),
+                       label_of(subject, tokens), subject.group};
+  if (subject.tokens.size() == 1) return described;
+  for (const Range& range : subject.tokens) {
+    for (std::size_t t = range.begin; t < range.end; ++t) {
+      described.removed.push_back(static_cast<std::int32_t>(t));
+    }
+  }
+  return described;
 }
 
 /// All of the influence but what is measured.
@@ -65,16 +105,14 @@ RunInfluence describe(std::span<const Subject> subjects,
                       const ProbeOptions& options) {
   RunInfluence influence;
   for (std::size_t i = 0; i < subjects.size(); ++i) {
-    const auto [begin, end] = subjects[i].tokens;
-    std::string label;
-    for (std::size_t t = begin; t < end; ++t) label += tokens.text[t];
-    influence.subjects.push_back({static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end),
-                                  label, subjects[i].group});
+    influence.subjects.push_back(describe(subjects[i], tokens));
     influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
   }
   influence.selection = options.subjects;
   influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
   influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
+  influence.layers = options.layers;
+  influence.heads = options.heads;
   influence.method = name_of(options.method);
   influence.precision = name_of(options.precision);
   influence.seed = options.seed;
@@ -99,7 +137,7 @@ std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, cons
   std::vector<double> kl_nats(horizon);
   for (std::size_t i = 0; i < nulls; ++i) {
     const std::size_t spread = std::max<std::size_t>(1, nulls - 1);
-    const Counterfactual null{{}, starts[i * (starts.size() - 1) / spread]};
+    const Counterfactual null{Removal(), starts[i * (starts.size() - 1) / spread]};
     engine.run(std::span(&null, 1), kl_nats);
     for (std::size_t h = 0; h < horizon; ++h) {
       floor[h] = std::max(floor[h], std::abs(kl_nats[h]));
@@ -110,9 +148,7 @@ std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, cons
 
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  const std::size_t first =
-      options.evict_at.kind == EvictAt::Kind::end ? options.context : 1 + options.evict_at.lag;
-  return {options.precision, options.method, n, n - first};
+  return {options.precision, options.method, n, n - first_start(options)};
 }
 
 /// [subjects, H] nats, in batches as large as the memory allows.
@@ -165,7 +201,8 @@ void check_document(const Document& document, const ModelConfig& config,
     throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
                      std::to_string(config.vocab_size));
   }
-  parse_subjects(options.subjects, options.context, options.seed);
+  parse_subjects(options.subjects, document, rules_of(options));
+  parse_cache_part(options.layers, options.heads, config);
   choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
 }
 
@@ -176,16 +213,14 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   const ModelConfig& config = model.weights.config;
   check_document(document, config, options);
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  const std::vector<Subject> subjects =
-      parse_subjects(options.subjects, options.context, options.seed);
-  const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, options);
-  const std::vector<std::size_t> starts = distinct_starts(counterfactuals);
+  const SubjectRules rules = rules_of(options);
+  std::vector<Subject> subjects = parse_subjects(options.subjects, document, rules);
 
   SignalObserver<Cpu, T> signals(cpu, config, n, options.context);
   std::vector<FullPassObserver<T>*> observers{&signals};
   std::unique_ptr<ActivationTape<Cpu, T>> tape;
   if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, starts.front(), n);
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(options), n);
     observers.push_back(tape.get());
   }
   Progress reading(log, progress, "full pass", "tokens", n);
@@ -206,12 +241,17 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   run.future_tokens = static_cast<std::int64_t>(n - options.context);
   run.tokens = tokens_of(document, tokenizer, n);
   run.signals = signals_of(full, signals, options.entropy_top_k);
+
+  resolve_top_shares(subjects, run.signals, rules);
+  const CachePart where = parse_cache_part(options.layers, options.heads, config);
+  const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, where, options);
   run.influence = describe(subjects, counterfactuals, run.tokens, options);
   Progress measuring(log, progress, "counterfactuals", "subjects", subjects.size());
   run.influence.kl = measure(cpu, model, full, tape.get(), counterfactuals, options, measuring);
   run.influence.noise_floor =
       options.method == Method::direct
-          ? direct_noise_floor(cpu, model.weights, full, starts, options.horizon)
+          ? direct_noise_floor(cpu, model.weights, full, distinct_starts(counterfactuals),
+                               options.horizon)
           : std::vector<double>(options.horizon);
   return run;
 }

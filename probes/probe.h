@@ -8,10 +8,10 @@
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
 #include "probes/document.h"
+#include "probes/eviction.h"
 #include "probes/memory_plan.h"
 #include "probes/probe_model.h"
 #include "probes/progress.h"
-#include "probes/subjects.h"
 
 namespace longshadow {
 
@@ -20,7 +20,11 @@ struct ProbeOptions {
   std::size_t context = 1024;  ///< T, tokens that subjects are taken from
   std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
   std::string subjects = "sample:64";
+  std::size_t n_sinks = 4;    ///< first tokens that a top: set spares
+  std::size_t n_recent = 32;  ///< last tokens of the context that a top: set spares
   EvictAt evict_at;
+  std::string layers = "all";  ///< where subjects vanish: as parse_cache_part() reads them
+  std::string heads = "all";
   Precision precision = Precision::f32;
   Method method = Method::differential;
   std::size_t memory_bytes = 0;  ///< 0: no bound
@@ -29,7 +33,7 @@ struct ProbeOptions {
 };
 
 /// Throws UsageError where the document or the model is too short for the options, the options name
-/// subjects outside the context, or the memory allowed is too little.
+/// subjects, layers or heads that are not there, or the memory allowed is too little.
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 

@@ -22,11 +22,23 @@ const CommandHelp kHelp{
     "probe --document FILE... --output RUN.h5 [options]",
     "Removes tokens from a language model's KV cache, one subject at a time, and measures by how\n"
     "much every later predictive distribution moves: KL(full || evicted) in nats, per position.\n"
-    "Signals of every token (entropy, surprisal, drift, attention) are stored beside it.",
+    "Signals of every token (entropy, surprisal, drift, attention) are stored beside it.\n\n"
+    "Subjects, one or several of these joined with +:\n"
+    "  all             every token, one at a time\n"
+    "  sample:N        N tokens, one at a time\n"
+    "  list:3,7-9      token 3; tokens 7, 8 and 9 together\n"
+    "  set:3,7-9       tokens 3, 7, 8 and 9 together\n"
+    "  word:N          N words, the tokens of each together\n"
+    "  top:SIGNAL:5%   5% of the context together: the highest by entropy-before, entropy-at,\n"
+    "                  surprisal, drift, attention-window or attention-cumulative, or drawn\n"
+    "                  (random). With --evict-at end.",
     "  longshadow probe --document data/documents/how_a_cache_forgets.txt -o run.h5\n"
     "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
     "-o run.h5\n"
-    "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"};
+    "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"
+    "  longshadow probe --document a.txt --subjects top:entropy-before:5%+top:random:5% "
+    "--evict-at end -o run.h5\n"
+    "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"};
 
 po::options_description options() {
   po::options_description options("Options");
@@ -40,9 +52,17 @@ po::options_description options() {
   add("future,H", po::value<std::size_t>()->default_value(256),
       "positions measured from a subject's eviction on");
   add("subjects,s", po::value<std::string>()->default_value("sample:64"),
-      "what is removed: all, sample:N, or list: with tokens and spans (list:3,7-9)");
+      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N or top:SIGNAL:5%, or several "
+      "joined with + (explained above)");
+  add("sinks", po::value<std::size_t>()->default_value(4), "first tokens that top: spares");
+  add("recent", po::value<std::size_t>()->default_value(32),
+      "last tokens of the context that top: spares");
   add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
       "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
+  add("layers", po::value<std::string>()->default_value("all"),
+      "layers that subjects leave, as in 0-5,12; in the others they stay");
+  add("heads", po::value<std::string>()->default_value("all"),
+      "KV heads that subjects leave, in those layers");
   add("memory", po::value<std::string>()->default_value("0"),
       "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
   add("entropy-top-k", po::value<std::size_t>()->default_value(20),
@@ -51,7 +71,7 @@ po::options_description options() {
       "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
   add("parse-special", po::bool_switch(),
       "the spelling of a special token in a document is that token, not plain text");
-  add("seed", po::value<std::uint64_t>()->default_value(0), "of sample:N");
+  add("seed", po::value<std::uint64_t>()->default_value(0), "of every draw");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return options;
 }
@@ -85,7 +105,11 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"context", values["context"].as<std::size_t>()},
                                {"future", values["future"].as<std::size_t>()},
                                {"subjects", values["subjects"].as<std::string>()},
+                               {"sinks", values["sinks"].as<std::size_t>()},
+                               {"recent", values["recent"].as<std::size_t>()},
                                {"evict_at", values["evict-at"].as<std::string>()},
+                               {"layers", values["layers"].as<std::string>()},
+                               {"heads", values["heads"].as<std::string>()},
                                {"precision", values["precision"].as<std::string>()},
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
@@ -127,7 +151,11 @@ int probe_command(std::span<const std::string> words) {
   probe.context = values["context"].as<std::size_t>();
   probe.horizon = values["future"].as<std::size_t>();
   probe.subjects = text("subjects");
+  probe.n_sinks = values["sinks"].as<std::size_t>();
+  probe.n_recent = values["recent"].as<std::size_t>();
   probe.evict_at = parse_evict_at(text("evict-at"));
+  probe.layers = text("layers");
+  probe.heads = text("heads");
   probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));

@@ -2,41 +2,60 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "data/format/run_file.h"
 #include "engine/core/range.h"
-#include "probes/counterfactual.h"
+#include "probes/document.h"
+#include "probes/eviction.h"
 
 namespace longshadow {
 
-/// The tokens that one counterfactual removes, and which part of the selection chose them.
+/// A share of the context's tokens: those with the highest value of a signal.
+struct TopShare {
+  std::size_t signal;  ///< an index of kSignals
+  std::size_t n_tokens;
+};
+
+/// The tokens that one counterfactual removes at once, and which part of the selection chose them.
 struct Subject {
-  Range tokens;
+  std::vector<Range> tokens;  ///< sorted, disjoint; none as long as `top` is to be resolved
   std::string group;
+  std::optional<TopShare> top{};
 };
 
-/// Reads `--subjects` for a context of `context` tokens:
-///   all            every token, one at a time
-///   sample:N       N tokens drawn without replacement, with `seed`, in order of position
-///   list:3,7-9     token 3, and tokens 7, 8 and 9 together
-/// Throws UsageError where the text is none of these or names a token outside the context.
-std::vector<Subject> parse_subjects(const std::string& text, std::size_t context,
-                                    std::uint64_t seed);
+/// The smallest span that holds all the subject's tokens.
+Range span_of(const Subject& subject);
 
-/// When the subject leaves the cache.
-struct EvictAt {
-  enum class Kind { end, lag } kind = Kind::lag;
-  std::size_t lag = 16;  ///< W: a subject ending at token i is gone from i + W + 1 on
+/// What subjects are chosen from, and how.
+struct SubjectRules {
+  std::size_t context;        ///< T: subjects are tokens below it
+  std::size_t n_sinks = 4;    ///< first tokens that a top: set spares
+  std::size_t n_recent = 32;  ///< last tokens of the context that a top: set spares
+  EvictAt evict_at{};
+  std::uint64_t seed = 0;  ///< of every random choice
 };
 
-/// Reads `--evict-at`: "end" or "lag:W". Throws UsageError.
-EvictAt parse_evict_at(const std::string& text);
+/// Reads `--subjects`, one or several of these joined with "+":
+///   all             every token, one at a time
+///   sample:N        N tokens, one at a time, in order of position
+///   list:3,7-9      token 3, and tokens 7, 8 and 9 together
+///   set:3,7-9       tokens 3, 7, 8 and 9 together
+///   word:N          N words of the text, the tokens of each together, in order of position
+///   top:SIGNAL:5%   5% of the context's tokens together: those with the highest value of one of
+///                   kSignals, or drawn (random); with --evict-at end alone, because the ranking is
+///                   known when the context ends
+/// Draws are without replacement, and a selection draws on where the one before it stopped. A top:
+/// set waits for resolve_top_shares(), which knows the signals. Throws UsageError where the text is
+/// none of these or asks for what the document does not have.
+std::vector<Subject> parse_subjects(const std::string& text, const Document& document,
+                                    const SubjectRules& rules);
 
-/// The first position that no longer sees the subject.
-std::size_t start_of(const EvictAt& evict_at, const Range& subject, std::size_t context);
-
-/// Tokens of the document that a probe needs: the context and the positions measured after it.
-std::size_t tokens_needed(const EvictAt& evict_at, std::size_t context, std::size_t horizon);
+/// Chooses the tokens of the subjects that are a top share: the highest values first, among equals
+/// the earlier token. The signals are of at least the context.
+void resolve_top_shares(std::vector<Subject>& subjects, const RunSignals& signals,
+                        const SubjectRules& rules);
 
 }  // namespace longshadow

@@ -105,6 +105,10 @@ void Object::write_attribute(const char* name, std::uint64_t value) const {
   write_attribute_typed(*this, name, element_type<std::uint64_t>(), &value);
 }
 
+bool Object::has_attribute(const char* name) const {
+  return check(H5Aexists(id(), name), "look up " + path_ + " " + name) != 0;
+}
+
 std::string Object::string_attribute(const char* name) const {
   const Handle attribute = open_scalar_attribute(*this, name);
   const std::string what = "attribute " + std::string(name) + " of " + path_;

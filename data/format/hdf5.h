@@ -50,6 +50,7 @@ class Object {
   void write_attribute(const char* name, std::int64_t value) const;
   void write_attribute(const char* name, std::uint64_t value) const;
 
+  bool has_attribute(const char* name) const;
   /// Throw where the attribute is missing or not one value of the type asked for.
   std::string string_attribute(const char* name) const;
   std::int64_t int64_attribute(const char* name) const;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -40,12 +42,23 @@ struct RunSignals {
   std::vector<float> attention_cumulative;  // [L, K, n] attention weight, 0 outside the context
 };
 
-/// The tokens [begin, end) that one counterfactual removed.
+/// The tokens that one counterfactual removed: all of [begin, end), or a set.
 struct RunSubject {
   std::int32_t begin = 0;
   std::int32_t end = 0;
   std::string label;  ///< the removed text, for display; any bytes
   std::string group;  ///< which part of the selection chose it, for example "sample"
+  std::vector<std::int32_t> removed{};  ///< of a set with gaps its tokens, sorted; else empty
+
+  bool is_set() const { return !removed.empty(); }
+
+  /// All that was removed, sorted.
+  std::vector<std::int32_t> tokens() const {
+    if (is_set()) return removed;
+    std::vector<std::int32_t> span(static_cast<std::size_t>(end - begin));
+    std::iota(span.begin(), span.end(), begin);
+    return span;
+  }
 };
 
 struct RunInfluence {
@@ -54,12 +67,14 @@ struct RunInfluence {
   std::vector<double> kl;            // [S, H] nats at position start + h; NaN where not measured
   std::vector<double> noise_floor;   // [H] nats, the largest |KL| of the null counterfactuals
 
-  std::string selection;   ///< what chose the subjects, as asked for: "sample:64"
-  std::string evict_at;    ///< "end" or "lag"
-  std::int64_t lag = 0;    ///< W of lag:W, 0 for "end"
-  std::string method;      ///< "direct", "differential", ...
-  std::string precision;   ///< "f64", "f32", ...
-  std::uint64_t seed = 0;  ///< of every random choice of the run
+  std::string selection;       ///< what chose the subjects, as asked for: "sample:64"
+  std::string evict_at;        ///< "end" or "lag"
+  std::int64_t lag = 0;        ///< W of lag:W, 0 for "end"
+  std::string layers = "all";  ///< that the subjects left: "all", or as in "0-5,12"
+  std::string heads = "all";   ///< key-value heads that they left in those layers
+  std::string method;          ///< "direct", "differential", ...
+  std::string precision;       ///< "f64", "f32", ...
+  std::uint64_t seed = 0;      ///< of every random choice of the run
 };
 
 struct DocumentRun {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <span>
@@ -34,6 +36,14 @@ void check_name(const std::string& name) {
   }
 }
 
+/// Whether a set lies in its span, touches both its ends and leaves some of it out.
+bool is_set_with_gaps(const RunSubject& subject) {
+  const std::vector<std::int32_t>& removed = subject.removed;
+  return removed.front() == subject.begin && removed.back() == subject.end - 1 &&
+         std::is_sorted(removed.begin(), removed.end(), std::less_equal<>()) &&
+         removed.size() < static_cast<std::size_t>(subject.end - subject.begin);
+}
+
 void check_influence(const DocumentRun& document) {
   const RunInfluence& influence = document.influence;
   const auto n = static_cast<std::int64_t>(document.tokens.id.size());
@@ -53,6 +63,11 @@ void check_influence(const DocumentRun& document) {
              " to end before its start, and its horizon within " + std::to_string(n) +
              " tokens, found [" + std::to_string(subject.begin) + ", " +
              std::to_string(subject.end) + ") and start " + std::to_string(influence.start[s]));
+    }
+    if (subject.is_set() && !is_set_with_gaps(subject)) {
+      refuse("expected the removed tokens of subject " + std::to_string(s) + " of " +
+             document.name + " to be sorted, to reach from " + std::to_string(subject.begin) +
+             " to " + std::to_string(subject.end - 1) + " and to leave a gap");
     }
   }
 }
@@ -138,6 +153,21 @@ void write_signals(const Group& group, const RunSignals& signals, const RunModel
               {layer, kv_head, token}, "attention weight");
 }
 
+/// The tokens of each subject, one subject behind the other, and where each one's begin.
+void write_removed(const Group& group, const std::vector<RunSubject>& subjects) {
+  std::vector<std::int32_t> removed;
+  std::vector<std::uint64_t> offsets = {0};
+  for (const RunSubject& subject : subjects) {
+    const std::vector<std::int32_t> tokens = subject.tokens();
+    removed.insert(removed.end(), tokens.begin(), tokens.end());
+    offsets.push_back(removed.size());
+  }
+  group.write<std::int32_t>(schema::kRemoved, removed, {removed.size()})
+      .write_attribute(schema::kUnits, "token position");
+  group.write<std::uint64_t>(schema::kRemovedOffset, offsets, {offsets.size()})
+      .write_attribute(schema::kUnits, "index of removed");
+}
+
 void write_influence(const Group& group, const RunInfluence& influence) {
   const std::size_t n_subjects = influence.subjects.size();
   const std::size_t horizon = influence.noise_floor.size();
@@ -161,10 +191,16 @@ void write_influence(const Group& group, const RunInfluence& influence) {
   write_array(group, schema::kKl, influence.kl, {subject, offset}, schema::kNats);
   write_array(group, schema::kNoiseFloor, influence.noise_floor, {offset}, schema::kNats);
 
-  group.write_attribute(schema::kSubjectKind, schema::kSubjectKindSpan);
+  const bool has_sets = std::any_of(influence.subjects.begin(), influence.subjects.end(),
+                                    [](const RunSubject& one) { return one.is_set(); });
+  if (has_sets) write_removed(group, influence.subjects);
+  group.write_attribute(schema::kSubjectKind,
+                        has_sets ? schema::kSubjectKindSet : schema::kSubjectKindSpan);
   group.write_attribute(schema::kSelection, influence.selection);
   group.write_attribute(schema::kEvictAt, influence.evict_at);
   group.write_attribute(schema::kLag, influence.lag);
+  group.write_attribute(schema::kEvictedLayers, influence.layers);
+  group.write_attribute(schema::kEvictedHeads, influence.heads);
   group.write_attribute(schema::kMethod, influence.method);
   group.write_attribute(schema::kPrecision, influence.precision);
   group.write_attribute(schema::kSeed, influence.seed);

@@ -58,6 +58,8 @@ inline constexpr const char* kKvHead = "kv_head";
 
 // influence/, its datasets and then its attributes
 inline constexpr const char* kSubject = "subject";
+inline constexpr const char* kRemoved = "removed";
+inline constexpr const char* kRemovedOffset = "removed_offset";
 inline constexpr const char* kLabel = "label";
 inline constexpr const char* kGroup = "group";
 inline constexpr const char* kStart = "start";
@@ -66,11 +68,15 @@ inline constexpr const char* kNoiseFloor = "noise_floor";
 inline constexpr const char* kOffset = "offset";
 inline constexpr const char* kSubjectKind = "subject_kind";
 inline constexpr const char* kSubjectKindSpan = "span";
+inline constexpr const char* kSubjectKindSet = "set";
 inline constexpr const char* kSelection = "selection";
 inline constexpr const char* kEvictAt = "evict_at";
 inline constexpr const char* kEvictAtEnd = "end";
 inline constexpr const char* kEvictAtLag = "lag";
 inline constexpr const char* kLag = "lag";
+inline constexpr const char* kEvictedLayers = "layers";
+inline constexpr const char* kEvictedHeads = "heads";
+inline constexpr const char* kEverywhere = "all";
 inline constexpr const char* kMethod = "method";
 inline constexpr const char* kPrecision = "precision";
 inline constexpr const char* kSeed = "seed";

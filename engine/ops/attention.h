@@ -6,8 +6,8 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
-#include "engine/core/range.h"
 #include "engine/ops/heads.h"
+#include "engine/ops/removed_columns.h"
 
 namespace longshadow {
 
@@ -32,8 +32,8 @@ struct KeysValues {
 struct Stream {
   std::size_t first_row;
   std::size_t n_rows;
-  std::size_t prefix;                ///< prefix columns [0, prefix) are seen
-  std::span<const Range> removed{};  ///< of the prefix: sorted, disjoint
+  std::size_t prefix;                         ///< prefix columns [0, prefix) are seen
+  std::span<const RemovedColumns> removed{};  ///< of the prefix, by KV head; empty: nothing
 };
 
 /// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to

@@ -58,7 +58,7 @@ void hide(T* scores, std::size_t begin, std::size_t end) {
 
 /// Hides the removed columns that fall into the prefix tile.
 template <class T>
-void hide_removed(T* scores, const ColumnTile& tile, std::span<const Range> removed) {
+void hide_removed(T* scores, const ColumnTile& tile, RemovedColumns removed) {
   for (const Range& range : removed) {
     const std::size_t begin = std::max(range.begin, tile.begin);
     const std::size_t end = std::min(range.end, tile.begin + tile.used);
@@ -122,11 +122,12 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
       column_tiles(part.stream.prefix, reversed ? kMinColumnTile : kMaxColumnTile);
   if (reversed) std::reverse(tiles.begin(), tiles.end());
   for (const ColumnTile& tile : tiles) {
+    const RemovedColumns removed = reaching_into(tile, removed_from(kv_head, part.stream.removed));
     absorb_tile<T>(
         cpu, q, slice(prefix.keys, tile.begin, tile.width),
         slice(prefix.values, tile.begin, tile.width), part,
         [&](std::size_t, T* scores) {
-          hide_removed(scores, tile, part.stream.removed);
+          hide_removed(scores, tile, removed);
           hide(scores, tile.used, tile.width);
         },
         sums);

@@ -27,7 +27,7 @@ struct DeltaStream {
   std::size_t n_rows;
   std::size_t full_row;
   std::size_t prefix;
-  std::span<const Range> removed{};  ///< of the prefix: sorted, disjoint
+  std::span<const RemovedColumns> removed{};  ///< of the prefix, by KV head; empty: nothing
 };
 
 /// The exact change of attention's result when columns are removed and queries, own keys and own

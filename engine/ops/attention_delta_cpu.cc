@@ -207,14 +207,20 @@ class RowTileTask {
   }
 
   /// Columns of the tile, counted within it, that the stream has lost.
-  static std::vector<Range> removed_columns(const DeltaStream& stream, const ColumnTile& tile) {
+  std::vector<Range> removed_columns(const DeltaStream& stream, const ColumnTile& tile) const {
     std::vector<Range> columns;
-    for (const Range& range : stream.removed) {
+    for (const Range& range : reaching_into(tile, removed_from(kv_head_, stream.removed))) {
       const std::size_t begin = std::max(range.begin, tile.begin);
       const std::size_t end = std::min(range.end, tile.begin + tile.used);
       if (begin < end) columns.push_back({begin - tile.begin, end - tile.begin});
     }
     return columns;
+  }
+
+  /// How many of the tile's columns full row `full_row_ + r` sees.
+  std::size_t visible_columns(const ColumnTile& tile, std::size_t r) const {
+    const std::size_t seen = first_start_ + full_row_ + r + 1;
+    return seen > tile.begin ? std::min(seen - tile.begin, tile.used) : 0;
   }
 
   /// p [kRowTile, tile width] of the full pass.
@@ -225,9 +231,7 @@ class RowTileTask {
                        RightFactor::by_output, p, false);
     const std::size_t known_rows = std::min(kRowTile, full_.attended.rows - full_row_);
     for (std::size_t r = 0; r < known_rows; ++r) {
-      const std::size_t seen = first_start_ + full_row_ + r + 1;
-      const std::size_t visible = seen > tile.begin ? std::min(seen - tile.begin, tile.used) : 0;
-      to_probabilities(p.row(r), visible, tile.width, scale_,
+      to_probabilities(p.row(r), visible_columns(tile, r), tile.width, scale_,
                        full_.log_normalisers.row(full_row_ + r)[head_]);
     }
     return p;
@@ -241,7 +245,7 @@ class RowTileTask {
     const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
     tile_product<P, T>(work.dq, rounded_rows(full_.rounded_cache.keys, tile),
                        RightFactor::by_output, ds, false);
-    weigh_rows(form, p, removed, ds, weights, {}, work);
+    weigh_rows(form, tile, p, removed, ds, weights, {}, work);
     tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
                        RightFactor::by_input, work.sums, true);
   }
@@ -262,7 +266,7 @@ class RowTileTask {
     const auto kept = scratch<Kept, P>(work.member.rows, tile.width);
     tile_product<P, T>(MatrixView<const P>(work.joint), MatrixView<const P>(joint_keys),
                        RightFactor::by_output, ds, false);
-    weigh_rows(form, p, removed, ds, weights, kept, work);
+    weigh_rows(form, tile, p, removed, ds, weights, kept, work);
     tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
                        RightFactor::by_input, work.sums, true);
     tile_product<P, T>(MatrixView<const P>(kept), MatrixView<const P>(dv), RightFactor::by_input,
@@ -274,10 +278,14 @@ class RowTileTask {
   }
 
   /// ds -> weights, and kept where it has rows. A removed column weighs -p or nothing.
-  void weigh_rows(Form form, MatrixView<const T> p, std::span<const Range> removed,
-                  MatrixView<T> ds, MatrixView<P> weights, MatrixView<P> kept, Work& work) {
+  void weigh_rows(Form form, const ColumnTile& tile, MatrixView<const T> p,
+                  std::span<const Range> removed, MatrixView<T> ds, MatrixView<P> weights,
+                  MatrixView<P> kept, Work& work) {
     for (std::size_t r = 0; r < work.member.used_rows; ++r) {
       const T* row_p = p.row(work.member.tile_row + r);
+      // Behind what the row sees lie another stream's changes: they must not choose its series.
+      const std::size_t visible = visible_columns(tile, work.member.tile_row + r);
+      std::fill(ds.row(r) + visible, ds.row(r) + tile.width, T{0});
       // As -p, a sink would drown the row's other changes in an f32 sum; as nothing, it must not
       // enter the sum at all.
       const T change_of_removed = form == Form::change ? T{0} : static_cast<T>(kGone);

@@ -107,6 +107,76 @@ TEST_CASE("subjects wholly under the floor are tied in a rank correlation") {
   CHECK(group(sample, "all").cells[0].median.is_bound);
 }
 
+TEST_CASE("sets are apart from spans, by position after their start") {
+  const RunFile spans = synthetic_run({.n_subjects = 40});
+  const RunFile run = synthetic_run({.n_subjects = 40, .n_sets = 3});
+  const Report report = analyze(run, {});
+  const SampleReport& sample = report.documents.at(0);
+  CHECK(sample.n_sets == 3);
+  CHECK(sample.n_missing == 0);
+  const SampleReport without = analyze(spans, {}).documents.at(0);
+  CHECK(sample.n_subjects == without.n_subjects);
+  CHECK(sample.groups.size() == without.groups.size());
+  for (std::size_t g = 0; g < sample.groups.size(); ++g) {
+    CHECK(sample.groups[g].n_subjects == without.groups[g].n_subjects);
+  }
+  REQUIRE(report.set_bins.size() == 3);
+  CHECK(report.set_bins[1].begin == 16);
+  CHECK(report.set_bins[2].end == 64);
+  REQUIRE(sample.sets.size() == 2);
+  CHECK(sample.sets[0].name == "top:drift:11%");
+  CHECK(sample.sets[0].n_subjects == 2);
+  CHECK(sample.sets[1].name == "top:random:11%");
+  CHECK(sample.sets[1].n_subjects == 1);
+  double mean = 0;  // the made-up sets' law, positions 16 to 31
+  for (int h = 16; h < 32; ++h) mean += 1e-3 * std::pow(h + 1.0, -0.5) / 16;
+  const Cell& cell = sample.sets[0].cells[1];
+  CHECK(cell.n_values == 32);
+  CHECK(cell.mean.estimate.value == Approx(mean));
+  CHECK(std::isnan(cell.mean.estimate.low));  // two sets say nothing of an interval
+
+  std::ostringstream out;
+  print_report(out, report);
+  CHECK(out.str().find("3 of them sets") != std::string::npos);
+  CHECK(out.str().find("  top:drift:11%                2") != std::string::npos);
+  CHECK(analyze(spans, {}).set_bins.empty());
+}
+
+TEST_CASE("sets of several documents are pooled, and have an interval from five on") {
+  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), {});
+  REQUIRE(report.pooled);
+  CHECK(report.pooled->n_sets == 5);
+  REQUIRE(report.pooled->sets.size() == 1);
+  CHECK_FALSE(std::isnan(report.pooled->sets[0].cells[0].mean.estimate.low));
+}
+
+TEST_CASE("a run of sets alone has no distances") {
+  RunFile run = synthetic_run({.n_subjects = 1, .n_sets = 2});
+  RunInfluence& influence = run.documents[0].influence;
+  influence.subjects.erase(influence.subjects.begin());
+  influence.start.erase(influence.start.begin());
+  influence.kl.erase(influence.kl.begin(), influence.kl.begin() + 64);
+  const Report report = analyze(run, {});
+  CHECK(report.options.bins.empty());
+  CHECK(report.documents[0].n_subjects == 0);
+  CHECK(report.documents[0].sets.size() == 2);
+  std::ostringstream out;
+  print_report(out, report);
+  CHECK(out.str().find("removed at once") != std::string::npos);
+  CHECK(out.str().find("rank correlation") == std::string::npos);
+  const auto json = nlohmann::json::parse(report_json(report));
+  CHECK(json["documents"][0]["near"].is_null());
+  CHECK(json["documents"][0]["sets"][0]["bins"][0]["after_start"] == std::vector<int>{0, 16});
+}
+
+TEST_CASE("the conditions say which layers and heads a token left") {
+  RunFile run = synthetic_run();
+  CHECK(analyze(run, {}).documents[0].conditions.find("layers") == std::string::npos);
+  run.documents[0].influence.layers = "0-1";
+  CHECK(analyze(run, {}).documents[0].conditions.find("from layers 0-1, KV heads all") !=
+        std::string::npos);
+}
+
 TEST_CASE("default bins double from 16 and are clipped to the measured distances") {
   const auto bins_of = [](std::int64_t lag) {
     std::vector<std::pair<std::int64_t, std::int64_t>> bins;

@@ -39,7 +39,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 constexpr const char* kInfluence = "/documents/document_1/influence/";
 constexpr const char* kKl = "/documents/document_1/influence/kl";
-constexpr hsize_t kKlShape[] = {47, 64};
+constexpr hsize_t kKlShape[] = {48, 64};
 
 /// Puts a dataset of the creation options given in the place of kl.
 void replace_kl(hid_t file, const std::function<void(hid_t options)>& set,
@@ -66,10 +66,11 @@ void replace_attribute(hid_t file, const char* object, const char* name, std::in
   H5Sclose(space);
 }
 
-/// Overwrites the first value of a dataset.
+/// Overwrites the first value of a dataset of at most two dimensions.
 template <typename T>
 void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
   const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
+  REQUIRE(dataset >= 0);
   const hid_t space = H5Dget_space(dataset);
   const hsize_t zero[] = {0, 0};
   const hsize_t one[] = {1, 1};
@@ -86,7 +87,10 @@ void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
 TEST_CASE("what is written is read") {
   const TemporaryFolder folder;
   RunFile run = synthetic_run({.n_documents = 2});
+  run.documents[1] = synthetic_run({.n_documents = 2, .n_sets = 3}).documents[1];
   run.documents[1].complete = false;
+  run.documents[1].influence.layers = "0-1";
+  run.documents[1].influence.heads = "1";
   run.documents[1].influence.kl[5] = std::nan("");
   write_run(folder.path() / "run.h5", run);
   const RunFile read = read_run(folder.path() / "run.h5");
@@ -128,6 +132,8 @@ TEST_CASE("what is written is read") {
     CHECK(got.influence.selection == wrote.influence.selection);
     CHECK(got.influence.evict_at == wrote.influence.evict_at);
     CHECK(got.influence.lag == wrote.influence.lag);
+    CHECK(got.influence.layers == wrote.influence.layers);
+    CHECK(got.influence.heads == wrote.influence.heads);
     CHECK(got.influence.method == wrote.influence.method);
     CHECK(got.influence.precision == wrote.influence.precision);
     CHECK(got.influence.seed == wrote.influence.seed);
@@ -137,8 +143,24 @@ TEST_CASE("what is written is read") {
       CHECK(got.influence.subjects[s].end == wrote.influence.subjects[s].end);
       CHECK(got.influence.subjects[s].label == wrote.influence.subjects[s].label);
       CHECK(got.influence.subjects[s].group == wrote.influence.subjects[s].group);
+      CHECK(got.influence.subjects[s].removed == wrote.influence.subjects[s].removed);
     }
   }
+  CHECK(read.documents[1].influence.subjects.back().is_set());
+}
+
+TEST_CASE("a file from before layers and heads were told has them all") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "run.h5";
+  write_run(path, synthetic_run());
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  for (const char* name : {"layers", "heads"}) {
+    REQUIRE(H5Adelete_by_name(file, kInfluence, name, H5P_DEFAULT) >= 0);
+  }
+  REQUIRE(H5Fclose(file) >= 0);
+  const RunFile run = read_run(path);
+  CHECK(run.documents[0].influence.layers == "all");
+  CHECK(run.documents[0].influence.heads == "all");
 }
 
 TEST_CASE("what is no run file is refused") {
@@ -230,6 +252,19 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
        [](hid_t file) {
          replace_first(file, std::string(kInfluence) + "subject", H5T_NATIVE_INT, -5);
        }},
+      {"last of its span",  // a set's tokens, not in order
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "removed", H5T_NATIVE_INT, 400);
+       }},
+      {"removed_offset to rise",
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "removed_offset", H5T_NATIVE_UINT64,
+                       std::uint64_t{1} << 40);
+       }},
+      {"found nothing of that name",
+       [](hid_t file) {
+         H5Ldelete(file, (std::string(kInfluence) + "removed_offset").c_str(), H5P_DEFAULT);
+       }},
       {"negative or infinite",
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, -2.0); }},
       {"negative or infinite",
@@ -246,7 +281,7 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
   const fs::path path = folder.path() / "run.h5";
   for (const Fault& fault : faults) {
     fs::remove(path);
-    write_run(path, synthetic_run());
+    write_run(path, synthetic_run({.n_sets = 1}));
     const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
     REQUIRE(file >= 0);
     fault.make(file);

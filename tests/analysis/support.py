@@ -25,8 +25,8 @@ class WithRuns(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def make_run(self, documents=1, subjects=48, lag=16):
-        path = self.folder / f"run-{documents}-{subjects}-{lag}.h5"
+    def make_run(self, documents=1, subjects=48, lag=16, sets=0):
+        path = self.folder / f"run-{documents}-{subjects}-{lag}-{sets}.h5"
         subprocess.run([os.environ["MAKE_SYNTHETIC_RUN"], path, str(documents), str(subjects),
-                        str(lag)], check=True)
+                        str(lag), str(sets)], check=True)
         return path

@@ -38,6 +38,7 @@ class Agreement(WithRuns):
         self.assertEqual(len(documents), len(report["documents"]))
         for document, reported in zip(documents, report["documents"]):
             self.compare_groups(document, reported)
+            self.compare_sets(document, reported)
             self.compare_correlations(document, reported)
             near, far = run_file.near_and_far(document)
             self.assertEqual([list(near), list(far)], [reported["near"], reported["far"]])
@@ -60,6 +61,16 @@ class Agreement(WithRuns):
                         bound = statistic(lower[reached]) < 0.95 * value
                         self.assertEqual(cell[name]["is_bound"], bound)
 
+    def compare_sets(self, document, reported):
+        self.assertEqual([group["name"] for group in reported["sets"]], list(document.sets))
+        for group in reported["sets"]:
+            sets = run_file.sets_of(document, group["name"])
+            self.assertEqual(group["n_subjects"], len(sets.kl))
+            for cell in group["bins"]:
+                upper, _ = run_file.binned(sets, *cell["after_start"])
+                self.assertEqual(cell["n_subjects"], upper.size)
+                self.assert_close(cell["mean_nats"]["value"], np.mean(upper))
+
     def compare_correlations(self, document, reported):
         for signal in reported["rank_correlations"]:
             for cell in signal["bins"]:
@@ -80,6 +91,9 @@ class Agreement(WithRuns):
 
     def test_numpy_agrees_at_the_end(self):
         self.compare_with_numpy(self.make_run(subjects=150, lag=AT_END))
+
+    def test_numpy_agrees_on_sets(self):
+        self.compare_with_numpy(self.make_run(documents=2, subjects=150, lag=AT_END, sets=3))
 
     def test_plain_loops_agree(self):
         run = self.make_run()

@@ -24,7 +24,7 @@ class TheFormatPage(WithRuns):
 
     def test_it_lists_exactly_what_a_file_holds(self):
         written = set()
-        with h5py.File(self.make_run()) as file:
+        with h5py.File(self.make_run(sets=2)) as file:
             for name, group in file["documents/document_1"].items():
                 written |= {f"{name}/{dataset}" for dataset in group}
         listed = set(re.findall(r"`((?:tokens|signals|influence)/\w+)`", PAGE))
@@ -41,7 +41,7 @@ class TheFormatPage(WithRuns):
             self.assertIn(f"`{attribute}`", PAGE)
 
     def test_types_units_and_dimensions_are_as_it_says(self):
-        with h5py.File(self.make_run()) as file:
+        with h5py.File(self.make_run(sets=2)) as file:
             document = file["documents/document_1"]
             kl = document["influence/kl"]
             self.assertEqual(kl.attrs["units"], "nats")
@@ -53,6 +53,16 @@ class TheFormatPage(WithRuns):
             for name, dtype in rows:
                 self.assertEqual(document[name].dtype, dtype, name)
                 self.assertTrue(document[name].fletcher32, name)
+
+    def test_removed_tokens_are_where_it_says(self):
+        with h5py.File(self.make_run(sets=2)) as file:
+            influence = file["documents/document_1/influence"]
+            removed, offset = influence["removed"][:], influence["removed_offset"][:]
+            for s, (begin, end) in enumerate(influence["subject"][:]):
+                tokens = removed[offset[s]:offset[s + 1]]
+                self.assertEqual((tokens[0], tokens[-1]), (begin, end - 1))
+                self.assertEqual(list(tokens), sorted(set(tokens)))
+            self.assertLess(len(tokens), end - begin)  # the last is a set
 
     def test_distance_is_as_it_says(self):
         with h5py.File(self.make_run(lag=16)) as file:

@@ -34,6 +34,20 @@ class TheFigures(WithRuns):
         self.assertLess(image.min(), 0.1)  # something is drawn
         ElementTree.parse(self.folder / "figures" / "document_1-distance.svg")
 
+    def test_sets_get_a_figure_of_their_own(self):
+        run = self.make_run(lag=AT_END, sets=3)
+        result = run_plot(run, self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue((self.folder / "figures" / "document_1-sets.png").exists())
+        document, = run_file.documents(run)
+        figure = plot.draw_sets(document)
+        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        self.assertEqual(labels, ["top:drift:11% (n = 2)", "top:random:11% (n = 1)"])
+        curve = figure.axes[0].lines[0]
+        self.assertEqual(curve.get_xdata()[0], 1)
+        self.assertAlmostEqual(curve.get_ydata()[0], 1e-3)  # the made-up sets' law
+        plt.close(figure)
+
     def test_the_same_run_gives_the_same_figure(self):
         run = self.make_run(subjects=20)
         for folder in ("a", "b"):

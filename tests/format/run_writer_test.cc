@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -29,6 +30,11 @@ std::string written_bytes(const RunFile& run) {
   write_run(folder.path() / "run.h5", run);
   std::ifstream file(folder.path() / "run.h5", std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The removed tokens of the first document's last subject, which is a set.
+std::vector<std::int32_t>& last_set(RunFile& run) {
+  return run.documents[0].influence.subjects.back().removed;
 }
 
 }  // namespace
@@ -60,6 +66,36 @@ TEST_CASE("values and units are where FORMAT.md says") {
     CHECK(group.dataset("kl").string_attribute("units") == "nats");
     CHECK(group.uint64_attribute("seed") == influence.seed);
   }
+}
+
+TEST_CASE("the tokens of sets are stored for every subject, and not at all without sets") {
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run({.n_subjects = 3, .n_sets = 1});
+  write_run(folder.path() / "sets.h5", run);
+  write_run(folder.path() / "spans.h5", synthetic_run({.n_subjects = 3}));
+  const auto influence_of = [](const hdf5::ReadOnlyFile& file) {
+    return file.root().group("documents").group("document_1").group("influence");
+  };
+  const hdf5::ReadOnlyFile file(folder.path() / "sets.h5");
+  const hdf5::Group group = influence_of(file);
+  CHECK(group.string_attribute("subject_kind") == "set");
+  std::vector<std::int32_t> tokens;
+  std::vector<std::uint64_t> offsets = {0};
+  for (const RunSubject& subject : run.documents[0].influence.subjects) {
+    for (const std::int32_t token :
+         subject.is_set() ? subject.removed : std::vector<std::int32_t>{subject.begin}) {
+      tokens.push_back(token);
+    }
+    offsets.push_back(tokens.size());
+  }
+  REQUIRE(offsets.size() == 5);
+  CHECK(group.read<std::uint64_t>("removed_offset", {5}) == offsets);
+  CHECK(group.read<std::int32_t>("removed", {tokens.size()}) == tokens);
+
+  const hdf5::ReadOnlyFile spans(folder.path() / "spans.h5");
+  CHECK(influence_of(spans).string_attribute("subject_kind") == "span");
+  const std::vector<std::string> names = influence_of(spans).names();
+  CHECK(std::find(names.begin(), names.end(), "removed") == names.end());
 }
 
 TEST_CASE("large arrays are cut into chunks and come back") {
@@ -95,10 +131,16 @@ TEST_CASE("a run that contradicts itself is refused and nothing is written") {
       {"subject 3", [](RunFile& run) { run.documents[0].influence.subjects[3].end = 600; }},
       {"subject 3", [](RunFile& run) { run.documents[0].influence.subjects[3].begin = -1; }},
       {"subject 3", [](RunFile& run) { run.documents[0].influence.start[3] = 592; }},
+      {"a gap",
+       [](RunFile& run) {
+         last_set(run) = {10, 11};
+       }},
+      {"a gap", [](RunFile& run) { std::swap(last_set(run)[3], last_set(run)[4]); }},
+      {"a gap", [](RunFile& run) { last_set(run).push_back(591); }},
   };
   const TemporaryFolder folder;
   for (const Fault& fault : faults) {
-    RunFile run = synthetic_run({.n_documents = 2});
+    RunFile run = synthetic_run({.n_documents = 2, .n_sets = 1});
     fault.make(run);
     CHECK_THROWS_WITH(write_run(folder.path() / "run.h5", run), Contains(fault.message));
     CHECK(fs::is_empty(folder.path()));

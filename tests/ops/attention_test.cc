@@ -85,7 +85,8 @@ TEMPLATE_TEST_CASE("attention of ungrouped heads and of odd sizes", "", float, d
   check(in, std::span(streams), run(cpu, in, streams, 20));
 }
 
-TEMPLATE_TEST_CASE("removed ranges are gone, wherever tiles begin and end", "", float, double) {
+TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin and end", "", float,
+                   double) {
   using T = TestType;
   Cpu cpu(2);
   const std::vector<Range> removed = GENERATE(values<std::vector<Range>>({
@@ -100,7 +101,10 @@ TEMPLATE_TEST_CASE("removed ranges are gone, wherever tiles begin and end", "", 
   const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
   CAPTURE(removed.front().begin, removed.back().end, int(order));
   const AttentionInputs<T> in(cpu, kShape, 700, 20);
-  const std::vector<Stream> streams{{0, 20, 700, removed}};
+  const std::vector<Range> few{{3, 4}, {511, 513}};
+  const std::vector<RemovedColumns> by_head = GENERATE_REF(
+      values<std::vector<RemovedColumns>>({{removed, removed}, {removed, {}}, {few, removed}}));
+  const std::vector<Stream> streams{{0, 20, 700, by_head}};
   check(in, std::span(streams), run(cpu, in, streams, 20, order), 7);
 }
 
@@ -108,8 +112,9 @@ TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no othe
                    double) {
   using T = TestType;
   Cpu cpu(2);
-  const std::vector<Range> one{{3, 9}};
-  const std::vector<Range> another{{0, 100}, {550, 613}};
+  const std::vector<Range> few{{3, 9}};
+  const std::vector<Range> many{{0, 100}, {550, 613}};
+  const std::vector<RemovedColumns> one{few, few}, another{few, many};
   const std::vector<Stream> streams{{0, 37, 613, another}, {37, 37, 100, one}, {74, 130, 20, {}}};
   const AttentionInputs<T> in(cpu, kShape, 613, 204);
   const Outputs<T> together = run(cpu, in, streams, 204);

@@ -29,6 +29,8 @@ CONTEXT, FUTURE, LAG = 64, 32, 16
 TOKENS = CONTEXT + LAG + 1 + FUTURE
 SUBJECTS = [0, 1, 7, 20, 33, 48, 62, 63]
 SPAN = (5, 9)
+SET = [2, 5, 6, 30, 31, 32, 50]
+PARTS = [([0], [0]), ([1], [0])]  # layers and KV heads that the set leaves
 LOGITS_POSITIONS = [0, 1, 31, 63, 95, TOKENS - 1]
 
 
@@ -160,11 +162,35 @@ def load_in_float64(folder, spec):
     return model
 
 
-def hidden_columns_mask(removed, start):
-    """Additive mask [1, 1, n, n]: causal, and rows from `start` on do not see `removed`."""
+def hidden_columns_mask(removed_by_head, start):
+    """Additive mask [1, H, n, n]: causal, and rows from `start` on do not see what each head lost."""
     mask = torch.full((TOKENS, TOKENS), -torch.inf, dtype=torch.float64).triu(1)
-    mask[start:, list(removed)] = -torch.inf
-    return mask[None, None]
+    mask = mask.repeat(len(removed_by_head), 1, 1)
+    for head, removed in enumerate(removed_by_head):
+        mask[head, start:, list(removed)] = -torch.inf
+    return mask[None]
+
+
+def evicted_logits(model, input_ids, removed, start):
+    """transformers' logits [n, V] where rows from `start` on do not see `removed`: positions, or a
+    function of (layer, KV head)."""
+    config = model.config
+    group = config.num_attention_heads // config.num_key_value_heads
+
+    def mask_of(layer):
+        return hidden_columns_mask(
+            [removed(layer, head // group) if callable(removed) else removed
+             for head in range(config.num_attention_heads)], start)
+
+    def use(mask):
+        return lambda module, arguments, options: (arguments, options | {"attention_mask": mask})
+
+    hooks = [layer.self_attn.register_forward_pre_hook(use(mask_of(index)), with_kwargs=True)
+             for index, layer in enumerate(model.model.layers)]
+    logits = model(input_ids).logits[0].numpy()
+    for hook in hooks:
+        hook.remove()
+    return logits
 
 
 def check_against_transformers(model, ids, full, influences):
@@ -174,11 +200,16 @@ def check_against_transformers(model, ids, full, influences):
         logits = model(input_ids).logits[0].numpy()
         np.testing.assert_allclose(full.logits, logits, rtol=0, atol=1e-11)
         for removed, start, kl in influences:
-            evicted = model(input_ids, attention_mask=hidden_columns_mask(removed, start))
             rows = slice(start, start + FUTURE)
-            theirs = ref.kl(logits[rows], evicted.logits[0, rows].numpy())
+            evicted = evicted_logits(model, input_ids, removed, start)
+            theirs = ref.kl(logits[rows], evicted[rows])
             np.testing.assert_allclose(kl, theirs, rtol=1e-8, atol=1e-14)
     return logits
+
+
+def set_from(layers, heads):
+    """SET, from these layers and KV heads alone."""
+    return lambda layer, head: SET if layer in layers and head in heads else []
 
 
 def expected_values(spec, model, hugging_face, ids):
@@ -193,6 +224,11 @@ def expected_values(spec, model, hugging_face, ids):
     kl_end = [influence([i], CONTEXT) for i in SUBJECTS]
     kl_lag = [influence([i], i + LAG + 1) for i in SUBJECTS]
     kl_span = influence(list(range(*SPAN)), CONTEXT)
+    kl_set = influence(SET, CONTEXT)
+    kl_parts = [influence(set_from(*part), CONTEXT) for part in PARTS]
+    table = [[[i for i in range(CONTEXT) if (i + 3 * layer + 5 * head) % 7 == 0]
+              for head in range(spec.n_kv_heads)] for layer in range(spec.n_layers)]
+    kl_table = influence(lambda layer, head: table[layer][head], CONTEXT)
     logits = check_against_transformers(hugging_face, ids, full, influences)
 
     def attention(signal):
@@ -207,6 +243,9 @@ def expected_values(spec, model, hugging_face, ids):
         "subjects": SUBJECTS, "kl_end": kl_end,
         "lag_subjects": SUBJECTS, "kl_lag": kl_lag,
         "span": SPAN, "kl_span": kl_span,
+        "set": SET, "kl_set": kl_set,
+        "parts": PARTS, "kl_parts": kl_parts,
+        "table": table, "kl_table": kl_table,
         "entropy": ref.entropy(logits),
         "entropy_top20": ref.top_k_entropy(logits, 20),
         "surprisal": ref.surprisal(logits, ids),

@@ -101,15 +101,20 @@ def rotate(x, positions, frequencies):
 def run_rows(model, token_ids, start, prefix, removed=()):
     """The rows of tokens [start, start + len(token_ids)) over a prefix of positions [0, start).
 
-    `prefix` is a FullPass, or None where start is 0; `removed` are its positions that no row sees.
+    `prefix` is a FullPass, or None where start is 0; `removed` are its positions that no row sees, or
+    a function of (layer, KV head) that returns those which no row sees there.
     Returns a FullPass of these rows alone (attention [H, rows, start + rows]).
     """
     rows = len(token_ids)
     positions = np.arange(start, start + rows)
     frequencies = model.rope.frequencies(model.head_dim)
     group = model.n_heads // model.n_kv_heads
-    visible = np.arange(start + rows)[None, :] <= positions[:, None]
-    visible[:, list(removed)] = False
+    causal = np.arange(start + rows)[None, :] <= positions[:, None]
+
+    def visible(layer, kv_head):
+        here = causal.copy()
+        here[:, list(removed(layer, kv_head) if callable(removed) else removed)] = False
+        return here
 
     x = model.embedding[token_ids]
     run = FullPass(np.asarray(token_ids), [], [], [x], [], None)
@@ -129,7 +134,7 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         mixed = np.empty((rows, model.n_heads, model.head_dim))
         for head in range(model.n_heads):
             scores = q[:, head] @ k[:, head // group].T / np.sqrt(model.head_dim)
-            attention[head] = softmax(np.where(visible, scores, -np.inf))
+            attention[head] = softmax(np.where(visible(index, head // group), scores, -np.inf))
             mixed[:, head] = attention[head] @ v[:, head // group]
         run.attention.append(attention)
         x = x + mixed.reshape(rows, -1) @ layer.attention_output.T
@@ -161,8 +166,9 @@ def kl(logits, other):
 def forward_influence(model, full, removed, start, horizon):
     """KL(full || evicted) in nats of positions [start, start + horizon), [horizon].
 
-    The positions `removed` vanish from every layer and head for the rows from `start` on; the rows
-    before stay as they were, and every row keeps its true position.
+    The positions `removed` vanish from every layer and head (a function of them: from where it says)
+    for the rows from `start` on; the rows before stay as they were, and every row keeps its true
+    position.
     """
     stop = start + horizon
     evicted = run_rows(model, full.token_ids[start:stop], start, full, removed)

@@ -3,6 +3,7 @@
     python3 tests/probes/cli_test.py build/longshadow
 """
 
+import json
 import resource
 import signal
 import subprocess
@@ -71,13 +72,124 @@ class Accepted(CommandLine):
             self.assertEqual(result.returncode, DONE, result.stderr)
             self.assertEqual(longshadow("analyze", output).returncode, DONE)
 
-    def test_the_same_run_gives_the_same_bytes(self):
-        runs = [self.folder / "one.h5", self.folder / "two.h5"]
-        for output, threads in zip(runs, ("1", "2")):
-            result = self.probe(output=output, more=("--threads", threads))
-            self.assertEqual(result.returncode, DONE, result.stderr)
-        self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
 
+class Subjects(CommandLine):
+    def report(self, subjects, *more, model=MODEL):
+        """What analyze says of the one document."""
+        for path in (self.output, self.folder / "report.json"):
+            path.unlink(missing_ok=True)
+        result = self.probe(model, subjects=subjects, context=96, more=("--recent", 8, *more))
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        result = longshadow("analyze", self.output, "--json", self.folder / "report.json")
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        document, = json.loads((self.folder / "report.json").read_text())["documents"]
+        return document
+
+    def test_help_teaches_the_selections(self):
+        taught = longshadow("probe", "--help").stdout
+        for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "top:SIGNAL:5%",
+                     "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
+            self.assertIn(word, taught)
+
+    def test_each_part_of_a_selection_is_a_group(self):
+        report = self.report("sample:6+word:7+set:3,9+top:random:5%+top:random:5%+top:drift:5%",
+                             "--evict-at", "end")
+        groups = {group["name"]: group["n_subjects"] for group in report["groups"]}
+        sinks = groups["sinks"]
+        self.assertEqual(groups["chosen: sample"] + groups["chosen: word"] + sinks, 13)
+        sets = {group["name"]: group["n_subjects"] for group in report["sets"]}
+        self.assertEqual(sets, {"set": 1, "top:drift:5%": 1, "top:random:5%": 2})
+
+    def test_a_set_has_one_influence_in_every_precision_and_form(self):
+        selection = "top:entropy-before:20%+top:attention-window:5%+set:3,9-12"
+        for part in ((), ("--layers", "1", "--heads", "0")):
+            for model in (MODEL, MODELS / "qwen2"):
+                def means(*precision):
+                    report = self.report(selection, "--evict-at", "end", *part, *precision,
+                                         model=model)
+                    return [group["bins"][0]["mean_nats"]["value"] for group in report["sets"]]
+
+                truth = means("--precision", "f64")
+                self.assertEqual(len(truth), 3)
+                # bf16 rounds to 2^-9; a mean of 16 influences came out within 0.4% here.
+                for tolerance, *precision in ((1e-9, "f64", "--method", "differential"),
+                                              (1e-4, "f32"), (1e-4, "f32", "--method", "direct"),
+                                              (2e-2, "bf16")):
+                    for value, true in zip(means("--precision", *precision), truth):
+                        self.assertAlmostEqual(value / true, 1, delta=tolerance)
+
+    def test_fewer_layers_and_heads_are_another_measurement(self):
+        means = set()
+        for part in ((), ("--layers", "0"), ("--layers", "1"), ("--heads", "1"),
+                     ("--layers", "0", "--heads", "1")):
+            report = self.report("set:3,9-12", *part)
+            means.add(report["sets"][0]["bins"][0]["mean_nats"]["value"])
+            where = "layers 0, KV heads 1" if len(part) == 4 else ""
+            self.assertIn(where, report["conditions"])
+        self.assertEqual(len(means), 5)
+
+    def test_a_seed_draws_the_same_words_and_sets(self):
+        runs = []
+        for _ in range(2):
+            self.output.unlink(missing_ok=True)
+            result = self.probe(subjects="word:5+top:random:10%", context=96,
+                                more=("--seed", 7, "--recent", 8, "--evict-at", "end"))
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            runs.append(self.output.read_bytes())
+        self.assertEqual(*runs)
+
+    def test_what_cannot_be_removed_is_refused(self):
+        for subjects, *named in (("top:entropy-at:5%", "--evict-at end"),
+                                 ("word:10000", "as many as the context has words"),
+                                 ("sample:2+policy:snapkv@0.2", "policy:snapkv@0.2", "word:N"),
+                                 ("set:3,48", "48", "0 to 47")):
+            with self.subTest(subjects=subjects):
+                self.assert_refused(self.probe(subjects=subjects), BAD_USAGE, *named)
+        for more, *named in ((("--layers", "0-2"), "layer 2", "0 to 1"),
+                             (("--heads", "2"), "KV head 2"), (("--heads", ""), "--heads"),
+                             (("--layers", "last"), "--layers", "last"),
+                             (("--sinks", "-1"), "--sinks")):
+            with self.subTest(more=more):
+                self.assert_refused(self.probe(more=more), BAD_USAGE, *named)
+        crowded = self.probe(subjects="top:drift:50%", more=("--evict-at", "end"))
+        self.assert_refused(crowded, BAD_USAGE, "24 of", "--recent 32", "leave 12")
+
+
+class SameBits(CommandLine):
+    """A run file does not tell how many threads or how much memory made it."""
+
+    def measured(self, *more, subjects, memory, threads):
+        """The run file's bytes, or None where the memory does not do."""
+        self.output.unlink(missing_ok=True)
+        result = self.probe(subjects=subjects, more=("--memory", memory, "--threads", threads, *more))
+        if result.returncode == BAD_USAGE:
+            self.assertIn("--memory", result.stderr)
+            return None
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        return self.output.read_bytes()
+
+    def least_memory(self, *more):
+        """Bytes with which counterfactuals just run, one at a time."""
+        low, high = 0, 1 << 30
+        while low + 1 < high:
+            middle = (low + high) // 2
+            fits = self.measured(*more, subjects="list:3", memory=middle, threads=1) is not None
+            low, high = (low, middle) if fits else (middle, high)
+        return high
+
+    def test_threads_and_memory_leave_no_trace(self):
+        ends = ("all+word:3+set:2,5-9,40+top:drift:20%+top:random:10%", "--recent", 8,
+                "--evict-at", "end")
+        lags = ("all+word:3+set:2,5-9,40", "--evict-at", "lag:3", "--layers", "1")
+        for form in (("--precision", "f32"), ("--precision", "bf16"),
+                     ("--precision", "f32", "--method", "direct"), ("--precision", "f64")):
+            for subjects, *rest in (ends, lags):
+                least = self.least_memory(*form, *rest)
+                runs = {self.measured(*form, *rest, subjects=subjects, memory=memory, threads=threads)
+                        for memory, threads in ((0, 1), (0, 2), (0, 3), (least, 3), (least, 1),
+                                                (least * 5 // 4, 2), (least * 3 // 2, 3))}
+                self.assertEqual(len(runs), 1, (form, subjects))
+                self.assertNotIn(None, runs)
 
 class BadUsage(CommandLine):
     def test_no_or_unknown_subcommand(self):

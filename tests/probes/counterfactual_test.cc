@@ -58,6 +58,16 @@ void check_influence(const TinyModel& model, Method method) {
   check_kl(measure(test::list_of(lag_subjects), lag), flat(model.expected["kl_lag"]), logit_error);
   check_kl(measure("list:" + std::to_string(span[0]) + "-" + std::to_string(span[1] - 1), "end"),
            doubles(model.expected["kl_span"]), logit_error);
+
+  const auto set = test::set_of(model.expected["set"].get<std::vector<std::size_t>>());
+  check_kl(measure(set, "end"), doubles(model.expected["kl_set"]), logit_error);
+  for (std::size_t i = 0; i < model.expected["parts"].size(); ++i) {
+    const nlohmann::json& part = model.expected["parts"][i];
+    options.layers = std::to_string(part[0][0].get<std::size_t>());
+    options.heads = std::to_string(part[1][0].get<std::size_t>());
+    CAPTURE(options.layers, options.heads);
+    check_kl(measure(set, "end"), doubles(model.expected["kl_parts"][i]), logit_error);
+  }
 }
 
 TEMPLATE_TEST_CASE("influence is that of transformers in float64", "", double, float) {
@@ -69,6 +79,76 @@ TEMPLATE_TEST_CASE("influence is that of transformers in float64", "", double, f
     }
   }
 }
+
+/// The fixture's table: what each layer and KV head loses when the context ends.
+Removal table_of(const TinyModel& model, const ModelConfig& config) {
+  std::vector<std::vector<Range>> by_head;
+  for (const nlohmann::json& layer : model.expected["table"]) {
+    for (const nlohmann::json& head : layer) {
+      std::vector<Range>& ranges = by_head.emplace_back();
+      for (const auto token : head.get<std::vector<std::size_t>>()) {
+        ranges.push_back({token, token + 1});
+      }
+    }
+  }
+  REQUIRE(by_head.size() == config.n_layers * config.n_kv_heads);
+  return Removal(std::move(by_head), config.n_kv_heads);
+}
+
+TEMPLATE_TEST_CASE("tokens removed by layer and head, as transformers in float64", "", double,
+                   float) {
+  using T = TestType;
+  Cpu cpu(2);
+  const Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
+  for (const TinyModel& model : test::tiny_models()) {
+    CAPTURE(model.path);
+    const auto checkpoint = open_checkpoint(model.path);
+    const ModelConfig& config = checkpoint->config();
+    const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
+    const auto context = model.expected["context"].get<std::size_t>();
+    const auto horizon = model.expected["future"].get<std::size_t>();
+    const Counterfactual evicted{table_of(model, config), context};
+
+    const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
+    ActivationTape<Cpu, T> tape(cpu, config, context, ids.size());
+    FullPassObserver<T>* observer = &tape;
+    const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
+                                           std::span<FullPassObserver<T>* const>(&observer, 1), {});
+    for (const auto* recorded : {&tape, static_cast<ActivationTape<Cpu, T>*>(nullptr)}) {
+      const PreparedEngine prepared =
+          make_engine(cpu, loaded, full, recorded, precision, horizon, 1);
+      std::vector<double> kl(horizon);
+      prepared.engine->run(std::span(&evicted, 1), kl);
+      check_kl(kl, doubles(model.expected["kl_table"]),
+               2 * (sizeof(T) == 8 ? model.f64_tolerance
+                                   : test::f32_logit_tolerance(config, ids.size(), 13)));
+    }
+  }
+}
+
+/// Every fifth token below `end`.
+std::vector<Range> scattered(std::size_t end) {
+  std::vector<Range> ranges;
+  for (std::size_t token = 0; token < end; token += 5) ranges.push_back({token, token + 1});
+  return ranges;
+}
+
+// For three layers of two KV heads. Starts at no multiple of a tile; a sink, a span, everything,
+// all but one token, a fifth with the sink, and removals that differ by layer and head: in one
+// layer alone, at the first, in between or at the last, from one head alone, and each another.
+const std::vector<Counterfactual> kBatch{
+    {Removal({{0, 1}}), 101},
+    {Removal({{40, 41}}), 57},
+    {Removal({{3, 30}}), 163},
+    {Removal({{0, 64}}), 64},
+    {Removal({{0, 64}, {65, 150}}), 150},
+    {Removal({{5, 6}, {77, 80}}), 130},
+    {Removal({{1, 2}}), 2},
+    {Removal(scattered(140)), 150},
+    {Removal({{3, 30}}, {{true, false, false}, {true, true}}), 150},
+    {Removal(scattered(100), {{false, true, false}, {true, false}}), 150},
+    {Removal({{0, 120}}, {{false, false, true}, {false, true}}), 131},
+    {Removal({{{0, 9}}, {{9, 20}, {22, 23}}, {}, {}, scattered(90), {{0, 100}}}, 2), 101}};
 
 /// A full pass of a tiny model and both engines on it, for the same horizon.
 template <class T>
@@ -95,7 +175,8 @@ struct Engines {
   }
 
   std::unique_ptr<CounterfactualEngine> direct(ColumnOrder order = ColumnOrder::forward) {
-    return std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, kHorizon, 8, order);
+    return std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, kHorizon, kBatch.size(),
+                                                  order);
   }
   std::unique_ptr<CounterfactualEngine> differential() {
     DeltaWeights<T, T> delta{weights.layers, weights.packed_output, {}};
@@ -103,7 +184,7 @@ struct Engines {
       delta.cache.push_back(std::as_const(full.cache).layer(layer));
     }
     return std::make_unique<DifferentialEngine<Cpu, T, T>>(cpu, weights, std::move(delta), full,
-                                                           *tape, kHorizon, 8);
+                                                           *tape, kHorizon, kBatch.size());
   }
 };
 
@@ -112,15 +193,6 @@ std::vector<double> run(CounterfactualEngine& engine, std::span<const Counterfac
   engine.run(batch, kl);
   return kl;
 }
-
-// Starts at no multiple of a tile; a sink, a span, everything, all but one token, two ranges.
-const std::vector<Counterfactual> kBatch{{{{0, 1}}, 101},
-                                         {{{40, 41}}, 57},
-                                         {{{3, 30}}, 163},
-                                         {{{0, 64}}, 64},
-                                         {{{0, 64}, {65, 150}}, 150},
-                                         {{{5, 6}, {77, 80}}, 130},
-                                         {{{1, 2}}, 2}};
 
 TEMPLATE_TEST_CASE("a counterfactual has the same bits alone, in any batch, for any threads", "",
                    double, float) {
@@ -158,7 +230,7 @@ TEST_CASE("the differential form is the direct form") {
 TEMPLATE_TEST_CASE("removing nothing changes nothing", "", double, float) {
   using T = TestType;
   Engines<T> engines;
-  const std::vector<Counterfactual> null{{{}, 100}};
+  const std::vector<Counterfactual> null{{Removal(), 100}};
   for (const double kl : run(*engines.differential(), null)) CHECK(kl == 0);
   // The direct form is off by rounding: KL is about half the square of the logits' error.
   const double logit_error =
@@ -170,6 +242,76 @@ TEMPLATE_TEST_CASE("removing nothing changes nothing", "", double, float) {
   }
   const std::vector<double> floor = run(*engines.direct(ColumnOrder::reversed), null);
   CHECK(*std::max_element(floor.begin(), floor.end()) > 0);
+}
+
+// However a removal is described, its bits are the same.
+TEMPLATE_TEST_CASE("a table of one set, and a part that is all, are the set everywhere", "", double,
+                   float) {
+  using T = TestType;
+  Engines<T> engines;
+  const std::vector<Range> set = scattered(90);
+  const std::vector<Counterfactual> batch{
+      {Removal(set), 101},
+      {Removal(set, {{true, true, true}, {true, true}}), 101},
+      {Removal(std::vector<std::vector<Range>>(6, set), 2), 101}};
+  for (const auto& engine : {engines.direct(), engines.differential()}) {
+    const std::vector<double> kl = run(*engine, batch);
+    const std::vector<double> everywhere(kl.begin(), kl.begin() + 37);
+    for (std::size_t i = 1; i < batch.size(); ++i) {
+      CHECK(test::same_bits({kl.begin() + i * 37, kl.begin() + (i + 1) * 37}, everywhere));
+    }
+  }
+}
+
+// So that a run can be cut into shards and put together again.
+TEMPLATE_TEST_CASE("a subject has the same bits whatever else the run measures", "", double,
+                   float) {
+  Cpu cpu(2);
+  const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_llama3");
+  std::vector<TokenId> ids;
+  for (TokenId i = 0; i < 200; ++i) ids.push_back(i * 37 % 320);
+  ProbeOptions options;
+  options.context = 150;
+  options.horizon = 20;
+  options.method = GENERATE(Method::direct, Method::differential);
+  const auto measure = [&](const std::string& subjects) {
+    options.subjects = subjects;
+    return test::probe<TestType>(cpu, *checkpoint, ids, options).influence.kl;
+  };
+  const std::vector<double> together = measure("list:3,70+set:90,120+list:131-133");
+  CHECK(test::same_bits(measure("list:70"), {together.begin() + 20, together.begin() + 40}));
+  CHECK(test::same_bits(measure("set:90,120"), {together.begin() + 40, together.begin() + 60}));
+  CHECK(test::same_bits(measure("list:131-133"), {together.begin() + 60, together.end()}));
+}
+
+// The same tokens by name or by rank: what was chosen does not know how.
+TEST_CASE("a top share is the set of its tokens") {
+  Cpu cpu(2);
+  const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_plain");
+  std::vector<TokenId> ids;
+  for (TokenId i = 0; i < 150; ++i) ids.push_back(i * 37 % 320);
+  ProbeOptions options;
+  options.context = 100;
+  options.horizon = 20;
+  options.evict_at = parse_evict_at("end");
+  options.method = GENERATE(Method::direct, Method::differential);
+  const auto influence_of = [&](const std::string& subjects) {
+    options.subjects = subjects;
+    return test::probe<double>(cpu, *checkpoint, ids, options).influence;
+  };
+  const RunInfluence ranked = influence_of("top:surprisal:10%+top:drift:64%");
+  REQUIRE(ranked.subjects.size() == 2);
+  CHECK(ranked.subjects[0].is_set());
+  CHECK(ranked.subjects[0].tokens().size() == 10);
+  CHECK(ranked.subjects[0].group == "top:surprisal:10%");
+  const std::vector<std::int32_t> tokens = ranked.subjects[0].tokens();
+  const RunInfluence named = influence_of(test::set_of({tokens.begin(), tokens.end()}));
+  CHECK(named.subjects[0].removed == tokens);
+  CHECK(named.start == std::vector<std::int32_t>{100});
+  CHECK(test::same_bits(named.kl, {ranked.kl.begin(), ranked.kl.begin() + 20}));
+  // 64% is everything between the sinks and the recent tokens: a span.
+  CHECK_FALSE(ranked.subjects[1].is_set());
+  CHECK(test::same_bits(influence_of("list:4-67").kl, {ranked.kl.begin() + 20, ranked.kl.end()}));
 }
 
 // A row sees its own stream, so the influence at start + h is the same for any longer horizon; and

@@ -51,7 +51,9 @@ struct AttentionInputs {
     twin::Rows keys, values;
     for (std::size_t j = 0; j < stream.prefix; ++j) {
       bool removed = false;
-      for (const Range& range : stream.removed) removed |= j >= range.begin && j < range.end;
+      for (const Range& range : removed_from(kv_head, stream.removed)) {
+        removed |= j >= range.begin && j < range.end;
+      }
       if (removed) continue;
       append(prefix().keys, j, keys);
       append(prefix().values, j, values);

@@ -1,4 +1,5 @@
-// make_synthetic_run RUN.h5 [documents [subjects [lag]]]: a made-up run file for the Python tests.
+// make_synthetic_run RUN.h5 [documents [subjects [lag [sets]]]]: a made-up run file for the Python
+// tests.
 
 #include <cstdlib>
 #include <exception>
@@ -12,6 +13,7 @@ int main(int argc, char** argv) {
   if (argc > 2) options.n_documents = std::strtoul(argv[2], nullptr, 10);
   if (argc > 3) options.n_subjects = std::strtoul(argv[3], nullptr, 10);
   if (argc > 4) options.lag = std::strtol(argv[4], nullptr, 10);
+  if (argc > 5) options.n_sets = std::strtoul(argv[5], nullptr, 10);
   try {
     longshadow::write_run(argc > 1 ? argv[1] : "synthetic.h5", synthetic_run(options));
   } catch (const std::exception& error) {

@@ -27,6 +27,11 @@ inline std::string list_of(const std::vector<std::size_t>& tokens) {
   return list;
 }
 
+/// "set:3,20" for both tokens at once.
+inline std::string set_of(const std::vector<std::size_t>& tokens) {
+  return "set:" + list_of(tokens).substr(5);
+}
+
 /// What probe_document() measures in T, with no word on the way.
 template <class T>
 DocumentRun probe(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<TokenId>& ids,

@@ -99,6 +99,18 @@ RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSigna
                                   : strength * std::pow(distance, -1.2) * noise);
     }
   }
+  for (std::size_t s = 0; s < options.n_sets; ++s) {
+    std::vector<std::int32_t> removed;
+    for (std::int32_t i = 10; i < candidates - 20; i += 9) removed.push_back(i);
+    const std::int32_t end = removed.back() + 1;
+    const std::int64_t start = options.lag < 0 ? options.context : end + options.lag;
+    influence.subjects.push_back(
+        {removed.front(), end, "a set", s % 2 == 0 ? "top:drift:11%" : "top:random:11%", removed});
+    influence.start.push_back(static_cast<std::int32_t>(start));
+    for (std::size_t h = 0; h < options.horizon; ++h) {
+      influence.kl.push_back(1e-3 * std::pow(static_cast<double>(h + 1), -0.5));
+    }
+  }
   influence.noise_floor.assign(options.horizon, options.noise_floor);
   influence.selection = "sample:" + std::to_string(options.n_subjects);
   influence.evict_at = options.lag < 0 ? "end" : "lag";

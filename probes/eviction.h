@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "engine/core/range.h"
+#include "engine/model/config.h"
+#include "probes/removal.h"
+
+namespace longshadow {
+
+/// When a subject leaves the cache.
+struct EvictAt {
+  enum class Kind { end, lag } kind = Kind::lag;
+  std::size_t lag = 16;  ///< W: a subject ending at token i is gone from i + W + 1 on
+};
+
+/// Reads `--evict-at`: "end" or "lag:W". Throws UsageError.
+EvictAt parse_evict_at(const std::string& text);
+
+/// The first position that no longer sees a subject that lies within `span` and ends where it does.
+std::size_t start_of(const EvictAt& evict_at, const Range& span, std::size_t context);
+
+/// Tokens of the document that a probe needs: the context and the positions measured after it.
+std::size_t tokens_needed(const EvictAt& evict_at, std::size_t context, std::size_t horizon);
+
+/// Reads `--layers` and `--heads` (KV heads): "all", or numbers and spans as in "0-5,12". Throws
+/// UsageError where the model has no such layer or head.
+CachePart parse_cache_part(const std::string& layers, const std::string& heads,
+                           const ModelConfig& config);
+
+}  // namespace longshadow

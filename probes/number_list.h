@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/range.h"
+
+namespace longshadow {
+
+/// A whole number. Throws UsageError quoting `option`, the text that it is part of.
+std::size_t parse_number(std::string_view text, const std::string& option);
+
+/// What the numbers of a list count: "token", of "the context", which has so many.
+struct Counted {
+  const char* noun;
+  const char* whole;
+  std::size_t count;
+};
+
+/// Numbers and spans, "3,7-9", as ranges in the order written. Throws UsageError quoting `option`,
+/// also where a number is not below the count.
+std::vector<Range> parse_ranges(std::string_view list, const std::string& option,
+                                const Counted& of);
+
+}  // namespace longshadow
