@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
@@ -77,7 +78,7 @@ int bench_command(std::span<const std::string> words) {
                              values["subjects"].as<std::size_t>(),
                              {},
                              {}};
-  bench_options.precision = parse_precision(values["precision"].as<std::string>());
+  bench_options.precision = parse_precision(values["precision"].as<std::string>(), std::cerr);
   bench_options.method = parse_method(values["method"].as<std::string>(), bench_options.precision);
   const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
   const std::size_t n = bench_options.context + bench_options.horizon;

@@ -160,7 +160,7 @@ int probe_command(std::span<const std::string> words) {
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
   const BosPolicy bos = parse_bos(text("bos"));
-  probe.precision = parse_precision(text("precision"));
+  probe.precision = parse_precision(text("precision"), std::cerr);
   probe.method = parse_method(text("method"), probe.precision);
   probe.memory_bytes = parse_bytes(text("memory"));
   const std::filesystem::path output = text("output");

@@ -1,5 +1,8 @@
 #include "probes/probe_options.h"
 
+#include <ostream>
+
+#include "engine/backend/tile_product.h"
 #include "engine/core/error.h"
 
 namespace longshadow {
@@ -18,10 +21,14 @@ void add_model_options(po::options_description& options) {
   add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
 }
 
-Precision parse_precision(const std::string& text) {
+Precision parse_precision(const std::string& text, std::ostream& log) {
   if (text == "f64") return Precision::f64;
   if (text == "f32") return Precision::f32;
-  if (text == "bf16") return Precision::bf16;
+  if (text == "bf16") {
+    if (has_bf16_products()) return Precision::bf16;
+    log << "longshadow: this processor has no bf16 products; measuring with f32 ones\n";
+    return Precision::f32;
+  }
   throw UsageError("--precision \"" + text + "\": expected f32, bf16 or f64");
 }
 

@@ -76,6 +76,23 @@ void dnnl_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor la
 
 }  // namespace
 
+bool has_bf16_products() {
+#ifdef __x86_64__
+  const auto has = [](dnnl::cpu_isa needed) {
+    const auto bits = static_cast<unsigned>(needed);
+    return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+  };
+  return has(dnnl::cpu_isa::avx512_core_bf16);
+#else
+  try {
+    make_primitive<BF16>({16, 16, 16, true, false});
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+#endif
+}
+
 template <>
 void tile_product(MatrixView<const float> a, MatrixView<const float> b, RightFactor layout,
                   MatrixView<float> c, bool accumulate) {

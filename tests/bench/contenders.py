@@ -34,6 +34,7 @@ class Measurement:
     prefill_tokens_per_second: float
     peak_memory_bytes: int
     kl_nats: np.ndarray  # [S, H]
+    share_of_peak: float | None = None  # of the counterfactuals, where the contender says so
 
 
 def run_process(command, log):
@@ -71,20 +72,28 @@ def run_longshadow(task, program, subjects, *options):
          "--context", task.context, "--future", task.future, "--threads", task.threads,
          "--subjects", "list:" + ",".join(map(str, subjects)), "--evict-at", "end",
          "--progress", "plain", "-o", run_file, *options], log)
-    rates = phase_rates(log.read_text(encoding="utf-8"))
+    rate = counterfactual_rate(log.read_text(encoding="utf-8"))
     kl = read_influence(run_file, subjects, np.load(task.tokens))
-    return Measurement(subjects, rates["counterfactuals"], rates["full pass"], peak, kl)
+    phases = bench_phases(task, program, *options)
+    return Measurement(subjects, rate, phases["prefill"]["per_s"], peak, kl,
+                       phases["counterfactuals"]["share_of_peak"])
 
 
-def phase_rates(log):
-    """Rates of the phases' last lines: "full pass  2560/2560 tokens  100%  512/s  in 5 s"."""
-    rates = {}
-    for phase in ("full pass", "counterfactuals"):
-        last = re.search(rf"^{phase} .* 100%\s+([\d.]+)/s", log, re.MULTILINE)
-        if not last:
-            raise RuntimeError(f"longshadow probe's progress: expected '{phase} ... 100% ... /s'")
-        rates[phase] = float(last[1])
-    return rates
+def counterfactual_rate(log):
+    """From the phase's last line: "counterfactuals  32/32 subjects  100%  1.7/s  in 19 s"."""
+    last = re.search(r"^counterfactuals .* 100%\s+([\d.]+)/s", log, re.MULTILINE)
+    if not last:
+        raise RuntimeError("longshadow probe's progress: expected 'counterfactuals ... 100% ... /s'")
+    return float(last[1])
+
+
+def bench_phases(task, program, *options):
+    """What `longshadow bench` says of prefill alone, which a probe never does by itself."""
+    result = task.folder / "longshadow_bench.json"
+    run_process([program, "bench", "--model", task.model, "--context", task.context, "--future",
+                 task.future, "--threads", task.threads, "--subjects", 8, "--json", result,
+                 *options], task.folder / "longshadow_bench.log")
+    return json.loads(result.read_text())
 
 
 def read_influence(run_file, subjects, ids):

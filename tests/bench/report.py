@@ -50,6 +50,8 @@ def summarise(rounds, truth, ours):
             "subjects": len(runs[0].subjects),
             "evictions_per_second": median(r.evictions_per_second for r in runs),
             "prefill_tokens_per_second": median(r.prefill_tokens_per_second for r in runs),
+            "share_of_peak": (median(r.share_of_peak for r in runs)
+                              if runs[0].share_of_peak is not None else None),
             "peak_memory_bytes": max(r.peak_memory_bytes for r in runs),
             **errors(runs[0].kl_nats, reference),
             "times_faster": {
@@ -78,14 +80,19 @@ def markdown(setting, summary, ours):
         "medians over (i, j), over tokens, and the rank correlation over (i, j).",
         "",
         "| | evictions/s | " + " | ".join(f"{mine} is faster by" for mine in ours)
-        + " | prefill tok/s | peak memory | error (i, j) | error token | rank |",
-        "|---|" + "---|" * (6 + len(ours)),
+        + " | prefill tok/s | " + " | ".join(f"{mine} prefills faster by" for mine in ours)
+        + " | of the product peak | peak memory | error (i, j) | error token | rank |",
+        "|---|" + "---|" * (7 + 2 * len(ours)),
     ]
     for name, s in summary.items():
-        ratios = ["" if name in ours else f"{s['times_faster'][mine]:.2f}" for mine in ours]
+        ratios, prefill_ratios = (
+            ["" if name in ours else f"{s[key][mine]:.2f}" for mine in ours]
+            for key in ("times_faster", "times_faster_prefill"))
+        share = "" if s["share_of_peak"] is None else f"{100 * s['share_of_peak']:.0f}%"
         lines.append(
             f"| {name} | {s['evictions_per_second']:.2f} | " + " | ".join(ratios)
-            + f" | {s['prefill_tokens_per_second']:.0f} | {s['peak_memory_bytes'] / 2**30:.2f} GiB"
+            + f" | {s['prefill_tokens_per_second']:.0f} | " + " | ".join(prefill_ratios)
+            + f" | {share} | {s['peak_memory_bytes'] / 2**30:.2f} GiB"
             f" | {s['pair_relative_median']:.1e} | {s['token_relative_median']:.1e}"
             f" | {s['pair_rank_correlation']:.4f} |")
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -71,6 +72,14 @@ class Accepted(CommandLine):
             result = self.probe(model, output=output)
             self.assertEqual(result.returncode, DONE, result.stderr)
             self.assertEqual(longshadow("analyze", output).returncode, DONE)
+
+
+    def test_without_bf16_products_f32_measures(self):
+        old_processor = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+        result = self.probe(more=("--precision", "bf16"), env=old_processor)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("no bf16 products", result.stderr)
+        self.assertIn("differential f32", longshadow("analyze", self.output).stdout)
 
 
 class Subjects(CommandLine):
