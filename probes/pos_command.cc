@@ -91,13 +91,15 @@ int train(std::span<const std::string> words) {
   check_output(output);
   const Perceptron perceptron = train_perceptron(
       read_treebank((*values)["treebank"].as<std::string>()), training,
-      [](std::size_t epoch, double right) {
-        std::fprintf(stderr, "epoch %zu  %.2f%% of the words right while learning\n", epoch,
-                     100.0 * right);
+      [&](const TrainingProgress& progress) {
+        std::fprintf(stderr, "perceptron %zu/%zu, epoch %zu/%zu: %.2f%% right while learning\n",
+                     progress.member, training.members, progress.epoch, training.epochs,
+                     100.0 * progress.right);
       });
   std::ostringstream weights;
   write_weights(weights, perceptron);
-  publish(output, std::as_bytes(std::span(weights.str())));
+  const std::string bytes = weights.str();
+  publish(output, std::as_bytes(std::span(bytes)));
   return 0;
 }
 

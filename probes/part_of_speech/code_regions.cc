@@ -1,5 +1,6 @@
 #include "probes/part_of_speech/code_regions.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -8,42 +9,56 @@
 namespace longshadow {
 namespace {
 
-bool is_fence(std::string_view line) {
+/// The character of the fence that the line is, and 0 where it is none.
+char fence_of(std::string_view line) {
   constexpr std::size_t kMaxIndent = 3;
   const std::size_t indent = line.find_first_not_of(' ');
-  if (indent == std::string_view::npos || indent > kMaxIndent) return false;
+  if (indent == std::string_view::npos || indent > kMaxIndent) return 0;
   line.remove_prefix(indent);
-  return line.starts_with("```") || line.starts_with("~~~");
+  if (line.starts_with("~~~")) return '~';
+  const std::size_t info = line.find_first_not_of('`');
+  if (!line.starts_with("```")) return 0;
+  const bool closes_on_the_line = info != line.npos && line.find('`', info) != line.npos;
+  return closes_on_the_line ? 0 : '`';
 }
 
-/// Stretches between two backticks of a line, which starts at byte `begin` of the text.
-void add_inline_code(std::string_view line, std::size_t begin, std::vector<Range>& regions) {
-  std::size_t open = line.find('`');
-  while (open != std::string_view::npos) {
-    const std::size_t close = line.find('`', open + 1);
-    if (close == std::string_view::npos) return;
-    regions.push_back({begin + open, begin + close});
-    open = line.find('`', close + 1);
+/// The next run of backticks in `line` from `at` on.
+Range next_backticks(std::string_view line, std::size_t at) {
+  const std::size_t begin = std::min(line.find('`', at), line.size());
+  return {begin, std::min(line.find_first_not_of('`', begin), line.size())};
+}
+
+/// Adds what lies between a run of backticks and the next of the same length in a line, which
+/// starts at byte `offset` of the text.
+void add_inline_code(std::string_view line, std::size_t offset, std::vector<Range>& regions) {
+  for (Range open = next_backticks(line, 0); open.size() != 0;) {
+    Range close = next_backticks(line, open.end);
+    while (close.size() != 0 && close.size() != open.size()) {
+      close = next_backticks(line, close.end);
+    }
+    if (close.size() != 0) regions.push_back({offset + open.begin, offset + close.end});
+    open = next_backticks(line, close.size() != 0 ? close.end : open.end);
   }
 }
 
 std::vector<Range> code_regions(std::string_view text) {
   std::vector<Range> regions;
-  std::vector<Range> inside;  ///< inline code since the open fence, should it never close
-  bool fenced = false;
-  std::size_t fence = 0;
+  std::vector<Range> inside;  // inline code behind the open fence, should it never close
+  char fence = 0;
+  std::size_t fence_begin = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
-    if (!is_fence(line)) {
-      add_inline_code(line, begin, fenced ? inside : regions);
-    } else if (fenced) {
-      regions.push_back({fence, end});
+    const char here = fence_of(line);
+    if (here == 0 || (fence != 0 && here != fence)) {
+      add_inline_code(line, begin, fence != 0 ? inside : regions);
+    } else if (fence != 0) {
+      regions.push_back({fence_begin, end});
       inside.clear();
-      fenced = false;
+      fence = 0;
     } else {
-      fence = begin;
-      fenced = true;
+      fence = here;
+      fence_begin = begin;
     }
     begin = end + 1;
   }

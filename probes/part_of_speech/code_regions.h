@@ -7,9 +7,9 @@
 
 namespace longshadow {
 
-/// Leaves the words between backticks on one line, and those between lines that open and close a
-/// fence of ``` or ~~~ (CommonMark 0.31, 4.5), no tag but X; their numbers and punctuation keep
-/// theirs. A fence that is never closed is none.
+/// Leaves no tag but X to the words of Markdown's code: between as many backticks on one line, and
+/// from a line that opens a fence of ``` or ~~~ to the one that closes it (CommonMark 0.31, 4.5 and
+/// 6.1). Numbers and punctuation in code keep their tags. A fence that is never closed is none.
 void mark_code(std::string_view text, std::span<TextWord> words);
 
 }  // namespace longshadow

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <random>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -20,11 +22,8 @@ struct LearntWeight {
   std::int64_t summed_to = 0;  ///< in words
 };
 
-struct MeanWeight {
-  Feature feature;
-  UniversalTag tag;
-  double weight;
-};
+/// Weights of features for tags, ascending.
+using WeightTable = std::map<std::pair<Feature, UniversalTag>, double>;
 
 class Learner {
  public:
@@ -48,17 +47,14 @@ class Learner {
     }
   }
 
-  /// The mean of each weight over all words seen.
-  std::vector<MeanWeight> means() const {
-    std::vector<MeanWeight> means;
+  /// Adds the mean of each weight over all words seen.
+  void add_means(WeightTable& sums) const {
     for (const auto& [feature, row] : rows_) {
       for (const LearntWeight& learnt : row) {
         const std::int64_t sum = learnt.sum + learnt.weight * (words_ - learnt.summed_to);
-        means.push_back(
-            {feature, learnt.tag, static_cast<double>(sum) / static_cast<double>(words_)});
+        sums[{feature, learnt.tag}] += static_cast<double>(sum) / static_cast<double>(words_);
       }
     }
-    return means;
   }
 
  private:
@@ -82,24 +78,22 @@ void shuffle(std::vector<std::size_t>& order, std::mt19937_64& random) {
 
 /// Rounds the weights to whole steps, a weight beyond one entry's range taking several, and drops
 /// those that round to none.
-FeatureWeights quantise(std::vector<MeanWeight> means, double step) {
-  std::sort(means.begin(), means.end(), [](const MeanWeight& a, const MeanWeight& b) {
-    return std::pair(a.feature, a.tag) < std::pair(b.feature, b.tag);
-  });
+FeatureWeights quantise(const WeightTable& table, double step) {
   constexpr long kMost = std::numeric_limits<std::int8_t>::max();
   std::vector<Feature> features;
   std::vector<std::uint32_t> first;
   std::vector<FeatureWeights::Entry> entries;
-  for (const MeanWeight& mean : means) {
-    long steps = std::lround(mean.weight / step);
+  for (const auto& [key, weight] : table) {
+    const auto [feature, tag] = key;
+    long steps = std::lround(weight / step);
     if (steps == 0) continue;
-    if (features.empty() || features.back() != mean.feature) {
-      features.push_back(mean.feature);
+    if (features.empty() || features.back() != feature) {
+      features.push_back(feature);
       first.push_back(static_cast<std::uint32_t>(entries.size()));
     }
     while (steps != 0) {
       const long part = std::clamp(steps, -kMost, kMost);
-      entries.push_back({mean.tag, static_cast<std::int8_t>(part)});
+      entries.push_back({tag, static_cast<std::int8_t>(part)});
       steps -= part;
     }
   }
@@ -107,43 +101,88 @@ FeatureWeights quantise(std::vector<MeanWeight> means, double step) {
   return {std::move(features), std::move(first), std::move(entries)};
 }
 
-}  // namespace
+using Sentence = std::vector<WordAttributes>;
 
-Perceptron train_perceptron(std::span<const ConlluSentence> treebank,
-                            const TrainingOptions& options,
-                            const std::function<void(std::size_t, double)>& report) {
-  const Lexicon lexicon = Lexicon::count(treebank);
-  std::vector<std::vector<WordAttributes>> sentences;
+std::vector<Sentence> sentences_of(std::span<const ConlluSentence> treebank,
+                                   const Lexicon& lexicon) {
+  std::vector<Sentence> sentences;
   for (const ConlluSentence& sentence : treebank) {
-    auto& words = sentences.emplace_back();
+    Sentence& words = sentences.emplace_back();
     for (const ConlluWord& word : sentence.words) {
       words.push_back(attributes_of(word.form, lexicon));
     }
   }
+  return sentences;
+}
+
+/// The features that at least `min_count` words have, given the gold tags before them.
+std::unordered_set<Feature> frequent_features(std::span<const ConlluSentence> treebank,
+                                              std::span<const Sentence> sentences,
+                                              std::size_t min_count) {
+  std::unordered_map<Feature, std::size_t> counts;
+  for (std::size_t s = 0; s < treebank.size(); ++s) {
+    SentenceFeatures features(sentences[s]);
+    TagHistory history;
+    for (std::size_t i = 0; i < sentences[s].size(); ++i) {
+      for (const Feature feature : features.at(i, history)) ++counts[feature];
+      history = history.then(treebank[s].words[i].tag);
+    }
+  }
+  std::unordered_set<Feature> frequent;
+  for (const auto& [feature, count] : counts) {
+    if (count >= min_count) frequent.insert(feature);
+  }
+  return frequent;
+}
+
+/// Learns one sentence, going by its own guesses; returns how many were right.
+std::size_t learn_sentence(Learner& learner, const ConlluSentence& gold, const Sentence& words,
+                           const std::unordered_set<Feature>& frequent) {
+  SentenceFeatures sentence(words);
+  TagHistory history;
+  std::vector<Feature> features;
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    features.clear();
+    for (const Feature feature : sentence.at(i, history)) {
+      if (frequent.contains(feature)) features.push_back(feature);
+    }
+    const UniversalTag guess = best_tag(learner.score(features), TagSet::all());
+    learner.learn(features, gold.words[i].tag, guess);
+    history = history.then(guess);
+    if (guess == gold.words[i].tag) ++right;
+  }
+  return right;
+}
+
+}  // namespace
+
+Perceptron train_perceptron(std::span<const ConlluSentence> treebank,
+                            const TrainingOptions& options,
+                            const std::function<void(const TrainingProgress&)>& report) {
+  const Lexicon lexicon = Lexicon::count(treebank);
+  const std::vector<Sentence> sentences = sentences_of(treebank, lexicon);
+  const auto frequent = frequent_features(treebank, sentences, options.min_count);
+  std::size_t words = 0;
+  for (const Sentence& sentence : sentences) words += sentence.size();
+
+  std::mt19937_64 random(options.seed);
   std::vector<std::size_t> order(treebank.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::mt19937_64 random(options.seed);
-  Learner learner;
-  for (std::size_t epoch = 1; epoch <= options.epochs; ++epoch) {
-    shuffle(order, random);
-    std::size_t right = 0;
-    std::size_t words = 0;
-    for (const std::size_t s : order) {
-      SentenceFeatures sentence(sentences[s]);
-      TagHistory history;
-      for (std::size_t i = 0; i < sentences[s].size(); ++i) {
-        const std::span<const Feature> features = sentence.at(i, history);
-        const UniversalTag gold = treebank[s].words[i].tag;
-        const UniversalTag guess = best_tag(learner.score(features), TagSet::all());
-        learner.learn(features, gold, guess);
-        history = history.then(guess);
-        right += guess == gold ? 1 : 0;
-        ++words;
+  WeightTable sums;
+  for (std::size_t member = 1; member <= options.members; ++member) {
+    Learner learner;
+    for (std::size_t epoch = 1; epoch <= options.epochs; ++epoch) {
+      shuffle(order, random);
+      std::size_t right = 0;
+      for (const std::size_t s : order) {
+        right += learn_sentence(learner, treebank[s], sentences[s], frequent);
       }
+      report({member, epoch, static_cast<double>(right) / static_cast<double>(words)});
     }
-    report(epoch, static_cast<double>(right) / static_cast<double>(words));
+    learner.add_means(sums);
   }
-  return {lexicon, quantise(learner.means(), options.step)};
+  return {lexicon, quantise(sums, options.step * static_cast<double>(options.members))};
 }
 
 }  // namespace longshadow

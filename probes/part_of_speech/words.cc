@@ -24,32 +24,29 @@ struct Rule {
   TagSet allowed;
 };
 
-/// Each rule claims its matches in what the rules before it left over. Every expression takes a
-/// bounded number of steps for a byte of text (repetitions of a set are bounded or followed by what
-/// the set does not hold), so that no document makes Pattern give up.
+/// Each rule claims its matches in what the rules before it left over.
 constexpr Rule kRules[] = {
     // HTML tags, comments and entities; LaTeX commands.
-    {R"(<[/!]?[A-Za-z][^<>]{0,400}>|<!--|-->|&(?:[A-Za-z]{2,24}|#[0-9A-Fa-fx]{1,7});)", {x}},
+    {R"(<[/!]?[A-Za-z][^<>]*>|<!--|-->|&(?:[A-Za-z]+|#[0-9A-Fa-fx]+);)", {x}},
     {R"(\\[A-Za-z]+\*?|\\(?=[\\{}%&#$]))", {x}},
     // Web and e-mail addresses, without the punctuation that ends the sentence.
-    {R"((?i:https?|ftp)://(?:[.,:;!?]*[^\s<>"'`.,:;!?()\x{2019}\x{201d}\[\]{}|\\]){1,1000}/?)",
-     {sym}},
-    {R"(www\.[\w-]{1,64}(?:[./][\w%?=&~+-]{1,64}){1,20}/?)", {sym}},
-    {R"((?<![\w.+-])[\w+-](?:[\w.+-]{0,62}[\w+-])?@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5})", {sym}},
+    {R"((?i:https?|ftp)://[^\s<>"'`(){}|\\\[\]\x{2019}\x{201d}]*[\w/#=&%+~-])", {sym}},
+    {R"((?<![\w.])www\.[\w%?=&~+.\/-]*[\w/])", {sym}},
+    {R"((?<![\w.+-])[\w+-](?:[\w.+-]*[\w+-])?@[\w-]+(?:\.[\w-]+)+)", {sym}},
     // Code: a::b, f(), names_like_this, --options, dotted.names, paths/of/three.
     {R"((?<![\w:])[A-Za-z_]\w*(?:::~?\w+)+(?:\(\))?|(?<![\w.])[A-Za-z_]\w*(?:\.\w+)*\(\))", {x}},
     {R"((?<![\w-])--[a-z][\w-]+|(?<!\w)(?:[A-Za-z]\w*_\w+|_+[A-Za-z]\w*)(?:\.\w+)*)", {x}},
-    {R"((?<![\w.])[A-Za-z][\w-]+(?:\.[A-Za-z][\w-]+)+(?!\w))", {x}},
     {R"((?<![\w.])[~.]{0,2}/[\w.-]+/[\w.\/-]+|(?<![\w.])[\w.-]+/[\w.-]+/[\w.\/-]*\w)", {x}},
+    {R"((?<![\w.])[A-Za-z][\w-]+(?:\.[A-Za-z][\w-]+)+(?!\w))", {x}},
     // Abbreviations keep their period: initials, titles, months, and what stands in references.
     {R"((?<![\p{L}\p{N}])(?:\p{L}\.){2,}|(?<![\p{L}\p{N}.])\p{Lu}\.(?=\s+\p{Lu}))", kProse},
     {R"((?<![\p{L}\p{N}])(?i:Mrs?|Ms|Dr|Prof|St|Jr|Sr|vs|etc|Inc|Co|Corp|Ltd|Fig|Figs|Eq|al|cf|vol|pp|Gen|Gov|Sen|Reps?|Rev|Lt|Col|Sgt|Capt|Ft|Mt|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec|approx|dept|est|ca|ed|eds|viz|Ph)\.(?![\p{L}\p{N}])|No\.(?=\s*\d))",
      kProse},
     // Numbers: dates, times, telephone numbers; the digits before a unit.
     {R"((?<![\p{L}\p{N}])(?:\d{3}-\d{3}-\d{4}|\d{1,4}-\d{1,2}-\d{1,4})(?![\p{L}\p{N}-]))", {num}},
-    {R"((?<![\p{L}\p{N}])\d+(?:[.,:/]\d+)*(?![\p{L}\p{M}\d]))", {num}},
-    {R"((?<![\p{L}\p{N}])\d+(?:[.,:]\d+)*(?=(?i:am|pm|km|kg|mg|mm|cm|nm|ms|kb|mb|gb|tb|hz|khz|mhz|ghz|k|m)(?![\p{L}\p{N}])))",
+    {R"((?<![\p{L}\p{N}])(?>\d+(?:[.,:/]\d+)*)(?=(?i:[ap]m|[cmkn]?m|[mk]g|[kmgt]b|ms|[kmg]?hz|k)(?![\p{L}\p{N}])))",
      {num}},
+    {R"((?<![\p{L}\p{N}])(?>\d+(?:[.,:/]\d+)*)(?![\p{L}\p{M}]))", {num}},
     {R"((?<![\p{L}\p{N}])\.\d+(?![\p{L}\p{N}]))", {num}},
     // Another script: Unicode's segmentation would need its dictionary, a run of letters is one
     // word.
@@ -65,6 +62,7 @@ constexpr Rule kRules[] = {
     {R"(\.{2,}|-{2,}|={2,}|\*{2,}|_{2,}|#{2,}|~{2,}|[!?]{2,}|<<|>>|''|``)", kPunctuation},
     {R"([<=-]+>|<[=-]+|[!<>=]=|&&|\|\||\$\$)", {sym}},
     {R"(['\x{2019}])", {punct, part}},
+    {"&", {cconj, sym}},
     {R"([\p{P}$+<=>^`|~])", kPunctuation},
     // Emoji with their modifiers and joiners, and whatever else Unicode has.
     {R"([^\s\p{L}\p{N}\p{P}]+)", {sym}},

@@ -20,7 +20,7 @@ struct TextWord {
 /// The words of a text in any bytes; every byte but white space belongs to one. What is not English
 /// prose never gets a noun's tag by accident:
 ///   numbers                                NUM
-///   punctuation and ASCII symbols          PUNCT or SYM (an apostrophe may be a PART)
+///   punctuation and ASCII symbols          PUNCT or SYM (an apostrophe may be a PART, & a CCONJ)
 ///   other symbols, emoji, addresses        SYM (web and e-mail addresses are in UD's list of SYM)
 ///   markup (HTML, LaTeX commands), code (between backticks, in fenced blocks, names_like_this),
 ///   words in another script than Latin     X
