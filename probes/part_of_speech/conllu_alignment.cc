@@ -59,6 +59,12 @@ std::string shown(std::string_view text, std::size_t at) {
   return at == text.size() ? "its end" : quote(text.substr(at, kShownBytes));
 }
 
+std::string misfit(const std::string& tags_source, const ConlluToken& token,
+                   const std::string& text_source, std::string_view text, std::size_t at) {
+  return tags_source + ": line " + std::to_string(token.line) + ": expected " + quote(token.form) +
+         " at byte " + std::to_string(at) + " of " + text_source + ", found " + shown(text, at);
+}
+
 }  // namespace
 
 std::vector<TaggedWord> align_conllu(std::span<const ConlluSentence> sentences,
@@ -69,11 +75,7 @@ std::vector<TaggedWord> align_conllu(std::span<const ConlluSentence> sentences,
   for (const ConlluSentence& sentence : sentences) {
     for (const ConlluToken& token : sentence.tokens) {
       const auto end = end_of(token.form, text, at);
-      if (!end) {
-        throw Error(tags_source + ": line " + std::to_string(token.line) + ": expected " +
-                    quote(token.form) + " at byte " + std::to_string(at) + " of " + text_source +
-                    ", found " + shown(text, at));
-      }
+      if (!end) throw Error(misfit(tags_source, token, text_source, text, at));
       const auto words = std::span(sentence.words).subspan(token.words.begin, token.words.size());
       const std::vector<Range> parts = divide(words, text, {at, *end});
       for (std::size_t i = 0; i < words.size(); ++i) {

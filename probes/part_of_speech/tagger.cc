@@ -21,7 +21,7 @@ std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view 
   std::vector<TaggedWord> tagged;
   std::vector<std::string> forms;
   std::vector<TagSet> allowed;
-  for (const TextWord& word : find_words(text)) {
+  for (const TextWord& word : find_text_words(text)) {
     tagged.push_back({word.bytes, UniversalTag::none, word.ends_sentence});
     forms.push_back(form_of(text, word.bytes));
     allowed.push_back(word.allowed);

@@ -18,7 +18,7 @@ struct TaggedWord {
   bool ends_sentence;
 };
 
-/// The words of a text (find_words), each with the best of the tags that its form leaves open.
+/// The words of a text (find_text_words), each with the best of the tags that its form leaves open.
 std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view text);
 
 }  // namespace longshadow

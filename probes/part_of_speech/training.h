@@ -13,11 +13,12 @@ namespace longshadow {
 struct TrainingOptions {
   std::size_t epochs = 6;
   /// Perceptrons whose mean is the result. Each sees the sentences in orders of its own, and what
-  /// one learnt by accident of order the others do not share: worth 0.15 points on EWT's dev.
+  /// one learnt by accident of order the others do not share: worth 0.15 points on EWT's dev
+  /// (94.93% to 95.08%).
   std::size_t members = 4;
   std::uint64_t seed = 1;  ///< of the order of sentences, new in each epoch
-  /// Features seen less often in the treebank are passed over: half of all, which a text will
-  /// hardly ever have again.
+  /// Features seen less often in the treebank are passed over. Those seen once make up half of the
+  /// file that four members would need, for no more than the noise between seeds.
   std::size_t min_count = 2;
   double step = 0.05;  ///< that weights are rounded to; they have about 1
 };

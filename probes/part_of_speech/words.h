@@ -24,6 +24,6 @@ struct TextWord {
 ///   other symbols, emoji, addresses        SYM (web and e-mail addresses are in UD's list of SYM)
 ///   markup (HTML, LaTeX commands), code (between backticks, in fenced blocks, names_like_this),
 ///   words in another script than Latin     X
-std::vector<TextWord> find_words(std::string_view text);
+std::vector<TextWord> find_text_words(std::string_view text);
 
 }  // namespace longshadow

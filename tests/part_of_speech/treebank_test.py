@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "data/part_of_speech/english_ewt.tagger"
 
 
-class Treebank(unittest.TestCase):
+class TreebankCase(unittest.TestCase):
     def setUp(self):
         if not (SHARED / "data/ewt").is_dir():
             self.skipTest(f"no {SHARED}/data/ewt")
@@ -35,6 +35,8 @@ class Treebank(unittest.TestCase):
                                 text=True, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
 
+
+class Dev(TreebankCase):
     def test_accuracy_on_dev(self):
         report = self.folder / "report.json"
         self.longshadow("eval", "--treebank", self.split("dev"), "--json", report)
@@ -49,7 +51,7 @@ class Treebank(unittest.TestCase):
         self.assertLess(WEIGHTS.stat().st_size, 3_000_000)
 
 
-class Training(Treebank):
+class Training(TreebankCase):
     def test_training_gives_the_committed_weights(self):
         weights = self.folder / "again.tagger"
         self.longshadow("train", "--treebank", self.split("train"), "-o", weights)

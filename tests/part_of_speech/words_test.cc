@@ -13,7 +13,7 @@ using enum UniversalTag;
 
 Strings words_of(const std::string& text) {
   Strings words;
-  for (const TextWord& word : find_words(text)) {
+  for (const TextWord& word : find_text_words(text)) {
     words.push_back(text.substr(word.bytes.begin, word.bytes.size()));
   }
   return words;
@@ -22,7 +22,7 @@ Strings words_of(const std::string& text) {
 /// The words, an empty one behind each sentence.
 Strings sentences_of(const std::string& text) {
   Strings words;
-  for (const TextWord& word : find_words(text)) {
+  for (const TextWord& word : find_text_words(text)) {
     words.push_back(text.substr(word.bytes.begin, word.bytes.size()));
     if (word.ends_sentence) words.push_back("");
   }
@@ -30,7 +30,7 @@ Strings sentences_of(const std::string& text) {
 }
 
 /// The tags that the first word of `text` may have.
-TagSet allowed_for(const std::string& text) { return find_words(text).at(0).allowed; }
+TagSet allowed_for(const std::string& text) { return find_text_words(text).at(0).allowed; }
 
 TEST_CASE("English words are found as Universal Dependencies counts them") {
   CHECK(words_of("It's the cat's; they don't, won't and CAN'T.") ==
@@ -93,7 +93,7 @@ TEST_CASE("an address ends before the sentence's punctuation") {
 /// The words that can have the tag X alone.
 Strings others_in(const std::string& text) {
   Strings others;
-  for (const TextWord& word : find_words(text)) {
+  for (const TextWord& word : find_text_words(text)) {
     if (word.allowed == TagSet{x}) {
       others.push_back(text.substr(word.bytes.begin, word.bytes.size()));
     }
@@ -123,7 +123,7 @@ TEST_CASE("sentences end at terminal punctuation, blank lines and list items") {
 void check_cover(const std::string& text) {
   std::vector<int> covered(text.size());
   std::size_t previous_end = 0;
-  for (const TextWord& word : find_words(text)) {
+  for (const TextWord& word : find_text_words(text)) {
     REQUIRE(word.bytes.begin >= previous_end);
     REQUIRE(word.bytes.size() != 0);
     REQUIRE(word.bytes.end <= text.size());
