@@ -68,6 +68,19 @@ std::uint64_t length(const Group& group, const char* name) {
   return shape[0];
 }
 
+/// Words are counted from 0 and go on from token to token.
+void read_parts_of_speech(const Group& group, std::uint64_t n, RunTokens& tokens) {
+  if (!group.has(schema::kUpos)) return;
+  tokens.upos = group.read_enum(schema::kUpos, n, schema::kUniversalTags);
+  tokens.word = group.read<std::int32_t>(schema::kWord, {n});
+  std::int32_t last = 0;
+  for (const std::int32_t word : tokens.word) {
+    if (word == schema::kNoWord) continue;
+    if (word < last) refuse(group, "expected the words of tokens to ascend from 0");
+    last = word;
+  }
+}
+
 RunTokens read_tokens(const Group& group) {
   RunTokens tokens;
   const std::uint64_t n = length<std::int32_t>(group, schema::kId);
@@ -75,6 +88,7 @@ RunTokens read_tokens(const Group& group) {
   tokens.text = group.read_strings(schema::kText, n);
   const auto bytes = group.read<std::uint64_t>(schema::kBytes, {n, 2});
   for (std::uint64_t i = 0; i < n; ++i) tokens.bytes.push_back({bytes[2 * i], bytes[2 * i + 1]});
+  read_parts_of_speech(group, n, tokens);
   return tokens;
 }
 

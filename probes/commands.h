@@ -11,5 +11,6 @@ namespace longshadow {
 int probe_command(std::span<const std::string> words);
 int info_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);
+int pos_command(std::span<const std::string> words);
 
 }  // namespace longshadow

@@ -30,6 +30,7 @@ constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"info", info_command, "what a model file holds"},
+    {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
     {"bench", bench_command, "how fast this machine measures"},
 };
 

@@ -18,4 +18,8 @@ std::filesystem::path locate_model(const std::string& model) {
   return path;
 }
 
+std::filesystem::path locate_tagger(const std::string& tagger) {
+  return tagger.empty() ? LONGSHADOW_SOURCE_TAGGER : tagger;
+}
+
 }  // namespace longshadow

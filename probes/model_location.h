@@ -10,4 +10,8 @@ namespace longshadow {
 /// saying how to fetch it where it is not there.
 std::filesystem::path locate_model(const std::string& model);
 
+/// The path of `--tagger`: where it is empty, that of the weights in data/part_of_speech of the
+/// source tree.
+std::filesystem::path locate_tagger(const std::string& tagger);
+
 }  // namespace longshadow

@@ -7,6 +7,7 @@
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "probes/commands.h"
+#include "probes/document_tags.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
@@ -71,6 +72,10 @@ po::options_description options() {
       "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
   add("parse-special", po::bool_switch(),
       "the spelling of a special token in a document is that token, not plain text");
+  add("pos", po::value<std::vector<std::string>>()->multitoken()->default_value({"auto"}, "auto"),
+      "parts of speech: auto (tagged here), none, or a CoNLL-U file for each document");
+  add("tagger", po::value<std::string>()->default_value("", "English"),
+      "weights for --pos auto that `longshadow pos train` wrote");
   add("seed", po::value<std::uint64_t>()->default_value(0), "of every draw");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return options;
@@ -99,7 +104,8 @@ RunModel describe(const Checkpoint& checkpoint) {
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const std::vector<Document>& documents) {
+                                const std::vector<Document>& documents,
+                                const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
                                {"context", values["context"].as<std::size_t>()},
@@ -116,9 +122,10 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"bos", values["bos"].as<std::string>()},
                                {"parse_special", values["parse-special"].as<bool>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
-  for (const Document& document : documents) {
-    configuration["documents"].push_back(
-        {{"name", document.name}, {"sha256", document.source_sha256}});
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    configuration["documents"].push_back({{"name", documents[i].name},
+                                          {"sha256", documents[i].source_sha256},
+                                          {"pos_sha256", tags[i].source_sha256}});
   }
   return configuration;
 }
@@ -174,17 +181,20 @@ int probe_command(std::span<const std::string> words) {
         values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text, bos));
     check_document(documents.back(), checkpoint->config(), probe);
   }
+  const std::vector<DocumentTags> tags =
+      tag_documents(documents, values["pos"].as<std::vector<std::string>>(), text("tagger"));
 
   note_interrupts();
   RunFile run;
   run.tool_version = LONGSHADOW_VERSION;
   run.model = describe(*checkpoint);
-  run.configuration = configuration_of(values, run.model, documents).dump();
+  run.configuration = configuration_of(values, run.model, documents, tags).dump();
   run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
   Cpu cpu(values["threads"].as<std::size_t>());
   run.documents = probe.precision == Precision::f64
                       ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)
                       : probe_all<float>(cpu, *checkpoint, documents, probe, progress);
+  for (std::size_t i = 0; i < tags.size(); ++i) store_tags(tags[i], run.documents[i].tokens);
   write_run(output, run);
   return 0;
 }

@@ -83,6 +83,12 @@ class Group : public Object {
   /// One-dimensional, UTF-8, each entry padded with NUL to the longest.
   Dataset write_strings(const char* name, const std::vector<std::string>& texts) const;
 
+  /// One-dimensional; `members[v]` is the name of value v, which each value must have.
+  Dataset write_enum(const char* name, std::span<const std::uint8_t> values,
+                     std::span<const char* const> members) const;
+
+  /// Whether there is a link of that name, whatever it leads to.
+  bool has(const char* name) const;
   /// Names of the links, sorted. Every accessor below follows hard links only.
   std::vector<std::string> names() const;
   Group group(const std::string& name) const;
@@ -96,6 +102,10 @@ class Group : public Object {
   template <typename T>
   std::vector<T> read(const char* name, const Shape& expected) const;
   std::vector<std::string> read_strings(const char* name, std::uint64_t expected_count) const;
+  /// Throws unless the stored type is the enumeration of exactly these members, and every value is
+  /// one of them.
+  std::vector<std::uint8_t> read_enum(const char* name, std::uint64_t expected_count,
+                                      std::span<const char* const> members) const;
 
  private:
   Handle open_link(const std::string& name, H5O_type_t type) const;

@@ -54,6 +54,21 @@ Dataset write_typed(const Group& group, const char* name, hid_t type, const void
   return dataset;
 }
 
+/// An enumeration of 8 bits whose members have the values 0, 1, ...
+Handle enum_type(std::span<const char* const> members) {
+  Handle type(H5Tenum_create(H5T_STD_U8LE), H5Tclose, "make an enumeration");
+  for (std::size_t value = 0; value < members.size(); ++value) {
+    const auto stored = static_cast<std::uint8_t>(value);
+    check(H5Tenum_insert(type.id(), members[value], &stored), "name an enumeration's value");
+  }
+  return type;
+}
+
+bool are_members(std::span<const std::uint8_t> values, std::span<const char* const> members) {
+  return std::all_of(values.begin(), values.end(),
+                     [&](std::uint8_t value) { return value < members.size(); });
+}
+
 /// Throws unless the values are inside this file and unfiltered but for the checksum: external
 /// storage and virtual layouts read other files, a filter may be a plug-in or a decompression bomb.
 void check_storage(const Dataset& dataset) {
@@ -170,6 +185,20 @@ Dataset Group::write_strings(const char* name, const std::vector<std::string>& t
   return write_typed(*this, name, type.id(), padded.data(), {texts.size()});
 }
 
+Dataset Group::write_enum(const char* name, std::span<const std::uint8_t> values,
+                          std::span<const char* const> members) const {
+  if (values.empty() || !are_members(values, members)) {
+    throw FormatError("expected values under " + std::to_string(members.size()) + " for " + path() +
+                      name + ", found none or a larger one");
+  }
+  const Handle type = enum_type(members);
+  return write_typed(*this, name, type.id(), values.data(), {values.size()});
+}
+
+bool Group::has(const char* name) const {
+  return check(H5Lexists(id(), name, H5P_DEFAULT), "look up " + path() + name) != 0;
+}
+
 std::vector<std::string> Group::names() const {
   H5G_info_t info{};
   check(H5Gget_info(id(), &info), "list " + path());
@@ -258,6 +287,26 @@ std::vector<std::string> Group::read_strings(const char* name, std::uint64_t exp
     texts.push_back(entry.substr(0, entry.find_last_not_of('\0') + 1));
   }
   return texts;
+}
+
+std::vector<std::uint8_t> Group::read_enum(const char* name, std::uint64_t expected_count,
+                                           std::span<const char* const> members) const {
+  const std::string target = path() + name;
+  const Dataset dataset = this->dataset(name);
+  const Handle type(H5Dget_type(dataset.id()), H5Tclose, "open the type of " + target);
+  const Handle expected = enum_type(members);
+  if (check(H5Tequal(type.id(), expected.id()), "compare the type of " + target) == 0) {
+    throw FormatError("expected another enumeration in " + target + " (data/FORMAT.md lists it)");
+  }
+  check_storage(dataset);
+  expect_shape(checked_shape(dataset, 1), {expected_count}, target);
+  std::vector<std::uint8_t> values(expected_count);
+  check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+        "read " + target);
+  if (!are_members(values, members)) {
+    throw FormatError("expected only members of the enumeration in " + target);
+  }
+  return values;
 }
 
 template Dataset Group::write(const char*, std::span<const std::int32_t>, const Shape&) const;

@@ -30,6 +30,8 @@ struct RunTokens {
   std::vector<std::int32_t> id;                     // [n]
   std::vector<std::string> text;                    // [n], for display; any bytes
   std::vector<std::array<std::uint64_t, 2>> bytes;  // [n] begin, end in the source
+  std::vector<std::uint8_t> upos;                   // [n] schema::kUniversalTags; may be empty
+  std::vector<std::int32_t> word;                   // [n] which word of the text; empty as upos is
 };
 
 struct RunSignals {

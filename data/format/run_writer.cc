@@ -117,6 +117,21 @@ Dataset write_ranges(const Group& group, const char* name, const std::vector<T>&
   return dataset;
 }
 
+/// Leaves the datasets out where the tokens have no tags.
+void write_parts_of_speech(const Group& group, const RunTokens& tokens, const Axis& token) {
+  if (tokens.upos.size() != tokens.word.size() ||
+      (!tokens.upos.empty() && tokens.upos.size() != token.extent)) {
+    refuse("expected a part of speech and a word for each of " + std::to_string(token.extent) +
+           " tokens or for none, found " + std::to_string(tokens.upos.size()) + " and " +
+           std::to_string(tokens.word.size()));
+  }
+  if (tokens.upos.empty()) return;
+  group.write_enum(schema::kUpos, tokens.upos, schema::kUniversalTags)
+      .attach_scale(0, token.scale, token.label);
+  group.write<std::int32_t>(schema::kWord, tokens.word, {token.extent})
+      .attach_scale(0, token.scale, token.label);
+}
+
 /// Gives back the token axis that the document's other arrays share.
 Dataset write_tokens(const Group& group, const RunTokens& tokens) {
   const std::size_t n = tokens.id.size();
@@ -131,6 +146,7 @@ Dataset write_tokens(const Group& group, const RunTokens& tokens) {
   std::vector<std::uint64_t> bytes;
   for (const auto& [begin, end] : tokens.bytes) bytes.insert(bytes.end(), {begin, end});
   write_ranges(group, schema::kBytes, bytes, token).write_attribute(schema::kUnits, "bytes");
+  write_parts_of_speech(group, tokens, token);
   return position;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 /// The names in a run file, each spelled once. data/FORMAT.md is the same list for people.
@@ -44,6 +45,14 @@ inline constexpr const char* kId = "id";
 inline constexpr const char* kText = "text";
 inline constexpr const char* kBytes = "bytes";
 inline constexpr const char* kPosition = "position";
+inline constexpr const char* kUpos = "upos";
+inline constexpr const char* kWord = "word";
+inline constexpr std::int32_t kNoWord = -1;
+
+/// The members of the enumeration that tokens/upos has, by value.
+inline constexpr std::array<const char*, 18> kUniversalTags = {
+    "ADJ",  "ADP",  "ADV",   "AUX",   "CCONJ", "DET", "INTJ", "NOUN", "NUM",
+    "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X",    "NONE"};
 
 // signals/
 inline constexpr const char* kEntropy = "entropy";

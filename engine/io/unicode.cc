@@ -63,4 +63,22 @@ bool is_word_character(char32_t code_point) {
   }
 }
 
+CharacterClass character_class(char32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LT:
+      return CharacterClass::upper;
+    case UTF8PROC_CATEGORY_LL:
+      return CharacterClass::lower;
+    case UTF8PROC_CATEGORY_ND:
+      return CharacterClass::digit;
+    default:
+      return CharacterClass::other;
+  }
+}
+
+char32_t to_lower(char32_t code_point) {
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point)));
+}
+
 }  // namespace longshadow

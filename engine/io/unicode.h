@@ -26,4 +26,10 @@ bool is_white_space(char32_t code_point);
 /// numbers, connectors and joiners.
 bool is_word_character(char32_t code_point);
 
+/// What a letter or digit looks like: general categories Lu and Lt; Ll; Nd; all others.
+enum class CharacterClass { upper, lower, digit, other };
+CharacterClass character_class(char32_t code_point);
+/// Unicode's simple lower-case mapping.
+char32_t to_lower(char32_t code_point);
+
 }  // namespace longshadow

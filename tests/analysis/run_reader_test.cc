@@ -39,6 +39,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 constexpr const char* kInfluence = "/documents/document_1/influence/";
 constexpr const char* kKl = "/documents/document_1/influence/kl";
+constexpr const char* kUpos = "/documents/document_1/tokens/upos";
 constexpr hsize_t kKlShape[] = {48, 64};
 
 /// Puts a dataset of the creation options given in the place of kl.
@@ -118,6 +119,8 @@ TEST_CASE("what is written is read") {
     CHECK(got.tokens.id == wrote.tokens.id);
     CHECK(got.tokens.text == wrote.tokens.text);
     CHECK(got.tokens.bytes == wrote.tokens.bytes);
+    CHECK(got.tokens.upos == wrote.tokens.upos);
+    CHECK(got.tokens.word == wrote.tokens.word);
     CHECK(same_bits(got.signals.entropy, wrote.signals.entropy));
     CHECK(same_bits(got.signals.entropy_topk, wrote.signals.entropy_topk));
     CHECK(got.signals.entropy_k == wrote.signals.entropy_k);
@@ -269,6 +272,28 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, -2.0); }},
       {"negative or infinite",
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, HUGE_VAL); }},
+      {"only members of the enumeration",
+       [](hid_t file) {
+         const hid_t dataset = H5Dopen2(file, kUpos, H5P_DEFAULT);
+         const hid_t type = H5Dget_type(dataset);
+         replace_first(file, kUpos, type, std::uint8_t{18});
+         H5Tclose(type);
+         H5Dclose(dataset);
+       }},
+      {"another enumeration",
+       [](hid_t file) {
+         H5Ldelete(file, kUpos, H5P_DEFAULT);
+         H5Lcreate_hard(file, "/documents/document_1/tokens/id", file, kUpos, H5P_DEFAULT,
+                        H5P_DEFAULT);
+       }},
+      {"words of tokens to ascend",
+       [](hid_t file) {
+         replace_first(file, "/documents/document_1/tokens/word", H5T_NATIVE_INT, 9);
+       }},
+      {"words of tokens to ascend",
+       [](hid_t file) {
+         replace_first(file, "/documents/document_1/tokens/word", H5T_NATIVE_INT, -2);
+       }},
       {"control characters",
        [](hid_t file) {
          H5Lmove(file, "/documents/document_1", file, "/documents/\x1b[2J", H5P_DEFAULT,
@@ -289,6 +314,15 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
     CHECK_THROWS_WITH(read_run(path), Contains(fault.message) && Contains(path.string()) &&
                                           !Contains("\n") && !Contains("\x1b"));
   }
+}
+
+TEST_CASE("a run without parts of speech is read") {
+  const TemporaryFolder folder;
+  RunFile run = synthetic_run();
+  run.documents[0].tokens.upos.clear();
+  run.documents[0].tokens.word.clear();
+  write_run(folder.path() / "run.h5", run);
+  CHECK(read_run(folder.path() / "run.h5").documents.at(0).tokens.upos.empty());
 }
 
 TEST_CASE("a run file cut anywhere is refused") {

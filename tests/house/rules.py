@@ -11,8 +11,9 @@ ENGINE = ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv
 ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "data/format": (),
     "analysis": ("data/format",),
-    "probes": ENGINE + ("data/format", "analysis/command.h"),
-    "tests": ENGINE + ("data/format", "analysis", "probes"),
+    "probes/part_of_speech": ("engine/core", "engine/io"),
+    "probes": ENGINE + ("data/format", "analysis/command.h", "probes/part_of_speech"),
+    "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }
 
 # A foreign library is wrapped once: only the rooms named include its headers.

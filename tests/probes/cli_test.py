@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "data/fixtures/models"
 MODEL = MODELS / "llama_plain.gguf"
 DOCUMENT = MODELS / "document.txt"
+TREEBANK = ROOT / "data/fixtures/part_of_speech/sentences.conllu"
 SMOLLM2 = ROOT / "data/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 ARTICLE = ROOT / "data/documents/how_a_cache_forgets.txt"
 
@@ -55,7 +56,7 @@ class Accepted(CommandLine):
     def test_help_of_every_subcommand(self):
         listed = longshadow("--help")
         self.assertEqual(listed.returncode, DONE)
-        for subcommand in ("probe", "analyze", "info"):
+        for subcommand in ("probe", "analyze", "pos", "info"):
             self.assertIn(subcommand, listed.stdout)
             result = longshadow(subcommand, "--help")
             self.assertEqual((result.returncode, result.stderr), (DONE, ""))
@@ -73,6 +74,29 @@ class Accepted(CommandLine):
             self.assertEqual(result.returncode, DONE, result.stderr)
             self.assertEqual(longshadow("analyze", output).returncode, DONE)
 
+    def test_parts_of_speech_come_from_the_tagger_or_from_a_file(self):
+        tags = self.folder / "tags.conllu"
+        tags.write_text(longshadow("pos", "tag", DOCUMENT).stdout)
+        for name, pos in (("tagged", "auto"), ("read", tags), ("none", "none")):
+            result = self.probe(output=self.folder / name, more=("--pos", pos))
+            self.assertEqual(result.returncode, DONE, result.stderr)
+        sizes = [(self.folder / name).stat().st_size for name in ("tagged", "read", "none")]
+        self.assertEqual(sizes[0], sizes[1])
+        self.assertLess(sizes[2], sizes[0])
+
+    def test_a_tagger_is_trained_and_evaluated(self):
+        weights = self.folder / "small.tagger"
+        result = longshadow("pos", "train", "--treebank", TREEBANK, "-o", weights)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        report = self.folder / "report.json"
+        result = longshadow("pos", "eval", "--treebank", TREEBANK, "--tagger", weights,
+                            "--json", report)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("accuracy ", result.stdout)
+        figures = json.loads(report.read_text())
+        self.assertEqual(figures["words"], 28)
+        self.assertEqual(sum(map(sum, figures["confusion"])), 28)
+        self.assertEqual(figures["tags"][7], "NOUN")
 
     def test_without_bf16_products_f32_measures(self):
         old_processor = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -289,6 +313,20 @@ class BadFiles(CommandLine):
                 self.assertEqual(result.returncode, FAILED)
                 self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
                 self.assertIn("standard output", result.stderr)
+
+    def test_tags_that_do_not_fit(self):
+        tags = self.folder / "tags.conllu"
+        tags.write_text("1\tElsewhere\t_\tADV" + "\t_" * 6 + "\n\n")
+        self.assert_refused(self.probe(more=("--pos", tags)), FAILED, "tags.conllu", "line 1",
+                            "'Elsewhere'", "document.txt")
+        tags.write_text("1\tElsewhere\tADV\n")
+        self.assert_refused(self.probe(more=("--pos", tags)), FAILED, "line 1", "10 columns")
+        self.assert_refused(self.probe(more=("--pos", tags, tags)), BAD_USAGE, "--pos")
+        self.assert_refused(self.probe(more=("--pos", "none.conllu")), FAILED, "none.conllu")
+        self.assert_refused(self.probe(more=("--tagger", MODEL)), FAILED, MODEL, "tagger")
+        self.assert_refused(longshadow("pos", "guess"), BAD_USAGE, "guess")
+        self.assert_refused(longshadow("pos", "train", "--treebank", TREEBANK, "-o", tags), FAILED,
+                            tags)
 
     def test_analyze_of_something_else(self):
         other = self.folder / "other.h5"

@@ -7,6 +7,8 @@
 #include <random>
 #include <string>
 
+#include "data/format/schema.h"
+
 namespace longshadow::test {
 
 namespace {
@@ -24,6 +26,9 @@ RunTokens synthetic_tokens(std::size_t n, std::mt19937& random) {
     tokens.id.push_back(static_cast<std::int32_t>(random() % 49152));
     tokens.text.push_back(i % 7 == 0 ? " caf\u00e9" : " w" + std::to_string(i));
     tokens.bytes.push_back({begin, begin + tokens.text.back().size()});
+    tokens.upos.push_back(static_cast<std::uint8_t>(i % schema::kUniversalTags.size()));
+    const bool in_word = tokens.upos.back() != schema::kUniversalTags.size() - 1;
+    tokens.word.push_back(in_word ? static_cast<std::int32_t>(i / 2) : schema::kNoWord);
     begin = tokens.bytes.back()[1];
   }
   return tokens;

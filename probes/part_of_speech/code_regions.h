@@ -1,0 +1,15 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "probes/part_of_speech/words.h"
+
+namespace longshadow {
+
+/// Leaves no tag but X to the words of Markdown's code: between as many backticks on one line, and
+/// from a line that opens a fence of ``` or ~~~ to the one that closes it (CommonMark 0.31, 4.5 and
+/// 6.1). Numbers and punctuation in code keep their tags. A fence that is never closed is none.
+void mark_code(std::string_view text, std::span<TextWord> words);
+
+}  // namespace longshadow

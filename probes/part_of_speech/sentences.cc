@@ -1,0 +1,51 @@
+#include "probes/part_of_speech/sentences.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "engine/io/unicode.h"
+
+namespace longshadow {
+namespace {
+
+bool is_terminal(std::string_view form) {
+  return form == "…" || form.find_first_not_of(".?!") == std::string_view::npos;
+}
+
+bool is_closing(std::string_view form) {
+  return form == "\"" || form == "'" || form == "”" || form == "’" || form == ")" || form == "]" ||
+         form == "''";
+}
+
+bool starts_line_item(std::string_view form) {
+  return form == "-" || form == "*" || form == "•" || form == "+" || form == ">" ||
+         form.find_first_not_of('#') == std::string_view::npos;
+}
+
+bool goes_on_in_lower_case(std::string_view form) {
+  const auto first = code_point_at(form, 0);
+  return first && character_class(first->value) == CharacterClass::lower;
+}
+
+}  // namespace
+
+void mark_sentences(std::string_view text, std::span<TextWord> words) {
+  bool terminated = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const Range here = words[i].bytes;
+    const std::string_view form = text.substr(here.begin, here.size());
+    terminated = is_terminal(form) || (terminated && is_closing(form));
+    if (i + 1 == words.size()) {
+      words[i].ends_sentence = true;
+      return;
+    }
+    const Range next = words[i + 1].bytes;
+    const std::string_view gap = text.substr(here.end, next.begin - here.end);
+    const std::string_view next_form = text.substr(next.begin, next.size());
+    const auto lines = std::count(gap.begin(), gap.end(), '\n');
+    words[i].ends_sentence = lines > 1 || (lines == 1 && starts_line_item(next_form)) ||
+                             (terminated && !gap.empty() && !goes_on_in_lower_case(next_form));
+  }
+}
+
+}  // namespace longshadow

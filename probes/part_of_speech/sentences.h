@@ -1,0 +1,15 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "probes/part_of_speech/words.h"
+
+namespace longshadow {
+
+/// Sets ends_sentence: at a blank line, before a line that starts a list item or a heading, and
+/// behind ". ? !" with their closing quotes and brackets where the next word does not go on in
+/// lower case. The period of an abbreviation is part of its word and ends nothing.
+void mark_sentences(std::string_view text, std::span<TextWord> words);
+
+}  // namespace longshadow

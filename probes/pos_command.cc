@@ -1,0 +1,250 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
+
+#include "data/format/publish.h"
+#include "engine/core/error.h"
+#include "engine/io/aligned_text.h"
+#include "engine/io/mapped_file.h"
+#include "probes/commands.h"
+#include "probes/model_location.h"
+#include "probes/option_parsing.h"
+#include "probes/part_of_speech/conllu.h"
+#include "probes/part_of_speech/evaluation.h"
+#include "probes/part_of_speech/tagger.h"
+#include "probes/part_of_speech/training.h"
+#include "probes/part_of_speech/weights_file.h"
+
+namespace longshadow {
+namespace {
+
+namespace po = boost::program_options;
+
+const CommandHelp kTrainHelp{
+    "pos train --treebank TRAIN.conllu --output WEIGHTS [options]",
+    "Trains the part-of-speech tagger, an averaged perceptron, on a treebank in CoNLL-U.",
+    "  longshadow pos train --treebank en_ewt-ud-train.conllu -o english.tagger\n"};
+
+const CommandHelp kEvalHelp{
+    "pos eval --treebank DEV.conllu [options]",
+    "Says how often the tagger agrees with a treebank, on its own words and from its raw text on.",
+    "  longshadow pos eval --treebank en_ewt-ud-dev.conllu\n"
+    "  longshadow pos eval --treebank en_ewt-ud-dev.conllu --tagger english.tagger --json "
+    "out.json\n"};
+
+const CommandHelp kTagHelp{"pos tag FILE [options]",
+                           "Prints the words of a text with their universal part-of-speech tags as "
+                           "CoNLL-U; TokenRange in\n"
+                           "the last column has their bytes in the file.",
+                           "  longshadow pos tag data/documents/how_a_cache_forgets.txt\n"
+                           "  longshadow pos tag notes.txt > notes.conllu   # correct it, then "
+                           "probe --pos notes.conllu\n"};
+
+constexpr char kHelp[] =
+    "Universal part-of-speech tags (https://universaldependencies.org/u/pos) for English.\n\n"
+    "Usage: longshadow pos train|eval|tag [options]\n\n"
+    "  train   learn a treebank's tags\n"
+    "  eval    compare a tagger with a treebank\n"
+    "  tag     tag a text\n\n"
+    "`longshadow pos train --help` and so on explain each.\n";
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+std::vector<ConlluSentence> read_treebank(const std::string& path) {
+  const MappedFile file(path);
+  return read_conllu(text_of(file), path);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double percent(std::size_t part, std::size_t whole) {
+  return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+void add_tagger_option(po::options_description& options) {
+  options.add_options()("tagger", po::value<std::string>()->default_value("", "English"),
+                        "weights that `longshadow pos train` wrote");
+}
+
+int train(std::span<const std::string> words) {
+  TrainingOptions training;
+  po::options_description options("Options");
+  auto add = options.add_options();
+  add("treebank", po::value<std::string>()->required(), "sentences to learn from, CoNLL-U");
+  add("output,o", po::value<std::string>()->required(), "the weights to write, a new file");
+  add("epochs", po::value(&training.epochs)->default_value(training.epochs),
+      "how often each sentence is seen");
+  add("seed", po::value(&training.seed)->default_value(training.seed), "of their order");
+  const auto values = parse_options(kTrainHelp, words, options);
+  if (!values) return 0;
+  if (training.epochs == 0) throw UsageError("--epochs 0: expected at least 1");
+  const std::filesystem::path output = (*values)["output"].as<std::string>();
+  check_output(output);
+  const Perceptron perceptron = train_perceptron(
+      read_treebank((*values)["treebank"].as<std::string>()), training,
+      [&](const TrainingProgress& progress) {
+        std::fprintf(stderr, "perceptron %zu/%zu, epoch %zu/%zu: %.2f%% right while learning\n",
+                     progress.member, training.members, progress.epoch, training.epochs,
+                     100.0 * progress.right);
+      });
+  std::ostringstream weights;
+  write_weights(weights, perceptron);
+  const std::string bytes = weights.str();
+  publish(output, std::as_bytes(std::span(bytes)));
+  return 0;
+}
+
+struct EvalResult {
+  Confusion confusion;
+  RawTextScore raw_text;
+  double load_s;
+  double words_per_s;
+};
+
+struct Mistake {
+  UniversalTag gold;
+  UniversalTag given;
+  std::size_t times;
+};
+
+/// The most frequent first.
+std::vector<Mistake> worst_mistakes(const Confusion& confusion, std::size_t most) {
+  std::vector<Mistake> mistakes;
+  for (std::size_t gold = 0; gold < kWordTags; ++gold) {
+    for (std::size_t given = 0; given < kWordTags; ++given) {
+      if (gold == given || confusion.counts[gold][given] == 0) continue;
+      mistakes.push_back({static_cast<UniversalTag>(gold), static_cast<UniversalTag>(given),
+                          confusion.counts[gold][given]});
+    }
+  }
+  std::stable_sort(mistakes.begin(), mistakes.end(),
+                   [](const Mistake& a, const Mistake& b) { return a.times > b.times; });
+  mistakes.resize(std::min(most, mistakes.size()));
+  return mistakes;
+}
+
+nlohmann::json to_json(const EvalResult& result) {
+  const Confusion& confusion = result.confusion;
+  nlohmann::json json{{"words", confusion.words()},
+                      {"accuracy_percent", percent(confusion.right(), confusion.words())},
+                      {"words_per_s", result.words_per_s},
+                      {"load_ms", 1e3 * result.load_s}};
+  for (std::size_t gold = 0; gold < kWordTags; ++gold) {
+    json["tags"].push_back(kTagNames[gold]);
+    json["confusion"].push_back(confusion.counts[gold]);
+  }
+  const RawTextScore& raw = result.raw_text;
+  if (raw.gold_words != 0) {
+    json["raw_text"] = {{"words_f1_percent", 100.0 * raw.words_f1()},
+                        {"tags_f1_percent", 100.0 * raw.tags_f1()}};
+  }
+  return json;
+}
+
+void print(const EvalResult& result) {
+  const Confusion& confusion = result.confusion;
+  std::printf("accuracy %.2f%% of %zu words, %.0f words/s, weights loaded in %.1f ms\n",
+              percent(confusion.right(), confusion.words()), confusion.words(), result.words_per_s,
+              1e3 * result.load_s);
+  if (const RawTextScore& raw = result.raw_text; raw.gold_words != 0) {
+    std::printf("from raw text: words F1 %.2f%%, tags F1 %.2f%%\n", 100.0 * raw.words_f1(),
+                100.0 * raw.tags_f1());
+  }
+  std::printf("\n%-6s %8s %8s %10s\n", "tag", "words", "recall", "precision");
+  for (std::size_t i = 0; i < kWordTags; ++i) {
+    const auto tag = static_cast<UniversalTag>(i);
+    std::printf("%-6s %8zu %7.2f%% %9.2f%%\n", std::string(name_of(tag)).c_str(),
+                confusion.words(tag), percent(confusion.right(tag), confusion.words(tag)),
+                percent(confusion.right(tag), confusion.given(tag)));
+  }
+  std::printf("\n%-6s %-8s %6s\n", "gold", "given", "times");
+  for (const Mistake& mistake : worst_mistakes(confusion, 10)) {
+    std::printf("%-6s %-8s %6zu\n", std::string(name_of(mistake.gold)).c_str(),
+                std::string(name_of(mistake.given)).c_str(), mistake.times);
+  }
+}
+
+int eval(std::span<const std::string> words) {
+  po::options_description options("Options");
+  add_tagger_option(options);
+  auto add = options.add_options();
+  add("treebank", po::value<std::string>()->required(), "sentences to compare with, CoNLL-U");
+  add("json", po::value<std::string>()->default_value(""), "write the figures to this file");
+  const auto values = parse_options(kEvalHelp, words, options);
+  if (!values) return 0;
+  const std::vector<ConlluSentence> treebank =
+      read_treebank((*values)["treebank"].as<std::string>());
+  EvalResult result;
+  auto start = std::chrono::steady_clock::now();
+  const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
+  result.load_s = seconds_since(start);
+  start = std::chrono::steady_clock::now();
+  result.confusion = evaluate(perceptron, treebank);
+  result.words_per_s = static_cast<double>(result.confusion.words()) / seconds_since(start);
+  result.raw_text = evaluate_raw_text(perceptron, treebank);
+  print(result);
+  if (const std::string path = (*values)["json"].as<std::string>(); !path.empty()) {
+    std::ofstream file(path);
+    file << to_json(result).dump(2) << '\n';
+    if (!file.flush()) throw Error(path + ": cannot be written");
+  }
+  return 0;
+}
+
+/// A form fit for a column: UTF-8 without tabs and line ends, which align_conllu takes for any
+/// white space of the text.
+std::string column_of(std::string_view text, Range bytes) {
+  std::string form = as_utf8(text, bytes).bytes();
+  std::replace_if(
+      form.begin(), form.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return form;
+}
+
+int tag(std::span<const std::string> words) {
+  po::options_description options("Options");
+  add_tagger_option(options);
+  options.add_options()("document", po::value<std::string>()->required(), "a text");
+  po::positional_options_description positional;
+  positional.add("document", 1);
+  const auto values = parse_options(kTagHelp, words, options, positional);
+  if (!values) return 0;
+  const MappedFile file((*values)["document"].as<std::string>());
+  const std::string_view text = text_of(file);
+  const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
+  std::size_t id = 0;
+  for (const TaggedWord& word : tag_text(perceptron, text)) {
+    std::cout << ++id << '\t' << column_of(text, word.bytes) << "\t_\t" << name_of(word.tag)
+              << "\t_\t_\t_\t_\t_\tTokenRange=" << word.bytes.begin << ':' << word.bytes.end
+              << '\n';
+    if (!word.ends_sentence) continue;
+    std::cout << '\n';
+    id = 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int pos_command(std::span<const std::string> words) {
+  if (words.empty()) throw UsageError("pos: expected train, eval or tag (see --help)");
+  if (words[0] == "--help" || words[0] == "-h") {
+    std::cout << kHelp;
+    return 0;
+  }
+  const auto rest = words.subspan(1);
+  if (words[0] == "train") return train(rest);
+  if (words[0] == "eval") return eval(rest);
+  if (words[0] == "tag") return tag(rest);
+  throw UsageError("pos: expected train, eval or tag, found \"" + words[0] + "\"");
+}
+
+}  // namespace longshadow
