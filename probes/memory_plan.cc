@@ -14,7 +14,7 @@ namespace longshadow {
 namespace {
 
 /// Beyond this many rows a batch shares nothing more that would be worth its memory.
-constexpr std::size_t kMaxBatchRows = 4096;
+constexpr std::size_t kMaxBatchRows = 8192;
 
 std::string in_gibibytes(std::size_t bytes) {
   char text[32];
