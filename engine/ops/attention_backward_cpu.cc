@@ -184,8 +184,8 @@ class BackwardPass {
     }
   }
 
-  /// One head's row part looks at all its columns: what reaches its queries, and the prefix's
-  /// gates.
+  /// One head's row part looks at all its columns: its queries' gradients, and the prefix's
+  /// removals.
   void to_queries_and_removals(std::size_t head, std::size_t part_index) {
     struct QueryGradients;
     const RowPart& part = parts_[part_index];
