@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 namespace longshadow {
 
@@ -217,10 +218,10 @@ std::string describe_conditions(const DocumentRun& document) {
 }
 
 /// [0, 16), ... as far as the longest horizon of a document with sets.
-std::vector<DistanceBin> set_bins_of(const std::vector<DocumentRun>& documents) {
+std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& documents) {
   DistanceBin positions{0, 0};
-  for (const DocumentRun& document : documents) {
-    const RunInfluence& influence = document.influence;
+  for (const DocumentRun* document : documents) {
+    const RunInfluence& influence = document->influence;
     const bool has_sets = std::any_of(influence.subjects.begin(), influence.subjects.end(),
                                       [](const RunSubject& one) { return one.is_set(); });
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
@@ -231,40 +232,55 @@ std::vector<DistanceBin> set_bins_of(const std::vector<DocumentRun>& documents) 
 
 }  // namespace
 
-Report analyze(const RunFile& run, const AnalyzeOptions& options) {
-  Report report{run.model, options, set_bins_of(run.documents), {}, std::nullopt};
-  const DistanceBin measured = measured_distances(run.documents);
+namespace {
+
+/// Fills in what the counterfactuals of `documents` say.
+void report_influence(const std::vector<const DocumentRun*>& documents, Report& report) {
+  AnalyzeOptions& options = report.options;
+  report.set_bins = set_bins_of(documents);
+  const DistanceBin measured = measured_distances(documents);
   const bool has_spans = measured.begin < measured.end;
-  report.options.bins.clear();
-  if (has_spans) {
-    report.options.bins =
-        clip(options.bins.empty() ? default_bins(measured) : options.bins, measured);
-  }
+  const std::vector<DistanceBin> wanted = std::exchange(options.bins, {});
+  if (has_spans) options.bins = clip(wanted.empty() ? default_bins(measured) : wanted, measured);
 
   Sample pooled;
   double floor = 0;
   std::size_t n_missing = 0;
-  for (const DocumentRun& document : run.documents) {
+  for (const DocumentRun* document : documents) {
     Sample sample;
-    sample.subjects = measure(document, report.options.bins, options.n_sinks);
-    sample.sets = measure_sets(document, report.set_bins);
+    sample.subjects = measure(*document, options.bins, options.n_sinks);
+    sample.sets = measure_sets(*document, report.set_bins);
     sample.groups = make_groups(sample.subjects, options.top_share);
-    SampleReport& single = report.documents.emplace_back(
-        report_sample(sample, report.options, report.set_bins.size()));
-    single.name = document.name;
-    single.conditions = describe_conditions(document);
-    single.n_missing = document.influence.subjects.size() - single.n_subjects - single.n_sets;
-    single.noise_floor = largest_floor(document.influence);
+    SampleReport& single =
+        report.documents.emplace_back(report_sample(sample, options, report.set_bins.size()));
+    single.name = document->name;
+    single.conditions = describe_conditions(*document);
+    single.n_missing = document->influence.subjects.size() - single.n_subjects - single.n_sets;
+    single.noise_floor = largest_floor(document->influence);
     floor = std::max(floor, single.noise_floor);
     n_missing += single.n_missing;
     pool(pooled, sample);
   }
-  if (run.documents.size() > 1) {
-    report.pooled = report_sample(pooled, report.options, report.set_bins.size());
-    report.pooled->name = "all " + std::to_string(run.documents.size()) + " documents";
+  if (documents.size() > 1) {
+    report.pooled = report_sample(pooled, options, report.set_bins.size());
+    report.pooled->name = "all " + std::to_string(documents.size()) + " documents";
     report.pooled->noise_floor = floor;
     report.pooled->n_missing = n_missing;
   }
+}
+
+}  // namespace
+
+Report analyze(const RunFile& run, const AnalyzeOptions& options) {
+  Report report{run.model, options, {}, {}, std::nullopt, {}};
+  std::vector<const DocumentRun*> measured;
+  for (const DocumentRun& document : run.documents) {
+    if (!document.influence.subjects.empty()) measured.push_back(&document);
+    if (document.sketch) {
+      report.sketches.push_back(calibrate(document, options.n_sinks, options.bootstrap));
+    }
+  }
+  if (!measured.empty()) report_influence(measured, report);
   return report;
 }
 

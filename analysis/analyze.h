@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/calibration.h"
 #include "analysis/measurements.h"
 #include "analysis/statistics.h"
 #include "data/format/run_file.h"
@@ -77,9 +78,10 @@ struct Report {
   RunModel model;
   /// With the bins that were used, clipped to the measured distances; none in a run of sets alone.
   AnalyzeOptions options;
-  std::vector<DistanceBin> set_bins;  ///< of positions after the start; none without sets
-  std::vector<SampleReport> documents;
-  std::optional<SampleReport> pooled;  ///< where there is more than one document
+  std::vector<DistanceBin> set_bins;    ///< of positions after the start; none without sets
+  std::vector<SampleReport> documents;  ///< those with counterfactuals
+  std::optional<SampleReport> pooled;   ///< where there is more than one of them
+  std::vector<SketchReport> sketches;   ///< of the documents that have one
 };
 
 /// Groups of each document: all subjects but the sinks; the top share of those by each of kSignals;

@@ -59,10 +59,10 @@ bool is_measured(const RunInfluence& influence, std::size_t s) {
 
 }  // namespace
 
-DistanceBin measured_distances(const std::vector<DocumentRun>& documents) {
+DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents) {
   DistanceBin range{std::numeric_limits<std::int64_t>::max(), 0};
-  for (const DocumentRun& document : documents) {
-    const RunInfluence& influence = document.influence;
+  for (const DocumentRun* document : documents) {
+    const RunInfluence& influence = document->influence;
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
     for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
       if (influence.subjects[s].is_set()) continue;

@@ -43,7 +43,7 @@ struct MeasuredSet {
 
 /// The smallest and one past the largest distance that the documents' spans measured; empty without
 /// any.
-DistanceBin measured_distances(const std::vector<DocumentRun>& documents);
+DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents);
 
 /// [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
 std::vector<DistanceBin> default_bins(const DistanceBin& measured);

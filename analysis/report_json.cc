@@ -76,6 +76,33 @@ Json json_of(const SampleReport& sample, const std::vector<DistanceBin>& bins,
   return json;
 }
 
+Json json_of(const MisjudgedToken& one) {
+  return {{"token", one.token},      {"text", one.text},          {"group", one.group},
+          {"exact_nats", one.exact}, {"sketch_nats", one.sketch}, {"attention", one.attention},
+          {"reason", one.reason}};
+}
+
+Json json_of(const SketchReport& sketch) {
+  Json bins = Json::array();
+  for (const CalibrationBin& bin : sketch.bins) {
+    Json worst = Json::array();
+    for (const MisjudgedToken& one : bin.worst) worst.push_back(json_of(one));
+    bins.push_back({{"offset", json_of(bin.offsets)},
+                    {"relative_standard_error", bin.relative_standard_error},
+                    {"n_control", bin.n_control},
+                    {"ratio", json_of(bin.ratio)},
+                    {"rank_correlation", json_of(bin.rank_correlation)},
+                    {"n_top", bin.n_top},
+                    {"n_top_found", bin.n_top_found},
+                    {"worst", worst}});
+  }
+  return {{"name", sketch.name},
+          {"conditions", sketch.conditions},
+          {"n_tokens", sketch.n_tokens},
+          {"n_measured", sketch.n_measured},
+          {"bins", bins}};
+}
+
 }  // namespace
 
 std::string report_json(const Report& report) {
@@ -90,11 +117,13 @@ std::string report_json(const Report& report) {
                  {"bootstrap_replicates", options.bootstrap.replicates},
                  {"bootstrap_seed", options.bootstrap.seed}}},
                {"documents", Json::array()},
-               {"pooled", nullptr}};
+               {"pooled", nullptr},
+               {"sketches", Json::array()}};
   for (const SampleReport& document : report.documents) {
     json["documents"].push_back(json_of(document, options.bins, report.set_bins));
   }
   if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins, report.set_bins);
+  for (const SketchReport& sketch : report.sketches) json["sketches"].push_back(json_of(sketch));
   // Names from a stranger's file need not be UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

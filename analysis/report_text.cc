@@ -132,9 +132,62 @@ void print_sample(std::ostream& out, const SampleReport& sample, const Report& r
   if (!sample.sets.empty()) print_sets(out, sample, report.set_bins);
 }
 
-}  // namespace
+std::string three_decimals(double value) { return formatted("%.3f", value); }
 
-void print_report(std::ostream& out, const Report& report) {
+void print_calibration(std::ostream& out, const SketchReport& sketch) {
+  out << "\n"
+      << left("offset", kGroupWidth) << right("error", kCountWidth) << right("control", kCountWidth)
+      << "  " << left("sketch / exact, median", kEstimateWidth)
+      << left("rank correlation", kEstimateWidth) << "top\n";
+  for (const CalibrationBin& bin : sketch.bins) {
+    out << left("  " + distance_text(bin.offsets), kGroupWidth)
+        << right(formatted("%.0f%%", 100 * bin.relative_standard_error), kCountWidth)
+        << right(std::to_string(bin.n_control), kCountWidth) << "  "
+        << left(with_interval(bin.ratio, decimal), kEstimateWidth)
+        << left(with_interval(bin.rank_correlation, three_decimals), kEstimateWidth)
+        << bin.n_top_found << " of " << bin.n_top << "\n";
+  }
+}
+
+void print_misjudged(std::ostream& out, const SketchReport& sketch) {
+  out << "\n"
+      << left("furthest off", kGroupWidth) << right("token", kCountWidth) << "  "
+      << left("group", kCountWidth) << right("exact", kCountWidth) << right("sketch", kCountWidth)
+      << right("ratio", kCountWidth) << right("attention", kCountWidth + 3) << "  why\n";
+  for (const CalibrationBin& bin : sketch.bins) {
+    for (const MisjudgedToken& one : bin.worst) {
+      out << left("  " + distance_text(bin.offsets), kGroupWidth)
+          << right(std::to_string(one.token), kCountWidth) << "  " << left(one.group, kCountWidth)
+          << right(scientific(one.exact), kCountWidth) << right(scientific(one.sketch), kCountWidth)
+          << right(decimal(one.sketch / one.exact), kCountWidth)
+          << right(decimal(one.attention), kCountWidth + 3) << "  " << one.reason << "\n";
+    }
+  }
+}
+
+void print_sketch(std::ostream& out, const SketchReport& sketch) {
+  out << "\n"
+      << sketch.name << ": sketch of " << sketch.n_tokens << " tokens, " << sketch.n_measured
+      << " of them measured exactly\n"
+      << sketch.conditions << "\n";
+  print_calibration(out, sketch);
+  if (sketch.n_measured > 0) print_misjudged(out, sketch);
+}
+
+void print_sketches(std::ostream& out, const std::vector<SketchReport>& sketches) {
+  out << "\nThe sketch beside exact influence.\n"
+         "error: its relative standard error over the probes, median over tokens. control: a "
+         "random\n"
+         "sample of the tokens, which ratio, correlation and top are of. top: of the control's 16\n"
+         "highest, those in the sketch's first 24. attention: the largest share of a head's that "
+         "the\n"
+         "token held at the context's end. why: chance (the probes alone may explain it), a sink, "
+         "one\n"
+         "of the newest 64 tokens, or attention (a quarter of a head's and more).\n";
+  for (const SketchReport& sketch : sketches) print_sketch(out, sketch);
+}
+
+void print_legend(std::ostream& out, const Report& report) {
   const AnalyzeOptions& options = report.options;
   out << "Influence against distance: " << report.model.name << "\n"
       << "In brackets: 95% bootstrap interval over subjects (" << options.bootstrap.replicates
@@ -145,8 +198,15 @@ void print_report(std::ostream& out, const Report& report) {
       << "% of those by a signal.\n"
       << "<floor: values at or under the noise floor. They enter as the floor, and < before a "
          "number says\nthat the truth may be more than 5% smaller.\n";
+}
+
+}  // namespace
+
+void print_report(std::ostream& out, const Report& report) {
+  if (!report.documents.empty()) print_legend(out, report);
   for (const SampleReport& document : report.documents) print_sample(out, document, report);
   if (report.pooled) print_sample(out, *report.pooled, report);
+  if (!report.sketches.empty()) print_sketches(out, report.sketches);
 }
 
 }  // namespace longshadow

@@ -31,6 +31,16 @@ SIGNALS = {
 
 
 @dataclass
+class Sketch:
+    """An estimate of every context token's influence where tokens leave at the context's end."""
+    bins: np.ndarray  # [B, 2] begin, end of offsets from the context's end
+    fi: np.ndarray  # [B, T] nats, mean over the bin's positions
+    standard_error: np.ndarray  # [B, T] nats
+    text: np.ndarray  # [T] the tokens
+    conditions: str
+
+
+@dataclass
 class Document:
     name: str
     model: str
@@ -43,6 +53,7 @@ class Document:
     noise_floor: np.ndarray  # [H]
     sets: dict  # group -> [number of its sets, H], kl of tokens with gaps that were removed at once
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
+    sketch: "Sketch | None" = None
 
     @property
     def is_sink(self):
@@ -73,7 +84,25 @@ def documents(path):
         return [_document(name, group, model) for name, group in file["documents"].items()]
 
 
+def _sketch(group):
+    sketch = group["sketch"]
+    attributes = sketch.attrs
+    context = group.attrs["context_tokens"]
+    return Sketch(
+        bins=sketch["bins"][:], fi=sketch["fi"][:].astype(float),
+        standard_error=sketch["standard_error"][:].astype(float),
+        text=group["tokens/text"].asstr()[:context],
+        conditions=f"context {context}, future {group.attrs['future_tokens']}, "
+                   f"{attributes['probes']} probes a bin ({attributes['probe_kind']})")
+
+
 def _document(name, group, model):
+    sketch = _sketch(group) if "sketch" in group else None
+    if "influence" not in group:
+        return Document(name=name, model=model, conditions="", evict_at="end",
+                        subject=np.empty((0, 2), dtype=np.int32), label=np.empty(0, dtype=object),
+                        distance=np.empty((0, 0), dtype=int), kl=np.empty((0, 0)),
+                        noise_floor=np.empty(0), sets={}, sketch=sketch)
     influence = group["influence"]
     subject = influence["subject"][:]
     kl = influence["kl"][:]
@@ -108,6 +137,7 @@ def _document(name, group, model):
         kl=kl[span],
         noise_floor=influence["noise_floor"][:],
         sets={name: values for name, values in sets.items() if len(values)},
+        sketch=sketch,
     )
     document.signals = _subject_signals(group["signals"], document.subject)
     return document

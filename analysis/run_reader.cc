@@ -194,6 +194,62 @@ RunInfluence read_influence(const Group& group, std::uint64_t n) {
   return influence;
 }
 
+bool has(const Group& group, const std::string& name) {
+  const std::vector<std::string> names = group.names();
+  return std::binary_search(names.begin(), names.end(), name);
+}
+
+/// The context must lie within the n tokens, bins within the future, and estimates be at least 0.
+void check_sketch(const Group& group, const DocumentRun& document, const RunSketch& sketch) {
+  const std::size_t n = document.tokens.id.size();
+  if (document.context_tokens < 1 || static_cast<std::uint64_t>(document.context_tokens) > n) {
+    refuse(group, "expected a context of 1 to " + std::to_string(n) + " tokens, found " +
+                      std::to_string(document.context_tokens));
+  }
+  if (sketch.probes < 1) refuse(group, "expected at least one probe");
+  for (const auto& [begin, end] : sketch.bins) {
+    if (begin < 0 || begin >= end || end > document.future_tokens) {
+      refuse(group, "expected bins within " + std::to_string(document.future_tokens) +
+                        " future tokens, found [" + std::to_string(begin) + ", " +
+                        std::to_string(end) + ")");
+    }
+  }
+  const auto impossible = [](float nats) { return !(nats >= 0) || std::isinf(nats); };
+  for (const auto* values : {&sketch.fi, &sketch.standard_error, &sketch.fi_parts}) {
+    if (std::any_of(values->begin(), values->end(), impossible)) {
+      refuse(group, "expected finite estimates of at least 0 nats, found another");
+    }
+  }
+}
+
+RunSketch read_sketch(const Group& group, const DocumentRun& document, const RunModel& model) {
+  RunSketch sketch;
+  const hdf5::Shape shape = group.shape<std::int32_t>(schema::kBins);
+  if (shape.size() != 2 || shape[0] == 0) refuse(group, "expected bins of two columns");
+  const std::uint64_t n_bins = shape[0];
+  const auto n_tokens = static_cast<std::uint64_t>(document.context_tokens);
+  const auto n_layers = static_cast<std::uint64_t>(model.n_layers);
+  const auto n_heads = static_cast<std::uint64_t>(model.n_kv_heads);
+  const auto bins = group.read<std::int32_t>(schema::kBins, {n_bins, 2});
+  for (std::uint64_t b = 0; b < n_bins; ++b) sketch.bins.push_back({bins[2 * b], bins[2 * b + 1]});
+  sketch.fi = group.read<float>(schema::kSketchFi, {n_bins, n_tokens});
+  sketch.standard_error = group.read<float>(schema::kStandardError, {n_bins, n_tokens});
+  sketch.detail = group.string_attribute(schema::kDetail);
+  if (sketch.detail == schema::kDetailLayer) {
+    sketch.fi_parts = group.read<float>(schema::kFiByLayer, {n_bins, n_layers, n_tokens});
+  } else if (sketch.detail == schema::kDetailHead) {
+    sketch.fi_parts = group.read<float>(schema::kFiByHead, {n_bins, n_layers, n_heads, n_tokens});
+  } else if (sketch.detail != schema::kDetailToken) {
+    refuse(group,
+           "expected detail \"token\", \"layer\" or \"head\", found \"" + sketch.detail + "\"");
+  }
+  sketch.probe_kind = group.string_attribute(schema::kProbeKind);
+  sketch.probes = group.int64_attribute(schema::kProbes);
+  sketch.seed = group.uint64_attribute(schema::kSeed);
+  check_sketch(group, document, sketch);
+  return sketch;
+}
+
 DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
   // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
   if (std::any_of(name.begin(), name.end(),
@@ -210,7 +266,12 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   document.tokens = read_tokens(group.group(schema::kTokens));
   const std::uint64_t n = document.tokens.id.size();
   document.signals = read_signals(group.group(schema::kSignals), model, n);
-  document.influence = read_influence(group.group(schema::kInfluence), n);
+  if (has(group, schema::kSketch)) {
+    document.sketch = read_sketch(group.group(schema::kSketch), document, model);
+  }
+  if (!document.sketch || has(group, schema::kInfluence)) {
+    document.influence = read_influence(group.group(schema::kInfluence), n);
+  }
   return document;
 }
 

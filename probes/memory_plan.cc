@@ -58,9 +58,24 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   plan.fixed_bytes = (embedding * (config.tied_embeddings ? 2 : 3) + layers + cache) * e +
                      (embedding + layers + cache) * rounded + signals +
                      (demand.method == Method::differential ? tape * e : 0);
+  if (demand.gradients) plan.fixed_bytes += (embedding + layers) * (rounded != 0 ? rounded : e);
   plan.bytes_per_batch_row =
       (3 * hidden + 3 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) * e +
       24 * (round_up(config.vocab_size, kMaxTileOutputs) / kMaxTileOutputs);
+  return plan;
+}
+
+MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
+                              std::size_t context, std::size_t n_probes) {
+  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  MemoryPlan plan = plan_memory(config, demand);
+  plan.fixed_bytes +=
+      n_probes * (config.n_layers * config.n_kv_heads + config.n_heads) * context * e;
+  plan.bytes_per_batch_row =
+      (3 * config.hidden_size + 5 * config.n_heads * config.head_dim +
+       3 * config.n_kv_heads * config.head_dim + 3 * config.feed_forward_size) *
+          e +
+      config.n_heads * context * e / kRowTile;
   return plan;
 }
 

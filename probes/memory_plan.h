@@ -18,13 +18,15 @@ const char* name_of(Method method);
 struct MemoryDemand {
   Precision precision;
   Method method;
-  std::size_t tokens;     ///< n, of the longest document
-  std::size_t tape_rows;  ///< positions whose activations the differential form keeps
+  std::size_t tokens;      ///< n, of the longest document
+  std::size_t tape_rows;   ///< positions whose activations the differential form keeps
+  bool gradients = false;  ///< whether weights are there for gradients too
 };
 
 /// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
 /// else 4), W weights outside the embedding, and bf16 copies for bf16 products:
 ///   weights     (2 V D [+ V D untied] + W) e        [+ (V D + W) 2]
+///   gradients   (V D + W) e                         [(V D + W) 2 instead]
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
 ///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
@@ -36,9 +38,15 @@ struct MemoryPlan {
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
 
-/// Rows of counterfactuals to run at once: as many as the budget allows and help, a multiple of
-/// `horizon`. A budget of 0 means no bound. Throws UsageError saying what would fit where not even
-/// one counterfactual does.
+/// The same for a Fisher sketch of `context` tokens with so many probes a bin. Beside what the
+/// demand says: the gates' gradients, n_probes (L K + H) T e, and for each row of gradients
+///   (3 D + 5 H d + 3 K d + 3 F) e + H T e / 128.
+MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
+                              std::size_t context, std::size_t n_probes);
+
+/// Rows of counterfactuals or gradients to run at once: as many as the budget allows and help, a
+/// multiple of `horizon`. A budget of 0 means no bound. Throws UsageError saying what would fit
+/// where not even `horizon` rows do.
 std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
                               std::size_t horizon);
 

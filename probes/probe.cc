@@ -108,7 +108,7 @@ RunInfluence describe(std::span<const Subject> subjects,
     influence.subjects.push_back(describe(subjects[i], tokens));
     influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
   }
-  influence.selection = options.subjects;
+  influence.selection = options.screen ? "screen" : options.subjects;
   influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
   influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
   influence.layers = options.layers;
@@ -148,7 +148,22 @@ std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, cons
 
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  return {options.precision, options.method, n, n - first_start(options)};
+  return {options.precision, options.method, n, n - first_start(options),
+          options.sketch.has_value()};
+}
+
+std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {
+  return choose_batch_rows(
+      plan_sketch_memory(config, demand_of(options), options.context, options.sketch->n_probes),
+      options.memory_bytes, options.horizon);
+}
+
+std::vector<Subject> subjects_of(std::span<const ScreenedToken> screened) {
+  std::vector<Subject> subjects;
+  for (const ScreenedToken& one : screened) {
+    subjects.push_back({{{one.token, one.token + 1}}, one.group});
+  }
+  return subjects;
 }
 
 /// [subjects, H] nats, in batches as large as the memory allows.
@@ -203,6 +218,7 @@ void check_document(const Document& document, const ModelConfig& config,
   }
   parse_subjects(options.subjects, document, rules_of(options));
   parse_cache_part(options.layers, options.heads, config);
+  if (options.sketch) sketch_rows(config, options);
   choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
 }
 
@@ -242,6 +258,14 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   run.tokens = tokens_of(document, tokenizer, n);
   run.signals = signals_of(full, signals, options.entropy_top_k);
 
+  if (options.sketch) {
+    const std::size_t n_probes = options.sketch->bins.size() * options.sketch->n_probes;
+    Progress sketching(log, progress, "sketch", "probes", n_probes);
+    run.sketch = sketch_document(cpu, model, full, *tape, options.precision, *options.sketch,
+                                 sketch_rows(config, options), sketching);
+    if (!options.screen) return run;
+    subjects = subjects_of(screen(*run.sketch, options.context, *options.screen, options.seed));
+  }
   resolve_top_shares(subjects, run.signals, rules);
   const CachePart where = parse_cache_part(options.layers, options.heads, config);
   const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, where, options);

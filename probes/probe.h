@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 
 #include "data/format/run_file.h"
@@ -12,6 +13,8 @@
 #include "probes/memory_plan.h"
 #include "probes/probe_model.h"
 #include "probes/progress.h"
+#include "probes/screen.h"
+#include "probes/sketch.h"
 
 namespace longshadow {
 
@@ -27,7 +30,9 @@ struct ProbeOptions {
   std::string heads = "all";
   Precision precision = Precision::f32;
   Method method = Method::differential;
-  std::size_t memory_bytes = 0;  ///< 0: no bound
+  std::optional<SketchOptions> sketch;  ///< every token's influence, estimated
+  std::optional<ScreenOptions> screen;  ///< after a sketch, instead of `subjects`
+  std::size_t memory_bytes = 0;         ///< 0: no bound
   std::size_t entropy_top_k = 20;
   std::uint64_t seed = 0;
 };
@@ -37,8 +42,8 @@ struct ProbeOptions {
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 
-/// Runs the full pass and the counterfactuals of one document, telling progress on `log`. Throws as
-/// check_document does.
+/// Runs the full pass, the sketch and the counterfactuals of one document, telling progress on
+/// `log`. Throws as check_document does.
 template <class T>
 DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,

@@ -13,6 +13,7 @@
 #include "probes/option_parsing.h"
 #include "probes/probe.h"
 #include "probes/probe_options.h"
+#include "probes/sketch_options.h"
 
 namespace longshadow {
 namespace {
@@ -39,11 +40,14 @@ const CommandHelp kHelp{
     "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"
     "  longshadow probe --document a.txt --subjects top:entropy-before:5%+top:random:5% "
     "--evict-at end -o run.h5\n"
-    "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"};
+    "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"
+    "  longshadow probe --document a.txt --method screen --future 512 -o run.h5\n"};
 
 po::options_description options() {
   po::options_description options("Options");
-  add_model_options(options);
+  add_model_options(options,
+                    "; sketch: estimates every token's influence at once from gradients; screen: "
+                    "a sketch, then the most influential tokens and a control sample one by one");
   auto add = options.add_options();
   add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
       "UTF-8 text files");
@@ -76,8 +80,9 @@ po::options_description options() {
       "parts of speech: auto (tagged here), none, or a CoNLL-U file for each document");
   add("tagger", po::value<std::string>()->default_value("", "English"),
       "weights for --pos auto that `longshadow pos train` wrote");
-  add("seed", po::value<std::uint64_t>()->default_value(0), "of every draw");
+  add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  add_sketch_options(options);
   return options;
 }
 
@@ -104,7 +109,7 @@ RunModel describe(const Checkpoint& checkpoint) {
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const std::vector<Document>& documents,
+                                const ProbeOptions& probe, const std::vector<Document>& documents,
                                 const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
@@ -122,6 +127,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"bos", values["bos"].as<std::string>()},
                                {"parse_special", values["parse-special"].as<bool>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
+  if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
   for (std::size_t i = 0; i < documents.size(); ++i) {
     configuration["documents"].push_back({{"name", documents[i].name},
                                           {"sha256", documents[i].source_sha256},
@@ -134,7 +140,8 @@ template <class T>
 std::vector<DocumentRun> probe_all(Cpu& cpu, const Checkpoint& checkpoint,
                                    const std::vector<Document>& documents,
                                    const ProbeOptions& probe, ProgressStyle progress) {
-  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, probe.precision);
+  const ProbeModel<T> model =
+      load_probe_model<T>(cpu, checkpoint, probe.precision, probe.sketch.has_value());
   std::vector<DocumentRun> runs;
   for (const Document& document : documents) {
     if (documents.size() > 1 && progress != ProgressStyle::none) {
@@ -168,7 +175,8 @@ int probe_command(std::span<const std::string> words) {
   const ProgressStyle progress = parse_progress_style(text("progress"));
   const BosPolicy bos = parse_bos(text("bos"));
   probe.precision = parse_precision(text("precision"), std::cerr);
-  probe.method = parse_method(text("method"), probe.precision);
+  if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
+  read_sketch_options(values, probe);
   probe.memory_bytes = parse_bytes(text("memory"));
   const std::filesystem::path output = text("output");
   check_output(output);
@@ -188,7 +196,7 @@ int probe_command(std::span<const std::string> words) {
   RunFile run;
   run.tool_version = LONGSHADOW_VERSION;
   run.model = describe(*checkpoint);
-  run.configuration = configuration_of(values, run.model, documents, tags).dump();
+  run.configuration = configuration_of(values, run.model, probe, documents, tags).dump();
   run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
   Cpu cpu(values["threads"].as<std::size_t>());
   run.documents = probe.precision == Precision::f64

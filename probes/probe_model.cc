@@ -7,19 +7,6 @@
 namespace longshadow {
 namespace {
 
-/// The full pass's keys and values rounded to bf16.
-KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
-                          std::size_t n) {
-  KvCache<BF16> rounded(cpu.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
-  cpu.parallel_for(config.n_layers, [&](std::size_t layer) {
-    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
-      round_rows(cache.layer(layer).keys.head(head), rounded.layer(layer).keys.head(head));
-      round_rows(cache.layer(layer).values.head(head), rounded.layer(layer).values.head(head));
-    }
-  });
-  return rounded;
-}
-
 template <class T, class P>
 DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
                                  const PackedWeights<P>& output, const KvCache<P>& cache) {
@@ -32,12 +19,31 @@ DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
 
 }  // namespace
 
+KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
+                          std::size_t n) {
+  KvCache<BF16> rounded(cpu.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
+  cpu.parallel_for(config.n_layers, [&](std::size_t layer) {
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      round_rows(cache.layer(layer).keys.head(head), rounded.layer(layer).keys.head(head));
+      round_rows(cache.layer(layer).values.head(head), rounded.layer(layer).values.head(head));
+    }
+  });
+  return rounded;
+}
+
 template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision) {
+ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+                               bool with_gradients) {
   ProbeModel<T> model{load_weights<T>(cpu, checkpoint), {}, {}};
+  if (with_gradients && precision != Precision::bf16) {
+    model.transposed = load_transposed_weights<T>(cpu, checkpoint, model.weights);
+  }
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
       model.rounded_layers = load_layers<float, BF16>(cpu, checkpoint);
+      if (with_gradients) {
+        model.rounded_transposed = load_transposed_weights<BF16>(cpu, checkpoint, model.weights);
+      }
       const MatrixView<const float> output = model.weights.output();
       Matrix<BF16> rounded(cpu.memory(), output.rows, output.cols);
       round_rows(output, rounded.view());
@@ -72,8 +78,8 @@ PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<
   return prepared;
 }
 
-template ProbeModel<float> load_probe_model(Cpu&, const Checkpoint&, Precision);
-template ProbeModel<double> load_probe_model(Cpu&, const Checkpoint&, Precision);
+template ProbeModel<float> load_probe_model(Cpu&, const Checkpoint&, Precision, bool);
+template ProbeModel<double> load_probe_model(Cpu&, const Checkpoint&, Precision, bool);
 template PreparedEngine make_engine(Cpu&, const ProbeModel<float>&, const FullPass<float>&,
                                     const ActivationTape<Cpu, float>*, Precision, std::size_t,
                                     std::size_t);

@@ -21,10 +21,19 @@ struct ProbeModel {
   Weights<T> weights;
   std::vector<LayerWeights<T, BF16>> rounded_layers;
   std::optional<PackedWeights<BF16>> rounded_output;  ///< [V, D]
+  /// For gradients, in one of the two precisions or in none.
+  std::optional<TransposedWeights<T>> transposed{};
+  std::optional<TransposedWeights<BF16>> rounded_transposed{};
 };
 
+/// With what gradients need where `with_gradients`.
 template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision);
+ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+                               bool with_gradients = false);
+
+/// The keys and values of n positions rounded to bf16.
+KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
+                          std::size_t n);
 
 /// An engine and what it alone keeps alive.
 struct PreparedEngine {

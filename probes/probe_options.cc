@@ -9,15 +9,17 @@ namespace longshadow {
 
 namespace po = boost::program_options;
 
-void add_model_options(po::options_description& options) {
+void add_model_options(po::options_description& options, const std::string& more_methods) {
   auto add = options.add_options();
   add("model,m", po::value<std::string>()->default_value("smollm2"),
       "a GGUF file, a Hugging Face folder, or the name smollm2");
   add("precision,p", po::value<std::string>()->default_value("f32"),
       "of matrix products: f32, bf16 (with --method differential), or f64 as the truth");
-  add("method", po::value<std::string>()->default_value("auto"),
+  const std::string methods =
       "differential: carries what an eviction changes through the layers; direct: subtracts two "
-      "passes; auto: direct in f64, else differential");
+      "passes; auto: direct in f64, else differential" +
+      more_methods;
+  add("method", po::value<std::string>()->default_value("auto"), methods.c_str());
   add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
 }
 

@@ -17,21 +17,6 @@ namespace {
 
 constexpr const char* kRandom = "random";
 
-/// Indices below `population`, drawn without replacement, sorted. Made without the standard
-/// distributions, whose results differ between libraries: the same seed must give the same subjects
-/// everywhere.
-std::vector<std::size_t> draw(std::size_t count, std::size_t population, std::mt19937_64& random) {
-  std::vector<std::size_t> indices(population);
-  std::iota(indices.begin(), indices.end(), std::size_t{0});
-  for (std::size_t i = 0; i < count; ++i) {
-    // The bias of the remainder is below population / 2^64.
-    std::swap(indices[i], indices[i + random() % (population - i)]);
-  }
-  indices.resize(count);
-  std::sort(indices.begin(), indices.end());
-  return indices;
-}
-
 /// Tokens that a top: set may take: those from n_sinks on, but for the newest.
 std::size_t n_candidates(const SubjectRules& rules) {
   const std::size_t no_sinks = rules.context - std::min(rules.context, rules.n_sinks);
@@ -181,6 +166,19 @@ class SubjectParser {
 };
 
 }  // namespace
+
+std::vector<std::size_t> draw(std::size_t count, std::size_t population, std::mt19937_64& random) {
+  // Without the standard distributions, whose results differ between libraries.
+  std::vector<std::size_t> indices(population);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  for (std::size_t i = 0; i < count; ++i) {
+    // The bias of the remainder is below population / 2^64.
+    std::swap(indices[i], indices[i + random() % (population - i)]);
+  }
+  indices.resize(count);
+  std::sort(indices.begin(), indices.end());
+  return indices;
+}
 
 Range span_of(const Subject& subject) {
   return {subject.tokens.front().begin, subject.tokens.back().end};

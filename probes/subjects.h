@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct Subject {
 
 /// The smallest span that holds all the subject's tokens.
 Range span_of(const Subject& subject);
+
+/// Indices below `population`, drawn without replacement, sorted: the same everywhere for the same
+/// state of `random`.
+std::vector<std::size_t> draw(std::size_t count, std::size_t population, std::mt19937_64& random);
 
 /// What subjects are chosen from, and how.
 struct SubjectRules {

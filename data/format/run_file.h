@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,20 @@ struct RunInfluence {
   std::uint64_t seed = 0;      ///< of every random choice of the run
 };
 
+/// An estimate of every context token's influence where tokens leave at the context's end T, to
+/// second order; B bins.
+struct RunSketch {
+  std::vector<std::array<std::int32_t, 2>> bins;  // [B] begin, end of offsets j - T
+  std::vector<float> fi;                          // [B, T] nats, mean over the bin's positions
+  std::vector<float> standard_error;              // [B, T] nats, of fi over the probes
+  std::vector<float> fi_parts;  // the same by layer [B, L, T] or KV head [B, L, K, T], or empty
+
+  std::string detail;       ///< "token", "layer" or "head": what fi_parts is by
+  std::string probe_kind;   ///< "signs" or "sampled"
+  std::int64_t probes = 0;  ///< random directions a bin
+  std::uint64_t seed = 0;   ///< of the directions
+};
+
 struct DocumentRun {
   std::string name;  ///< a link's name: not empty, no '/', no control characters
   std::string source_sha256;
@@ -87,7 +102,8 @@ struct DocumentRun {
   bool complete = true;  ///< every subject that was asked for is measured
   RunTokens tokens;
   RunSignals signals;
-  RunInfluence influence;
+  RunInfluence influence;           ///< no subjects where only a sketch was asked for
+  std::optional<RunSketch> sketch;  ///< where one was asked for
 };
 
 struct RunFile {

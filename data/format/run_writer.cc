@@ -72,6 +72,17 @@ void check_influence(const DocumentRun& document) {
   }
 }
 
+void check_sketch(const DocumentRun& document) {
+  const RunSketch& sketch = *document.sketch;
+  if (sketch.bins.empty()) refuse("expected a sketch with at least one bin, found none");
+  for (const auto& [begin, end] : sketch.bins) {
+    if (begin < 0 || begin >= end || end > document.future_tokens) {
+      refuse("expected bins of a sketch within " + std::to_string(document.future_tokens) +
+             " future tokens, found [" + std::to_string(begin) + ", " + std::to_string(end) + ")");
+    }
+  }
+}
+
 Dataset write_scale(const Group& group, const char* name, std::size_t extent) {
   std::vector<std::int32_t> values(extent);
   std::iota(values.begin(), values.end(), 0);
@@ -222,8 +233,42 @@ void write_influence(const Group& group, const RunInfluence& influence) {
   group.write_attribute(schema::kSeed, influence.seed);
 }
 
+void write_sketch(const Group& group, const DocumentRun& document, const RunModel& model) {
+  const RunSketch& sketch = *document.sketch;
+  const auto n_tokens = static_cast<std::size_t>(document.context_tokens);
+  const auto n_layers = static_cast<std::size_t>(model.n_layers);
+  const auto n_heads = static_cast<std::size_t>(model.n_kv_heads);
+  const Dataset bins = write_scale(group, schema::kBin, sketch.bins.size());
+  const Dataset positions = write_scale(group, schema::kPosition, n_tokens);
+  const Axis bin{bins, "bin", sketch.bins.size()};
+  const Axis token{positions, "token", n_tokens};
+  std::vector<std::int32_t> offsets;
+  for (const auto& [begin, end] : sketch.bins) offsets.insert(offsets.end(), {begin, end});
+  write_ranges(group, schema::kBins, offsets, bin)
+      .write_attribute(schema::kUnits, "tokens from the context's end");
+  write_array(group, schema::kSketchFi, sketch.fi, {bin, token}, schema::kNats);
+  write_array(group, schema::kStandardError, sketch.standard_error, {bin, token}, schema::kNats);
+  if (sketch.detail != schema::kDetailToken) {
+    const Dataset layers = write_scale(group, schema::kLayer, n_layers);
+    const Axis layer{layers, "layer", n_layers};
+    if (sketch.detail == schema::kDetailLayer) {
+      write_array(group, schema::kFiByLayer, sketch.fi_parts, {bin, layer, token}, schema::kNats);
+    } else {
+      const Dataset heads = write_scale(group, schema::kKvHead, n_heads);
+      write_array(group, schema::kFiByHead, sketch.fi_parts,
+                  {bin, layer, {heads, "kv_head", n_heads}, token}, schema::kNats);
+    }
+  }
+  group.write_attribute(schema::kDetail, sketch.detail);
+  group.write_attribute(schema::kProbeKind, sketch.probe_kind);
+  group.write_attribute(schema::kProbes, sketch.probes);
+  group.write_attribute(schema::kSeed, sketch.seed);
+}
+
 void write_document(const Group& group, const DocumentRun& document, const RunModel& model) {
-  check_influence(document);
+  const bool has_influence = !document.influence.subjects.empty() || !document.sketch;
+  if (has_influence) check_influence(document);
+  if (document.sketch) check_sketch(document);
   group.write_attribute(schema::kSourceSha256, document.source_sha256);
   group.write_attribute(schema::kContextTokens, document.context_tokens);
   group.write_attribute(schema::kFutureTokens, document.future_tokens);
@@ -231,7 +276,8 @@ void write_document(const Group& group, const DocumentRun& document, const RunMo
   const Dataset position = write_tokens(group.create_group(schema::kTokens), document.tokens);
   const Axis token{position, "token", document.tokens.id.size()};
   write_signals(group.create_group(schema::kSignals), document.signals, model, token);
-  write_influence(group.create_group(schema::kInfluence), document.influence);
+  if (has_influence) write_influence(group.create_group(schema::kInfluence), document.influence);
+  if (document.sketch) write_sketch(group.create_group(schema::kSketch), document, model);
 }
 
 void write_model(const Group& group, const RunModel& model) {
@@ -270,6 +316,13 @@ void verify(const std::filesystem::path& path, const RunFile& run) {
   const Group documents = file.root().group(schema::kDocuments);
   for (const DocumentRun& document : run.documents) {
     const RunInfluence& influence = document.influence;
+    if (document.sketch) {
+      documents.group(document.name)
+          .group(schema::kSketch)
+          .read<float>(schema::kSketchFi, {document.sketch->bins.size(),
+                                           static_cast<std::uint64_t>(document.context_tokens)});
+    }
+    if (influence.subjects.empty()) continue;
     documents.group(document.name)
         .group(schema::kInfluence)
         .read<double>(schema::kKl, {influence.subjects.size(), influence.noise_floor.size()});

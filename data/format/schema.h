@@ -90,6 +90,24 @@ inline constexpr const char* kMethod = "method";
 inline constexpr const char* kPrecision = "precision";
 inline constexpr const char* kSeed = "seed";
 
+// The group of subjects, drawn at random, that a sketch is held to.
+inline constexpr const char* kControlGroup = "control";
+
+// sketch/, its datasets and then its attributes
+inline constexpr const char* kSketch = "sketch";
+inline constexpr const char* kBins = "bins";
+inline constexpr const char* kSketchFi = "fi";
+inline constexpr const char* kStandardError = "standard_error";
+inline constexpr const char* kFiByLayer = "fi_layer";
+inline constexpr const char* kFiByHead = "fi_head";
+inline constexpr const char* kBin = "bin";
+inline constexpr const char* kDetail = "detail";
+inline constexpr const char* kDetailToken = "token";
+inline constexpr const char* kDetailLayer = "layer";
+inline constexpr const char* kDetailHead = "head";
+inline constexpr const char* kProbeKind = "probe_kind";
+inline constexpr const char* kProbes = "probes";
+
 // Attribute of every dataset that has a unit.
 inline constexpr const char* kUnits = "units";
 inline constexpr const char* kNats = "nats";

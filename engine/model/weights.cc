@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "engine/ops/rounding.h"
+
 namespace longshadow {
 namespace {
 
@@ -26,6 +28,15 @@ class WeightLoader {
   PackedWeights<P> packed(WeightKind kind, std::size_t layer) const {
     const Matrix<P> plain = read<P>(names_.at({kind, layer}));
     return PackedWeights<P>(cpu_, plain.view());
+  }
+
+  PackedWeights<P> transposed(WeightKind kind, std::size_t layer) const {
+    const Matrix<P> plain = read<P>(names_.at({kind, layer}));
+    Matrix<P> turned(cpu_.memory(), plain.cols(), plain.rows());
+    for (std::size_t r = 0; r < plain.rows(); ++r) {
+      for (std::size_t c = 0; c < plain.cols(); ++c) turned.row(c)[r] = plain.row(r)[c];
+    }
+    return PackedWeights<P>(cpu_, turned.view());
   }
 
  private:
@@ -72,6 +83,37 @@ std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoi
   return layers;
 }
 
+template <class P, class T>
+std::vector<PackedWeights<P>> transpose_output(Cpu& cpu, const Weights<T>& weights) {
+  const MatrixView<const T> rows = weights.output();
+  const PackedWeights<T>& packed = weights.packed_output;
+  std::vector<PackedWeights<P>> tiles;
+  for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
+    Matrix<P> turned(cpu.memory(), rows.cols, packed.padded_width(tile));
+    for (std::size_t c = 0; c < packed.tile_width(tile); ++c) {
+      const T* row = rows.row(packed.tile_begin(tile) + c);
+      for (std::size_t i = 0; i < rows.cols; ++i) turned.row(i)[c] = rounded<P>(row[i]);
+    }
+    tiles.emplace_back(cpu, std::as_const(turned).view());
+  }
+  return tiles;
+}
+
+template <class P, class T>
+TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpoint,
+                                             const Weights<T>& weights) {
+  using enum WeightKind;
+  const WeightLoader<P, P> load(cpu, checkpoint);
+  TransposedWeights<P> transposed{{}, transpose_output<P>(cpu, weights)};
+  for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
+    transposed.layers.push_back(
+        {load.transposed(query, layer), load.transposed(key, layer), load.transposed(value, layer),
+         load.transposed(attention_output, layer), load.transposed(gate, layer),
+         load.transposed(up, layer), load.transposed(down, layer)});
+  }
+  return transposed;
+}
+
 template <class T>
 Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
   using enum WeightKind;
@@ -87,5 +129,11 @@ Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
 template Weights<float> load_weights(Cpu&, const Checkpoint&);
 template Weights<double> load_weights(Cpu&, const Checkpoint&);
 template std::vector<LayerWeights<float, BF16>> load_layers(Cpu&, const Checkpoint&);
+template TransposedWeights<float> load_transposed_weights(Cpu&, const Checkpoint&,
+                                                          const Weights<float>&);
+template TransposedWeights<BF16> load_transposed_weights(Cpu&, const Checkpoint&,
+                                                         const Weights<float>&);
+template TransposedWeights<double> load_transposed_weights(Cpu&, const Checkpoint&,
+                                                           const Weights<double>&);
 
 }  // namespace longshadow

@@ -47,4 +47,24 @@ Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint);
 template <class T, class P>
 std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint);
 
+/// One layer's matrices transposed, for products that carry gradients from outputs to inputs:
+/// dx = dy W is linear(dy, Wᵀ).
+template <class P>
+struct TransposedLayer {
+  PackedWeights<P> query, key, value;
+  PackedWeights<P> attention_output;
+  PackedWeights<P> gate, up, down;
+};
+
+template <class P>
+struct TransposedWeights {
+  std::vector<TransposedLayer<P>> layers;
+  /// Of each tile of Weights::packed_output: [D, padded_width(tile)], zeros beyond its tokens.
+  std::vector<PackedWeights<P>> output;
+};
+
+template <class P, class T>
+TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpoint,
+                                             const Weights<T>& weights);
+
 }  // namespace longshadow

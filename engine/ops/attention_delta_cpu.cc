@@ -9,6 +9,7 @@
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounding.h"
+#include "engine/ops/softmax_weights.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
@@ -19,16 +20,6 @@ enum class Form { change, whole };
 
 /// A score change that expm1 turns into -1.
 constexpr double kGone = -1e6;
-
-/// scores -> p = e^(score scale - log_normaliser), 0 from column `visible` on.
-template <class T>
-LONGSHADOW_PER_CPU void to_probabilities(T* scores, std::size_t visible, std::size_t cols, T scale,
-                                         T log_normaliser) {
-  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    store<T>(scores + c, exp<T>(load(scores + c) * scale - log_normaliser));
-  }
-  for (std::size_t c = visible; c < cols; ++c) scores[c] = 0;
-}
 
 /// The sum of a row's weights, and whether its score changes were all small.
 struct Weighed {
@@ -231,8 +222,8 @@ class RowTileTask {
                        RightFactor::by_output, p, false);
     const std::size_t known_rows = std::min(kRowTile, full_.attended.rows - full_row_);
     for (std::size_t r = 0; r < known_rows; ++r) {
-      to_probabilities(p.row(r), visible_columns(tile, r), tile.width, scale_,
-                       full_.log_normalisers.row(full_row_ + r)[head_]);
+      to_softmax_weights(p.row(r), visible_columns(tile, r), tile.width, scale_,
+                         full_.log_normalisers.row(full_row_ + r)[head_]);
     }
     return p;
   }

@@ -28,4 +28,11 @@ template <class Device, class T, class P>
 void rotate_heads(Device& device, const RotaryTable<T>& table,
                   std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<P> to);
 
+/// Rotates every head of x [rows, heads * d] back: the inverse of the rotation, which is also its
+/// transpose and so carries gradients. positions [rows], below the table's; `to`, shaped like x, in
+/// the precision P of the product it goes into.
+template <class Device, class T, class P>
+void rotate_back(Device& device, const RotaryTable<T>& table,
+                 std::span<const std::uint32_t> positions, MatrixView<const T> x, MatrixView<P> to);
+
 }  // namespace longshadow

@@ -52,6 +52,25 @@ void rotate_heads(Device& device, const RotaryTable<T>& table,
   });
 }
 
+template <class Device, class T, class P>
+void rotate_back(Device& device, const RotaryTable<T>& table,
+                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
+                 MatrixView<P> to) {
+  const std::size_t half = table.cos.cols();
+  device.parallel_for(x.rows, [&](std::size_t r) {
+    const T* cos = table.cos.row(positions[r]);
+    const T* sin = table.sin.row(positions[r]);
+    for (std::size_t head = 0; head < x.cols; head += 2 * half) {
+      const T* from = x.row(r) + head;
+      P* out = to.row(r) + head;
+      for (std::size_t i = 0; i < half; ++i) {
+        out[i] = rounded<P>(from[i] * cos[i] + from[i + half] * sin[i]);
+        out[i + half] = rounded<P>(from[i + half] * cos[i] - from[i] * sin[i]);
+      }
+    }
+  });
+}
+
 template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
 template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
 template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
@@ -60,5 +79,11 @@ template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std:
                            MatrixView<const float>, HeadRows<BF16>);
 template void rotate_heads(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
                            MatrixView<const double>, HeadRows<double>);
+template void rotate_back(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+                          MatrixView<const float>, MatrixView<float>);
+template void rotate_back(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+                          MatrixView<const float>, MatrixView<BF16>);
+template void rotate_back(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
+                          MatrixView<const double>, MatrixView<double>);
 
 }  // namespace longshadow

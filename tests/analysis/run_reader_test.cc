@@ -325,6 +325,74 @@ TEST_CASE("a run without parts of speech is read") {
   CHECK(read_run(folder.path() / "run.h5").documents.at(0).tokens.upos.empty());
 }
 
+TEST_CASE("a sketch is read as written, beside influence or alone") {
+  const TemporaryFolder folder;
+  RunFile run = synthetic_run({.n_documents = 2, .lag = -1, .has_sketch = true});
+  run.documents[1].influence = {};
+  write_run(folder.path() / "run.h5", run);
+  const RunFile read = read_run(folder.path() / "run.h5");
+  for (std::size_t d = 0; d < 2; ++d) {
+    REQUIRE(read.documents[d].sketch);
+    const RunSketch& wrote = *run.documents[d].sketch;
+    const RunSketch& got = *read.documents[d].sketch;
+    CHECK(got.bins == wrote.bins);
+    CHECK(same_bits(got.fi, wrote.fi));
+    CHECK(same_bits(got.standard_error, wrote.standard_error));
+    CHECK(same_bits(got.fi_parts, wrote.fi_parts));
+    CHECK(got.detail == wrote.detail);
+    CHECK(got.probe_kind == wrote.probe_kind);
+    CHECK(got.probes == wrote.probes);
+    CHECK(got.seed == wrote.seed);
+    CHECK(read.documents[d].influence.kl == run.documents[d].influence.kl);
+  }
+}
+
+TEST_CASE("a hostile or broken sketch is refused with one line") {
+  struct Fault {
+    const char* message;
+    std::function<void(hid_t file)> make;
+  };
+  const std::string sketch = "/documents/document_1/sketch/";
+  const auto estimate = [&](const char* name, float value) {
+    return [=](hid_t file) { replace_first(file, sketch + name, H5T_NATIVE_FLOAT, value); };
+  };
+  const std::vector<Fault> faults = {
+      {"bins within 64 future tokens, found [-1, 16)",
+       [&](hid_t file) { replace_first(file, sketch + "bins", H5T_NATIVE_INT, -1); }},
+      {"bins within 64 future tokens, found [16, 16)",
+       [&](hid_t file) { replace_first(file, sketch + "bins", H5T_NATIVE_INT, 16); }},
+      {"bins within 60 future tokens",
+       [](hid_t file) { replace_attribute(file, "/documents/document_1", "future_tokens", 60); }},
+      {"expected shape [2, 511]",
+       [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", 511); }},
+      {"expected shape",
+       [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", -1); }},
+      {"finite estimates", estimate("fi", -1e-9f)},
+      {"finite estimates", estimate("fi", std::nanf(""))},
+      {"finite estimates", estimate("standard_error", HUGE_VALF)},
+      {"at least one probe",
+       [&](hid_t file) { replace_attribute(file, sketch.c_str(), "probes", 0); }},
+      {"variable-length string",
+       [&](hid_t file) { replace_attribute(file, sketch.c_str(), "detail", 1); }},
+      {"found nothing of that name",
+       [&](hid_t file) { H5Ldelete(file, (sketch + "fi_layer").c_str(), H5P_DEFAULT); }},
+      {"found nothing of that name",
+       [&](hid_t file) { H5Ldelete(file, (sketch + "bins").c_str(), H5P_DEFAULT); }},
+  };
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "run.h5";
+  for (const Fault& fault : faults) {
+    fs::remove(path);
+    write_run(path, synthetic_run({.has_sketch = true}));
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    REQUIRE(file >= 0);
+    fault.make(file);
+    REQUIRE(H5Fclose(file) >= 0);
+    CHECK_THROWS_WITH(read_run(path),
+                      Contains(fault.message) && Contains(path.string()) && !Contains("\n"));
+  }
+}
+
 TEST_CASE("a run file cut anywhere is refused") {
   const TemporaryFolder folder;
   write_run(folder.path() / "run.h5", synthetic_run());

@@ -25,8 +25,10 @@ class WithRuns(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def make_run(self, documents=1, subjects=48, lag=16, sets=0):
-        path = self.folder / f"run-{documents}-{subjects}-{lag}-{sets}.h5"
+    def make_run(self, documents=1, subjects=48, lag=16, sets=0, sketch=False):
+        """With a sketch, its maps by layer in the first document and by head in the second; no
+        subjects: a sketch alone."""
+        path = self.folder / f"run-{documents}-{subjects}-{lag}-{sets}-{sketch}.h5"
         subprocess.run([os.environ["MAKE_SYNTHETIC_RUN"], path, str(documents), str(subjects),
-                        str(lag), str(sets)], check=True)
+                        str(lag), str(sets), *(["sketch"] if sketch else [])], check=True)
         return path

@@ -24,24 +24,26 @@ class TheFormatPage(WithRuns):
 
     def test_it_lists_exactly_what_a_file_holds(self):
         written = set()
-        with h5py.File(self.make_run(sets=2)) as file:
-            for name, group in file["documents/document_1"].items():
-                written |= {f"{name}/{dataset}" for dataset in group}
-        listed = set(re.findall(r"`((?:tokens|signals|influence)/\w+)`", PAGE))
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True)) as file:
+            for document in file["documents"].values():
+                for name, group in document.items():
+                    written |= {f"{name}/{dataset}" for dataset in group}
+        listed = set(re.findall(r"`((?:tokens|signals|influence|sketch)/\w+)`", PAGE))
         self.assertEqual(written, listed)
 
     def test_it_names_every_attribute(self):
         attributes = set()
-        with h5py.File(self.make_run()) as file:
+        with h5py.File(self.make_run(sketch=True)) as file:
             objects = [file, file["model"], file["documents/document_1"],
-                       file["documents/document_1/influence"]]
+                       file["documents/document_1/influence"],
+                       file["documents/document_1/sketch"]]
             for thing in objects:
                 attributes |= set(thing.attrs)
         for attribute in attributes:
             self.assertIn(f"`{attribute}`", PAGE)
 
     def test_types_units_and_dimensions_are_as_it_says(self):
-        with h5py.File(self.make_run(sets=2)) as file:
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True)) as file:
             document = file["documents/document_1"]
             kl = document["influence/kl"]
             self.assertEqual(kl.attrs["units"], "nats")
@@ -50,7 +52,12 @@ class TheFormatPage(WithRuns):
             self.assertEqual([d.label for d in document["signals/drift"].dims], ["layer", "token"])
             rows = re.findall(r"^\| `(\w+/\w+)` \| (u?int\d+|float\d+) \[", PAGE, re.MULTILINE)
             self.assertGreater(len(rows), 10)
+            sketch = document["sketch/fi"]
+            self.assertEqual(sketch.attrs["units"], "nats")
+            self.assertEqual([d.label for d in sketch.dims], ["bin", "token"])
             for name, dtype in rows:
+                if name == "sketch/fi_head":
+                    document = file["documents/document_2"]
                 self.assertEqual(document[name].dtype, dtype, name)
                 self.assertTrue(document[name].fletcher32, name)
 

@@ -48,6 +48,36 @@ class TheFigures(WithRuns):
         self.assertAlmostEqual(curve.get_ydata()[0], 1e-3)  # the made-up sets' law
         plt.close(figure)
 
+    def test_a_sketch_gets_a_map(self):
+        for subjects, expected in ((48, {"distance", "signals", "map"}), (0, {"map"})):
+            run = self.make_run(subjects=subjects, lag=AT_END, sketch=True)
+            result = run_plot(run, self.folder / f"figures-{subjects}")
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            names = {path.name for path in (self.folder / f"figures-{subjects}").iterdir()}
+            self.assertEqual(names, {f"document_1-{figure}.{suffix}" for figure in expected
+                                     for suffix in ("png", "svg")})
+
+    def test_the_map_loses_no_token(self):
+        values = np.zeros((2, 5000))
+        values[0, 4321] = 7
+        pooled, edges = plot.strips(values, 100)
+        self.assertEqual(pooled.shape, (2, 100))
+        self.assertEqual(len(edges), 101)
+        column, = np.flatnonzero(pooled[0] == 7)
+        self.assertTrue(edges[column] <= 4321 < edges[column + 1])
+        pooled, edges = plot.strips(values[:, :30], 100)
+        self.assertEqual(pooled.shape, (2, 30))
+
+    def test_the_map_names_the_highest_tokens(self):
+        document, = run_file.documents(self.make_run(lag=AT_END, sketch=True))
+        document.sketch.fi[1, 300] = 1.0
+        figure = plot.draw_map(document)
+        strips = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+        self.assertEqual(len(strips), 2)
+        names = [text.get_text() for text in strips[1].texts]
+        self.assertIn(f"{document.sketch.text[300].strip()} 300", names)
+        plt.close(figure)
+
     def test_the_same_run_gives_the_same_figure(self):
         run = self.make_run(subjects=20)
         for folder in ("a", "b"):

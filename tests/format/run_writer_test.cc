@@ -150,6 +150,28 @@ TEST_CASE("a run that contradicts itself is refused and nothing is written") {
   }
 }
 
+TEST_CASE("a sketch that contradicts its document is refused and nothing is written") {
+  const std::vector<std::pair<const char*, std::function<void(RunSketch&)>>> faults = {
+      {"at least one bin", [](RunSketch& sketch) { sketch.bins.clear(); }},
+      {"bins of a sketch", [](RunSketch& sketch) { sketch.bins[1][1] = 65; }},
+      {"bins of a sketch",
+       [](RunSketch& sketch) {
+         sketch.bins[0] = {3, 3};
+       }},
+      {"fi", [](RunSketch& sketch) { sketch.fi.pop_back(); }},
+      {"standard_error", [](RunSketch& sketch) { sketch.standard_error.pop_back(); }},
+      {"fi_layer", [](RunSketch& sketch) { sketch.fi_parts.pop_back(); }},
+      {"fi_head", [](RunSketch& sketch) { sketch.detail = "head"; }},
+  };
+  const TemporaryFolder folder;
+  for (const auto& [message, make] : faults) {
+    RunFile run = synthetic_run({.has_sketch = true});
+    make(*run.documents[0].sketch);
+    CHECK_THROWS_WITH(write_run(folder.path() / "run.h5", run), Contains(message));
+    CHECK(fs::is_empty(folder.path()));
+  }
+}
+
 TEST_CASE("text of any bytes is stored for display") {
   RunFile run = synthetic_run();
   run.documents[0].tokens.text[0] = std::string("\0\xff", 2);

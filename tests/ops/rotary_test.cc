@@ -41,6 +41,32 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   }
 }
 
+// The transpose, as gradients need it: (rotated x).y is x.(y rotated back). Each side takes the
+// roundings above on each of its products.
+TEMPLATE_TEST_CASE("rotating back is the transpose", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  constexpr std::size_t heads = 3, d = 8, rows = 20;
+  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
+  const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
+  Matrix<T> back(cpu.memory(), rows, heads * d);
+  std::vector<std::uint32_t> positions;
+  for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
+  rotate_back(cpu, table, positions, y.view(), back.view());
+  for (std::size_t r = 0; r < rows; ++r) {
+    double forward = 0, backward = 0, size = 0;
+    for (std::size_t head = 0; head < heads; ++head) {
+      const twin::Row of_x = twin::row(x.row(r) + head * d, d);
+      const twin::Row of_y = twin::row(y.row(r) + head * d, d);
+      forward += twin::dot(twin::rotate(of_x, kFrequencies, positions[r]), of_y);
+      backward += twin::dot(of_x, twin::row(back.row(r) + head * d, d));
+      for (const double value : of_x) size += std::abs(value) * std::sqrt(twin::dot(of_y, of_y));
+    }
+    CHECK(std::abs(forward - backward) <= 8 * twin::unit_roundoff<T> * size);
+  }
+}
+
 TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   using T = TestType;
   Cpu cpu(1);

@@ -98,6 +98,35 @@ class Accepted(CommandLine):
         self.assertEqual(sum(map(sum, figures["confusion"])), 28)
         self.assertEqual(figures["tags"][7], "NOUN")
 
+    def sketch(self, method, *more, output=None):
+        return longshadow("probe", "--model", MODEL, "--document", DOCUMENT, "-o",
+                          output or self.output, "--context", 48, "--future", 16, "--method",
+                          method, "--progress", "none", *more)
+
+    def test_a_sketch_and_a_screen_and_their_analysis(self):
+        for name, arguments in (("sketch", ("--probes", 4)),
+                                ("sketch", ("--detail", "head", "--probe-kind", "sampled")),
+                                ("sketch", ("--precision", "f64", "--bins", "0:2,1:16")),
+                                ("sketch", ("--precision", "bf16", "--subjects", "all")),
+                                ("screen", ("--exact", "5%", "--control", 9)),
+                                ("screen", ("--evict-at", "end", "--detail", "layer"))):
+            with self.subTest(name=name, arguments=arguments):
+                output = self.folder / f"{len(list(self.folder.iterdir()))}.h5"
+                result = self.sketch(name, *arguments, output=output)
+                self.assertEqual(result.returncode, DONE, result.stderr)
+                result = longshadow("analyze", output)
+                self.assertEqual(result.returncode, DONE, result.stderr)
+                self.assertIn("sketch of 48 tokens", result.stdout)
+                self.assertEqual(name == "screen", "furthest off" in result.stdout)
+
+    def test_the_same_sketch_gives_the_same_bytes(self):
+        runs = [self.folder / "one.h5", self.folder / "two.h5"]
+        for output, threads in zip(runs, ("1", "2")):
+            result = self.sketch("screen", "--threads", threads, output=output)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
+
+
     def test_without_bf16_products_f32_measures(self):
         old_processor = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
         result = self.probe(more=("--precision", "bf16"), env=old_processor)
@@ -249,6 +278,24 @@ class BadUsage(CommandLine):
         for subjects in ("some", "list:", "list:9-7", "list:3,,4", "sample:0", "sample:-1"):
             with self.subTest(subjects=subjects):
                 self.assert_refused(self.probe(subjects=subjects), BAD_USAGE, subjects)
+
+    def test_what_a_sketch_cannot_do(self):
+        for method, option, value in (
+                ("sketch", "--subjects", "sample:5"), ("sketch", "--evict-at", "lag:16"),
+                ("sketch", "--layers", "0"), ("screen", "--heads", "0"),
+                ("sketch", "--exact", "10%"), ("sketch", "--control", "9"),
+                ("differential", "--probes", "16"), ("differential", "--bins", "0:8"),
+                ("screen", "--exact", "0%"), ("screen", "--exact", "many"),
+                ("screen", "--control", "-1"), ("sketch", "--probes", "1"),
+                ("sketch", "--probes", "5000"), ("sketch", "--memory", "100K"), ("sketch", "--probe-kind", "x"),
+                ("sketch", "--detail", "x"), ("sketch", "--bins", "0:17"),
+                ("sketch", "--bins", "8:4"), ("sketch", "--bins", "0:8,"),
+                ("sketch", "--bins", "a:b"), ("sketch", "--bins", "0:99999999999999999999")):
+            with self.subTest(method=method, option=option, value=value):
+                result = longshadow("probe", "--model", MODEL, "--document", DOCUMENT, "-o",
+                                    self.output, "--context", 48, "--future", 16, "--progress",
+                                    "none", "--method", method, option, value)
+                self.assert_refused(result, BAD_USAGE, option)
 
     def test_subject_outside_the_context(self):
         self.assert_refused(self.probe(subjects="list:48"), BAD_USAGE, "48")

@@ -1,5 +1,5 @@
-// make_synthetic_run RUN.h5 [documents [subjects [lag [sets]]]]: a made-up run file for the Python
-// tests.
+// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch]]]]]: a made-up run file for
+// the Python tests; no subjects: a sketch alone.
 
 #include <cstdlib>
 #include <exception>
@@ -14,8 +14,15 @@ int main(int argc, char** argv) {
   if (argc > 3) options.n_subjects = std::strtoul(argv[3], nullptr, 10);
   if (argc > 4) options.lag = std::strtol(argv[4], nullptr, 10);
   if (argc > 5) options.n_sets = std::strtoul(argv[5], nullptr, 10);
+  options.has_sketch = argc > 6;
+  const bool alone = options.n_subjects == 0;
+  if (alone) options.n_subjects = 1;
   try {
-    longshadow::write_run(argc > 1 ? argv[1] : "synthetic.h5", synthetic_run(options));
+    longshadow::RunFile run = synthetic_run(options);
+    for (longshadow::DocumentRun& document : run.documents) {
+      if (alone) document.influence = {};
+    }
+    longshadow::write_run(argc > 1 ? argv[1] : "synthetic.h5", run);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

@@ -126,6 +126,32 @@ RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSigna
   return influence;
 }
 
+/// Estimates that fall with the token's distance from the context's end, and their layers' and
+/// heads' shares.
+RunSketch synthetic_sketch(const SyntheticOptions& options, bool by_head, std::mt19937& random) {
+  RunSketch sketch;
+  sketch.bins = {{0, 16}, {16, static_cast<std::int32_t>(options.horizon)}};
+  sketch.detail = by_head ? "head" : "layer";
+  sketch.probe_kind = "signs";
+  sketch.probes = 16;
+  sketch.seed = options.seed;
+  const std::size_t n_parts = by_head ? kLayers * kKvHeads : kLayers;
+  for (std::size_t bin = 0; bin < sketch.bins.size(); ++bin) {
+    for (std::int64_t i = 0; i < options.context; ++i) {
+      const auto distance = static_cast<double>(options.context - i);
+      const double nats = 1e-3 * std::exp(4 * uniform(random)) / distance / double(bin + 1);
+      sketch.fi.push_back(static_cast<float>(nats));
+      sketch.standard_error.push_back(static_cast<float>(0.35 * nats));
+    }
+    for (std::size_t part = 0; part < n_parts; ++part) {
+      for (std::int64_t i = 0; i < options.context; ++i) {
+        sketch.fi_parts.push_back(static_cast<float>(1e-5 * uniform(random)));
+      }
+    }
+  }
+  return sketch;
+}
+
 }  // namespace
 
 RunFile synthetic_run(const SyntheticOptions& options) {
@@ -145,6 +171,7 @@ RunFile synthetic_run(const SyntheticOptions& options) {
     document.signals =
         synthetic_signals(options.n_tokens, static_cast<std::size_t>(options.context), random);
     document.influence = synthetic_influence(options, document.signals, random);
+    if (options.has_sketch) document.sketch = synthetic_sketch(options, d % 2 == 1, random);
     run.documents.push_back(std::move(document));
   }
   return run;

@@ -19,6 +19,7 @@ struct SyntheticOptions {
   std::int64_t lag = 16;   ///< W; under 0 the subjects leave at the context's end
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
+  bool has_sketch = false;  ///< by layer in the first document, by KV head in the second, and so on
 };
 
 /// 3 layers, 2 key-value heads; the same options give the same run on every machine.

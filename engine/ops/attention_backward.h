@@ -1,0 +1,36 @@
+#pragma once
+
+#include <span>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+#include "engine/ops/attention_delta.h"
+#include "engine/ops/paired_rows.h"
+
+namespace longshadow {
+
+/// Gradients at what attention reads, in rows of a batch, before the rotation is undone.
+template <class T, class P>
+struct AttentionGradients {
+  MatrixView<T> queries;  ///< [rows, H d]
+  MatrixView<T> keys;     ///< [rows, K d], of the rows' own keys
+  MatrixView<P> values;   ///< [rows, K d], in the precision of the product they go into
+  /// [streams K, prefix], stream by stream: what prefix columns bring, one at a time, along dout:
+  /// dout.(o - o without the column), summed over the stream's rows and the KV head's query heads.
+  MatrixView<T> removals;
+};
+
+/// Takes gradients dout at attention's result back. With p the softmax row, o the result and
+/// dp = dout vᵀ, the score's gradient is ds = p (dp - dout.o), and the gate's is the column's sum
+/// of ds, because g exp(s) = exp(s + log g). p is recomputed in T from the full pass's log
+/// normalisers, once for all streams; products with gradients run in precision P (sums in T).
+/// Streams are gradients of the same rows: all have the same full rows, at positions prefix,
+/// prefix + 1, ..., and see the prefix and each other causally.
+///   dout, H heads of batch rows, with kRowTile readable, finite rows beyond the last one used.
+template <class Device, class T, class P>
+void attention_backward(Device& device, const AttentionShape& shape,
+                        const FullAttention<T, P>& full, std::size_t prefix, HeadRows<const T> dout,
+                        std::span<const PairedRows> streams,
+                        const AttentionGradients<T, P>& gradients);
+
+}  // namespace longshadow

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/backend/cpu.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+#include "engine/ops/kl_divergence.h"
+#include "engine/ops/paired_rows.h"
+
+namespace longshadow {
+
+/// How a random direction v over the vocabulary is drawn. Both have mean 0 and the covariance of
+/// log p's gradient at the logits, diag(p) - p pᵀ.
+enum class ProbeKind {
+  sampled,  ///< v = ±(e_y - p) for a token y ~ p
+  signs,    ///< v = sqrt(p) r - p (sqrt(p).r) with signs r = ±1 over the whole vocabulary
+};
+
+/// Stream b of a call is draw first_draw + b. A draw's values at a row depend on the seed, the
+/// draw's number and the full row alone.
+struct ProbeDraws {
+  ProbeKind kind;
+  std::uint64_t seed;
+  std::size_t first_draw;
+};
+
+/// The output matrix [V, D] as it is, packed, and tile by tile of that packing transposed, each
+/// [D, padded width] with zeros beyond its tokens, in the precision P of the products with p and v.
+template <class T, class P>
+struct ProbedOutput {
+  MatrixView<const T> rows;
+  const PackedWeights<T>& packed;
+  std::span<const PackedWeights<P>> transposed;
+};
+
+/// to = outputᵀ v, the gradient that a random direction v at the logits is at the final hidden
+/// state, for every row of every stream; the vocabulary passes by in tiles.
+///   all streams have the same full rows; to [rows, D], written at the streams' rows.
+template <class Device, class T, class P>
+void fisher_probes(Device& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to);
+
+}  // namespace longshadow

@@ -1,0 +1,57 @@
+#include <cmath>
+
+#include "engine/ops/lanes.h"
+#include "engine/ops/rounding.h"
+#include "engine/ops/silu_gate_backward.h"
+
+namespace longshadow {
+namespace {
+
+template <class T, class P>
+LONGSHADOW_PER_CPU void hand_back_row(const T* gate, const T* up, const T* dout, std::size_t cols,
+                                      P* dgate, P* dup) {
+  std::size_t c = 0;
+  for (; c + kLanes<T> <= cols; c += kLanes<T>) {
+    const Lanes<T> g = load(gate + c);
+    const Lanes<T> d = load(dout + c);
+    const Lanes<T> sigma = 1 / (1 + exp<T>(-g));
+    const Lanes<T> complement = 1 / (1 + exp<T>(g));
+    store<T>(dgate + c, d * load(up + c) * sigma * (1 + g * complement));
+    store<T>(dup + c, d * g * sigma);
+  }
+  for (; c < cols; ++c) {
+    const T g = gate[c];
+    const T d = dout[c];
+    const T sigma = 1 / (1 + std::exp(-g));
+    const T complement = 1 / (1 + std::exp(g));
+    dgate[c] = rounded<P>(d * up[c] * sigma * (1 + g * complement));
+    dup[c] = rounded<P>(d * g * sigma);
+  }
+}
+
+}  // namespace
+
+template <class Device, class T, class P>
+void silu_gate_backward(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
+                        MatrixView<const T> dout, std::span<const PairedRows> pairs,
+                        MatrixView<P> dgate, MatrixView<P> dup) {
+  for (const PairedRows& pair : pairs) {
+    device.parallel_for(pair.n_rows, [&](std::size_t r) {
+      const std::size_t full = pair.full_row + r;
+      const std::size_t row = pair.first_row + r;
+      hand_back_row(gate.row(full), up.row(full), dout.row(row), gate.cols, dgate.row(row),
+                    dup.row(row));
+    });
+  }
+}
+
+#define LONGSHADOW_INSTANTIATE(T, P)                                                 \
+  template void silu_gate_backward(Cpu&, MatrixView<const T>, MatrixView<const T>,   \
+                                   MatrixView<const T>, std::span<const PairedRows>, \
+                                   MatrixView<P>, MatrixView<P>);
+LONGSHADOW_INSTANTIATE(float, float)
+LONGSHADOW_INSTANTIATE(float, BF16)
+LONGSHADOW_INSTANTIATE(double, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

@@ -1,0 +1,66 @@
+#include "engine/ops/silu_gate_backward.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/finite_differences.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::random_matrix;
+
+struct Gradients {
+  double gate, up;
+};
+
+double sigma(double x) { return 1 / (1 + std::exp(-x)); }
+
+Gradients by_formula(double gate, double up, double dout) {
+  return {dout * up * sigma(gate) * (1 + gate * sigma(-gate)), dout * twin::silu(gate)};
+}
+
+TEMPLATE_TEST_CASE("silu_gate_backward is the formula", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 37);
+  const Matrix<T> gate = random_matrix<T>(cpu, 30, cols, 1, 5);
+  const Matrix<T> up = random_matrix<T>(cpu, 30, cols, 2);
+  const Matrix<T> dout = random_matrix<T>(cpu, 20, cols, 3);
+  Matrix<T> dgate = random_matrix<T>(cpu, 20, cols, 3);
+  Matrix<T> dup = random_matrix<T>(cpu, 20, cols, 4);
+  const std::vector<PairedRows> pairs{{0, 5, 20}, {7, 13, 3}};
+  silu_gate_backward(cpu, gate.view(), up.view(), dout.view(), std::span(pairs), dgate.view(),
+                     dup.view());
+  for (const PairedRows& pair : pairs) {
+    for (std::size_t r = 0; r < pair.n_rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const double g = double(gate.row(pair.full_row + r)[c]);
+        const double u = double(up.row(pair.full_row + r)[c]);
+        const double d = double(dout.row(pair.first_row + r)[c]);
+        const Gradients expected = by_formula(g, u, d);
+        // exp is within 2 ulp of its argument's result, and a dozen roundings follow; 1 + g (1 -
+        // sigma) cancels where g is near -1.28, so its terms count.
+        const double relative = 20 * twin::unit_roundoff<T>;
+        CHECK(std::abs(double(dgate.row(pair.first_row + r)[c]) - expected.gate) <=
+              relative * std::abs(d * u) * sigma(g) * (1 + std::abs(g) * sigma(-g)));
+        CHECK(std::abs(double(dup.row(pair.first_row + r)[c]) - expected.up) <=
+              relative * std::abs(expected.up));
+      }
+    }
+  }
+  CHECK(test::same_bits(test::elements(dgate, 5, 2), test::elements(dout, 5, 2)));
+}
+
+TEST_CASE("silu_gate_backward is the derivative of silu_gate") {
+  for (double gate : {-40.0, -3.0, -1.28, 0.0, 0.7, 6.0, 40.0}) {
+    double up = 1.7;
+    const auto value = [&] { return 0.9 * twin::silu(gate) * up; };
+    CHECK(std::abs(by_formula(gate, up, 0.9).gate - test::derivative(gate, value)) <= 1e-10);
+    CHECK(std::abs(by_formula(gate, up, 0.9).up - test::derivative(up, value)) <= 1e-10);
+  }
+}
+
+}  // namespace
+}  // namespace longshadow

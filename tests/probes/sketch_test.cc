@@ -1,0 +1,258 @@
+#include "probes/sketch.h"
+
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "probes/fisher_sketch.h"
+#include "tests/support/finite_differences.h"
+#include "tests/support/gated_model.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/tiny_models.h"
+
+namespace longshadow {
+namespace {
+
+constexpr std::size_t kContext = 21;
+constexpr std::size_t kFuture = 11;
+
+/// A tiny model after its full pass, with a tape of the future.
+template <class T>
+struct Case {
+  Cpu cpu;
+  std::unique_ptr<Checkpoint> checkpoint;
+  ProbeModel<T> model;
+  std::vector<TokenId> tokens;
+  ActivationTape<Cpu, T> tape;
+  FullPass<T> full;
+
+  explicit Case(const std::string& name, std::size_t threads = 2,
+                Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32)
+      : cpu(threads),
+        checkpoint(open_checkpoint(test::kTinyModels / name)),
+        model(load_probe_model<T>(cpu, *checkpoint, precision, true)),
+        tokens(some_tokens()),
+        tape(cpu, config(), kContext, tokens.size()),
+        full(read()) {}
+
+  static std::vector<TokenId> some_tokens() {
+    std::vector<TokenId> tokens;
+    for (TokenId i = 0; i < TokenId(kContext + kFuture); ++i) tokens.push_back(i * 37 % 311);
+    return tokens;
+  }
+  const ModelConfig& config() const { return model.weights.config; }
+  FullPass<T> read() {
+    FullPassObserver<T>* observer = &tape;
+    return run_full_pass(cpu, model.weights, std::span<const TokenId>(tokens),
+                         std::span<FullPassObserver<T>* const>(&observer, 1), {});
+  }
+
+  GradientWeights<T, T> gradient_weights() const {
+    GradientWeights<T, T> weights{*model.transposed, {}};
+    for (std::size_t layer = 0; layer < config().n_layers; ++layer) {
+      weights.cache.push_back(full.cache.layer(layer));
+    }
+    return weights;
+  }
+
+  RunSketch sketch(const SketchOptions& options, std::size_t max_rows = 64,
+                   Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32) {
+    std::ostringstream log;
+    Progress progress(log, ProgressStyle::none, "", "", 1);
+    return sketch_document(cpu, model, full, tape, precision, options, max_rows, progress);
+  }
+};
+
+// The whole chain, from a direction over the vocabulary at some rows back to the gates, against
+// differences of a model that has gates.
+TEST_CASE("a probe's gradients are derivatives of the gated model") {
+  const std::string name = GENERATE("llama_plain", "llama_linear", "llama_llama3", "qwen2");
+  const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
+  CAPTURE(name, int(kind));
+  Case<double> of(name);
+  const ModelConfig& config = of.config();
+  const Range bin{3, 9};
+  const std::size_t n_draws = 2;
+  const ProbeDraws draws{kind, 5, 1};
+  FisherSketch<Cpu, double, double> fisher(of.cpu, of.model.weights, of.gradient_weights(), of.full,
+                                           of.tape, 64);
+  Matrix<double> gates(of.cpu.memory(), config.n_layers * n_draws * config.n_kv_heads, kContext);
+  fisher.run(bin, draws, n_draws, gates.view());
+
+  // The same directions at the final hidden states.
+  Matrix<double> directions(of.cpu.memory(), n_draws * bin.size(), config.hidden_size);
+  std::vector<PairedRows> streams;
+  for (std::size_t b = 0; b < n_draws; ++b) {
+    streams.push_back({b * bin.size(), bin.size(), kContext + bin.begin});
+  }
+  const FullPredictions<double> full{of.full.hidden.view(), of.full.log_normalisers,
+                                     of.full.likeliest};
+  const Weights<double>& weights = of.model.weights;
+  const ProbedOutput<double, double> output{weights.output(), weights.packed_output,
+                                            of.model.transposed->output};
+  fisher_probes(of.cpu, output, full, draws, std::span<const PairedRows>(streams),
+                directions.view());
+
+  test::GatedModel model(*of.checkpoint, of.tokens, kContext);
+  for (std::size_t b = 0; b < n_draws; ++b) {
+    double size = 0;
+    const auto value = [&] {
+      const twin::Rows hidden = model.hidden();
+      double total = 0;
+      size = 0;
+      for (std::size_t r = 0; r < bin.size(); ++r) {
+        const twin::Row direction =
+            twin::row(directions.row(b * bin.size() + r), config.hidden_size);
+        total += twin::dot(direction, hidden[kContext + bin.begin + r]);
+        size += twin::magnitude(direction, hidden[kContext + bin.begin + r]);
+      }
+      return total;
+    };
+    for (std::size_t i = b; i < kContext; i += 7) {
+      for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+        for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+          const double expected = test::derivative(model.gate(layer, head, i), value);
+          const double found = gates.row((layer * n_draws + b) * config.n_kv_heads + head)[i];
+          CAPTURE(b, i, layer, head, expected, found);
+          // The differences' own rounding: some hundreds of eps of what is differenced, over h.
+          CHECK(std::abs(found - expected) <= 1e-10 * size);
+        }
+      }
+    }
+  }
+}
+
+/// Half the variance over p_j of d logits_j / d g_i, mean over the bin's rows: the KL to second
+/// order, [bins, T].
+std::vector<double> second_order(test::GatedModel& model, const ModelConfig& config,
+                                 std::span<const Range> bins) {
+  const auto set = [&](std::size_t column, double gate) {
+    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+      for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+        model.gate(layer, head, column) = gate;
+      }
+    }
+  };
+  const twin::Rows full = model.hidden();
+  constexpr double h = 1e-4;
+  std::vector<double> kl(bins.size() * kContext);
+  for (std::size_t i = 0; i < kContext; ++i) {
+    set(i, 1 + h);
+    const twin::Rows above = model.hidden();
+    set(i, 1 - h);
+    const twin::Rows below = model.hidden();
+    set(i, 1);
+    for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+      for (std::size_t r = bins[bin].begin; r < bins[bin].end; ++r) {
+        const twin::Row logits = model.logits(full[kContext + r]);
+        const auto p = twin::softmax({logits.begin(), logits.end()});
+        const twin::Row up = model.logits(above[kContext + r]);
+        const twin::Row down = model.logits(below[kContext + r]);
+        double mean = 0, square = 0;
+        for (std::size_t v = 0; v < p.size(); ++v) {
+          const double slope = (up[v] - down[v]) / (2 * h);
+          mean += static_cast<double>(p[v]) * slope;
+          square += static_cast<double>(p[v]) * slope * slope;
+        }
+        kl[bin * kContext + i] +=
+            (square - mean * mean) / 2 / static_cast<double>(bins[bin].size());
+      }
+    }
+  }
+  return kl;
+}
+
+TEST_CASE("with many probes the sketch is the KL to second order, within its standard errors") {
+  const std::string name = GENERATE("llama_llama3", "qwen2");
+  const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
+  CAPTURE(name, int(kind));
+  Case<double> of(name);
+  SketchOptions options;
+  options.bins = {{0, 1}, {1, 5}, {5, kFuture}};
+  options.n_probes = 600;
+  options.kind = kind;
+  const RunSketch sketch = of.sketch(options, 1000);
+  test::GatedModel model(*of.checkpoint, of.tokens, kContext);
+  const std::vector<double> expected = second_order(model, of.config(), options.bins);
+  REQUIRE(sketch.fi.size() == expected.size());
+  REQUIRE(sketch.standard_error.size() == expected.size());
+  double squared_deviations = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double error = double(sketch.standard_error[i]);
+    CAPTURE(i, expected[i], sketch.fi[i], error);
+    // Five standard errors, where a mean of 600 is near normal; a square is off by 20% then.
+    CHECK(std::abs(double(sketch.fi[i]) - expected[i]) <= 5 * error);
+    CHECK(error <= 0.2 * expected[i]);
+    squared_deviations += std::pow((double(sketch.fi[i]) - expected[i]) / error, 2);
+  }
+  // Standard errors are neither too large: deviations come to one of them on average (tokens of one
+  // bin share probes, so that far fewer than 63 deviations are independent).
+  CHECK(squared_deviations / static_cast<double>(expected.size()) > 0.1);
+}
+
+TEMPLATE_TEST_CASE("a sketch has the same bits for any threads and any rows at once", "", double,
+                   float) {
+  using T = TestType;
+  SketchOptions options;
+  options.bins = {{0, 3}, {3, kFuture}};
+  options.n_probes = 7;
+  const auto bits = [&](std::size_t threads, std::size_t max_rows) {
+    const RunSketch sketch = Case<T>("llama_llama3", threads).sketch(options, max_rows);
+    std::vector<float> values = sketch.fi;
+    values.insert(values.end(), sketch.standard_error.begin(), sketch.standard_error.end());
+    return values;
+  };
+  const std::vector<float> expected = bits(1, 1);
+  CHECK(test::same_bits(bits(2, 1), expected));
+  CHECK(test::same_bits(bits(3, 40), expected));
+  CHECK(test::same_bits(bits(2, 1000), expected));
+}
+
+/// The relative error of the whole, in the square sum.
+double relative_error(const std::vector<float>& found, const std::vector<float>& expected) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    error += std::pow(double(found[i]) - double(expected[i]), 2);
+    size += std::pow(double(expected[i]), 2);
+  }
+  return std::sqrt(error / size);
+}
+
+// The same probes in other precisions. f32: roundings of some hundred terms in a row of products,
+// 2^-24 each; bf16: two dozen products in a row whose factors are off by 2^-9 on average; squares
+// double both.
+TEST_CASE("precisions agree on the same probes") {
+  SketchOptions options;
+  options.bins = {{0, 3}, {3, kFuture}};
+  options.n_probes = 8;
+  const std::vector<float> exact = Case<double>("llama_llama3").sketch(options).fi;
+  CHECK(relative_error(Case<float>("llama_llama3").sketch(options).fi, exact) < 1e-4);
+  const std::vector<float> rounded =
+      Case<float>("llama_llama3", 2, Precision::bf16).sketch(options, 64, Precision::bf16).fi;
+  CHECK(relative_error(rounded, exact) < 0.05);
+  CHECK(relative_error(rounded, exact) > 0);
+}
+
+TEST_CASE("parts of the map by layer and KV head") {
+  SketchOptions options;
+  options.bins = {{0, 3}, {3, kFuture}};
+  options.n_probes = 4;
+  const auto sketch = [&](const std::string& name, MapDetail detail) {
+    options.detail = detail;
+    return Case<double>(name).sketch(options);
+  };
+  const RunSketch by_token = sketch("qwen2", MapDetail::token);
+  const RunSketch by_layer = sketch("qwen2", MapDetail::layer);
+  const RunSketch by_head = sketch("qwen2", MapDetail::head);
+  CHECK(by_token.fi_parts.empty());
+  CHECK(by_token.detail == "token");
+  CHECK(test::same_bits(by_layer.fi, by_token.fi));
+  // This model has one KV head, so that a layer is a head.
+  CHECK(by_layer.fi_parts.size() == 2 * 2 * kContext);
+  CHECK(test::same_bits(by_head.fi_parts, by_layer.fi_parts));
+  // That one has two.
+  const RunSketch heads = sketch("llama_plain", MapDetail::head);
+  CHECK(heads.fi_parts.size() == 2 * 2 * 2 * kContext);
+}
+
+}  // namespace
+}  // namespace longshadow

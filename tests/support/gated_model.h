@@ -1,0 +1,139 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/model/checkpoint.h"
+#include "engine/model/rotary_frequencies.h"
+#include "tests/support/twins.h"
+
+namespace longshadow::test {
+
+/// A decoder once more, as its formulas read and in double, with a gate on every context column:
+/// for the rows from the context's end on, it takes attention's result from what it is (1) straight
+/// to what it is without the column (0).
+class GatedModel {
+ public:
+  GatedModel(const Checkpoint& checkpoint, std::vector<TokenId> tokens, std::size_t context)
+      : config_(checkpoint.config()),
+        tokens_(std::move(tokens)),
+        context_(context),
+        frequencies_(rotary_frequencies(config_.rope, config_.head_dim)),
+        gates_(config_.n_layers * config_.n_kv_heads, twin::Row(context, 1.0)) {
+    for (const WeightName& name : weight_table(config_)) {
+      std::vector<float> values(name.rows * name.cols);
+      checkpoint.read(name, values);
+      twin::Rows& rows = weights_[{name.kind, name.layer}];
+      for (std::size_t r = 0; r < name.rows; ++r) {
+        rows.push_back(twin::row(values.data() + r * name.cols, name.cols));
+      }
+    }
+  }
+
+  double& gate(std::size_t layer, std::size_t kv_head, std::size_t column) {
+    return gates_[layer * config_.n_kv_heads + kv_head][column];
+  }
+
+  /// After the final norm, of every token.
+  twin::Rows hidden() const {
+    twin::Rows x;
+    for (const TokenId token : tokens_) {
+      x.push_back(weights(WeightKind::token_embedding, 0)[static_cast<std::size_t>(token)]);
+    }
+    for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
+      attend(layer, x);
+      feed_forward(layer, x);
+    }
+    for (twin::Row& row : x) row = norm(WeightKind::final_norm, 0, row);
+    return x;
+  }
+
+  twin::Row logits(const twin::Row& hidden) const {
+    return times(config_.tied_embeddings ? WeightKind::token_embedding : WeightKind::output, 0,
+                 hidden);
+  }
+
+ private:
+  const twin::Rows& weights(WeightKind kind, std::size_t layer) const {
+    return weights_.at({kind, layer});
+  }
+  twin::Row norm(WeightKind kind, std::size_t layer, const twin::Row& x) const {
+    return twin::rms_norm(x, weights(kind, layer)[0], config_.norm_epsilon);
+  }
+  twin::Row times(WeightKind kind, std::size_t layer, const twin::Row& x) const {
+    twin::Row y;
+    for (const twin::Row& row : weights(kind, layer)) y.push_back(twin::dot(row, x));
+    return y;
+  }
+  static void add(const twin::Row& from, twin::Row& to) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+  }
+
+  /// One of q, k and v, head after head, not yet rotated.
+  twin::Row project(WeightKind kind, WeightKind bias, std::size_t layer, const twin::Row& x) const {
+    twin::Row y = times(kind, layer, x);
+    if (config_.attention_bias) add(weights(bias, layer)[0], y);
+    return y;
+  }
+  twin::Row head_of(const twin::Row& row, std::size_t head) const {
+    return twin::row(row.data() + head * config_.head_dim, config_.head_dim);
+  }
+
+  void attend(std::size_t layer, twin::Rows& x) const {
+    twin::Rows q, k, v;
+    for (const twin::Row& row : x) {
+      const twin::Row in = norm(WeightKind::attention_norm, layer, row);
+      q.push_back(project(WeightKind::query, WeightKind::query_bias, layer, in));
+      k.push_back(project(WeightKind::key, WeightKind::key_bias, layer, in));
+      v.push_back(project(WeightKind::value, WeightKind::value_bias, layer, in));
+    }
+    for (std::size_t r = 0; r < x.size(); ++r) {
+      twin::Row attended;
+      for (std::size_t head = 0; head < config_.n_heads; ++head) {
+        const std::size_t kv = head / config_.group_size();
+        const twin::Row query = twin::rotate(head_of(q[r], head), frequencies_, r);
+        twin::Rows keys, values;
+        for (std::size_t j = 0; j <= r; ++j) {
+          keys.push_back(twin::rotate(head_of(k[j], kv), frequencies_, j));
+          values.push_back(head_of(v[j], kv));
+        }
+        twin::Attention result = twin::attend(query, keys, values);
+        if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, values, result);
+        attended.insert(attended.end(), result.out.begin(), result.out.end());
+      }
+      add(times(WeightKind::attention_output, layer, attended), x[r]);
+    }
+  }
+
+  void pass_gates(std::size_t row, const twin::Rows& values, twin::Attention& result) const {
+    const twin::Row full = result.out;
+    for (std::size_t j = 0; j < context_; ++j) {
+      const double p = result.weights[j];
+      for (std::size_t i = 0; i < full.size(); ++i) {
+        const double without = (full[i] - p * values[j][i]) / (1 - p);
+        result.out[i] += (gates_[row][j] - 1) * (full[i] - without);
+      }
+    }
+  }
+
+  void feed_forward(std::size_t layer, twin::Rows& x) const {
+    for (twin::Row& row : x) {
+      const twin::Row in = norm(WeightKind::feed_forward_norm, layer, row);
+      const twin::Row gate = times(WeightKind::gate, layer, in);
+      twin::Row gated = times(WeightKind::up, layer, in);
+      for (std::size_t i = 0; i < gate.size(); ++i) gated[i] *= twin::silu(gate[i]);
+      add(times(WeightKind::down, layer, gated), row);
+    }
+  }
+
+  const ModelConfig& config_;
+  std::vector<TokenId> tokens_;
+  std::size_t context_;
+  std::vector<double> frequencies_;
+  twin::Rows gates_;  ///< [L K, T]
+  std::map<std::pair<WeightKind, std::size_t>, twin::Rows> weights_;
+};
+
+}  // namespace longshadow::test
