@@ -13,7 +13,7 @@ namespace {
 class AdaKv final : public Wrapper {
  public:
   AdaKv(std::unique_ptr<Policy> scorer, double safe_share)
-      : Wrapper(scorer->traits(), std::move(scorer)), safe_share_(safe_share) {}
+      : Wrapper(std::move(scorer)), safe_share_(safe_share) {}
 
   KeptSlots select(const TokenScores& scores, const LayerPlace& place,
                    double compression) const override {

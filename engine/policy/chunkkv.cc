@@ -12,7 +12,7 @@ namespace {
 class ChunkKv final : public Wrapper {
  public:
   ChunkKv(std::unique_ptr<Policy> scorer, std::size_t length)
-      : Wrapper(scorer->traits(), std::move(scorer)), length_(length) {}
+      : Wrapper(std::move(scorer)), length_(length) {}
 
   KeptSlots select(const TokenScores& scores, const LayerPlace& place,
                    double compression) const override {

@@ -12,20 +12,15 @@ namespace {
 /// dropped tokens had never been.
 class KeyRotation final : public Wrapper {
  public:
-  explicit KeyRotation(std::unique_ptr<Policy> scorer)
-      : Wrapper(rotating(scorer->traits()), std::move(scorer)) {}
-
- private:
-  static PolicyTraits rotating(PolicyTraits traits) {
-    traits.rotates_keys = true;
-    return traits;
-  }
+  using Wrapper::Wrapper;
 };
 
 }  // namespace
 
 std::unique_ptr<Policy> make_key_rotation(PolicyOptions&, std::unique_ptr<Policy> scorer) {
-  return std::make_unique<KeyRotation>(std::move(scorer));
+  PolicyTraits traits = scorer->traits();
+  traits.rotates_keys = true;
+  return std::make_unique<KeyRotation>(traits, std::move(scorer));
 }
 
 void rotate_kept_keys(HeadRows<const float> keys, const KeptSlots& kept,

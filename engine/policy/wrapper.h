@@ -10,6 +10,9 @@ namespace longshadow {
 /// A policy that scores as another one does, and differs in what it makes of the scores.
 class Wrapper : public Policy {
  public:
+  explicit Wrapper(std::unique_ptr<Policy> scorer)
+      : Policy(scorer->traits()), scorer_(std::move(scorer)) {}
+  /// With traits of its own.
   Wrapper(const PolicyTraits& traits, std::unique_ptr<Policy> scorer)
       : Policy(traits), scorer_(std::move(scorer)) {}
 
