@@ -71,14 +71,14 @@ std::size_t PolicyOptions::choice(std::string_view name, std::span<const std::st
 }
 
 void PolicyOptions::refuse_unknown() const {
-  for (const auto& [name, value] : values_) {
-    if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-    const std::string has = known_.empty()
-                                ? "it has none"
-                                : "did you mean " + std::string(nearest_name(name, known_)) +
-                                      "? It has " + comma_list(known_);
-    throw UsageError("policy " + policy_ + " has no option \"" + name + "\"; " + has);
-  }
+  const auto unknown = std::find_if(values_.begin(), values_.end(), [&](const auto& option) {
+    return std::find(known_.begin(), known_.end(), option.first) == known_.end();
+  });
+  if (unknown == values_.end()) return;
+  const std::string refusal = "policy " + policy_ + " has no option \"" + unknown->first + "\"; ";
+  if (known_.empty()) throw UsageError(refusal + "it has none");
+  throw UsageError(refusal + "did you mean " + std::string(nearest_name(unknown->first, known_)) +
+                   "? It has " + comma_list(known_));
 }
 
 const std::string* PolicyOptions::read(std::string_view name) {

@@ -16,13 +16,13 @@ class PyramidKv final : public Policy {
 
   TokenScores scores(const LayerView& view) const override { return attention_.scores(view); }
 
-  /// A straight line from `most` in the first layer to `least` in the last, in the steps of kvpress
-  /// 0.5.5, whose roundings count: adding the window and taking it away again is not for nothing.
+  /// A straight line from `most` in the first layer to `least` in the last, with no layer over what
+  /// the window leaves; the same budget everywhere where the last layer's would not hold the
+  /// window.
   std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const override {
     const double tokens = static_cast<double>(n);
     const double window = static_cast<double>(attention_.window);
-    const double even = tokens * (1 - compression);
-    const double mean = (window + even) - window;
+    const double mean = tokens * (1 - compression);
     double least = mean / beta_;
     double most = mean * 2 - least;
     if (most >= tokens - window) {
@@ -32,7 +32,7 @@ class PyramidKv final : public Policy {
     const bool is_pyramid = tokens >= most && most >= least && least >= window;
     const double step =
         place.n_layers > 1 ? (most - least) / static_cast<double>(place.n_layers - 1) : 0;
-    const double count = is_pyramid ? most - static_cast<double>(place.layer) * step : even;
+    const double count = is_pyramid ? most - static_cast<double>(place.layer) * step : mean;
     // nearbyint rounds half to even, as Python's round does.
     return std::max(std::size_t{1}, static_cast<std::size_t>(std::nearbyint(count)));
   }

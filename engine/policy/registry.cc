@@ -73,7 +73,7 @@ std::unique_ptr<Policy> make_policy(std::string_view text) {
                        " wraps no other policy; leave out what follows the slash");
     }
     policy = make(options);
-  } else {
+  } else if (const auto wrap = find(kWrappers, name)) {
     const std::string_view wrapped =
         slash == std::string_view::npos ? kWrappedByDefault : text.substr(slash + 1);
     if (find(kWrappers, wrapped.substr(0, wrapped.find_first_of(":/"))) != nullptr) {
@@ -81,7 +81,7 @@ std::unique_ptr<Policy> make_policy(std::string_view text) {
                        "\": a wrapper selects by a policy's scores, and another wrapper has none " +
                        "of its own; name one wrapper and one other policy");
     }
-    policy = find(kWrappers, name)(options, make_policy(wrapped));
+    policy = wrap(options, make_policy(wrapped));
   }
   options.refuse_unknown();
   return policy;
