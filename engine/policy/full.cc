@@ -1,0 +1,19 @@
+#include "engine/policy/policies.h"
+
+namespace longshadow {
+namespace {
+
+/// Keeps everything, whatever the budget: what the others are compared with.
+class Full final : public Policy {
+ public:
+  Full() : Policy({}) {}
+
+  TokenScores scores(const LayerView& view) const override { return {view.keys.n_heads, view.n}; }
+  std::size_t budget(const LayerPlace&, std::size_t n, double) const override { return n; }
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_full(PolicyOptions&) { return std::make_unique<Full>(); }
+
+}  // namespace longshadow

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "engine/core/matrix.h"
+#include "engine/ops/heads.h"
+
+namespace longshadow {
+
+/// Which of a model's layers.
+struct LayerPlace {
+  std::size_t layer;
+  std::size_t n_layers;  ///< L
+};
+
+/// What one layer of a prefilled cache of n tokens shows to an eviction policy. Keys and values are
+/// always there; of the rest, what the policy's traits ask for.
+struct LayerView {
+  LayerPlace place;
+  std::size_t n = 0;
+  HeadRows<const float> keys;           ///< K heads, rows [0, n), after rotation
+  HeadRows<const float> values;         ///< K heads, rows [0, n)
+  MatrixView<const float> queries;      ///< [n, H d], before rotation, after any norm of their own
+  std::span<const double> frequencies;  ///< [d / 2], radians per position
+  /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
+  /// token, summed over those queries and averaged over the KV head's query heads, as
+  /// add_attention_received() computes them.
+  MatrixView<const double> attention;
+  std::span<const float> entropy;     ///< [n], nats, of the distribution that token i predicts
+  std::span<const float> drift;       ///< [n], 1 - cos(the layer's input, the last residual)
+  std::span<const double> influence;  ///< [n], nats: measured Forward Influence
+};
+
+}  // namespace longshadow

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace longshadow {
+
+/// The name that fewest insertions, deletions and substitutions of a character turn `text` into
+/// (Levenshtein 1966), the first of equals. `names` is not empty.
+std::string_view nearest_name(std::string_view text, std::span<const std::string_view> names);
+
+/// "a, b, c"
+std::string comma_list(std::span<const std::string_view> names);
+
+}  // namespace longshadow

@@ -1,0 +1,104 @@
+#include "engine/policy/policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/core/error.h"
+
+namespace longshadow {
+namespace {
+
+void require(bool there, const char* what, const LayerView& view) {
+  if (there) return;
+  throw Error("layer " + std::to_string(view.place.layer) + ": the policy needs " + what + " of " +
+              std::to_string(view.n) + " tokens, and the view has another size; fill it");
+}
+
+void check(const PolicyTraits& traits, const LayerView& view) {
+  const std::size_t n_protected = traits.n_sink + traits.n_recent;
+  if (view.n <= n_protected) {
+    throw UsageError("the policy protects the first " + std::to_string(traits.n_sink) +
+                     " and the last " + std::to_string(traits.n_recent) +
+                     " tokens, so it needs a prompt of more than " + std::to_string(n_protected) +
+                     " tokens, found " + std::to_string(view.n) +
+                     "; read more text, or give the policy a smaller n_sink or window");
+  }
+  const std::size_t n = view.n;
+  const std::size_t n_kv_heads = view.keys.n_heads;
+  require(n_kv_heads > 0 && view.keys.rows >= n, "keys", view);
+  require(view.values.n_heads == n_kv_heads && view.values.rows >= n, "values", view);
+  const bool has_attention = view.attention.rows == n_kv_heads && view.attention.cols == n;
+  require(traits.attention_queries == 0 || has_attention, "attention", view);
+  const bool has_queries = view.queries.rows >= n &&
+                           view.queries.cols % (n_kv_heads * view.keys.head_dim) == 0 &&
+                           view.frequencies.size() * 2 == view.keys.head_dim;
+  require(!traits.queries || has_queries, "queries and their frequencies", view);
+  require(!traits.entropy || view.entropy.size() == n, "entropy", view);
+  require(!traits.drift || view.drift.size() == n, "drift", view);
+  require(!traits.influence || view.influence.size() == n, "influence", view);
+}
+
+void require_numbers(const TokenScores& scores, const LayerView& view) {
+  for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
+    const auto of_head = scores.head(head);
+    const auto bad = std::find_if(of_head.begin(), of_head.end(),
+                                  [](double score) { return std::isnan(score); });
+    if (bad == of_head.end()) continue;
+    throw Error("layer " + std::to_string(view.place.layer) + ", KV head " + std::to_string(head) +
+                ": the score of token " + std::to_string(bad - of_head.begin()) +
+                " is not a number; look for NaN in what the policy was given");
+  }
+}
+
+/// Finite scores, rather than infinity, so that a policy that averages over tokens still ranks what
+/// is protected in part. Sinks come first: where the budget cannot hold all that is protected, a
+/// model loses more with them than with a part of the window.
+void protect(const PolicyTraits& traits, TokenScores& scores) {
+  const std::size_t end = scores.n() - traits.n_recent;
+  double highest = -std::numeric_limits<double>::infinity();
+  for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
+    const auto of_head = scores.head(head).subspan(traits.n_sink, end - traits.n_sink);
+    highest = std::max(highest, *std::max_element(of_head.begin(), of_head.end()));
+  }
+  for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
+    const auto of_head = scores.head(head);
+    std::fill_n(of_head.begin(), traits.n_sink, highest + 2);
+    std::fill_n(of_head.rbegin(), traits.n_recent, highest + 1);
+  }
+}
+
+}  // namespace
+
+std::size_t Policy::budget(const LayerPlace&, std::size_t n, double compression) const {
+  return n_kept(n, compression);
+}
+
+KeptSlots Policy::select(const TokenScores& scores, const LayerPlace& place,
+                         double compression) const {
+  return top_slots_by_head(scores, budget(place, scores.n(), compression));
+}
+
+std::size_t n_kept(std::size_t n, double compression) {
+  if (compression >= 1) return 0;
+  const double kept = static_cast<double>(n) * (1.0 - compression);
+  return std::max(std::size_t{1}, static_cast<std::size_t>(kept));
+}
+
+TokenScores protected_scores(const Policy& policy, const LayerView& view) {
+  check(policy.traits(), view);
+  TokenScores scores = policy.scores(view);
+  require_numbers(scores, view);
+  protect(policy.traits(), scores);
+  return scores;
+}
+
+KeptSlots keep(const Policy& policy, const LayerView& view, double share) {
+  if (!(share > 0 && share <= 1)) {
+    throw UsageError("a budget is the share of the tokens to keep, above 0 and at most 1, found " +
+                     std::to_string(share));
+  }
+  return policy.select(protected_scores(policy, view), view.place, 1.0 - share);
+}
+
+}  // namespace longshadow

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "engine/policy/kept_slots.h"
+#include "engine/policy/layer_view.h"
+#include "engine/policy/token_scores.h"
+
+namespace longshadow {
+
+/// What a policy protects, and what it looks at besides keys and values.
+struct PolicyTraits {
+  std::size_t n_sink = 0;    ///< the first tokens, ranked above all others
+  std::size_t n_recent = 0;  ///< the last tokens, likewise
+  /// The last queries that LayerView::attention sums over, at most n of them; 0: not needed.
+  std::size_t attention_queries = 0;
+  bool queries = false;  ///< with their frequencies
+  bool entropy = false;
+  bool drift = false;
+  bool influence = false;
+  /// The kept keys move to positions 0, 1, ... (rotate_kept_keys) and later tokens follow them;
+  /// else keys stay as they are and later tokens go on from position n.
+  bool rotates_keys = false;
+};
+
+/// All of a document's queries, for PolicyTraits::attention_queries.
+inline constexpr std::size_t kAllQueries = static_cast<std::size_t>(-1);
+
+/// Which slots of a prefilled cache to keep, decided layer by layer: a score for every token and KV
+/// head, a budget for the layer, and a selection by both. keep() is the way to use one.
+class Policy {
+ public:
+  explicit Policy(const PolicyTraits& traits) : traits_(traits) {}
+  virtual ~Policy() = default;
+
+  const PolicyTraits& traits() const { return traits_; }
+
+  /// Higher is kept. What becomes of protected tokens' scores is protected_scores()' business.
+  virtual TokenScores scores(const LayerView& view) const = 0;
+
+  /// Slots kept per KV head of a layer; `compression` is the share to drop.
+  virtual std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const;
+
+  /// The highest scores of every KV head by itself, as many as the budget says.
+  virtual KeptSlots select(const TokenScores& scores, const LayerPlace& place,
+                           double compression) const;
+
+ private:
+  PolicyTraits traits_;
+};
+
+/// 0 for compression >= 1, else max(1, floor(n (1 - compression))) in IEEE double, as kvpress 0.5.5
+/// computes it: (1000, 0.9) gives 99.
+std::size_t n_kept(std::size_t n, double compression);
+
+/// The policy's scores, with those of the last n_recent tokens one and those of the sinks two above
+/// the highest other score of the layer. Throws UsageError where the tokens are not more than the
+/// protected ones, Error where the view lacks what the traits ask for or a score is not a number.
+TokenScores protected_scores(const Policy& policy, const LayerView& view);
+
+/// What the policy keeps of the layer. `share`, of the tokens, is in (0, 1]; throws UsageError
+/// where it is not, and as protected_scores() does.
+KeptSlots keep(const Policy& policy, const LayerView& view, double share);
+
+}  // namespace longshadow

@@ -1,0 +1,96 @@
+#include "engine/policy/policy_options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/policy/nearest_name.h"
+
+namespace longshadow {
+namespace {
+
+template <class Number>
+bool parse(const std::string& text, Number& value) {
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc() && end == text.data() + text.size();
+}
+
+std::string shortest(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+}  // namespace
+
+PolicyOptions::PolicyOptions(std::string_view policy, std::string_view text) : policy_(policy) {
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+    const std::size_t equals = item.find('=');
+    if (equals == std::string_view::npos) {
+      throw UsageError("policy " + policy_ + ": expected options as in \"window=32,kernel=7\", " +
+                       "found \"" + std::string(item) + "\"");
+    }
+    const std::string name(item.substr(0, equals));
+    if (!values_.emplace(name, item.substr(equals + 1)).second) {
+      throw UsageError("policy " + policy_ + ": the option " + name + " is given twice");
+    }
+  }
+}
+
+std::size_t PolicyOptions::whole(std::string_view name, std::size_t standard, std::size_t lowest) {
+  const std::string* text = read(name);
+  if (text == nullptr) return standard;
+  std::uint32_t value = 0;
+  if (!parse(*text, value) || value < lowest) {
+    refuse(name, "a whole number of at least " + std::to_string(lowest), *text);
+  }
+  return value;
+}
+
+double PolicyOptions::real(std::string_view name, double standard, double lowest, double highest) {
+  const std::string* text = read(name);
+  if (text == nullptr) return standard;
+  double value = 0;
+  if (!parse(*text, value) || !std::isfinite(value) || value < lowest || value > highest) {
+    const std::string limit = std::isfinite(highest) ? " and at most " + shortest(highest) : "";
+    refuse(name, "a number of at least " + shortest(lowest) + limit, *text);
+  }
+  return value;
+}
+
+std::size_t PolicyOptions::choice(std::string_view name, std::span<const std::string_view> words) {
+  const std::string* text = read(name);
+  if (text == nullptr) return 0;
+  const auto found = std::find(words.begin(), words.end(), *text);
+  if (found == words.end()) refuse(name, "one of " + comma_list(words), *text);
+  return static_cast<std::size_t>(found - words.begin());
+}
+
+void PolicyOptions::refuse_unknown() const {
+  const auto unknown = std::find_if(values_.begin(), values_.end(), [&](const auto& option) {
+    return std::find(known_.begin(), known_.end(), option.first) == known_.end();
+  });
+  if (unknown == values_.end()) return;
+  const std::string refusal = "policy " + policy_ + " has no option \"" + unknown->first + "\"; ";
+  if (known_.empty()) throw UsageError(refusal + "it has none");
+  throw UsageError(refusal + "did you mean " + std::string(nearest_name(unknown->first, known_)) +
+                   "? It has " + comma_list(known_));
+}
+
+const std::string* PolicyOptions::read(std::string_view name) {
+  known_.push_back(name);
+  const auto found = values_.find(name);
+  return found == values_.end() ? nullptr : &found->second;
+}
+
+void PolicyOptions::refuse(std::string_view name, const std::string& expected,
+                           std::string_view found) const {
+  throw UsageError("policy " + policy_ + ", option " + std::string(name) + ": expected " +
+                   expected + ", found \"" + std::string(found) + "\"");
+}
+
+}  // namespace longshadow

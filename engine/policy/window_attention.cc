@@ -1,0 +1,39 @@
+#include "engine/policy/window_attention.h"
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+
+namespace longshadow {
+
+WindowAttention::WindowAttention(PolicyOptions& options)
+    : window(options.whole("window", 64, 1)), kernel(options.whole("kernel", 5, 1)) {
+  if (kernel % 2 == 0) {
+    throw UsageError("kernel=" + std::to_string(kernel) +
+                     ": a token is averaged with as many neighbours on either side; give an odd "
+                     "number");
+  }
+}
+
+PolicyTraits WindowAttention::traits(std::size_t n_sink) const {
+  return {.n_sink = n_sink, .n_recent = window, .attention_queries = window};
+}
+
+TokenScores WindowAttention::scores(const LayerView& view) const {
+  const std::size_t end = view.n - window;
+  const double divisor = static_cast<double>(window * kernel);
+  TokenScores scores(view.keys.n_heads, view.n);
+  for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
+    const double* received = view.attention.row(head);
+    for (std::size_t j = 0; j < end; ++j) {
+      const std::size_t first = j - std::min(j, kernel / 2);
+      const std::size_t last = std::min(j + kernel / 2, end - 1);
+      double sum = 0;
+      for (std::size_t i = first; i <= last; ++i) sum += received[i];
+      scores.head(head)[j] = sum / divisor;
+    }
+  }
+  return scores;
+}
+
+}  // namespace longshadow

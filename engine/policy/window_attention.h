@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/policy/policy.h"
+#include "engine/policy/policy_options.h"
+
+namespace longshadow {
+
+/// What the prompt's last tokens look at (Li et al. 2024, SnapKV, arXiv 2404.14469).
+struct WindowAttention {
+  std::size_t window;  ///< queries at the prompt's end, and as many protected tokens
+  std::size_t kernel;  ///< neighbours averaged over, odd
+
+  /// Options: window 64, kernel 5. Throws UsageError.
+  explicit WindowAttention(PolicyOptions& options);
+
+  /// The window protected, and its queries' attention asked for.
+  PolicyTraits traits(std::size_t n_sink) const;
+
+  /// The mean over the window's queries of what they give to each token before the window, averaged
+  /// over `kernel` neighbours; a neighbour outside counts as zero. The window's own tokens score 0.
+  TokenScores scores(const LayerView& view) const;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,221 @@
+#include "engine/policy/policy.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "engine/policy/registry.h"
+#include "tests/policy/layer_fixture.h"
+#include "tests/support/error_of.h"
+
+namespace longshadow {
+namespace {
+
+using test::kPolicyFixtures;
+using test::LayerFixture;
+using test::PolicyFixture;
+using Slots = std::vector<std::uint32_t>;
+
+/// One layer, of two KV heads of size 2, whose keys and attention are what a test makes of them.
+struct SmallLayer {
+  explicit SmallLayer(std::size_t tokens)
+      : n(tokens),
+        keys(4 * tokens, 1),
+        values(4 * tokens, 1),
+        attention(2 * tokens),
+        entropy(tokens),
+        drift(tokens),
+        influence(tokens) {}
+
+  LayerView view() const {
+    return {.place = {0, 2},
+            .n = n,
+            .keys = {keys.data(), 2, n, 2},
+            .values = {values.data(), 2, n, 2},
+            .queries = {},
+            .frequencies = {},
+            .attention = {attention.data(), 2, n, n},
+            .entropy = entropy,
+            .drift = drift,
+            .influence = influence};
+  }
+  Slots kept(const char* policy, double share, std::size_t head = 0) const {
+    return keep(*make_policy(policy), view(), share).by_head[head];
+  }
+
+  std::size_t n;
+  std::vector<float> keys, values;
+  std::vector<double> attention;
+  std::vector<float> entropy, drift;
+  std::vector<double> influence;
+};
+
+TEST_CASE("The number kept is that of IEEE double arithmetic as written") {
+  CHECK(n_kept(1000, 0.9) == 99);
+  CHECK(n_kept(1000, 0.8) == 199);
+  CHECK(n_kept(4096, 0.9) == 409);
+  CHECK(n_kept(1000, 0) == 1000);
+  CHECK(n_kept(3, 0.9) == 1);
+  CHECK(n_kept(1000, 1) == 0);
+}
+
+TEST_CASE("PyramidKV's budgets are kvpress's to the slot") {
+  const auto pyramid = make_policy("pyramidkv");
+  const auto budgets = [&](std::size_t n, double compression) {
+    std::vector<std::size_t> of_layers;
+    for (const std::size_t layer : {0, 1, 15, 31}) {
+      of_layers.push_back(pyramid->budget({layer, 32}, n, compression));
+    }
+    return of_layers;
+  };
+  using Budgets = std::vector<std::size_t>;
+  CHECK(budgets(4096, 0.5) == Budgets{3994, 3868, 2111, 102});
+  CHECK(budgets(4096, 0.25) == Budgets{4032, 3970, 3103, 2112});
+  CHECK(budgets(16384, 0.9) == Budgets{3195, 3094, 1689, 82});
+  CHECK(budgets(2048, 0.5) == Budgets{1984, 1922, 1055, 64});
+  CHECK(budgets(4096, 0.9) == Budgets{410, 410, 410, 410});
+  CHECK(pyramid->budget({0, 1}, 4096, 0.5) == 3994);  // one layer: no step
+  CHECK(pyramid->budget({0, 32}, 3, 0.9) == 1);
+  CHECK(pyramid->budget({0, 32}, 5, 0.5) == 2);  // half to even
+}
+
+TEST_CASE("A budget is above 0 and at most 1, and 1 keeps everything") {
+  const SmallLayer layer(80);
+  for (const std::string_view name : policy_names()) {
+    if (name == "expected-attention") continue;  // needs queries; the fixture's layers have them
+    CAPTURE(name);
+    CHECK(keep(*make_policy(name), layer.view(), 1).total() == 160);
+    for (const double share : {0.0, -0.5, 1.5, std::nan("")}) {
+      CHECK_THAT(test::error_of([&] { keep(*make_policy(name), layer.view(), share); }),
+                 Catch::Contains("above 0 and at most 1"));
+    }
+  }
+}
+
+TEST_CASE("A prompt must be longer than what is protected, and the view complete") {
+  const SmallLayer layer(64);
+  CHECK_THAT(test::error_of([&] { layer.kept("snapkv", 0.5); }),
+             Catch::Contains("more than 64 tokens, found 64"));
+  LayerView view = layer.view();
+  view.influence = {};
+  CHECK_THAT(test::error_of([&] { keep(*make_policy("oracle"), view, 0.5); }),
+             Catch::Contains("needs influence of 64 tokens"));
+  CHECK_THAT(test::error_of([&] { keep(*make_policy("expected-attention"), view, 0.5); }),
+             Catch::Contains("needs queries"));
+}
+
+TEST_CASE("A score that is not a number is refused") {
+  SmallLayer layer(10);
+  layer.influence[7] = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THAT(test::error_of([&] { layer.kept("oracle", 0.5); }),
+             Catch::Contains("score of token 7 is not a number"));
+}
+
+TEST_CASE("Sinks outrank the window, and both all other tokens") {
+  SmallLayer layer(100);
+  std::iota(layer.influence.begin(), layer.influence.end(), 0.0);
+  CHECK(layer.kept("oracle:n_sink=2", 0.04) == Slots{0, 1, 98, 99});
+  CHECK(layer.kept("streaming-llm", 0.06) == Slots{0, 1, 2, 3, 98, 99});
+  // Of 12 slots 4 go to the sinks and 8 to the most recent of the window's 64.
+  const Slots kept = layer.kept("infokv", 0.12);
+  CHECK(kept.front() == 0);
+  CHECK(kept[3] == 3);
+  CHECK(kept[4] >= 36);
+  // The attention is zero everywhere, and H2O's recent tokens are kept all the same.
+  CHECK(layer.kept("h2o:recent=3,n_sink=1", 0.04) == Slots{0, 97, 98, 99});
+}
+
+TEST_CASE("Full keeps all at any budget") { CHECK(SmallLayer(30).kept("full", 0.1).size() == 30); }
+
+TEST_CASE("Random is fixed by its seed, the layer and the head") {
+  const SmallLayer layer(200);
+  CHECK(layer.kept("random", 0.5) == layer.kept("random:seed=0", 0.5));
+  CHECK(layer.kept("random", 0.5) != layer.kept("random:seed=1", 0.5));
+  CHECK(layer.kept("random", 0.5, 0) != layer.kept("random", 0.5, 1));
+  LayerView next = layer.view();
+  next.place.layer = 1;
+  CHECK(layer.kept("random", 0.5) != keep(*make_policy("random"), next, 0.5).by_head[0]);
+  // The C++ standard fixes the generator and its seeding, so this holds on every platform.
+  const TokenScores scores = make_policy("random:seed=7")->scores(layer.view());
+  CHECK(scores.head(1)[0] == 0x1.21edbcf0d5bf2p-1);
+}
+
+TEST_CASE("InfoKV adds entropy times drift to the attention of the window") {
+  SmallLayer layer(20);
+  // Window 4, kernel 1: sums over the window's queries. The sink's attention scales nothing.
+  layer.attention[0] = 400;
+  layer.attention[6] = 8;
+  layer.attention[20 + 9] = 4;
+  layer.entropy[4] = 3;  // before token 5
+  layer.entropy[10] = 1;
+  layer.drift[5] = 0.5;
+  layer.drift[11] = 0.25;
+  layer.drift[10] = 0.1f;
+  const auto scores = [&](const char* options) {
+    const auto policy = make_policy(std::string("infokv:window=4,kernel=1,n_sink=1,") + options);
+    return policy->scores(layer.view());
+  };
+  const TokenScores before = scores("lambda=2");
+  CHECK(before.head(0)[6] == 1);
+  CHECK(before.head(1)[9] == 0.5);
+  CHECK(before.head(0)[5] == Approx(2.0));
+  CHECK(before.head(1)[5] == Approx(2.0));
+  CHECK(before.head(0)[11] == Approx(2.0 / 3 * 0.5));
+  CHECK(before.head(0)[10] == 0);
+
+  const TokenScores at = scores("entropy=at");
+  CHECK(at.head(0)[10] == Approx(1.0 / 3 * 0.2));
+  CHECK(at.head(0)[5] == 0);
+
+  // 30 scores are ranked: 28 zeros, then 4, then 8.
+  const TokenScores rank = scores("attention=rank,lambda=0");
+  CHECK(rank.head(0)[6] == Approx(29.0 / 30));
+  CHECK(rank.head(1)[9] == Approx(28.0 / 30));
+  CHECK(rank.head(1)[6] == 0);
+}
+
+TEST_CASE("LagKV passes over a channel that the next block holds constant") {
+  // All keys and values are equal: every rank is a tie, and nothing divides by zero.
+  CHECK(SmallLayer(300).kept("lagkv", 0.5).size() == 150);
+  // Too short for a block and the next: the most recent, behind the sinks.
+  CHECK(SmallLayer(20).kept("lagkv:n_sink=2", 0.25) == Slots{0, 1, 17, 18, 19});
+}
+
+TEST_CASE("Ada-KV lets heads keep different numbers, within one budget") {
+  SmallLayer layer(20);
+  std::fill_n(layer.keys.begin() + 40, 40, 0.5f);  // head 1: all of lower norm than head 0's
+  const KeptSlots kept = keep(*make_policy("adakv/knorm"), layer.view(), 0.5);
+  CHECK(kept.by_head[0].size() == 2);  // floor(10 * 0.2)
+  CHECK(kept.by_head[1].size() == 18);
+  CHECK(keep(*make_policy("adakv:alpha=1/knorm"), layer.view(), 0.5).by_head[0].size() == 10);
+  CHECK(keep(*make_policy("adakv:alpha=0/knorm"), layer.view(), 0.5).by_head[0].empty());
+  // At least one slot, where the share comes to less: 0.2 of 3 or, in doubles, 2.
+  CHECK(keep(*make_policy("adakv/knorm"), layer.view(), 0.15).by_head[0].size() == 1);
+}
+
+TEST_CASE("ChunkKV keeps whole chunks, and by the token where there is none") {
+  SmallLayer layer(25);
+  layer.influence[24] = 9;
+  layer.influence[11] = 8;
+  const Slots kept = layer.kept("chunkkv:length=10/oracle", 0.7);
+  Slots expected(15);
+  std::iota(expected.begin(), expected.end(), 10u);
+  CHECK(kept == expected);  // floor(3 * 0.7) chunks: 10 to 19, and the rest
+  CHECK(layer.kept("chunkkv:length=30/oracle", 0.1) == Slots{11, 24});
+}
+
+TEST_CASE("Policies that kvpress knows nothing of choose from a real layer's view") {
+  const PolicyFixture fixture(kPolicyFixtures);
+  Cpu cpu(1);
+  LayerFixture layer(cpu, fixture, 1);
+  for (const char* name : {"infokv", "oracle:n_sink=4", "random", "adakv/infokv"}) {
+    CAPTURE(name);
+    const auto policy = make_policy(name);
+    const KeptSlots kept = keep(*policy, layer.view(policy->traits()), 0.25);
+    CHECK(kept.total() == fixture.shape.n_kv_heads * n_kept(fixture.n, 0.75));
+  }
+}
+
+}  // namespace
+}  // namespace longshadow
