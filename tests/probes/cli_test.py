@@ -287,7 +287,8 @@ class BadUsage(CommandLine):
                 ("differential", "--probes", "16"), ("differential", "--bins", "0:8"),
                 ("screen", "--exact", "0%"), ("screen", "--exact", "many"),
                 ("screen", "--control", "-1"), ("sketch", "--probes", "1"),
-                ("sketch", "--probes", "5000"), ("sketch", "--memory", "100K"), ("sketch", "--probe-kind", "x"),
+                ("sketch", "--probes", "5000"), ("sketch", "--memory", "100K"),
+                ("sketch", "--probe-kind", "x"),
                 ("sketch", "--detail", "x"), ("sketch", "--bins", "0:17"),
                 ("sketch", "--bins", "8:4"), ("sketch", "--bins", "0:8,"),
                 ("sketch", "--bins", "a:b"), ("sketch", "--bins", "0:99999999999999999999")):
