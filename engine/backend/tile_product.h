@@ -20,7 +20,8 @@ template <class In, class Out>
 void tile_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
                   MatrixView<Out> c, bool accumulate);
 
-/// Whether this processor multiplies bf16 natively, which alone makes bf16 products faster than f32's.
+/// Whether this processor multiplies bf16 natively, which alone makes bf16 products faster than
+/// f32's.
 bool has_bf16_products();
 
 }  // namespace longshadow
