@@ -171,9 +171,9 @@ std::vector<std::size_t> draw(std::size_t count, std::size_t population, std::mt
   // Without the standard distributions, whose results differ between libraries.
   std::vector<std::size_t> indices(population);
   std::iota(indices.begin(), indices.end(), std::size_t{0});
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t first = 0, left = population; first < count && left > 0; ++first, --left) {
     // The bias of the remainder is below population / 2^64.
-    std::swap(indices[i], indices[i + random() % (population - i)]);
+    std::swap(indices[first], indices[first + random() % left]);
   }
   indices.resize(count);
   std::sort(indices.begin(), indices.end());
