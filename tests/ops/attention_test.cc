@@ -102,8 +102,10 @@ TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin an
   CAPTURE(removed.front().begin, removed.back().end, int(order));
   const AttentionInputs<T> in(cpu, kShape, 700, 20);
   const std::vector<Range> few{{3, 4}, {511, 513}};
-  const std::vector<RemovedColumns> by_head = GENERATE_REF(
-      values<std::vector<RemovedColumns>>({{removed, removed}, {removed, {}}, {few, removed}}));
+  // By index: a generator would keep the spans of the first round.
+  const std::vector<std::vector<RemovedColumns>> choices{
+      {removed, removed}, {removed, {}}, {few, removed}};
+  const std::vector<RemovedColumns>& by_head = choices[GENERATE(0, 1, 2)];
   const std::vector<Stream> streams{{0, 20, 700, by_head}};
   check(in, std::span(streams), run(cpu, in, streams, 20, order), 7);
 }
