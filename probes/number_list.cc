@@ -1,11 +1,22 @@
 #include "probes/number_list.h"
 
 #include <charconv>
+#include <utility>
 
 #include "engine/core/error.h"
 
 namespace longshadow {
 namespace {
+
+/// The number that the text begins with, and what stands behind it; nothing where there is none.
+template <class Number>
+std::optional<std::pair<Number, std::string_view>> leading_number(std::string_view text) {
+  Number value{};
+  const char* const last = text.data() + text.size();
+  const auto [end, failure] = std::from_chars(text.data(), last, value);
+  if (failure != std::errc()) return {};
+  return std::pair(value, std::string_view(end, static_cast<std::size_t>(last - end)));
+}
 
 Range parse_range(std::string_view item, const std::string& option, const Counted& of) {
   const std::size_t dash = item.find('-');
@@ -26,14 +37,25 @@ Range parse_range(std::string_view item, const std::string& option, const Counte
 
 }  // namespace
 
+std::optional<std::size_t> whole_number(std::string_view text) {
+  const auto number = leading_number<std::size_t>(text);
+  if (!number || !number->second.empty()) return {};
+  return number->first;
+}
+
+std::optional<double> percentage(std::string_view text) {
+  const auto number = leading_number<double>(text);
+  if (!number || number->second != "%" || !(number->first > 0 && number->first <= 100)) return {};
+  return number->first;
+}
+
 std::size_t parse_number(std::string_view text, const std::string& option) {
-  std::size_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) {
+  const std::optional<std::size_t> value = whole_number(text);
+  if (!value) {
     throw UsageError("\"" + option + "\": expected a whole number, found \"" + std::string(text) +
                      "\"");
   }
-  return value;
+  return *value;
 }
 
 std::vector<Range> parse_ranges(std::string_view list, const std::string& option,

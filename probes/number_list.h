@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,12 @@
 #include "engine/core/range.h"
 
 namespace longshadow {
+
+/// A whole number, and nothing where the text is none.
+std::optional<std::size_t> whole_number(std::string_view text);
+
+/// The 5 of "5%": above 0 and at most 100, and nothing where the text is no such share.
+std::optional<double> percentage(std::string_view text);
 
 /// A whole number. Throws UsageError quoting `option`, the text that it is part of.
 std::size_t parse_number(std::string_view text, const std::string& option);

@@ -1,14 +1,13 @@
 #include "probes/screen.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <random>
-#include <string_view>
 
 #include "data/format/schema.h"
 #include "engine/core/error.h"
+#include "probes/number_list.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -31,16 +30,12 @@ std::vector<std::size_t> highest(const RunSketch& sketch, std::size_t bin, std::
 }  // namespace
 
 double parse_share(const std::string& text) {
-  double percent = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, failure] = std::from_chars(text.data(), last, percent);
-  if (failure != std::errc() ||
-      std::string_view(end, static_cast<std::size_t>(last - end)) != "%" ||
-      !(percent > 0 && percent <= 100)) {
+  const std::optional<double> percent = percentage(text);
+  if (!percent) {
     throw UsageError("--exact \"" + text +
                      "\": expected a share above 0% and at most 100%, as in 10%");
   }
-  return percent / 100;
+  return *percent / 100;
 }
 
 std::vector<ScreenedToken> screen(const RunSketch& sketch, std::size_t context,

@@ -1,10 +1,10 @@
 #include "probes/sketch_options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "probes/number_list.h"
 
 namespace longshadow {
 
@@ -32,14 +32,9 @@ std::vector<Range> automatic_bins(std::size_t horizon) {
 Range parse_bin(std::string_view text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos) return {};
-  Range bin;
-  const auto read = [](std::string_view number, std::size_t& value) {
-    const auto [end, failure] =
-        std::from_chars(number.data(), number.data() + number.size(), value);
-    return failure == std::errc() && end == number.data() + number.size();
-  };
-  if (!read(text.substr(0, colon), bin.begin) || !read(text.substr(colon + 1), bin.end)) return {};
-  return bin;
+  const std::optional<std::size_t> begin = whole_number(text.substr(0, colon));
+  const std::optional<std::size_t> end = whole_number(text.substr(colon + 1));
+  return begin && end ? Range{*begin, *end} : Range{};
 }
 
 bool is_given(const po::variables_map& values, const char* name) {

@@ -1,7 +1,6 @@
 #include "probes/subjects.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -136,17 +135,13 @@ class SubjectParser {
 
   /// Tokens of a share such as "5%".
   std::size_t parse_share(std::string_view part, std::string_view share) const {
-    double percent = 0;
-    const char* const last = share.data() + share.size();
-    const auto [end, failure] = std::from_chars(share.data(), last, percent);
-    if (failure != std::errc() ||
-        std::string_view(end, static_cast<std::size_t>(last - end)) != "%" ||
-        !(percent > 0 && percent <= 100)) {
+    const std::optional<double> percent = percentage(share);
+    if (!percent) {
       throw UsageError("\"" + text_ + "\": expected top:SIGNAL:SHARE with a share above 0% and " +
                        "at most 100%, as in top:entropy-before:5%, found \"" + std::string(part) +
                        "\"");
     }
-    const double wanted = std::round(percent / 100 * static_cast<double>(rules_.context));
+    const double wanted = std::round(*percent / 100 * static_cast<double>(rules_.context));
     const auto n_tokens = static_cast<std::size_t>(std::max(1.0, wanted));
     if (n_tokens > n_candidates(rules_)) {
       throw UsageError("\"" + std::string(part) + "\" would remove " + std::to_string(n_tokens) +

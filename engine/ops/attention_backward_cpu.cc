@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention_backward.h"
 #include "engine/ops/column_tiles.h"
+#include "engine/ops/dot.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounded_tile.h"
 #include "engine/ops/softmax_weights.h"
@@ -116,9 +116,8 @@ class BackwardPass {
         dout_(dout),
         streams_(streams),
         gradients_(gradients),
-        group_(shape.n_heads / shape.n_kv_heads),
         d_(shape.head_dim),
-        scale_(static_cast<T>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)))),
+        scale_(shape.score_scale<T>()),
         parts_(row_parts(streams.front().n_rows)),
         padded_rows_(parts_.back().first + parts_.back().tile_rows),
         log_normalisers_(cpu.memory(), shape.n_heads, padded_rows_),
@@ -175,11 +174,7 @@ class BackwardPass {
       const T* o = full_.attended.row(first.full_row + r) + head * d_;
       for (std::size_t b = 0; b < streams_.size(); ++b) {
         const T* d = dout_.head(head).row(streams_[b].first_row + r);
-        double total = 0;
-        for (std::size_t i = 0; i < d_; ++i) {
-          total += static_cast<double>(d[i]) * static_cast<double>(o[i]);
-        }
-        dout_dot_o_.row(head * streams_.size() + b)[r] = static_cast<T>(total);
+        dout_dot_o_.row(head * streams_.size() + b)[r] = static_cast<T>(dot_in_f64(d, o, d_));
       }
     }
   }
@@ -221,7 +216,7 @@ class BackwardPass {
     struct WeightGradients;
     struct ScoreGradients;
     struct RoundedOut;
-    const std::size_t kv_head = head / group_;
+    const std::size_t kv_head = shape_.kv_head_of(head);
     const MatrixView<T> p = scratch<Weights>(part.tile_rows, width);
     tile_product<T, T>(queries(head, part), full_.cache.keys.head(kv_head).row_range(begin, width),
                        RightFactor::by_output, p, false);
@@ -279,7 +274,8 @@ class BackwardPass {
     const MatrixView<T> dv = scratch<ValueGradients>(streams_.size() * n, d_);
     std::fill_n(dk.data, dk.rows * d_, T{0});
     std::fill_n(dv.data, dv.rows * d_, T{0});
-    for (std::size_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
+    const std::size_t group = shape_.group_size();
+    for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (const RowPart& part : parts_) {
         if (part.first >= columns.first) absorb_rows(head, columns, part, dk, dv);
       }
@@ -304,7 +300,7 @@ class BackwardPass {
     struct RoundedWeights;
     struct RoundedQueries;
     struct RoundedOut;
-    const std::size_t kv_head = head / group_;
+    const std::size_t kv_head = shape_.kv_head_of(head);
     const std::size_t n = columns.tile_rows;
     const std::size_t position = prefix_ + columns.first;
     const MatrixView<T> p = scratch<Weights>(n, part.tile_rows);
@@ -338,7 +334,8 @@ class BackwardPass {
   void add_up_removals(std::size_t b, std::size_t kv_head) {
     T* to = gradients_.removals.row(b * shape_.n_kv_heads + kv_head);
     std::fill_n(to, prefix_, T{0});
-    for (std::size_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
+    const std::size_t group = shape_.group_size();
+    for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (std::size_t part = 0; part < parts_.size(); ++part) {
         const T* from = removal_sums(head, part).row(b);
         for (std::size_t c = 0; c < prefix_; ++c) to[c] += from[c];
@@ -353,7 +350,6 @@ class BackwardPass {
   HeadRows<const T> dout_;
   std::span<const PairedRows> streams_;
   const AttentionGradients<T, P>& gradients_;
-  std::size_t group_;
   std::size_t d_;
   T scale_;
   std::vector<RowPart> parts_;

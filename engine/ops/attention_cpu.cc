@@ -105,7 +105,7 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
             ColumnOrder order, MatrixView<T> out, MatrixView<T> log_normalisers) {
   struct Values;
   const std::size_t d = shape.head_dim;
-  const std::size_t kv_head = part.head / (shape.n_heads / shape.n_kv_heads);
+  const std::size_t kv_head = shape.kv_head_of(part.head);
   const std::size_t row = part.stream.first_row + part.first_row;
   const auto slice = [&](HeadRows<const T> from, std::size_t first, std::size_t count) {
     return from.head(kv_head).row_range(first, count);
@@ -113,8 +113,7 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   const MatrixView<const T> q = queries.head(part.head).row_range(row, part.tile_rows);
 
   Accumulator<T> sums{tile_scratch<T, Values>(cpu, part.tile_rows, d),
-                      std::vector<RunningSoftmax<T>>(part.tile_rows),
-                      static_cast<T>(1.0 / std::sqrt(static_cast<double>(d)))};
+                      std::vector<RunningSoftmax<T>>(part.tile_rows), shape.score_scale<T>()};
   std::fill_n(sums.values.data, part.tile_rows * d, T{0});
 
   const bool reversed = order == ColumnOrder::reversed;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -85,9 +84,9 @@ class RowTileTask {
       : cpu_(cpu),
         full_(full),
         head_(head),
-        kv_head_(head / (shape.n_heads / shape.n_kv_heads)),
+        kv_head_(shape.kv_head_of(head)),
         d_(shape.head_dim),
-        scale_(static_cast<T>(1.0 / std::sqrt(static_cast<double>(d_)))),
+        scale_(shape.score_scale<T>()),
         full_row_(row_tile * kRowTile),
         first_start_(streams.front().prefix - streams.front().full_row),
         queries_(full.queries.head(head).row_range(full_row_, kRowTile)),
@@ -151,7 +150,9 @@ class RowTileTask {
       work.sums = sums.row_range(i * kRowTile, member.rows);
       round_rows(queries_.row_range(member.tile_row, member.used_rows),
                  work.joint.row_range(0, member.used_rows).column_range(0, d_));
-      copy_columns(work.dq, work.joint, d_);
+      for (std::size_t r = 0; r < member.rows; ++r) {
+        std::copy_n(work.dq.row(r), d_, work.joint.row(r) + d_);
+      }
       const std::size_t own = member.stream.first_row;
       const std::size_t n_own = member.batch_row + member.used_rows - own;
       work.still = is_zero(dq_.row_range(member.batch_row, member.used_rows)) &&
@@ -165,11 +166,6 @@ class RowTileTask {
                        [](Element value) { return widened<T>(value) == 0; });
   }
 
-  /// Columns [first, first + d) of `to` = from [rows, d].
-  void copy_columns(MatrixView<const P> from, MatrixView<P> to, std::size_t first) const {
-    for (std::size_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), d_, to.row(r) + first);
-  }
-
   void absorb(Form form) {
     for (Work& work : work_) {
       work.totals.assign(work.member.used_rows, 0.0);
@@ -178,11 +174,9 @@ class RowTileTask {
     for (const ColumnTile& tile : tiles_) {
       std::optional<MatrixView<const T>> p;
       for (Work& work : work_) {
+        if (!is_seen(tile, work.member)) continue;
         const std::vector<Range> removed = removed_columns(work.member.stream, tile);
-        if (!is_seen(tile, work.member) ||
-            (work.still && form == Form::change && removed.empty())) {
-          continue;
-        }
+        if (work.still && form == Form::change && removed.empty()) continue;
         if (!p) p = probabilities(tile);
         if (tile.begin + tile.used <= work.member.stream.prefix) {
           absorb_prefix(form, tile, *p, removed, work);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
@@ -36,8 +35,8 @@ void add_attention_received(Device& device, const AttentionShape& shape, HeadRow
                             MatrixView<double> window_queries) {
   struct Scores;
   struct Sums;
-  const std::size_t group = shape.n_heads / shape.n_kv_heads;
-  const T scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  const std::size_t group = shape.group_size();
+  const T scale = shape.score_scale<T>();
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const std::vector<ColumnTile> tiles = column_tiles(columns);
 

@@ -6,6 +6,7 @@
 
 #include "engine/backend/packed_weights.h"
 #include "engine/core/range.h"
+#include "engine/ops/dot.h"
 #include "engine/ops/fisher_probes.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounded_tile.h"
@@ -209,11 +210,7 @@ class ProbeTask {
   }
 
   double probability(std::size_t r, std::size_t token) const {
-    double logit = 0;
-    for (std::size_t i = 0; i < hidden_.cols; ++i) {
-      logit +=
-          static_cast<double>(hidden_.row(r)[i]) * static_cast<double>(output_.rows.row(token)[i]);
-    }
+    const double logit = dot_in_f64(hidden_.row(r), output_.rows.row(token), hidden_.cols);
     return std::exp(logit - full_.log_normalisers[full_row_ + r]);
   }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/ops/dot.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounding.h"
@@ -94,16 +95,6 @@ std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PairedRows>
   return by_tile;
 }
 
-/// What delta changes the logit of `direction` by.
-template <class T, class P>
-T logit_change(const T* direction, const P* delta, std::size_t size) {
-  double total = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    total += static_cast<double>(direction[i]) * static_cast<double>(widened<T>(delta[i]));
-  }
-  return static_cast<T>(total);
-}
-
 }  // namespace
 
 template <class Device, class T, class P>
@@ -123,7 +114,7 @@ void kl_divergence(Device& device, const OutputWeights<T, P>& output,
     device.parallel_for(stream.n_rows, [&](std::size_t r) {
       const auto token = static_cast<std::size_t>(full.likeliest[stream.full_row + r]);
       const std::size_t row = stream.first_row + r;
-      shifts[row] = logit_change(output.rows.row(token), delta.row(row), delta.cols);
+      shifts[row] = static_cast<T>(dot_in_f64(output.rows.row(token), delta.row(row), delta.cols));
     });
   }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/range.h"
+#include "engine/ops/dot.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/tile_scratch.h"
@@ -114,13 +115,6 @@ double entropy_of(std::vector<double> logits) {
   return std::log(sum) - weighted_sum / sum;
 }
 
-template <class T>
-double dot(const T* a, const T* b, std::size_t size) {
-  double total = 0;
-  for (std::size_t i = 0; i < size; ++i) total += static_cast<double>(a[i]) * b[i];
-  return total;
-}
-
 }  // namespace
 
 template <class Device, class T>
@@ -160,8 +154,9 @@ void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> out
     prediction.entropy_top_k = entropy_of(total.top);
     prediction.likeliest = total.likeliest;
     prediction.target_surprisal =
-        prediction.log_normaliser -
-        dot(hidden.row(row), output.row(static_cast<std::size_t>(targets[row])), hidden.cols);
+        prediction.log_normaliser - dot_in_f64(hidden.row(row),
+                                               output.row(static_cast<std::size_t>(targets[row])),
+                                               hidden.cols);
   });
 }
 

@@ -17,13 +17,13 @@ P rounded(T value) {
   }
 }
 
-/// The exact value of a product's element in T.
+/// The exact value of an element in T, which is no narrower.
 template <class T, class P>
 T widened(P value) {
-  if constexpr (std::is_same_v<P, T>) {
-    return value;
+  if constexpr (std::is_same_v<P, BF16>) {
+    return static_cast<T>(to_float(value));
   } else {
-    return to_float(value);
+    return static_cast<T>(value);
   }
 }
 
