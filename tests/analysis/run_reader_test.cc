@@ -337,7 +337,7 @@ TEST_CASE("a hostile or broken sketch is refused with one line") {
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "future_tokens", 60); }},
       {"expected shape [2, 511]",
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", 511); }},
-      {"expected shape",
+      {"context of 1 to 593 tokens, found -1",
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", -1); }},
       {"finite estimates", estimate("fi", -1e-9f)},
       {"finite estimates", estimate("fi", std::nanf(""))},
