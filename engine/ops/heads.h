@@ -20,6 +20,8 @@ struct HeadRows {
   MatrixView<T> head(std::size_t index) const {
     return {data + index * rows * head_dim, rows, head_dim, head_dim};
   }
+  /// [n_heads * rows, d], of all heads.
+  MatrixView<T> all() const { return {data, n_heads * rows, head_dim, head_dim}; }
   operator HeadRows<const T>() const requires(!std::is_const_v<T>) {
     return {data, n_heads, rows, head_dim};
   }

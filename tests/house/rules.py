@@ -12,7 +12,8 @@ ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "data/format": (),
     "analysis": ("data/format",),
     "probes/part_of_speech": ("engine/core", "engine/io"),
-    "probes": ENGINE + ("data/format", "analysis/command.h", "probes/part_of_speech"),
+    "probes": ENGINE + ("data/format", "analysis/command.h", "analysis/run_reader.h",
+                        "probes/part_of_speech"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }
 
