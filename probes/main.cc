@@ -28,6 +28,7 @@ int analyze(std::span<const std::string> words) {
 
 constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
+    {"retain", retain_command, "compress the cache by eviction policies and measure what it costs"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"info", info_command, "what a model file holds"},
     {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
