@@ -7,6 +7,9 @@
     DIR/DOCUMENT-signals    each subject's influence, near and far, against its signals
     DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
     DIR/DOCUMENT-map        every token's estimated influence along the document, where there is a sketch
+    DIR/DOCUMENT-kept       the slots that eviction policies keep, layer by layer, where the run has any
+    DIR/budget              of all documents, the policies' KL against the share of the cache they keep
+    DIR/overlap             of all documents, how far the policies keep the same slots
 """
 
 import argparse
@@ -18,6 +21,7 @@ import matplotlib.pyplot as plt
 
 import run_file
 from figures.distance import draw_distance
+from figures.retention import draw_budget, draw_kept, draw_overlap
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map
 from figures.signals import draw_signals
@@ -33,12 +37,22 @@ def figures_of(document):
         yield "sets", draw_sets(document)
     if document.sketch is not None:
         yield "map", draw_map(document)
+    if document.retention:
+        yield "kept", draw_kept(document)
+
+
+def figures_of_all(documents):
+    """What can be drawn of all documents together."""
+    if any(document.retention for document in documents):
+        yield "budget", draw_budget(documents)
+        yield "overlap", draw_overlap(documents)
 
 
 def save(figure, path):
     figure.savefig(path.with_name(path.name + ".png"))
     figure.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None})
     plt.close(figure)
+    print(f"{path} (.png, .svg)")
 
 
 def main():
@@ -48,12 +62,14 @@ def main():
     arguments = parser.parse_args()
     matplotlib.use("Agg")
     with plt.rc_context(STYLE):
-        for document in run_file.documents(arguments.run):
-            arguments.output.mkdir(parents=True, exist_ok=True)
+        documents = run_file.documents(arguments.run)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        for document in documents:
             name = re.sub(r"[^\w.-]", "_", document.name)
             for kind, figure in figures_of(document):
                 save(figure, arguments.output / f"{name}-{kind}")
-                print(f"{arguments.output / name}-{kind} (.png, .svg)")
+        for kind, figure in figures_of_all(documents):
+            save(figure, arguments.output / kind)
 
 
 if __name__ == "__main__":
