@@ -272,7 +272,7 @@ void report_influence(const std::vector<const DocumentRun*>& documents, Report& 
 }  // namespace
 
 Report analyze(const RunFile& run, const AnalyzeOptions& options) {
-  Report report{run.model, options, {}, {}, std::nullopt, {}};
+  Report report{run.model, options, {}, {}, std::nullopt, {}, std::nullopt};
   std::vector<const DocumentRun*> measured;
   for (const DocumentRun& document : run.documents) {
     if (!document.influence.subjects.empty()) measured.push_back(&document);
@@ -281,6 +281,7 @@ Report analyze(const RunFile& run, const AnalyzeOptions& options) {
     }
   }
   if (!measured.empty()) report_influence(measured, report);
+  report.retention = analyze_retention(run, options.bootstrap);
   return report;
 }
 

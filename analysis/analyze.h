@@ -9,6 +9,7 @@
 
 #include "analysis/calibration.h"
 #include "analysis/measurements.h"
+#include "analysis/retention.h"
 #include "analysis/statistics.h"
 #include "data/format/run_file.h"
 
@@ -82,6 +83,7 @@ struct Report {
   std::vector<SampleReport> documents;  ///< those with counterfactuals
   std::optional<SampleReport> pooled;   ///< where there is more than one of them
   std::vector<SketchReport> sketches;   ///< of the documents that have one
+  std::optional<RetentionReport> retention;
 };
 
 /// Groups of each document: all subjects but the sinks; the top share of those by each of kSignals;

@@ -207,6 +207,7 @@ void print_report(std::ostream& out, const Report& report) {
   for (const SampleReport& document : report.documents) print_sample(out, document, report);
   if (report.pooled) print_sample(out, *report.pooled, report);
   if (!report.sketches.empty()) print_sketches(out, report.sketches);
+  if (report.retention) print_retention(out, *report.retention);
 }
 
 }  // namespace longshadow
