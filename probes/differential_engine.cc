@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/ops/gated_linear_delta.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/linear.h"
+#include "engine/ops/project_heads.h"
 #include "engine/ops/rms_norm_delta.h"
 #include "engine/ops/rows.h"
-#include "engine/ops/silu_gate_delta.h"
 
 namespace longshadow {
 namespace {
@@ -22,13 +23,10 @@ DeltaActivations<T, P> make_activations(Device& device, const ModelConfig& confi
   };
   DeltaActivations<T, P> s;
   make(s.normed, rows, config.hidden_size);
-  make(s.projected, rows, width);
   make(s.query_heads, config.n_heads * rows, config.head_dim);
   make(s.key_heads, config.n_kv_heads * rows, config.head_dim);
   make(s.value_heads, config.n_kv_heads * rows, config.head_dim);
   make(s.attended, rows, width);
-  make(s.gate, rows, config.feed_forward_size);
-  make(s.up, rows, config.feed_forward_size);
   make(s.gated, rows, config.feed_forward_size);
   return s;
 }
@@ -81,19 +79,16 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
   const HeadRows<P> dq = as_heads(s_.query_heads.view(), config.n_heads);
   const HeadRows<T> dk = as_heads(s_.key_heads.view(), config.n_kv_heads);
   const HeadRows<P> dv = as_heads(s_.value_heads.view(), config.n_kv_heads);
-  // Biases cancel in a difference.
-  const auto project = [&](const PackedWeights<P>& w) {
-    const MatrixView<T> out{s_.projected.data(), dx.rows, w.outputs(), w.outputs()};
-    linear(device_, MatrixView<const P>(dnormed), w, out);
-    return MatrixView<const T>(out);
-  };
+  const MatrixView<const T> no_bias{};  // biases cancel in a difference
 
   rms_norm_delta(device_, tape.residual_in.view(), weights_.layers[layer].attention_norm.view(),
                  config.norm_epsilon, MatrixView<const T>(dx), pairs, dnormed);
   const std::span<const std::uint32_t> positions(rows.positions);
-  rotate_heads(device_, full_.rotary, positions, project(products.query), dq);
-  rotate_heads(device_, full_.rotary, positions, project(products.key), dk);
-  split_heads(device_, project(products.value), dv);
+  project_rotated_heads(device_, MatrixView<const P>(dnormed), products.query, no_bias,
+                        full_.rotary, positions, dq);
+  project_rotated_heads(device_, MatrixView<const P>(dnormed), products.key, no_bias, full_.rotary,
+                        positions, dk);
+  project_heads(device_, MatrixView<const P>(dnormed), products.value, no_bias, dv);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
                                  full_.cache.layer(layer), delta_weights_.cache[layer]};
@@ -109,16 +104,14 @@ void DifferentialEngine<Device, T, P>::feed_forward_block(const Rows& rows, std:
   const LayerTape<T>& tape = tape_.layer(layer);
   const std::span<const PairedRows> pairs(rows.tape_rows);
   const MatrixView<P> dnormed = s_.normed.view().row_range(0, dx.rows);
-  const MatrixView<T> dgate = s_.gate.view().row_range(0, dx.rows);
-  const MatrixView<T> dup = s_.up.view().row_range(0, dx.rows);
   const MatrixView<P> dgated = s_.gated.view().row_range(0, dx.rows);
 
   rms_norm_delta(device_, tape.residual_mid.view(), weights_.layers[layer].feed_forward_norm.view(),
                  weights_.config.norm_epsilon, MatrixView<const T>(dx), pairs, dnormed);
-  linear(device_, MatrixView<const P>(dnormed), products.gate, dgate);
-  linear(device_, MatrixView<const P>(dnormed), products.up, dup);
-  silu_gate_delta(device_, tape.gate.view(), tape.up.view(), MatrixView<const T>(dgate),
-                  MatrixView<const T>(dup), pairs, dgated);
+  gated_linear_delta(
+      device_, MatrixView<const P>(dnormed),
+      GatedLinear<T, P>{products.gate, products.up, tape.gate.view(), tape.up.view()}, pairs,
+      dgated);
   linear(device_, MatrixView<const P>(dgated), products.down, dx, Write::add);
 }
 

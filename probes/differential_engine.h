@@ -24,12 +24,10 @@ struct DeltaWeights {
 template <class T, class P>
 struct DeltaActivations {
   Matrix<P> normed;       // [R, D]
-  Matrix<T> projected;    // [R, H d], before heads are apart
   Matrix<P> query_heads;  // [H R, d]
   Matrix<T> key_heads;    // [K R, d]
   Matrix<P> value_heads;  // [K R, d]
   Matrix<P> attended;     // [R, H d]
-  Matrix<T> gate, up;     // [R, F]
   Matrix<P> gated;        // [R, F]
 };
 

@@ -5,6 +5,7 @@
 
 #include "engine/ops/attention_backward.h"
 #include "engine/ops/linear.h"
+#include "engine/ops/project_heads.h"
 #include "engine/ops/rms_norm_backward.h"
 #include "engine/ops/rounding.h"
 #include "engine/ops/rows.h"
@@ -25,7 +26,6 @@ GradientActivations<T, P> make_activations(Device& device, const ModelConfig& co
           exact(config.feed_forward_size),
           for_product(config.feed_forward_size),
           for_product(config.feed_forward_size),
-          exact(queries),
           Matrix<T>(device.memory(), config.n_heads * (rows + kRowTile), config.head_dim),
           exact(queries),
           exact(keys),
@@ -119,21 +119,20 @@ void FisherSketch<Device, T, P>::attention_block_backward(const Rows& rows, std:
   const std::span<const std::uint32_t> positions(rows.positions);
   const auto of_batch = [&](auto& matrix) { return matrix.view().row_range(0, dx.rows); };
   const MatrixView<T> dnormed = of_batch(s_.normed);
-  const MatrixView<T> dattended = of_batch(s_.attended);
-  const HeadRows<T> dattended_heads = as_heads(s_.attended_heads.view(), config.n_heads);
+  const HeadRows<T> dattended = as_heads(s_.attended_heads.view(), config.n_heads);
   const MatrixView<T> dq = of_batch(s_.queries);
   const MatrixView<T> dk = of_batch(s_.keys);
   const MatrixView<P> dq_unrotated = of_batch(s_.unrotated_queries);
   const MatrixView<P> dk_unrotated = of_batch(s_.unrotated_keys);
   const MatrixView<P> dv = of_batch(s_.values);
 
-  linear(device_, for_product(dx), products.attention_output, dattended);
-  split_heads(device_, MatrixView<const T>(dattended), dattended_heads);
+  project_heads(device_, for_product(dx), products.attention_output, MatrixView<const T>{},
+                dattended);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
                                  full_.cache.layer(layer), gradient_weights_.cache[layer]};
   attention_backward(device_, attention_shape(config), full, tape_.first_position(),
-                     HeadRows<const T>(dattended_heads), pairs,
+                     HeadRows<const T>(dattended), pairs,
                      AttentionGradients<T, P>{dq, dk, dv, gates});
   rotate_back(device_, full_.rotary, positions, MatrixView<const T>(dq), dq_unrotated);
   rotate_back(device_, full_.rotary, positions, MatrixView<const T>(dk), dk_unrotated);

@@ -28,7 +28,6 @@ struct GradientActivations {
   Matrix<T> normed;             // [R, D]
   Matrix<T> gated;              // [R, F]
   Matrix<P> gate, up;           // [R, F]
-  Matrix<T> attended;           // [R, H d]
   Matrix<T> attended_heads;     // [H (R + kRowTile), d]
   Matrix<T> queries, keys;      // [R, H d], [R, K d], rotated
   Matrix<P> unrotated_queries;  // [R, H d]

@@ -41,6 +41,7 @@ const char* name_of(Method method) { return method == Method::direct ? "direct" 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
+  const std::size_t p = rounded != 0 ? rounded : e;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
@@ -58,10 +59,13 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   plan.fixed_bytes = (embedding * (config.tied_embeddings ? 2 : 3) + layers + cache) * e +
                      (embedding + layers + cache) * rounded + signals +
                      (demand.method == Method::differential ? tape * e : 0);
-  if (demand.gradients) plan.fixed_bytes += (embedding + layers) * (rounded != 0 ? rounded : e);
+  if (demand.gradients) plan.fixed_bytes += (embedding + layers) * p;
   plan.bytes_per_batch_row =
-      (3 * hidden + 3 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) * e +
-      24 * (round_up(config.vocab_size, kMaxTileOutputs) / kMaxTileOutputs);
+      demand.method == Method::differential
+          ? (hidden + keys) * e + (hidden + 2 * queries + keys + config.feed_forward_size) * p
+          : (3 * hidden + 2 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) *
+                e;
+  plan.bytes_per_batch_row += 24 * (round_up(config.vocab_size, kMaxTileOutputs) / kMaxTileOutputs);
   return plan;
 }
 
@@ -72,7 +76,7 @@ MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& dem
   plan.fixed_bytes +=
       n_probes * (config.n_layers * config.n_kv_heads + config.n_heads) * context * e;
   plan.bytes_per_batch_row =
-      (3 * config.hidden_size + 5 * config.n_heads * config.head_dim +
+      (3 * config.hidden_size + 4 * config.n_heads * config.head_dim +
        3 * config.n_kv_heads * config.head_dim + 3 * config.feed_forward_size) *
           e +
       config.n_heads * context * e / kRowTile;

@@ -24,13 +24,15 @@ struct MemoryDemand {
 };
 
 /// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
-/// else 4), W weights outside the embedding, and bf16 copies for bf16 products:
+/// else 4), p bytes in a product (bf16 2, else e), W weights outside the embedding, and bf16 copies
+/// for bf16 products:
 ///   weights     (2 V D [+ V D untied] + W) e        [+ (V D + W) 2]
-///   gradients   (V D + W) e                         [(V D + W) 2 instead]
+///   gradients   (V D + W) p
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
 ///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
-///   batch row   (3 D + 3 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512)
+///   batch row   (D + K d) e + (D + 2 H d + K d + F) p + 24 ceil(V / 512)
+///               (3 D + 2 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512) in the direct form
 struct MemoryPlan {
   std::size_t fixed_bytes;
   std::size_t bytes_per_batch_row;
@@ -40,7 +42,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
 
 /// The same for a Fisher sketch of `context` tokens with so many probes a bin. Beside what the
 /// demand says: the gates' gradients, n_probes (L K + H) T e, and for each row of gradients
-///   (3 D + 5 H d + 3 K d + 3 F) e + H T e / 128.
+///   (3 D + 4 H d + 3 K d + 3 F) e + H T e / 128.
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
                               std::size_t context, std::size_t n_probes);
 

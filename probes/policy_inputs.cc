@@ -19,12 +19,6 @@ void copy_context(HeadRows<const T> from, std::size_t rows, HeadRows<float> to) 
   }
 }
 
-/// The same heads from row `first` on.
-template <class T>
-HeadRows<const T> from_row(HeadRows<const T> heads, std::size_t first) {
-  return {heads.data + first * heads.head_dim, heads.n_heads, heads.rows, heads.head_dim};
-}
-
 }  // namespace
 
 template <class Device, class T>
@@ -93,10 +87,10 @@ void PolicyInputs<Device, T>::add_window(std::size_t window, const Chunk& chunk,
   const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
   if (begin >= end) return;
   const std::size_t row = begin - chunk.first_position;
-  add_attention_received(device_, attention_shape(config_),
-                         from_row(activations.queries(config_), row), begin, end - begin, keys,
-                         activations.log_normalisers.view().row_range(row, end - begin), 0,
-                         outside_.view(), windows_[window][layer].view());
+  add_attention_received(
+      device_, attention_shape(config_), activations.queries(config_).part(0, config_.n_heads, row),
+      begin, end - begin, keys, activations.log_normalisers.view().row_range(row, end - begin), 0,
+      outside_.view(), windows_[window][layer].view());
 }
 
 template <class Device, class T>

@@ -15,9 +15,9 @@ namespace {
 
 using dnnl::memory;
 
-std::size_t tile_outputs(std::size_t outputs) {
+std::size_t tile_outputs(std::size_t outputs, std::size_t multiple) {
   const std::size_t tiles = (outputs + kMaxTileOutputs - 1) / kMaxTileOutputs;
-  return round_up((outputs + tiles - 1) / tiles, kOutputMultiple);
+  return round_up((outputs + tiles - 1) / tiles, multiple);
 }
 
 template <class T>
@@ -64,9 +64,9 @@ template <class T>
 PackedWeights<T>::~PackedWeights() = default;
 
 template <class T>
-PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w)
+PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple)
     : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = tile_outputs(outputs_);
+  storage_->tile_outputs = tile_outputs(outputs_, multiple);
   storage_->tiles.resize(n_tiles());
   cpu.parallel_for(n_tiles(), [&](std::size_t tile) {
     const std::size_t width = padded_width(tile);
@@ -90,9 +90,9 @@ PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w)
 }
 
 template <>
-PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w)
+PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::size_t multiple)
     : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = tile_outputs(outputs_);
+  storage_->tile_outputs = tile_outputs(outputs_, multiple);
   storage_->w = Matrix<double>(cpu.memory(), round_up(outputs_, kOutputMultiple), inputs_);
   for (std::size_t row = 0; row < outputs_; ++row) {
     std::copy_n(w.row(row), inputs_, storage_->w.row(row));

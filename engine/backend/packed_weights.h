@@ -27,8 +27,9 @@ inline constexpr std::size_t kMaxTileOutputs = 512;
 template <class T>
 class PackedWeights {
  public:
-  /// w [out, in].
-  PackedWeights(Cpu& cpu, MatrixView<const T> w);
+  /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
+  /// kOutputMultiple.
+  PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple = kOutputMultiple);
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();

@@ -1,6 +1,7 @@
 #include "engine/model/forward.h"
 
 #include "engine/ops/linear.h"
+#include "engine/ops/project_heads.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/silu_gate.h"
 
@@ -19,7 +20,6 @@ LayerActivations<T>::LayerActivations(Device& device, const ModelConfig& config,
     return Matrix<T>(device.memory(), n_rows, cols);
   };
   normed = make(rows, config.hidden_size);
-  projected = make(rows, config.n_heads * config.head_dim);
   query_heads = make(config.n_heads * rows, config.head_dim);
   key_heads = make(config.n_kv_heads * rows, config.head_dim);
   value_heads = make(config.n_kv_heads * rows, config.head_dim);
@@ -28,16 +28,6 @@ LayerActivations<T>::LayerActivations(Device& device, const ModelConfig& config,
   gate = make(rows, config.feed_forward_size);
   up = make(rows, config.feed_forward_size);
   gated = make(rows, config.feed_forward_size);
-}
-
-/// One of q, k and v before its heads are apart: rows [x.rows, outputs].
-template <class Device, class T>
-MatrixView<const T> project(Device& device, MatrixView<const T> x, const PackedWeights<T>& weights,
-                            const Matrix<T>& bias, Matrix<T>& into) {
-  const MatrixView<T> out{into.data(), x.rows, weights.outputs(), weights.outputs()};
-  linear(device, x, weights, out);
-  if (bias.cols() != 0) add_bias(device, bias.view(), out);
-  return out;
 }
 
 template <class Device, class T>
@@ -55,12 +45,11 @@ void attention_block(Device& device, const ModelConfig& config, const LayerWeigh
 
   rms_norm(device, MatrixView<const T>(x), weights.attention_norm.view(), config.norm_epsilon,
            normed);
-  rotate_heads(device, rotary, positions,
-               project(device, input, weights.query, weights.query_bias, s.projected), queries);
-  rotate_heads(device, rotary, positions,
-               project(device, input, weights.key, weights.key_bias, s.projected), keys);
-  split_heads(device, project(device, input, weights.value, weights.value_bias, s.projected),
-              values);
+  project_rotated_heads(device, input, weights.query, weights.query_bias.view(), rotary, positions,
+                        queries);
+  project_rotated_heads(device, input, weights.key, weights.key_bias.view(), rotary, positions,
+                        keys);
+  project_heads(device, input, weights.value, weights.value_bias.view(), values);
   attention(device, attention_shape(config), HeadRows<const T>(queries), prefix,
             KeysValues<const T>{keys, values}, std::span(batch.streams), attended,
             s.log_normalisers.view(), order);

@@ -26,7 +26,6 @@ struct RowBatch {
 template <class T>
 struct LayerActivations {
   Matrix<T> normed;           // [R, D]
-  Matrix<T> projected;        // [R, H d], before heads are apart
   Matrix<T> query_heads;      // [H R, d], rotated
   Matrix<T> key_heads;        // [K R, d], rotated
   Matrix<T> value_heads;      // [K R, d]

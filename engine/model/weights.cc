@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "engine/ops/rounding.h"
@@ -25,18 +26,25 @@ class WeightLoader {
     return found == names_.end() ? Matrix<T>() : read<T>(found->second);
   }
 
-  PackedWeights<P> packed(WeightKind kind, std::size_t layer) const {
+  PackedWeights<P> packed(WeightKind kind, std::size_t layer,
+                          std::size_t multiple = kOutputMultiple) const {
     const Matrix<P> plain = read<P>(names_.at({kind, layer}));
-    return PackedWeights<P>(cpu_, plain.view());
+    return PackedWeights<P>(cpu_, plain.view(), multiple);
   }
 
-  PackedWeights<P> transposed(WeightKind kind, std::size_t layer) const {
+  PackedWeights<P> transposed(WeightKind kind, std::size_t layer,
+                              std::size_t multiple = kOutputMultiple) const {
     const Matrix<P> plain = read<P>(names_.at({kind, layer}));
     Matrix<P> turned(cpu_.memory(), plain.cols(), plain.rows());
     for (std::size_t r = 0; r < plain.rows(); ++r) {
       for (std::size_t c = 0; c < plain.cols(); ++c) turned.row(c)[r] = plain.row(r)[c];
     }
-    return PackedWeights<P>(cpu_, turned.view());
+    return PackedWeights<P>(cpu_, turned.view(), multiple);
+  }
+
+  /// For tiles of outputs that divide no head.
+  std::size_t whole_heads() const {
+    return std::lcm(checkpoint_.config().head_dim, kOutputMultiple);
   }
 
  private:
@@ -71,10 +79,11 @@ template <class T, class P>
 std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint) {
   using enum WeightKind;
   const WeightLoader<T, P> load(cpu, checkpoint);
+  const std::size_t heads = load.whole_heads();
   std::vector<LayerWeights<T, P>> layers;
   for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
-    layers.push_back({load.plain(attention_norm, layer), load.packed(query, layer),
-                      load.packed(key, layer), load.packed(value, layer),
+    layers.push_back({load.plain(attention_norm, layer), load.packed(query, layer, heads),
+                      load.packed(key, layer, heads), load.packed(value, layer, heads),
                       load.plain(query_bias, layer), load.plain(key_bias, layer),
                       load.plain(value_bias, layer), load.packed(attention_output, layer),
                       load.plain(feed_forward_norm, layer), load.packed(gate, layer),
@@ -108,7 +117,7 @@ TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpo
   for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
     transposed.layers.push_back(
         {load.transposed(query, layer), load.transposed(key, layer), load.transposed(value, layer),
-         load.transposed(attention_output, layer), load.transposed(gate, layer),
+         load.transposed(attention_output, layer, load.whole_heads()), load.transposed(gate, layer),
          load.transposed(up, layer), load.transposed(down, layer)});
   }
   return transposed;

@@ -11,7 +11,8 @@
 namespace longshadow {
 
 /// One decoder layer's weights: T is the activations' type, P the products' (see PackedWeights).
-/// Shapes are those of WeightKind; vectors are [1, size], absent biases [0, 0].
+/// Shapes are those of WeightKind; vectors are [1, size], absent biases [0, 0]; query, key and
+/// value are packed in whole heads, as project_heads() takes them.
 template <class T, class P = T>
 struct LayerWeights {
   Matrix<T> attention_norm;
@@ -48,7 +49,7 @@ template <class T, class P>
 std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint);
 
 /// One layer's matrices transposed, for products that carry gradients from outputs to inputs:
-/// dx = dy W is linear(dy, Wᵀ).
+/// dx = dy W is linear(dy, Wᵀ). attention_output is packed in whole heads.
 template <class P>
 struct TransposedLayer {
   PackedWeights<P> query, key, value;

@@ -22,6 +22,10 @@ struct HeadRows {
   }
   /// [n_heads * rows, d], of all heads.
   MatrixView<T> all() const { return {data, n_heads * rows, head_dim, head_dim}; }
+  /// Heads [first, first + count) from row `row` on, which is row 0 of the part.
+  HeadRows part(std::size_t first, std::size_t count, std::size_t row) const {
+    return {data + (first * rows + row) * head_dim, count, rows, head_dim};
+  }
   operator HeadRows<const T>() const requires(!std::is_const_v<T>) {
     return {data, n_heads, rows, head_dim};
   }
@@ -34,9 +38,9 @@ HeadRows<T> as_heads(MatrixView<T> matrix, std::size_t n_heads) {
 }
 
 /// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head, in
-/// the precision P of the product they go into.
-template <class Device, class T, class P>
-void split_heads(Device& device, MatrixView<const T> x, HeadRows<P> to);
+/// the precision P of the product they go into. On the calling thread.
+template <class T, class P>
+void split_heads(MatrixView<const T> x, HeadRows<P> to);
 
 /// Rows [0, count) of every head of `from` become rows [first, first + count) of `to`.
 template <class Device, class T>

@@ -5,14 +5,11 @@
 
 namespace longshadow {
 
-template <class Device, class T, class P>
-void split_heads(Device& device, MatrixView<const T> x, HeadRows<P> to) {
-  device.parallel_for(x.rows, [&](std::size_t r) {
-    for (std::size_t head = 0; head < to.n_heads; ++head) {
-      round_rows(x.row_range(r, 1).column_range(head * to.head_dim, to.head_dim),
-                 to.head(head).row_range(r, 1));
-    }
-  });
+template <class T, class P>
+void split_heads(MatrixView<const T> x, HeadRows<P> to) {
+  for (std::size_t head = 0; head < to.n_heads; ++head) {
+    round_rows(x.column_range(head * to.head_dim, to.head_dim), to.head(head).row_range(0, x.rows));
+  }
 }
 
 template <class Device, class T>
@@ -23,11 +20,11 @@ void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, H
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                    \
-  template void split_heads(Cpu&, MatrixView<const T>, HeadRows<T>); \
+#define LONGSHADOW_INSTANTIATE(T)                              \
+  template void split_heads(MatrixView<const T>, HeadRows<T>); \
   template void copy_head_rows(Cpu&, HeadRows<const T>, std::size_t, HeadRows<T>, std::size_t);
 LONGSHADOW_INSTANTIATE(float)
-template void split_heads(Cpu&, MatrixView<const float>, HeadRows<BF16>);
+template void split_heads(MatrixView<const float>, HeadRows<BF16>);
 LONGSHADOW_INSTANTIATE(double)
 #undef LONGSHADOW_INSTANTIATE
 

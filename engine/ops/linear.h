@@ -14,8 +14,4 @@ template <class Device, class T, class P>
 void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write = Write::replace);
 
-/// Adds bias [cols] to every row of y [rows, cols].
-template <class Device, class T>
-void add_bias(Device& device, MatrixView<const T> bias, MatrixView<T> y);
-
 }  // namespace longshadow

@@ -28,20 +28,11 @@ void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weigh
   });
 }
 
-template <class Device, class T>
-void add_bias(Device& device, MatrixView<const T> bias, MatrixView<T> y) {
-  device.parallel_for(y.rows, [&](std::size_t r) {
-    for (std::size_t c = 0; c < y.cols; ++c) y.row(r)[c] += bias.data[c];
-  });
-}
-
 template void linear(Cpu&, MatrixView<const float>, const PackedWeights<float>&, MatrixView<float>,
                      Write);
 template void linear(Cpu&, MatrixView<const BF16>, const PackedWeights<BF16>&, MatrixView<float>,
                      Write);
 template void linear(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
                      MatrixView<double>, Write);
-template void add_bias(Cpu&, MatrixView<const float>, MatrixView<float>);
-template void add_bias(Cpu&, MatrixView<const double>, MatrixView<double>);
 
 }  // namespace longshadow

@@ -23,10 +23,11 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
 
 /// Splits x [rows, heads * d] into heads and rotates each row by its position (Su et al. 2021,
 /// arXiv 2104.09864), element i paired with i + d / 2. positions [rows], below the table's; `to`
-/// gets the first `rows` rows of every head, in the precision P of the product they go into.
-template <class Device, class T, class P>
-void rotate_heads(Device& device, const RotaryTable<T>& table,
-                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<P> to);
+/// gets the first `rows` rows of every head, in the precision P of the product they go into. On the
+/// calling thread.
+template <class T, class P>
+void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                  MatrixView<const T> x, HeadRows<P> to);
 
 /// Rotates every head of x [rows, heads * d] back: the inverse of the rotation, which is also its
 /// transpose and so carries gradients. positions [rows], below the table's; `to`, shaped like x, in

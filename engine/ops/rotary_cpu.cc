@@ -40,16 +40,16 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
   return table;
 }
 
-template <class Device, class T, class P>
-void rotate_heads(Device& device, const RotaryTable<T>& table,
-                  std::span<const std::uint32_t> positions, MatrixView<const T> x, HeadRows<P> to) {
+template <class T, class P>
+void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                  MatrixView<const T> x, HeadRows<P> to) {
   const std::size_t half = table.cos.cols();
-  device.parallel_for(x.rows, [&](std::size_t r) {
-    for (std::size_t head = 0; head < to.n_heads; ++head) {
+  for (std::size_t head = 0; head < to.n_heads; ++head) {
+    for (std::size_t r = 0; r < x.rows; ++r) {
       rotate(x.row(r) + head * 2 * half, table.cos.row(positions[r]), table.sin.row(positions[r]),
              half, to.head(head).row(r));
     }
-  });
+  }
 }
 
 template <class Device, class T, class P>
@@ -73,11 +73,11 @@ void rotate_back(Device& device, const RotaryTable<T>& table,
 
 template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
 template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
-template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,
                            MatrixView<const float>, HeadRows<float>);
-template void rotate_heads(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,
                            MatrixView<const float>, HeadRows<BF16>);
-template void rotate_heads(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
+template void rotate_heads(const RotaryTable<double>&, std::span<const std::uint32_t>,
                            MatrixView<const double>, HeadRows<double>);
 template void rotate_back(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
                           MatrixView<const float>, MatrixView<float>);

@@ -38,28 +38,17 @@ LONGSHADOW_PER_CPU void change_row(const T* gate, const T* up, const T* dgate, c
 
 }  // namespace
 
-template <class Device, class T, class P>
-void silu_gate_delta(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
-                     MatrixView<const T> dgate, MatrixView<const T> dup,
-                     std::span<const PairedRows> pairs, MatrixView<P> out) {
-  for (const PairedRows& pair : pairs) {
-    device.parallel_for(pair.n_rows, [&](std::size_t r) {
-      const std::size_t full = pair.full_row + r;
-      const std::size_t row = pair.first_row + r;
-      change_row(gate.row(full), up.row(full), dgate.row(row), dup.row(row), gate.cols,
-                 out.row(row));
-    });
-  }
+void silu_gate_delta(const float* gate, const float* up, const float* dgate, const float* dup,
+                     std::size_t cols, float* out) {
+  change_row(gate, up, dgate, dup, cols, out);
 }
-
-template void silu_gate_delta(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                              MatrixView<const float>, MatrixView<const float>,
-                              std::span<const PairedRows>, MatrixView<float>);
-template void silu_gate_delta(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                              MatrixView<const float>, MatrixView<const float>,
-                              std::span<const PairedRows>, MatrixView<BF16>);
-template void silu_gate_delta(Cpu&, MatrixView<const double>, MatrixView<const double>,
-                              MatrixView<const double>, MatrixView<const double>,
-                              std::span<const PairedRows>, MatrixView<double>);
+void silu_gate_delta(const float* gate, const float* up, const float* dgate, const float* dup,
+                     std::size_t cols, BF16* out) {
+  change_row(gate, up, dgate, dup, cols, out);
+}
+void silu_gate_delta(const double* gate, const double* up, const double* dgate, const double* dup,
+                     std::size_t cols, double* out) {
+  change_row(gate, up, dgate, dup, cols, out);
+}
 
 }  // namespace longshadow

@@ -71,17 +71,5 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
   CHECK(test::same_bits(product(cpu, kRowTile), among_others));
 }
 
-TEMPLATE_TEST_CASE("a bias is added to every row", "", float, double) {
-  using T = TestType;
-  Cpu cpu(2);
-  const Matrix<T> bias = random_matrix<T>(cpu, 1, 37, 1);
-  const Matrix<T> before = random_matrix<T>(cpu, 130, 37, 2);
-  Matrix<T> y = random_matrix<T>(cpu, 130, 37, 2);
-  add_bias(cpu, bias.view(), y.view());
-  for (std::size_t r = 0; r < 130; ++r) {
-    for (std::size_t c = 0; c < 37; ++c) CHECK(y.row(r)[c] == before.row(r)[c] + bias.data()[c]);
-  }
-}
-
 }  // namespace
 }  // namespace longshadow

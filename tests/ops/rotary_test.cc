@@ -23,7 +23,7 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
   Matrix<T> apart(cpu.memory(), heads * (rows + slack), d);
   std::fill_n(apart.data(), heads * (rows + slack) * d, T{-7});
-  rotate_heads(cpu, table, positions, x.view(), as_heads(apart.view(), heads));
+  rotate_heads(table, positions, x.view(), as_heads(apart.view(), heads));
 
   for (std::size_t head = 0; head < heads; ++head) {
     for (std::size_t r = 0; r < rows; ++r) {
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
   Matrix<T> out(cpu.memory(), 2, 8);
-  rotate_heads(cpu, table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
+  rotate_heads(table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
 }
 

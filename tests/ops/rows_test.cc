@@ -68,7 +68,7 @@ TEMPLATE_TEST_CASE("heads are split and copied", "", float, double) {
   constexpr std::size_t heads = 3, d = 4;
   const Matrix<T> x = random_matrix<T>(cpu, 5, heads * d, 1);
   Matrix<T> apart(cpu.memory(), heads * 8, d);
-  split_heads(cpu, x.view(), as_heads(apart.view(), heads));
+  split_heads(std::as_const(x).view(), as_heads(apart.view(), heads));
   Matrix<T> cache(cpu.memory(), heads * 20, d);
   std::fill_n(cache.data(), heads * 20 * d, T{-7});
   copy_head_rows(cpu, HeadRows<const T>(as_heads(apart.view(), heads)), 5,
