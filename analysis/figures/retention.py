@@ -17,9 +17,14 @@ def retained(documents):
 
 
 def policies_of(documents):
-    """Policies in the order of the run, the references last."""
+    """Policies in the order of the run, the references last, without the one that keeps everything."""
     names = dict.fromkeys(one.policy for document in documents for one in document.retention)
-    return sorted(names, key=lambda name: name.split(":")[0] in REFERENCES)
+    return sorted(names.keys() - {"full"},
+                  key=lambda name: (name.split(":")[0] in REFERENCES, list(names).index(name)))
+
+
+def counted(documents):
+    return f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
 
 
 def budgets_of(documents):
@@ -56,7 +61,7 @@ def draw_budget(documents):
     figure, panels = plt.subplots(1, 2, figsize=(PAGE, 3.4), sharey=True, layout="constrained")
     looks = itertools.cycle((c, m) for m in MARKERS for c in COLOURS if c not in REFERENCES.values())
     style = {policy: (REFERENCES[policy.split(":")[0]], "x") if policy.split(":")[0] in REFERENCES
-             else next(looks) for policy in policies_of(documents) if policy != "full"}
+             else next(looks) for policy in policies_of(documents)}
     for axes, last, name in zip(panels, (False, True), ("first", "last")):
         for policy, (colour, marker) in style.items():
             budget, value, low, high = cost_curve(documents, policy, last).T
@@ -72,7 +77,7 @@ def draw_budget(documents):
     panels[0].set_ylabel("KL(full || compressed), mean (nats)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
-    add_caption(figure, f"{documents[0].model}; means over positions and {len(documents)} documents; "
+    add_caption(figure, f"{documents[0].model}; means over positions and {counted(documents)}; "
                 "bands: 95% bootstrap interval over documents, from five on. Grey and black crosses: "
                 "random and oracle, what a policy has to beat and the best by measured influence.")
     return figure
@@ -110,7 +115,7 @@ def draw_overlap(documents):
         axes.set_title(f"budget {budget}")
     figure.colorbar(image, ax=panels[0].tolist(), label="overlap of kept slots (Jaccard)", pad=0.01)
     add_caption(figure, f"{documents[0].model}; slots that both keep over slots that either keeps, of "
-                f"all layers and key-value heads, mean over {len(documents)} documents.")
+                f"all layers and key-value heads, mean over {counted(documents)}.")
     return figure
 
 
@@ -126,8 +131,7 @@ def draw_kept(document):
     """A map for each policy at the middle budget: which tokens each layer keeps."""
     budgets = budgets_of([document])
     budget = budgets[len(budgets) // 2]
-    policies = [one for one in policies_of([document])
-                if one != "full" and arm(document, one, budget) is not None]
+    policies = [one for one in policies_of([document]) if arm(document, one, budget) is not None]
     figure, rows = plt.subplots(len(policies), 1, figsize=(PAGE, 0.9 + 0.62 * len(policies)),
                                 sharex=True, squeeze=False, layout="constrained")
     for axes, policy in zip(rows[:, 0], policies):
