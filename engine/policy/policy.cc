@@ -89,12 +89,6 @@ void check_prompt(const PolicyTraits& traits, std::size_t n) {
                    "; read more text, or give the policy a smaller n_sink or window");
 }
 
-void check_share(double share) {
-  if (share > 0 && share <= 1) return;
-  throw UsageError("a budget is the share of the tokens to keep, above 0 and at most 1, found " +
-                   std::to_string(share));
-}
-
 TokenScores protected_scores(const Policy& policy, const LayerView& view) {
   check(policy.traits(), view);
   TokenScores scores = policy.scores(view);
@@ -104,7 +98,10 @@ TokenScores protected_scores(const Policy& policy, const LayerView& view) {
 }
 
 KeptSlots keep(const Policy& policy, const LayerView& view, double share) {
-  check_share(share);
+  if (!(share > 0 && share <= 1)) {
+    throw UsageError("a budget is the share of the tokens to keep, above 0 and at most 1, found " +
+                     std::to_string(share));
+  }
   return policy.select(protected_scores(policy, view), view.place, 1.0 - share);
 }
 

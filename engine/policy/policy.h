@@ -10,8 +10,8 @@
 
 namespace longshadow {
 
-/// Which measured Forward Influence a policy looks at: over the first or the last quarter of the
-/// horizon, or over all of it.
+/// Which measured Forward Influence a policy looks at: on the nearest of the positions that follow,
+/// on the farthest, or on all of them.
 enum class Influence { none, near, far, total };
 
 /// What a policy protects, and what it looks at besides keys and values.
@@ -65,16 +65,13 @@ std::size_t n_kept(std::size_t n, double compression);
 /// Throws UsageError where a prompt of n tokens is not more than what is protected of it.
 void check_prompt(const PolicyTraits& traits, std::size_t n);
 
-/// Throws UsageError where a budget, as a share of the tokens, is not in (0, 1].
-void check_share(double share);
-
 /// The policy's scores, with those of the last n_recent tokens one and those of the sinks two above
 /// the highest other score of the layer. Throws as check_prompt() does, and Error where the view
 /// lacks what the traits ask for or a score is not a number.
 TokenScores protected_scores(const Policy& policy, const LayerView& view);
 
-/// What the policy keeps of the layer at a budget of `share` of the tokens. Throws as check_share()
-/// and protected_scores() do.
+/// What the policy keeps of the layer. `share`, of the tokens, is in (0, 1]; throws UsageError
+/// where it is not, and as protected_scores() does.
 KeptSlots keep(const Policy& policy, const LayerView& view, double share);
 
 }  // namespace longshadow
