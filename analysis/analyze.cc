@@ -5,7 +5,6 @@
 #include <map>
 #include <numeric>
 #include <set>
-#include <stdexcept>
 #include <utility>
 
 namespace longshadow {
@@ -29,20 +28,6 @@ struct Sample {
 
 constexpr const char* kAll = "all";
 constexpr const char* kSinks = "sinks";
-
-std::vector<DistanceBin> clip(const std::vector<DistanceBin>& bins, const DistanceBin& measured) {
-  std::vector<DistanceBin> clipped;
-  for (const DistanceBin& bin : bins) {
-    const DistanceBin part{std::max(bin.begin, measured.begin), std::min(bin.end, measured.end)};
-    if (part.begin < part.end) clipped.push_back(part);
-  }
-  if (clipped.empty()) {
-    throw std::invalid_argument("expected a bin within the measured distances " +
-                                std::to_string(measured.begin) + " to " +
-                                std::to_string(measured.end - 1) + ", found none");
-  }
-  return clipped;
-}
 
 /// The `share` of `candidates` with the highest value of signal k, at least one; among equals the
 /// earlier in the document. Subjects without the signal are never among them.
@@ -166,16 +151,12 @@ Correlation correlate(const std::vector<MeasuredSubject>& subjects, const Member
 
 /// Sets the bins that "near" and "far" stand for.
 void choose_near_and_far(SampleReport& report) {
-  const std::vector<Cell>& cells = report.groups.front().cells;
-  if (cells.empty()) return;
-  std::size_t fullest = 0;
-  for (const Cell& cell : cells) fullest = std::max(fullest, cell.n_subjects);
-  const std::size_t enough = std::min(fullest, kEnoughForNearAndFar);
-  const auto reached = [&](const Cell& cell) { return cell.n_subjects >= enough; };
-  report.near_bin =
-      static_cast<std::size_t>(std::find_if(cells.begin(), cells.end(), reached) - cells.begin());
-  report.far_bin = static_cast<std::size_t>(
-      cells.rend() - std::find_if(cells.rbegin(), cells.rend(), reached) - 1);
+  std::vector<std::size_t> n_subjects;
+  for (const Cell& cell : report.groups.front().cells) n_subjects.push_back(cell.n_subjects);
+  if (n_subjects.empty()) return;
+  const NearAndFar chosen = near_and_far(n_subjects);
+  report.near_bin = chosen.near;
+  report.far_bin = chosen.far;
 }
 
 SampleReport report_sample(const Sample& sample, const AnalyzeOptions& options,
@@ -227,7 +208,8 @@ std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& docu
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
     if (has_sets) positions.end = std::max(positions.end, horizon);
   }
-  return positions.end == 0 ? std::vector<DistanceBin>{} : clip(default_bins(positions), positions);
+  return positions.end == 0 ? std::vector<DistanceBin>{}
+                            : clip_bins(default_bins(positions), positions);
 }
 
 }  // namespace
@@ -241,7 +223,8 @@ void report_influence(const std::vector<const DocumentRun*>& documents, Report& 
   const DistanceBin measured = measured_distances(documents);
   const bool has_spans = measured.begin < measured.end;
   const std::vector<DistanceBin> wanted = std::exchange(options.bins, {});
-  if (has_spans) options.bins = clip(wanted.empty() ? default_bins(measured) : wanted, measured);
+  if (has_spans)
+    options.bins = clip_bins(wanted.empty() ? default_bins(measured) : wanted, measured);
 
   Sample pooled;
   double floor = 0;

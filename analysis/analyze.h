@@ -56,8 +56,6 @@ struct SignalReport {
   std::vector<Correlation> correlations;  ///< one for each bin
 };
 
-inline constexpr std::size_t kEnoughForNearAndFar = 10;
-
 /// One document, or all of them pooled.
 struct SampleReport {
   std::string name;
@@ -69,9 +67,7 @@ struct SampleReport {
   std::vector<SignalReport> signals;
   std::size_t n_sets = 0;
   std::vector<GroupReport> sets;  ///< one cell for each of Report::set_bins
-  /// Bins that "near" and "far" stand for: the first and the last that at least half as many
-  /// subjects reach as reach the fullest one.
-  std::size_t near_bin = 0;
+  std::size_t near_bin = 0;       ///< as near_and_far() chooses them
   std::size_t far_bin = 0;
 };
 
