@@ -7,9 +7,9 @@
 #include <span>
 #include <type_traits>
 
+#include "analysis/analyze.h"
 #include "analysis/inspect/base64.h"
 #include "analysis/inspect/log_code.h"
-#include "analysis/samples.h"
 #include "data/format/schema.h"
 #include "data/format/token_signals.h"
 
@@ -140,11 +140,11 @@ Json binned_json(const std::vector<MeasuredSubject>& measured) {
           {"below", array_of(n_below)}};
 }
 
-NearAndFar near_and_far_of(const Sample& sample, std::size_t n_bins) {
+NearAndFar near_and_far_of(const std::vector<MeasuredSubject>& measured, std::size_t n_bins) {
   std::vector<std::size_t> n_subjects(n_bins, 0);
-  for (const std::size_t s : sample.population) {
+  for (const MeasuredSubject& subject : measured) {
     for (std::size_t bin = 0; bin < n_bins; ++bin) {
-      n_subjects[bin] += sample.subjects[s].bins[bin].n_values > 0;
+      n_subjects[bin] += !subject.is_sink && subject.bins[bin].n_values > 0;
     }
   }
   return near_and_far(n_subjects);
@@ -194,11 +194,11 @@ Json influence_json(const DocumentRun& document, const std::vector<DistanceBin>&
                {"heads", influence.heads},
                {"method", influence.method},
                {"precision", influence.precision}};
-  const Sample sample = make_sample(document, bins, {}, {});
+  const auto measured = measure(document, bins, AnalyzeOptions().n_sinks);
   json["bins"] = json_of(bins);
-  json["binned"] = binned_json(sample.subjects);
+  json["binned"] = binned_json(measured);
   if (!bins.empty()) {
-    const NearAndFar chosen = near_and_far_of(sample, bins.size());
+    const NearAndFar chosen = near_and_far_of(measured, bins.size());
     json["near"] = chosen.near;
     json["far"] = chosen.far;
   }
