@@ -10,6 +10,7 @@ class Page {
     this.run = run;
     this.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
     this.panel = byId('panel');
+    this.pending = {};  // frames asked for, by part of the page
     this.tooltip = byId('tooltip');
     this.controls = new Controls(this);
     this.search = new Search(this);
@@ -17,8 +18,9 @@ class Page {
     this.offerDocuments();
     listenToKeys(this);
     this.listenToText();
-    addEventListener('scroll', () => this.soon(() => this.strip.follow()), {passive: true});
-    addEventListener('resize', () => this.soon(() => this.strip.paint()));
+    addEventListener(
+        'scroll', () => this.soon('strip', () => this.strip.follow()), {passive: true});
+    addEventListener('resize', () => this.soon('strip', () => this.strip.paint()));
   }
 
   offerDocuments() {
@@ -240,7 +242,7 @@ class Page {
     if (i === this.hovered) return;
     this.hovered = i;
     this.showTooltip(i, span);
-    if (!this.isPinned && this.pinnedSet < 0) this.soon(() => this.showPanel());
+    if (!this.isPinned && this.pinnedSet < 0) this.soon('panel', () => this.showPanel());
   }
 
   showTooltip(i, span) {
@@ -268,10 +270,10 @@ class Page {
     byId('live').textContent = sentence;
   }
 
-  /** Runs `work` once before the next frame; of several asked for, the last. */
-  soon(work) {
-    cancelAnimationFrame(this.pending);
-    this.pending = requestAnimationFrame(work);
+  /** Runs `work` once before the next frame; of several for the same part, the last. */
+  soon(part, work) {
+    cancelAnimationFrame(this.pending[part]);
+    this.pending[part] = requestAnimationFrame(work);
   }
 }
 
