@@ -5,8 +5,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures.style import (BLACK, COLOURS, GREY, MARKERS, PAGE, add_caption, draw_curve,
-                           plain_log_ticks)
+from figures.style import BLACK, COLOURS, GREY, MARKERS, PAGE, add_caption, plain_log_ticks
 from run_file import bootstrap
 
 REFERENCES = {"random": GREY, "oracle": BLACK}  # between these two every other policy should lie
@@ -65,10 +64,9 @@ def draw_budget(documents):
     for axes, last, name in zip(panels, (False, True), ("first", "last")):
         for policy, (colour, marker) in style.items():
             budget, value, low, high = cost_curve(documents, policy, last).T
-            # With too few documents for a band the line would be left out: draw it all the same.
-            if np.isnan(low).all():
-                axes.plot(budget, value, "-", color=colour)
-            draw_curve(axes, budget, value, low, high, colour, marker, policy)
+            if colour in REFERENCES.values():  # bands of all policies would hide one another
+                axes.fill_between(budget, low, high, color=colour, alpha=0.18, linewidth=0)
+            axes.plot(budget, value, f"{marker}-", color=colour, label=policy)
         axes.set(xscale="log", yscale="log", xlabel="share of the cache that is kept",
                  title=f"{name} quarter of the future")
         axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
@@ -78,8 +76,8 @@ def draw_budget(documents):
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     add_caption(figure, f"{documents[0].model}; means over positions and {counted(documents)}; "
-                "bands: 95% bootstrap interval over documents, from five on. Grey and black crosses: "
-                "random and oracle, what a policy has to beat and the best by measured influence.")
+                "grey and black: random and oracle, what a policy has to beat and the best by measured "
+                "influence, with 95% bootstrap intervals over documents from five on.")
     return figure
 
 
