@@ -32,6 +32,7 @@ constexpr Subcommand kSubcommands[] = {
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"info", info_command, "what a model file holds"},
     {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
+    {"generate", generate_command, "write text on a cache that a policy compressed"},
     {"bench", bench_command, "how fast this machine measures"},
 };
 

@@ -48,9 +48,9 @@ class PackedWeights {
   /// zeros.
   std::size_t padded_width(std::size_t index) const;
 
-  /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows. Both
-  /// must be dense (stride equal to cols): oneDNN 2.6 falls back to its reference code, a thousand times slower, for
-  /// packed weights beside anything else.
+  /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows.
+  /// Both must be dense (stride equal to cols): oneDNN 2.6 falls back to its reference code, a
+  /// thousand times slower, for packed weights beside anything else.
   template <class Sum>
   void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y) const;
 

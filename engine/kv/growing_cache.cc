@@ -20,11 +20,10 @@ void copy_row(const T* from, MatrixView<T> to, std::size_t row) {
 
 template <class T>
 GrowingCache<T>::GrowingCache(std::pmr::memory_resource* memory, const KvCache<T>& prefilled,
-                              const Compression& compression, std::span<const double> frequencies,
-                              std::optional<Quantization> quantization)
+                              const Compression& compression, std::span<const double> frequencies)
     : memory_(memory),
       frequencies_(frequencies.begin(), frequencies.end()),
-      quantization_(quantization),
+      quantization_(compression.quantization),
       rotates_keys_(compression.rotates_keys),
       head_dim_(prefilled.layer(0).keys.head_dim) {
   for (std::size_t index = 0; index < compression.layers.size(); ++index) {

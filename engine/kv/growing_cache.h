@@ -33,8 +33,7 @@ class GrowingCache {
   /// What `compression` keeps of a prefilled cache. `memory` must outlive the cache; frequencies
   /// [d / 2], radians per position, turn keys that move.
   GrowingCache(std::pmr::memory_resource* memory, const KvCache<T>& prefilled,
-               const Compression& compression, std::span<const double> frequencies,
-               std::optional<Quantization> quantization);
+               const Compression& compression, std::span<const double> frequencies);
 
   std::size_t n_layers() const { return layers_.size(); }
   /// The tokens of a KV head's slots, as positions in the text.

@@ -11,7 +11,13 @@
 namespace longshadow {
 namespace {
 
-void check(const Quantization& quantization) {
+std::size_t n_groups(std::size_t elements, std::size_t group) {
+  return (elements + group - 1) / group;
+}
+
+}  // namespace
+
+void check_quantization(const Quantization& quantization) {
   if (quantization.bits != 8 && quantization.bits != 4) {
     throw UsageError("keys and values are stored in 8 or 4 bits, found " +
                      std::to_string(quantization.bits));
@@ -21,12 +27,6 @@ void check(const Quantization& quantization) {
                      std::to_string(quantization.group));
   }
 }
-
-std::size_t n_groups(std::size_t elements, std::size_t group) {
-  return (elements + group - 1) / group;
-}
-
-}  // namespace
 
 std::size_t PackedRows::bytes_per_row() const { return n_groups(cols_ * quantization_.bits, 8); }
 
@@ -48,7 +48,7 @@ void PackedRows::for_each_element(Visit&& visit) const {
 template <class T>
 PackedRows::PackedRows(MatrixView<const T> rows, GroupAxis axis, const Quantization& quantization)
     : rows_(rows.rows), cols_(rows.cols), axis_(axis), quantization_(quantization) {
-  check(quantization);
+  check_quantization(quantization);
   const bool in_columns = axis == GroupAxis::columns;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<float> maxima(in_columns ? rows_ * n_groups(cols_, quantization.group)
@@ -90,6 +90,22 @@ void PackedRows::unpack(MatrixView<T> into) const {
   });
 }
 
+template <class T>
+std::size_t round_through_packing(MatrixView<T> rows, GroupAxis axis,
+                                  const Quantization& quantization) {
+  std::size_t bytes = 0;
+  std::size_t first = 0;
+  for (; rows.rows - first >= quantization.group; first += quantization.group) {
+    const MatrixView<T> group = rows.row_range(first, quantization.group);
+    const PackedRows packed(MatrixView<const T>(group), axis, quantization);
+    packed.unpack(group);
+    bytes += packed.bytes();
+  }
+  return bytes + (rows.rows - first) * rows.cols * sizeof(T);
+}
+
+template std::size_t round_through_packing(MatrixView<float>, GroupAxis, const Quantization&);
+template std::size_t round_through_packing(MatrixView<double>, GroupAxis, const Quantization&);
 template PackedRows::PackedRows(MatrixView<const float>, GroupAxis, const Quantization&);
 template PackedRows::PackedRows(MatrixView<const double>, GroupAxis, const Quantization&);
 template void PackedRows::unpack(MatrixView<float>) const;

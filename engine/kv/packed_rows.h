@@ -14,6 +14,9 @@ struct Quantization {
   std::size_t group = 64;  ///< elements that share a scale and a minimum: 32 or 64
 };
 
+/// Throws UsageError for bits or a group that there is not.
+void check_quantization(const Quantization& quantization);
+
 /// Which elements form a group.
 enum class GroupAxis {
   rows,     ///< of one channel, in consecutive rows: for keys, whose channels differ in size
@@ -27,7 +30,7 @@ enum class GroupAxis {
 /// f32. The last group of a row or column holds what is left.
 class PackedRows {
  public:
-  /// Throws UsageError for bits or a group that there is not.
+  /// Throws as check_quantization() does.
   template <class T>
   PackedRows(MatrixView<const T> rows, GroupAxis axis, const Quantization& quantization);
 
@@ -58,5 +61,11 @@ class PackedRows {
       elements_;               ///< rows of whole bytes; of two 4-bit ones the low bits first
   std::vector<Group> groups_;  ///< [rows / group, cols] or [rows, cols / group], rounded up
 };
+
+/// Each whole group of rows of one head becomes what it is packed and unpacked again; the rows
+/// behind the last one stay. Returns the bytes that all take: packed, and as they are.
+template <class T>
+std::size_t round_through_packing(MatrixView<T> rows, GroupAxis axis,
+                                  const Quantization& quantization);
 
 }  // namespace longshadow

@@ -1,7 +1,6 @@
 #include "engine/kv/growing_cache.h"
 
 #include <algorithm>
-
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>
@@ -74,7 +73,7 @@ TEST_CASE("a growing cache holds what was kept and what was added, through evict
   Cpu cpu(1);
   const KvCache<float> full = random_cache(cpu);
   const Compression start{{{kSlots, {every(3, kSlots), every(2, 50)}}}, false};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies, {});
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
   CHECK(cache.tokens(0, 0) == start.layers[0].by_head[0]);
   CHECK(cache.bytes() == 2 * (34 + 25) * kHeadDim * sizeof(float));
   for (std::size_t token = kSlots; token < kSlots + 600; ++token) {  // beyond the room at first
@@ -96,8 +95,9 @@ TEST_CASE("a quantized growing cache packs whole groups and keeps the rest as it
   const std::size_t bits = GENERATE(as<std::size_t>(), 8, 4);
   const float half_scale = 4.5F / (bits == 8 ? 255 : 15);
   const KvCache<float> full = random_cache(cpu);
-  const Compression start{{{kSlots, {every(1, kSlots), every(2, 50)}}}, false};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies, Quantization{bits, 32});
+  const Compression start{
+      {{kSlots, {every(1, kSlots), every(2, 50)}}}, false, Quantization{bits, 32}};
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
   const auto packed_bytes = [&](std::size_t groups) {
     const std::size_t elements = 32 * kHeadDim;  // a group of channels is half full here
     return groups * (2 * elements * bits / 8 + 8 * (kHeadDim + 32));
@@ -120,7 +120,7 @@ TEST_CASE("keys that move follow one another, and so does the next token") {
   Cpu cpu(1);
   const KvCache<float> full = random_cache(cpu);
   const Compression start{{{kSlots, {{4, 9}, {0, 1}}}}, true};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies, {});
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
   CHECK(cache.next_position(0, kSlots) == 2);
   cache.append(0, Own(cpu, full, 3).view(), kSlots);
   CHECK(cache.next_position(0, kSlots + 1) == 3);

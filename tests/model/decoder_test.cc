@@ -62,7 +62,7 @@ TEST_CASE("decoding on the whole cache is the full pass, in f64") {
       const auto full = read<double>(cpu, weights, tokens);
       const auto prefilled = read<double>(cpu, weights, std::span(tokens).first(kContext));
       GrowingCache<double> cache(cpu.memory(), prefilled.cache, all_but_some(config, false),
-                                 rotary_frequencies(config.rope, config.head_dim), {});
+                                 rotary_frequencies(config.rope, config.head_dim));
       Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
       for (std::size_t i = kContext; i < tokens.size(); ++i) {
         const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
@@ -92,7 +92,7 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
   const auto full = read<double>(cpu, weights, tokens);
   const auto compression = all_but_some(config, true);
   GrowingCache<double> cache(cpu.memory(), full.cache, compression,
-                             rotary_frequencies(config.rope, config.head_dim), {});
+                             rotary_frequencies(config.rope, config.head_dim));
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
 
   RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
