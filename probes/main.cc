@@ -38,6 +38,7 @@ constexpr Subcommand kSubcommands[] = {
     {"inspect", inspect, "a run as one HTML page to read its tokens on"},
     {"info", info_command, "what a model file holds"},
     {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
+    {"generate", generate_command, "write text on a cache that a policy compressed"},
     {"bench", bench_command, "how fast this machine measures"},
 };
 

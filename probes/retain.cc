@@ -90,6 +90,7 @@ std::vector<Compression> choose(std::span<const std::unique_ptr<Policy>> policie
   std::vector<Compression> choices(arms.size());
   for (std::size_t a = 0; a < arms.size(); ++a) {
     choices[a].rotates_keys = policies[arms[a].policy]->traits().rotates_keys;
+    choices[a].quantization = options.quantization;
   }
   const std::size_t n_layers = full.cache.n_layers();
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
@@ -244,7 +245,8 @@ DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenize
       retention.surprisal = std::move(futures[i].surprisal);
       retention.bytes_kept = static_cast<std::int64_t>(futures[i].bytes);
       retention.bytes_full = static_cast<std::int64_t>(retention.kept.size() * slot_bytes);
-      retention.kv_bits = 8 * sizeof(T);
+      retention.kv_bits = static_cast<std::int64_t>(
+          options.quantization ? options.quantization->bits : 8 * sizeof(T));
       retention.seed = options.seed;
       run.retention.push_back(std::move(retention));
     }

@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
+#include "engine/kv/packed_rows.h"
 #include "probes/document.h"
 #include "probes/memory_plan.h"
 #include "probes/probe_model.h"
@@ -25,6 +27,7 @@ struct RetainOptions {
   Precision precision = Precision::f32;
   std::size_t memory_bytes = 0;  ///< 0: no bound
   std::size_t entropy_top_k = 20;
+  std::optional<Quantization> quantization{};  ///< of what every policy keeps
   std::uint64_t seed = 0;
 };
 

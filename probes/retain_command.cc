@@ -16,6 +16,7 @@
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/probe_options.h"
+#include "probes/quantization_options.h"
 #include "probes/retain.h"
 
 namespace longshadow {
@@ -44,6 +45,7 @@ CommandHelp help() {
       "  longshadow retain --document a.txt b.txt --policies infokv,snapkv,adakv/snapkv "
       "--budgets 0.4,0.2 --sinks 4 -o kept.h5\n"
       "  longshadow probe --document a.txt --method sketch -o influence.h5\n"
+      "  longshadow retain --document a.txt --policies full,infokv,snapkv --kv-bits 4 -o in4.h5\n"
       "  longshadow retain --document a.txt --policies oracle,random --influence influence.h5 -o "
       "kept.h5\n"
       "  longshadow analyze kept.h5\n"};
@@ -53,6 +55,7 @@ po::options_description options() {
   po::options_description options("Options");
   add_document_options(options);
   add_model_options(options);
+  add_quantization_options(options);
   auto add = options.add_options();
   add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
   add("policies,p", po::value<std::string>()->default_value("infokv,snapkv,h2o,random"),
@@ -118,6 +121,8 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
           {"influence", influence ? influence->configuration_hash : ""},
           {"precision", values["precision"].as<std::string>()},
           {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
+          {"kv_bits", values["kv-bits"].as<std::size_t>()},
+          {"kv_group", values["kv-group"].as<std::size_t>()},
           {"seed", values["seed"].as<std::uint64_t>()}};
 }
 
@@ -155,6 +160,7 @@ int retain_command(std::span<const std::string> words) {
   retain.precision = parse_retain_precision(text("precision"));
   retain.memory_bytes = parse_bytes(text("memory"));
   retain.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
+  retain.quantization = read_quantization(values);
   retain.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
   const std::filesystem::path output = text("output");

@@ -1,6 +1,7 @@
 #include "engine/backend/packed_weights.h"
 
 #include <algorithm>
+#include <array>
 #include <dnnl.hpp>
 #include <map>
 #include <utility>
@@ -27,10 +28,10 @@ constexpr memory::data_type kDataType =
 memory::dim dim(std::size_t value) { return static_cast<memory::dim>(value); }
 
 template <class T>
-dnnl::matmul::primitive_desc describe(std::size_t inputs, std::size_t width,
+dnnl::matmul::primitive_desc describe(std::size_t rows, std::size_t inputs, std::size_t width,
                                       const memory::desc& weights) {
-  const memory::desc x({dim(kRowTile), dim(inputs)}, kDataType<T>, memory::format_tag::ab);
-  const memory::desc y({dim(kRowTile), dim(width)}, memory::data_type::f32, memory::format_tag::ab);
+  const memory::desc x({dim(rows), dim(inputs)}, kDataType<T>, memory::format_tag::ab);
+  const memory::desc y({dim(rows), dim(width)}, memory::data_type::f32, memory::format_tag::ab);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return {{x, weights, y}, attributes, dnnl_engine()};
@@ -80,7 +81,7 @@ PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t mul
       rows = with_zeros.view();
     }
     const memory::desc packed =
-        describe<T>(inputs_, width, any_packing<T>(inputs_, width)).weights_desc();
+        describe<T>(kRowTile, inputs_, width, any_packing<T>(inputs_, width)).weights_desc();
     const memory::desc plain({dim(inputs_), dim(width)}, kDataType<T>,
                              memory::dims{1, dim(rows.stride)});
     memory from(plain, dnnl_engine(), const_cast<T*>(rows.data));
@@ -128,13 +129,14 @@ void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
     memory::desc x, y;
     memory scratch;
   };
-  thread_local std::map<std::pair<std::size_t, std::size_t>, Primitive> primitives;
+  thread_local std::map<std::array<std::size_t, 3>, Primitive> primitives;
   const std::size_t width = padded_width(tile);
-  const std::pair key{inputs_, width};
+  const std::array key{x.rows, inputs_, width};
   try {
     auto found = primitives.find(key);
     if (found == primitives.end()) {
-      const auto description = describe<T>(inputs_, width, storage_->tiles[tile].get_desc());
+      const auto description =
+          describe<T>(x.rows, inputs_, width, storage_->tiles[tile].get_desc());
       found = primitives
                   .emplace(key, Primitive{dnnl::matmul(description), description.src_desc(),
                                           description.dst_desc(),
@@ -157,7 +159,7 @@ template <>
 template <>
 void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const double> x,
                                           MatrixView<double> y) const {
-  tile_product<double, double>(x.row_range(0, kRowTile),
+  tile_product<double, double>(x,
                                storage_->w.view().row_range(tile_begin(tile), padded_width(tile)),
                                RightFactor::by_output, y, false);
 }

@@ -15,6 +15,10 @@ namespace longshadow {
 /// it.
 inline constexpr std::size_t kRowTile = 128;
 
+/// Rows of a product for one token that follows many: reading the weights takes longer than
+/// multiplying them with so few, and attention's tiles have no fewer.
+inline constexpr std::size_t kFewRows = 16;
+
 /// Outputs come in multiples of this many, one vector register of f32.
 inline constexpr std::size_t kOutputMultiple = 16;
 
@@ -44,9 +48,9 @@ class PackedWeights {
   /// zeros.
   std::size_t padded_width(std::size_t index) const;
 
-  /// y [kRowTile, padded_width(tile)] = x [kRowTile, in] times the tile. Both must be dense (stride
-  /// equal to cols): oneDNN 2.6 falls back to its reference code, a thousand times slower, for
-  /// packed weights beside anything else.
+  /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows.
+  /// Both must be dense (stride equal to cols): oneDNN 2.6 falls back to its reference code, a
+  /// thousand times slower, for packed weights beside anything else.
   template <class Sum>
   void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y) const;
 

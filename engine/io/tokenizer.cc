@@ -49,9 +49,7 @@ struct Tokenizer::Implementation {
   std::optional<TokenId> unknown;
   bool fuses_unknown;
   std::optional<TokenId> bos;
-  std::optional<TokenId> eos;
   bool adds_bos;
-  std::string chat_template;
 };
 
 Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
@@ -65,9 +63,7 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
       bos(definition.bos),
-      eos(definition.eos),
-      adds_bos(definition.adds_bos),
-      chat_template(std::move(definition.chat_template)) {}
+      adds_bos(definition.adds_bos) {}
 
 class Tokenizer::Implementation::Encoder {
  public:
@@ -178,8 +174,6 @@ std::string Tokenizer::decode(std::span<const TokenId> ids) const {
 
 std::size_t Tokenizer::vocab_size() const { return implementation_->vocabulary.size(); }
 std::optional<TokenId> Tokenizer::bos() const { return implementation_->bos; }
-std::optional<TokenId> Tokenizer::eos() const { return implementation_->eos; }
 bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
-const std::string& Tokenizer::chat_template() const { return implementation_->chat_template; }
 
 }  // namespace longshadow

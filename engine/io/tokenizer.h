@@ -56,12 +56,8 @@ class Tokenizer {
 
   std::size_t vocab_size() const;
   std::optional<TokenId> bos() const;
-  /// tokenizer.json does not name one.
-  std::optional<TokenId> eos() const;
   /// Whether the tokenizer's own settings put bos() before a text.
   bool adds_bos() const;
-  /// The Jinja chat template the model ships, empty where there is none.
-  const std::string& chat_template() const;
 
  private:
   struct Implementation;

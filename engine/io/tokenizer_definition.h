@@ -60,9 +60,7 @@ struct TokenizerDefinition {
   bool fuses_unknown = false;      ///< one unknown token for neighbouring such bytes
 
   std::optional<TokenId> bos;
-  std::optional<TokenId> eos;
   bool adds_bos = false;
-  std::string chat_template;
 };
 
 /// GPT-2's pre-tokenizer (Radford et al. 2019).

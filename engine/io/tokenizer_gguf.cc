@@ -146,16 +146,11 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
   definition.merges = read_merges(gguf, source);
 
   definition.bos = read_id(gguf, "tokenizer.ggml.bos_token_id", tokens.size(), source);
-  definition.eos = read_id(gguf, "tokenizer.ggml.eos_token_id", tokens.size(), source);
   constexpr std::string_view kAddBosKey = "tokenizer.ggml.add_bos_token";
   definition.adds_bos = gguf.has(kAddBosKey) ? gguf.at<bool>(kAddBosKey) : pretokenizer.adds_bos;
   if (definition.adds_bos && !definition.bos) {
     throw Error(source + ": a beginning-of-sequence token is to be added, but " +
                 "tokenizer.ggml.bos_token_id is missing");
-  }
-  constexpr std::string_view kChatTemplateKey = "tokenizer.chat_template";
-  if (gguf.has(kChatTemplateKey)) {
-    definition.chat_template = gguf.at<std::string>(kChatTemplateKey);
   }
   return definition;
 }

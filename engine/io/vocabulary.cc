@@ -80,7 +80,6 @@ Vocabulary::Vocabulary(const TokenizerDefinition& definition)
   }
   const std::pair<std::string_view, std::optional<TokenId>> special_ids[] = {
       {"beginning-of-sequence", definition.bos},
-      {"end-of-sequence", definition.eos},
       {"unknown", definition.unknown},
   };
   for (const auto& [name, id] : special_ids) {

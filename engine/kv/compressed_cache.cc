@@ -7,12 +7,27 @@
 
 namespace longshadow {
 
+namespace {
+
+/// What one head's keys and values take, which quantization rounds in place.
+template <class T>
+std::size_t stored_bytes(MatrixView<T> keys, MatrixView<T> values,
+                         const std::optional<Quantization>& quantization) {
+  if (!quantization) return 2 * keys.rows * keys.cols * sizeof(T);
+  return round_through_packing(keys, GroupAxis::rows, *quantization) +
+         round_through_packing(values, GroupAxis::columns, *quantization);
+}
+
+}  // namespace
+
 template <class T>
 template <class Device>
 CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
                                     std::span<const Compression> compressions,
                                     std::span<const double> frequencies)
-    : n_kv_heads_(full.layer(0).keys.n_heads), head_dim_(full.layer(0).keys.head_dim) {
+    : n_kv_heads_(full.layer(0).keys.n_heads),
+      head_dim_(full.layer(0).keys.head_dim),
+      bytes_(compressions.size()) {
   const std::size_t n_layers = compressions.front().layers.size();
   for (std::size_t index = 0; index < n_layers; ++index) {
     std::size_t n_rows = kRowTile;
@@ -22,30 +37,23 @@ CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
                 {}};
     const KeysValues<const T> from = full.layer(index);
     std::size_t first = 0;
-    for (const Compression& one : compressions) {
+    for (std::size_t c = 0; c < compressions.size(); ++c) {
+      const Compression& one = compressions[c];
       for (std::size_t head = 0; head < n_kv_heads_; ++head) {
         const std::vector<std::uint32_t>& kept = one.layers[index].by_head[head];
         const std::vector<std::int32_t> slots(kept.begin(), kept.end());
         const MatrixView<T> keys = layer.keys.view().row_range(first, slots.size());
         gather_rows(device, from.keys.head(head), slots, keys);
-        gather_rows(device, from.values.head(head), slots,
-                    layer.values.view().row_range(first, slots.size()));
+        const MatrixView<T> values = layer.values.view().row_range(first, slots.size());
+        gather_rows(device, from.values.head(head), slots, values);
         if (one.rotates_keys) rotate_kept_keys(kept, frequencies, keys);
+        bytes_[c] += stored_bytes(keys, values, one.quantization);
         layer.rows.push_back({first, first + slots.size()});
         first += slots.size();
       }
     }
     layers_.push_back(std::move(layer));
   }
-}
-
-template <class T>
-std::size_t CompressedCache<T>::bytes(std::size_t compression) const {
-  std::size_t n_rows = 0;
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-    for (const Range& range : rows(layer, compression)) n_rows += range.size();
-  }
-  return 2 * n_rows * head_dim_ * sizeof(T);
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "engine/core/range.h"
 #include "engine/kv/kept_slots.h"
 #include "engine/kv/kv_cache.h"
+#include "engine/kv/packed_rows.h"
 
 namespace longshadow {
 
@@ -17,6 +19,9 @@ struct Compression {
   /// The kept keys move to positions 0, 1, ... of their layer, and later tokens follow them. KV
   /// heads must then keep equally many.
   bool rotates_keys = false;
+  /// Keys and values are packed in whole groups of a head's slots; the last slots, fewer than a
+  /// group, stay as they are (as in KIVI, Liu et al. 2024, arXiv 2402.02750). Empty: all stay.
+  std::optional<Quantization> quantization{};
 };
 
 /// What compressions of one cache keep: the kept slots' keys and values and no others. Layers and
@@ -38,9 +43,10 @@ class CompressedCache {
   std::span<const Range> rows(std::size_t layer, std::size_t compression) const {
     return std::span(layers_[layer].rows).subspan(compression * n_kv_heads_, n_kv_heads_);
   }
-  /// Of the keys and values that one compression keeps.
-  std::size_t bytes(std::size_t compression) const;
-  /// Of all of them as they lie in memory, with the slack that attention's tiles may read.
+  /// Of the keys and values that one compression keeps, as it stores them.
+  std::size_t bytes(std::size_t compression) const { return bytes_[compression]; }
+  /// Of all of them as they lie here in memory, quantized ones unpacked, with the slack that
+  /// attention's tiles may read.
   std::size_t allocated_bytes() const;
 
  private:
@@ -51,6 +57,7 @@ class CompressedCache {
 
   std::size_t n_kv_heads_;
   std::size_t head_dim_;
+  std::vector<std::size_t> bytes_;  ///< by compression
   std::vector<Layer> layers_;
 };
 

@@ -77,6 +77,7 @@ class StoredCheckpoint final : public Checkpoint {
 
   const ModelConfig& config() const override { return model_.config; }
   const Tokenizer& tokenizer() const override { return model_.tokenizer; }
+  const GenerationSettings& generation() const override { return model_.generation; }
 
   void read(const WeightName& weight, std::span<float> out) const override {
     const StoredTensor* tensor = find_tensor(model_.tensors, weight.*model_.tensor_name);

@@ -10,6 +10,7 @@
 
 #include "engine/io/tokenizer.h"
 #include "engine/model/config.h"
+#include "engine/model/generation_settings.h"
 
 namespace longshadow {
 
@@ -52,6 +53,7 @@ class Checkpoint {
   virtual ~Checkpoint() = default;
   virtual const ModelConfig& config() const = 0;
   virtual const Tokenizer& tokenizer() const = 0;
+  virtual const GenerationSettings& generation() const = 0;
   /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a
   /// value is not finite.
   virtual void read(const WeightName& weight, std::span<float> out) const = 0;

@@ -28,9 +28,12 @@ StoredModel open_gguf_model(const std::filesystem::path& path) {
   // llama.cpp's converter interleaves the rotary halves of llama, not of qwen2.
   const bool interleaved = config.architecture == Architecture::llama;
 
+  Tokenizer tokenizer = Tokenizer::from_gguf(gguf, path.string());
+  GenerationSettings generation = generation_settings(gguf, tokenizer);
   StoredModel model{.source = path.string(),
                     .config = std::move(config),
-                    .tokenizer = Tokenizer::from_gguf(gguf, path.string()),
+                    .tokenizer = std::move(tokenizer),
+                    .generation = std::move(generation),
                     .weight_files = {},
                     .tensors = std::move(gguf.tensors),
                     .tensor_name = &WeightName::gguf,

@@ -23,9 +23,11 @@ StoredModel open_hugging_face_model(const std::filesystem::path& folder) {
     return tensor.name.ends_with(".rotary_emb.inv_freq") ||
            (config.tied_embeddings && tensor.name == "lm_head.weight");
   });
+  GenerationSettings generation = generation_settings(folder, tokenizer);
   return {.source = folder.string(),
           .config = std::move(config),
           .tokenizer = std::move(tokenizer),
+          .generation = std::move(generation),
           .weight_files = std::move(weights.files),
           .tensors = std::move(weights.tensors),
           .tensor_name = &WeightName::hugging_face,

@@ -9,6 +9,7 @@
 #include "engine/io/tokenizer.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/config.h"
+#include "engine/model/generation_settings.h"
 
 namespace longshadow {
 
@@ -17,6 +18,7 @@ struct StoredModel {
   std::string source;  ///< the path, for error messages
   ModelConfig config;
   Tokenizer tokenizer;
+  GenerationSettings generation;
   std::vector<MappedFile> weight_files;  ///< in name order; the tensors point into them
   std::vector<StoredTensor> tensors;     ///< sorted by name; those the forward pass has no use for
                                          ///< are left out

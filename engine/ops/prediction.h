@@ -19,6 +19,10 @@ struct Prediction {
   std::int32_t likeliest = 0;   ///< the token of the largest logit, the lowest id among equals
 };
 
+/// Nats: the entropy of the k likeliest of logits [V], renormalised among themselves. 1 <= k <= V.
+template <class T>
+double entropy_of_top_k(std::span<const T> logits, std::size_t k);
+
 /// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits.
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.

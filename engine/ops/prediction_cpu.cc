@@ -117,6 +117,17 @@ double entropy_of(std::vector<double> logits) {
 
 }  // namespace
 
+template <class T>
+double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
+  std::vector<double> top(logits.begin(), logits.end());
+  const auto end = top.begin() + static_cast<std::ptrdiff_t>(k);
+  std::nth_element(top.begin(), end - 1, top.end(), std::greater<>());
+  return entropy_of({top.begin(), end});
+}
+
+template double entropy_of_top_k(std::span<const float>, std::size_t);
+template double entropy_of_top_k(std::span<const double>, std::size_t);
+
 template <class Device, class T>
 void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,

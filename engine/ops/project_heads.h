@@ -12,7 +12,7 @@
 namespace longshadow {
 
 /// to = x Wᵀ + bias with each head's columns apart, in the precision Q of the product it goes into:
-/// x [rows, in], rows a multiple of kRowTile, W [heads d, in] packed in whole heads,
+/// x [rows, in], rows kFewRows or a multiple of kRowTile, W [heads d, in] packed in whole heads,
 /// bias [1, heads d] or empty; the first `rows` rows of every head of `to` are written. The product
 /// itself exists as tiles only.
 template <class Device, class T, class P, class Q>

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/ops/project_heads.h"
 #include "engine/ops/tile_scratch.h"
 
@@ -9,17 +11,18 @@ namespace {
 template <class Device, class T, class P, class Q, class Separate>
 void for_each_tile(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                    MatrixView<const T> bias, HeadRows<Q> to, const Separate& separate) {
-  const std::size_t row_tiles = x.rows / kRowTile;
+  const std::size_t tile_rows = std::min(x.rows, kRowTile);
+  const std::size_t row_tiles = x.rows / tile_rows;
   device.parallel_for(weights.n_tiles() * row_tiles, [&](std::size_t task) {
     struct Sums;
     const std::size_t tile = task / row_tiles;
-    const std::size_t first_row = task % row_tiles * kRowTile;
+    const std::size_t first_row = task % row_tiles * tile_rows;
     const std::size_t first_col = weights.tile_begin(tile);
     const std::size_t width = weights.tile_width(tile);
-    const MatrixView<T> sums = tile_scratch<T, Sums>(device, kRowTile, weights.padded_width(tile));
-    weights.multiply_tile(tile, x.row_range(first_row, kRowTile), sums);
+    const MatrixView<T> sums = tile_scratch<T, Sums>(device, tile_rows, weights.padded_width(tile));
+    weights.multiply_tile(tile, x.row_range(first_row, tile_rows), sums);
     if (bias.rows != 0) {
-      for (std::size_t r = 0; r < kRowTile; ++r) {
+      for (std::size_t r = 0; r < tile_rows; ++r) {
         for (std::size_t c = 0; c < width; ++c) sums.row(r)[c] += bias.data[first_col + c];
       }
     }

@@ -40,11 +40,15 @@ class InfoKv final : public Policy {
   TokenScores scores(const LayerView& view) const override {
     TokenScores scores = attention_.scores(view);
     scale(scores);
-    std::vector<double> entropy(view.n);
+    std::vector<double> entropy(view.n), drift(view.n);
     const std::size_t shift = options_.entropy == EntropyReading::before ? 1 : 0;
-    for (std::size_t i = shift; i < view.n; ++i) entropy[i] = view.entropy[i - shift];
+    for (std::size_t i = 0; i < view.n; ++i) {
+      const std::size_t token = view.token(i);
+      if (token >= shift) entropy[i] = view.entropy[token - shift];
+      drift[i] = view.drift[token];
+    }
     entropy = over_maximum(std::move(entropy));
-    const auto drift = over_maximum({view.drift.begin(), view.drift.end()});
+    drift = over_maximum(std::move(drift));
     for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
       for (std::size_t i = 0; i < view.n; ++i) {
         scores.head(head)[i] += options_.lambda * entropy[i] * drift[i];

@@ -28,10 +28,16 @@ struct LayerView {
   /// token, summed over those queries and averaged over the KV head's query heads, as
   /// add_attention_received() computes them.
   MatrixView<const double> attention;
-  std::span<const float> entropy;     ///< [n], nats, of the distribution that token i predicts
-  std::span<const float> drift;       ///< [n], 1 - cos(the layer's input, the last residual)
+  /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
+  /// slot i has token i.
+  std::span<const std::uint32_t> tokens{};
+  std::span<const float> entropy;     ///< by token: nats, of the distribution that it predicts
+  std::span<const float> drift;       ///< by token: 1 - cos(the layer's input, the last residual)
   std::span<const double> influence;  ///< [n], nats: measured, as PolicyTraits::influence says
   std::uint64_t seed = 0;             ///< of the run's random choices
+
+  /// The token that a slot holds.
+  std::size_t token(std::size_t slot) const { return tokens.empty() ? slot : tokens[slot]; }
 };
 
 }  // namespace longshadow

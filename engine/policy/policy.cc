@@ -28,8 +28,13 @@ void check(const PolicyTraits& traits, const LayerView& view) {
                            view.queries.cols % (n_kv_heads * view.keys.head_dim) == 0 &&
                            view.frequencies.size() * 2 == view.keys.head_dim;
   require(!traits.queries || has_queries, "queries and their frequencies", view);
-  require(!traits.entropy || view.entropy.size() == n, "entropy", view);
-  require(!traits.drift || view.drift.size() == n, "drift", view);
+  const bool has_gaps = !view.tokens.empty();
+  require(!has_gaps || view.tokens.size() == n, "the tokens", view);
+  const auto covers_tokens = [&](std::span<const float> signal) {
+    return has_gaps ? signal.size() > view.tokens.back() : signal.size() == n;
+  };
+  require(!traits.entropy || covers_tokens(view.entropy), "entropy", view);
+  require(!traits.drift || covers_tokens(view.drift), "drift", view);
   require(traits.influence == Influence::none || view.influence.size() == n, "influence", view);
 }
 

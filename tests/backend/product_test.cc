@@ -103,9 +103,10 @@ TEMPLATE_TEST_CASE("packed weights split the outputs and multiply each tile", ""
   Cpu cpu(2);
   const std::size_t inputs = GENERATE(as<std::size_t>(), 1, 48, 130);
   const std::size_t outputs = GENERATE(as<std::size_t>(), 1, 48, 513, 1536);
-  CAPTURE(inputs, outputs);
+  const std::size_t rows = GENERATE(kRowTile, kFewRows);
+  CAPTURE(inputs, outputs, rows);
   Matrix<Out> w_exact = random_matrix<Out>(cpu, outputs, inputs, 4);
-  Matrix<Out> x_exact = random_matrix<Out>(cpu, kRowTile, inputs, 5);
+  Matrix<Out> x_exact = random_matrix<Out>(cpu, rows, inputs, 5);
   const Matrix<In> w = rounded<In>(cpu, w_exact);
   const Matrix<In> x = rounded<In>(cpu, x_exact);
   const PackedWeights<In> packed(cpu, w.view());
@@ -117,9 +118,9 @@ TEMPLATE_TEST_CASE("packed weights split the outputs and multiply each tile", ""
     REQUIRE(packed.tile_begin(tile) == covered);
     const std::size_t width = packed.tile_width(tile);
     REQUIRE(packed.padded_width(tile) >= width);
-    Matrix<Out> y(cpu.memory(), kRowTile, packed.padded_width(tile));
+    Matrix<Out> y(cpu.memory(), rows, packed.padded_width(tile));
     packed.multiply_tile(tile, x.view(), y.view());
-    for (std::size_t r = 0; r < kRowTile; r += 31) {
+    for (std::size_t r = 0; r < rows; r += 5) {
       for (std::size_t o = 0; o < width; ++o) {
         check_element(y.row(r)[o], 0, twin::row(x_exact.row(r), inputs),
                       twin::row(w_exact.row(covered + o), inputs));

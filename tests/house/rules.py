@@ -6,8 +6,8 @@ from typing import Iterator
 
 # Each room and the rooms whose headers it may include besides its own: one way only. The order is
 # that of the dependencies, so a room lists what stands above it and nothing below.
-ENGINE = ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv", "engine/model",
-          "engine/policy")
+ENGINE = ("engine/core", "engine/io", "engine/chat", "engine/backend", "engine/ops", "engine/kv",
+          "engine/model", "engine/policy")
 ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "data/format": (),
     "analysis/inspect": ("data/format", "analysis"),
@@ -24,7 +24,7 @@ FOREIGN = {
     r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
     r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
     r"openssl/.*": ("engine/core",),
-    r"nlohmann/.*": ("engine/io", "analysis/inspect", "analysis", "probes"),
+    r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
     r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),
 }

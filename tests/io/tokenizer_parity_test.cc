@@ -115,9 +115,7 @@ TEST_CASE("SmolLM2's own tokenizer gives llama.cpp's ids") {
   if (!tokenizer) return;
   CHECK(tokenizer->vocab_size() == 49152);
   CHECK(tokenizer->bos() == 1);
-  CHECK(tokenizer->eos() == 2);
   CHECK_FALSE(tokenizer->adds_bos());
-  CHECK_THAT(tokenizer->chat_template(), Catch::Contains("<|im_start|>"));
   check_nasty_texts(*tokenizer,
                     test::tokenizer_fixture("expected.json").at("llama.cpp").at("smollm2"));
   if (!have_documents()) return;

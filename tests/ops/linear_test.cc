@@ -22,8 +22,8 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF
   Cpu cpu(2);
   const std::size_t inputs = GENERATE(as<std::size_t>(), 48, 130);
   const std::size_t outputs = GENERATE(as<std::size_t>(), 3, 700);
-  constexpr std::size_t rows = 3 * kRowTile;
-  CAPTURE(inputs, outputs);
+  const std::size_t rows = GENERATE(3 * kRowTile, kFewRows);
+  CAPTURE(inputs, outputs, rows);
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
   const Matrix<P> factor_w = rounded_copy<P>(cpu, w);
@@ -38,7 +38,7 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF
   // The sum's own error, and the two factors' roundings.
   const double relative =
       static_cast<double>(inputs) * twin::unit_roundoff<T> + 2 * test::kFactorRoundoff<P>;
-  for (std::size_t r = 0; r < rows; r += 37) {
+  for (std::size_t r = 0; r < rows; r += 7) {
     const twin::Row in = twin::row(x.row(r), inputs);
     for (std::size_t o = 0; o < outputs; ++o) {
       const twin::Row factor = twin::row(w.row(o), inputs);

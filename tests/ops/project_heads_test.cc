@@ -29,15 +29,15 @@ template <class Type>
 struct Problem {
   using T = typename Type::T;
   using P = typename Type::P;
-  explicit Problem(Cpu& cpu)
-      : x(random_matrix<T>(cpu, kRows, kInputs, 1)),
+  explicit Problem(Cpu& cpu, std::size_t rows = kRows)
+      : x(random_matrix<T>(cpu, rows, kInputs, 1)),
         w(random_matrix<T>(cpu, kHeads * kHeadDim, kInputs, 2)),
         bias(random_matrix<T>(cpu, 1, kHeads * kHeadDim, 3)),
         table(make_rotary_table<Cpu, T>(cpu, kFrequencies, 3000)),
         factor_x(rounded_copy<P>(cpu, x)),
         rounded_w(rounded_copy<P>(cpu, w)),
         weights(cpu, std::as_const(rounded_w).view()) {
-    for (std::uint32_t r = 0; r < kRows; ++r) positions.push_back((r * 1237) % 3000);
+    for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 3000);
   }
 
   template <class Q>
@@ -62,18 +62,19 @@ TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart",
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
-  const Problem<TestType> problem(cpu);
+  const std::size_t n_rows = GENERATE(kRows, kFewRows);
+  const Problem<TestType> problem(cpu, n_rows);
   const Projection projection{GENERATE(false, true), GENERATE(false, true)};
-  CAPTURE(projection.rotated, projection.biased);
+  CAPTURE(n_rows, projection.rotated, projection.biased);
   constexpr std::size_t slack = 3;
-  Matrix<T> apart(cpu.memory(), kHeads * (kRows + slack), kHeadDim);
-  std::fill_n(apart.data(), kHeads * (kRows + slack) * kHeadDim, T{-7});
+  Matrix<T> apart(cpu.memory(), kHeads * (n_rows + slack), kHeadDim);
+  std::fill_n(apart.data(), kHeads * (n_rows + slack) * kHeadDim, T{-7});
   problem.run(cpu, projection, as_heads(apart.view(), kHeads));
 
   // The sum's own error, the two factors' roundings, and four more: bias and rotation. A rotated
   // element takes from two sums.
   const double relative = (kInputs + 4) * twin::unit_roundoff<T> + 2 * test::kFactorRoundoff<P>;
-  for (std::size_t r = 0; r < kRows; r += 13) {
+  for (std::size_t r = 0; r < n_rows; r += 13) {
     const twin::Row in = twin::row(problem.x.row(r), kInputs);
     for (std::size_t head = 0; head < kHeads; head += 5) {
       twin::Row sums, sizes;
@@ -87,7 +88,7 @@ TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart",
       const twin::Row expected =
           projection.rotated ? twin::rotate(sums, kFrequencies, problem.positions[r]) : sums;
       for (std::size_t i = 0; i < kHeadDim; ++i) {
-        const T found = apart.row(head * (kRows + slack) + r)[i];
+        const T found = apart.row(head * (n_rows + slack) + r)[i];
         const double size = sizes[i] + (projection.rotated ? sizes[(i + 4) % kHeadDim] : 0);
         CHECK(std::abs(double(found) - expected[i]) <= relative * size);
       }
@@ -95,7 +96,7 @@ TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart",
   }
   for (std::size_t head = 0; head < kHeads; ++head) {
     for (std::size_t i = 0; i < slack * kHeadDim; ++i) {
-      CHECK(apart.row(head * (kRows + slack) + kRows)[i] == T{-7});
+      CHECK(apart.row(head * (n_rows + slack) + n_rows)[i] == T{-7});
     }
   }
 }

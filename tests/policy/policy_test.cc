@@ -175,6 +175,30 @@ TEST_CASE("InfoKV adds entropy times drift to the attention of the window") {
   CHECK(rank.head(1)[6] == 0);
 }
 
+// Slots that hold tokens 0 to 4, then 9 to 23: what was before token 9 was evicted long ago, and
+// yet its entropy is what counts for it.
+TEST_CASE("InfoKV finds the signals of slots with gaps by their tokens") {
+  SmallLayer layer(20);
+  Slots tokens(20);
+  for (std::uint32_t i = 0; i < 20; ++i) tokens[i] = i < 5 ? i : i + 4;
+  std::vector<float> entropy(24), drift(24);
+  entropy[8] = 2;
+  entropy[11] = 1;
+  drift[9] = 0.5;
+  drift[12] = 0.25;
+  LayerView view = layer.view();
+  view.tokens = tokens;
+  view.entropy = entropy;
+  view.drift = drift;
+  const auto scores = make_policy("infokv:window=4,n_sink=1")->scores(view);
+  CHECK(scores.head(0)[5] == Approx(1));     // token 9
+  CHECK(scores.head(0)[8] == Approx(0.25));  // token 12
+  CHECK(scores.head(0)[6] == 0);
+  view.drift = std::span(drift).first(23);
+  CHECK_THAT(test::error_of([&] { protected_scores(*make_policy("infokv:window=4"), view); }),
+             Catch::Contains("drift"));
+}
+
 TEST_CASE("LagKV passes over a channel that the next block holds constant") {
   // All keys and values are equal: every rank is a tie, and nothing divides by zero.
   CHECK(SmallLayer(300).kept("lagkv", 0.5).size() == 150);

@@ -3,6 +3,7 @@
     python3 tests/probes/retain_cli_test.py build/longshadow
 """
 
+import json
 import sys
 import unittest
 
@@ -56,6 +57,24 @@ class Retain(CommandLine):
             for word in words:
                 self.assertIn(word, refused.stderr)
 
+    def test_a_cache_in_few_bits(self):
+        arms = []
+        for bits in ((), ("--kv-bits", 8), ("--kv-bits", 4, "--kv-group", 32)):
+            output, figures = (self.folder / f"{len(arms)}.{kind}" for kind in ("h5", "json"))
+            result = self.retain(*bits, policies="full", budgets="1", context=96, output=output)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            self.assertEqual(longshadow("analyze", output, "--json", figures).returncode, DONE)
+            arms.append(json.loads(figures.read_text())["retention"]["arms"][0])
+        self.assertEqual([arm["kv_bits"] for arm in arms], [32, 8, 4])
+        # A key's channel shares 64 bits among 64 or 32 tokens, a value's 16 channels share as many;
+        # of 96 tokens a group of 64 leaves 32 as they are.
+        for arm, share in zip(arms, (1, (1 + 2 * (8 + (1 + 4) / 2) / 32) / 3,
+                                     (4 + (2 + 4) / 2) / 32)):
+            self.assertAlmostEqual(arm["bytes_share"], share)
+        costs = [arm["near"]["mean_nats"]["value"] for arm in arms]
+        self.assertEqual(costs, sorted(costs))
+        self.assertGreater(costs[1], 100 * abs(costs[0]))
+
     def test_help_teaches(self):
         taught = longshadow("retain", "--help").stdout
         for word in ("infokv", "adakv", "oracle", "--budgets", "--sinks", "--influence", "full "):
@@ -80,6 +99,8 @@ class Retain(CommandLine):
                 self.assert_refused(self.retain(**options), BAD_USAGE, *named)
         for more, *named in (
                 (("--precision", "bf16"), "f32 or f64"),
+                (("--kv-bits", "3"), "--kv-bits", "8 or 4", "found 3"),
+                (("--kv-bits", "4", "--kv-group", "16"), "--kv-group", "32 or 64"),
                 (("--memory", "1K"), "--memory"),
                 (("--sinks", "47"), "more than 55"),
                 (("--influence", self.folder / "none"), "none")):

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/core/matrix.h"
+#include "engine/core/range.h"
+#include "engine/kv/compressed_cache.h"
+#include "engine/kv/kept_slots.h"
+#include "engine/kv/kv_cache.h"
+#include "engine/kv/packed_rows.h"
+
+namespace longshadow {
+
+/// A layer as attention() takes it for a Stream of ragged_prefix.
+template <class T>
+struct CachedLayer {
+  KeysValues<const T> rows;        ///< of one head
+  std::span<const Range> by_head;  ///< [K], which of the rows each KV head has
+};
+
+/// The cache of a text that is being written: of every layer and KV head the slots that were kept,
+/// then those of the tokens since. Quantized, every whole group of a head's slots is packed, and
+/// the last slots, fewer than a group, stay as they are until the group is full (as in KIVI, Liu et
+/// al. 2024, arXiv 2402.02750).
+template <class T>
+class GrowingCache {
+ public:
+  /// What `compression` keeps of a prefilled cache. `memory` must outlive the cache; frequencies
+  /// [d / 2], radians per position, turn keys that move.
+  GrowingCache(std::pmr::memory_resource* memory, const KvCache<T>& prefilled,
+               const Compression& compression, std::span<const double> frequencies);
+
+  std::size_t n_layers() const { return layers_.size(); }
+  /// The tokens of a KV head's slots, as positions in the text.
+  const std::vector<std::uint32_t>& tokens(std::size_t layer, std::size_t head) const {
+    return layers_[layer].heads[head].tokens;
+  }
+  /// The rotary position that the layer's next token gets, where that token is number `token` of
+  /// the text.
+  std::size_t next_position(std::size_t layer, std::size_t token) const {
+    return rotates_keys_ ? tokens(layer, 0).size() : token;
+  }
+
+  /// Valid until the next call.
+  CachedLayer<T> read(std::size_t layer);
+  /// Adds the first row of every KV head of `own`, which is token number `token` of the text.
+  void append(std::size_t layer, KeysValues<const T> own, std::size_t token);
+  /// Evicts all but these of the layer's slots.
+  void keep(std::size_t layer, const std::vector<std::vector<std::uint32_t>>& slots_by_head);
+
+  /// Of the keys and values, as they are stored, without the room for more.
+  std::size_t bytes() const;
+
+ private:
+  struct Head {
+    std::vector<std::uint32_t> tokens;
+    std::vector<PackedRows> packed_keys, packed_values;  ///< a group of slots each
+    Range plain;                                         ///< rows that hold the slots behind them
+    std::size_t capacity = 0;                            ///< rows of the head from plain.begin on
+  };
+  struct Layer {
+    Matrix<T> keys, values;
+    std::vector<Head> heads;
+  };
+
+  /// A layer of the named rows of each head.
+  Layer gather(CachedLayer<T> from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
+               bool rotates) const;
+  /// Packs a group of rows and puts it behind the head's other groups.
+  void pack(MatrixView<const T> keys, MatrixView<const T> values, std::size_t first,
+            Head& head) const;
+  /// So that every head of the layer has rows to spare.
+  void make_room(Layer& layer) const;
+
+  std::pmr::memory_resource* memory_;
+  std::vector<double> frequencies_;
+  std::optional<Quantization> quantization_;
+  bool rotates_keys_;
+  std::size_t head_dim_;
+  std::vector<Layer> layers_;
+  Matrix<T> unpacked_keys_, unpacked_values_;  ///< of the layer read last
+  std::vector<Range> by_head_;                 ///< likewise
+};
+
+}  // namespace longshadow

@@ -1,0 +1,186 @@
+#include "probes/generation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/model/decoder.h"
+#include "engine/model/rotary_frequencies.h"
+#include "engine/policy/registry.h"
+#include "probes/interrupt.h"
+#include "probes/policy_inputs.h"
+
+namespace longshadow {
+namespace {
+
+class Stopwatch {
+ public:
+  /// Seconds since the last lap, or the beginning.
+  double lap() {
+    const Clock::time_point before = std::exchange(last_, Clock::now());
+    return std::chrono::duration<double>(last_ - before).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
+};
+
+/// The policy that compresses the prompt and, at intervals, what follows; nullptr: none does.
+std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options) {
+  std::unique_ptr<Policy> policy = make_policy(options.policy);
+  return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
+}
+
+Compression keep_everything(const ModelConfig& config, std::size_t n) {
+  std::vector<std::uint32_t> all(n);
+  std::iota(all.begin(), all.end(), 0U);
+  Compression compression;
+  compression.layers.assign(config.n_layers, KeptSlots{n, std::vector(config.n_kv_heads, all)});
+  return compression;
+}
+
+/// What the policy keeps of the prompt. Its signals are noted for the cuts to come.
+template <class T>
+Compression choose(const ModelConfig& config, const Policy& policy, const FullPass<T>& full,
+                   PolicyInputs<Cpu, T>& inputs, const GenerationOptions& options,
+                   TokenSignals& signals) {
+  const std::size_t n = full.tokens.size();
+  Compression compression = keep_everything(config, n);
+  compression.rotates_keys = policy.traits().rotates_keys;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    inputs.show(full, layer);
+    LayerView view = inputs.view(policy.traits());
+    view.seed = options.seed;
+    if (options.budget < 1) compression.layers[layer] = keep(policy, view, options.budget);
+    if (policy.traits().entropy && layer == 0) {
+      signals.entropy.assign(view.entropy.begin(), view.entropy.end());
+    }
+    signals.drift.emplace_back(view.drift.begin(), view.drift.end());
+  }
+  return compression;
+}
+
+/// The prompt's compressed cache and the logits behind it.
+template <class T>
+struct Prefilled {
+  GrowingCache<T> cache;
+  TokenSignals signals;
+  Matrix<T> hidden;  ///< [kFewRows, D], the first row is that of the prompt's last token
+};
+
+template <class T>
+Prefilled<T> prefill(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
+                     const Policy* policy, const GenerationOptions& options, Generation& result) {
+  Stopwatch watch;
+  const ModelConfig& config = weights.config;
+  std::optional<PolicyInputs<Cpu, T>> inputs;
+  std::vector<FullPassObserver<T>*> observers;
+  FullPassOptions pass_options;
+  pass_options.entropy_top_k = options.entropy_top_k;
+  pass_options.predict_from = prompt.size();
+  pass_options.progress = [](std::size_t) { check_interrupt(); };
+  if (policy != nullptr) {
+    inputs.emplace(cpu, config, prompt.size(), std::span(&policy->traits(), 1));
+    observers.push_back(&*inputs);
+    if (policy->traits().entropy) pass_options.predict_from = 0;
+  }
+  const FullPass<T> full = run_full_pass(
+      cpu, weights, prompt, std::span<FullPassObserver<T>* const>(observers), pass_options);
+  result.prefill_seconds = watch.lap();
+
+  TokenSignals signals;
+  Compression compression = policy == nullptr
+                                ? keep_everything(config, prompt.size())
+                                : choose(config, *policy, full, *inputs, options, signals);
+  compression.quantization = options.quantization;
+  Prefilled<T> prefilled{GrowingCache<T>(cpu.memory(), full.cache, compression,
+                                         rotary_frequencies(config.rope, config.head_dim)),
+                         std::move(signals), Matrix<T>(cpu.memory(), kFewRows, config.hidden_size)};
+  std::copy_n(full.hidden.row(prompt.size() - 1), config.hidden_size, prefilled.hidden.data());
+  result.choosing_seconds = watch.lap();
+  result.bytes_full =
+      2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim * sizeof(T);
+  result.bytes_kept = prefilled.cache.bytes();
+  return prefilled;
+}
+
+}  // namespace
+
+void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
+                      const GenerationOptions& options) {
+  if (prompt_tokens == 0) {
+    throw UsageError("the prompt has no token; give --prompt or --document some text");
+  }
+  if (prompt_tokens + options.max_tokens > config.max_context) {
+    throw UsageError("--max-tokens " + std::to_string(options.max_tokens) + " behind a prompt of " +
+                     std::to_string(prompt_tokens) + " tokens: expected at most the model's " +
+                     std::to_string(config.max_context) + " tokens together");
+  }
+  if (options.entropy_top_k == 0 || options.entropy_top_k > config.vocab_size) {
+    throw UsageError("--entropy-top-k: expected 1 to the model's " +
+                     std::to_string(config.vocab_size) + " tokens");
+  }
+  if (!(options.budget > 0 && options.budget <= 1)) {
+    throw UsageError(
+        "--budget: expected the share of the prompt's slots to keep, above 0 and at "
+        "most 1, found " +
+        std::to_string(options.budget));
+  }
+  if (const std::unique_ptr<Policy> policy = make_generation_policy(options)) {
+    if (policy->traits().influence != Influence::none) {
+      throw UsageError("--policy " + options.policy +
+                       ": keeps by measured influence, which a prompt does not bring; use " +
+                       "longshadow retain for it");
+    }
+    if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
+    if (options.interval) check_decoding(policy->traits(), *options.interval);
+  }
+}
+
+template <class T>
+Generation generate(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
+                    const GenerationOptions& options, const std::function<void(TokenId)>& written) {
+  check_generation(weights.config, prompt.size(), options);
+  const std::unique_ptr<Policy> policy = make_generation_policy(options);
+  Generation result;
+  Prefilled<T> text = prefill(cpu, weights, prompt, policy.get(), options, result);
+
+  Stopwatch watch;
+  std::optional<DecodingCompressor<Cpu, T>> compressor;
+  std::vector<FullPassObserver<T>*> observers;
+  if (options.interval) {
+    compressor.emplace(cpu, weights.config, *policy, *options.interval, std::move(text.signals),
+                       options.seed);
+    observers.push_back(&*compressor);
+  }
+  Decoder<Cpu, T> decoder(cpu, weights, prompt.size() + options.max_tokens);
+  std::mt19937_64 random(options.seed);
+  std::span<const T> logits = decoder.logits(std::as_const(text.hidden).view());
+  while (result.tokens.size() < options.max_tokens) {
+    check_interrupt();
+    const TokenId token = sample_token(logits, options.sampling, uniform_draw(random));
+    const auto& ends = options.end_tokens;
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) break;
+    result.tokens.push_back(token);
+    written(token);
+    if (result.tokens.size() == options.max_tokens) break;
+    logits = decoder.step(token, prompt.size() + result.tokens.size() - 1, text.cache, observers);
+    ++result.steps;
+    if (compressor) compressor->after_step(logits, options.entropy_top_k, text.cache);
+  }
+  result.decoding_seconds = watch.lap();
+  result.bytes_end = text.cache.bytes();
+  return result;
+}
+
+template Generation generate(Cpu&, const Weights<float>&, std::span<const TokenId>,
+                             const GenerationOptions&, const std::function<void(TokenId)>&);
+template Generation generate(Cpu&, const Weights<double>&, std::span<const TokenId>,
+                             const GenerationOptions&, const std::function<void(TokenId)>&);
+
+}  // namespace longshadow

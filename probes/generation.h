@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/kv/packed_rows.h"
+#include "engine/model/weights.h"
+#include "engine/ops/sampling.h"
+#include "probes/decoding_compressor.h"
+
+namespace longshadow {
+
+struct GenerationOptions {
+  std::string policy = "full";               ///< as make_policy() takes it
+  double budget = 1;                         ///< share of the prompt's slots to keep
+  std::optional<DecodingInterval> interval;  ///< of cuts while decoding; empty: none
+  std::optional<Quantization> quantization;  ///< of the cache; empty: none
+  SamplingOptions sampling;
+  std::uint64_t seed = 0;
+  std::size_t entropy_top_k = 20;
+  std::size_t max_tokens = 0;
+  std::vector<TokenId> end_tokens;  ///< any of them ends the text, and is not part of it
+};
+
+struct Generation {
+  std::vector<TokenId> tokens;  ///< without the end token
+  double prefill_seconds = 0;   ///< the prompt's full pass, with what the policy looks at
+  double choosing_seconds = 0;  ///< scoring, and building the compressed cache
+  double decoding_seconds = 0;  ///< cuts included
+  std::size_t steps = 0;        ///< tokens decoded
+  std::size_t bytes_full = 0;   ///< of the prompt's keys and values
+  std::size_t bytes_kept = 0;   ///< of those that were kept, as stored
+  std::size_t bytes_end = 0;    ///< of the cache when the text ended
+};
+
+/// Throws UsageError where the options or the prompt's length do not fit the model or the policy.
+void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
+                      const GenerationOptions& options);
+
+/// Reads the prompt, compresses its cache, and writes token after token on what is left. `written`
+/// is called with each token as it comes. Throws as check_generation() does, and Interrupted.
+template <class T>
+Generation generate(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
+                    const GenerationOptions& options, const std::function<void(TokenId)>& written);
+
+}  // namespace longshadow

@@ -1,0 +1,130 @@
+#include "engine/kv/growing_cache.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include "tests/support/random_matrix.h"
+
+namespace longshadow {
+namespace {
+
+constexpr std::size_t kHeads = 2, kSlots = 100, kHeadDim = 16;
+const std::vector<double> kNoFrequencies(kHeadDim / 2, 0.0);
+using Slots = std::vector<std::vector<std::uint32_t>>;
+
+KvCache<float> random_cache(Cpu& cpu) {
+  KvCache<float> cache(cpu.memory(), 1, kHeads, kSlots, kHeadDim);
+  for (std::size_t head = 0; head < kHeads; ++head) {
+    const auto seed = static_cast<unsigned>(head);
+    const auto keys = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed);
+    const auto values = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed + 1);
+    std::copy_n(keys.data(), kSlots * kHeadDim, cache.layer(0).keys.head(head).data);
+    std::copy_n(values.data(), kSlots * kHeadDim, cache.layer(0).values.head(head).data);
+  }
+  return cache;
+}
+
+std::vector<std::uint32_t> every(std::uint32_t step, std::uint32_t end) {
+  std::vector<std::uint32_t> slots;
+  for (std::uint32_t slot = 0; slot < end; slot += step) slots.push_back(slot);
+  return slots;
+}
+
+/// One token's keys and values, those of slot `slot` of the full cache, in the first rows.
+struct Own {
+  Matrix<float> keys, values;
+  Own(Cpu& cpu, const KvCache<float>& from, std::size_t slot)
+      : keys(cpu.memory(), kHeads, kHeadDim), values(cpu.memory(), kHeads, kHeadDim) {
+    for (std::size_t head = 0; head < kHeads; ++head) {
+      std::copy_n(from.layer(0).keys.head(head).row(slot), kHeadDim, keys.row(head));
+      std::copy_n(from.layer(0).values.head(head).row(slot), kHeadDim, values.row(head));
+    }
+  }
+  KeysValues<const float> view() const {
+    return {as_heads(keys.view(), kHeads), as_heads(values.view(), kHeads)};
+  }
+};
+
+/// Largest difference between the cache's rows and those of the tokens they say they are.
+float largest_error(GrowingCache<float>& cache, const KvCache<float>& full) {
+  float largest = 0;
+  const CachedLayer<float> layer = cache.read(0);
+  for (std::size_t head = 0; head < kHeads; ++head) {
+    const auto& tokens = cache.tokens(0, head);
+    REQUIRE(layer.by_head[head].size() == tokens.size());
+    REQUIRE(layer.by_head[head].end + kRowTile <= layer.rows.keys.rows);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const std::size_t row = layer.by_head[head].begin + i;
+      const std::size_t slot = tokens[i] % kSlots;
+      for (std::size_t c = 0; c < kHeadDim; ++c) {
+        const float key = full.layer(0).keys.head(head).row(slot)[c];
+        const float value = full.layer(0).values.head(head).row(slot)[c];
+        largest = std::max({largest, std::abs(layer.rows.keys.head(0).row(row)[c] - key),
+                            std::abs(layer.rows.values.head(0).row(row)[c] - value)});
+      }
+    }
+  }
+  return largest;
+}
+
+TEST_CASE("a growing cache holds what was kept and what was added, through evictions") {
+  Cpu cpu(1);
+  const KvCache<float> full = random_cache(cpu);
+  const Compression start{{{kSlots, {every(3, kSlots), every(2, 50)}}}, false};
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  CHECK(cache.tokens(0, 0) == start.layers[0].by_head[0]);
+  CHECK(cache.bytes() == 2 * (34 + 25) * kHeadDim * sizeof(float));
+  for (std::size_t token = kSlots; token < kSlots + 600; ++token) {  // beyond the room at first
+    cache.append(0, Own(cpu, full, token % kSlots).view(), token);
+  }
+  CHECK(cache.next_position(0, 700) == 700);
+  CHECK(largest_error(cache, full) == 0);
+  cache.keep(0, {every(7, 634), every(1, 30)});
+  CHECK(cache.tokens(0, 0)[1] == 21);
+  CHECK(cache.tokens(0, 1)[29] == kSlots + 4);
+  CHECK(largest_error(cache, full) == 0);
+  CHECK(cache.bytes() == 2 * (91 + 30) * kHeadDim * sizeof(float));
+}
+
+// Elements are within 4.5 deviations here, so half a scale is at most 9/255/2 in 8 bits and 9/15/2
+// in 4, twice that where a group was packed again after an eviction.
+TEST_CASE("a quantized growing cache packs whole groups and keeps the rest as it is") {
+  Cpu cpu(1);
+  const std::size_t bits = GENERATE(as<std::size_t>(), 8, 4);
+  const float half_scale = 4.5F / (bits == 8 ? 255 : 15);
+  const KvCache<float> full = random_cache(cpu);
+  const Compression start{
+      {{kSlots, {every(1, kSlots), every(2, 50)}}}, false, Quantization{bits, 32}};
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  const auto packed_bytes = [&](std::size_t groups) {
+    const std::size_t elements = 32 * kHeadDim;  // a group of channels is half full here
+    return groups * (2 * elements * bits / 8 + 8 * (kHeadDim + 32));
+  };
+  const auto plain_bytes = [](std::size_t rows) { return 2 * rows * kHeadDim * sizeof(float); };
+  CHECK(cache.bytes() == packed_bytes(3) + plain_bytes(4 + 25));
+  CHECK(largest_error(cache, full) <= half_scale);
+  CHECK(largest_error(cache, full) > 0);
+  for (std::size_t token = kSlots; token < kSlots + 40; ++token) {
+    cache.append(0, Own(cpu, full, token % kSlots).view(), token);
+  }
+  CHECK(cache.bytes() == packed_bytes(4 + 2) + plain_bytes(12 + 1));
+  CHECK(largest_error(cache, full) <= half_scale);
+  cache.keep(0, {every(2, 140), every(1, 40)});
+  CHECK(cache.bytes() == packed_bytes(2 + 1) + plain_bytes(6 + 8));
+  CHECK(largest_error(cache, full) <= 2 * half_scale);
+}
+
+TEST_CASE("keys that move follow one another, and so does the next token") {
+  Cpu cpu(1);
+  const KvCache<float> full = random_cache(cpu);
+  const Compression start{{{kSlots, {{4, 9}, {0, 1}}}}, true};
+  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  CHECK(cache.next_position(0, kSlots) == 2);
+  cache.append(0, Own(cpu, full, 3).view(), kSlots);
+  CHECK(cache.next_position(0, kSlots + 1) == 3);
+}
+
+}  // namespace
+}  // namespace longshadow

@@ -1,0 +1,138 @@
+#include "engine/model/decoder.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include "engine/model/rotary_frequencies.h"
+#include "tests/support/tiny_models.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+constexpr std::size_t kContext = 40;
+
+/// Everything but some slots of every head, more of some heads than of others.
+Compression all_but_some(const ModelConfig& config, bool ragged) {
+  Compression compression;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    KeptSlots kept{kContext, {}};
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      std::vector<std::uint32_t> slots;
+      for (std::uint32_t slot = 0; slot < kContext; ++slot) {
+        const bool removed = ragged && slot % 5 == layer + head && slot / 5 <= 3 + head;
+        if (!removed) slots.push_back(slot);
+      }
+      kept.by_head.push_back(slots);
+    }
+    compression.layers.push_back(kept);
+  }
+  return compression;
+}
+
+template <class T>
+FullPass<T> read(Cpu& cpu, const Weights<T>& weights, std::span<const std::int32_t> tokens) {
+  return run_full_pass(cpu, weights, tokens, std::span<FullPassObserver<T>* const>{}, {});
+}
+
+/// The logits that the full pass has after position i, in double precision.
+template <class T>
+std::vector<double> logits_after(const FullPass<T>& full, const Weights<T>& weights,
+                                 std::size_t i) {
+  std::vector<double> logits;
+  for (std::size_t v = 0; v < weights.config.vocab_size; ++v) {
+    logits.push_back(twin::dot(twin::row(full.hidden.row(i), full.hidden.cols()),
+                               twin::row(weights.output().row(v), full.hidden.cols())));
+  }
+  return logits;
+}
+
+// Both compute the same numbers in other tiles. Logits here are below 20 and pass through fewer
+// than 2,000 roundings of 1.1e-16 each.
+TEST_CASE("decoding on the whole cache is the full pass, in f64") {
+  for (const std::string& name : test::kTinyModelNames) {
+    DYNAMIC_SECTION(name) {
+      Cpu cpu(2);
+      const auto weights = load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / name));
+      const ModelConfig& config = weights.config;
+      const auto tokens = nlohmann::json::parse(std::ifstream(test::kTinyModels / (name + ".json")))
+                              .at("token_ids")
+                              .get<std::vector<std::int32_t>>();
+      const auto full = read<double>(cpu, weights, tokens);
+      const auto prefilled = read<double>(cpu, weights, std::span(tokens).first(kContext));
+      GrowingCache<double> cache(cpu.memory(), prefilled.cache, all_but_some(config, false),
+                                 rotary_frequencies(config.rope, config.head_dim));
+      Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+      for (std::size_t i = kContext; i < tokens.size(); ++i) {
+        const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
+        const std::vector<double> expected = logits_after(full, weights, i);
+        for (std::size_t v = 0; v < expected.size(); ++v) {
+          REQUIRE(std::abs(logits[v] - expected[v]) <= 2000 * 0x1p-53 * 20);
+        }
+      }
+      CHECK(cache.bytes() == 2 * config.n_layers * config.n_kv_heads * tokens.size() *
+                                 config.head_dim * sizeof(double));
+    }
+  }
+}
+
+/// Keys and values are those of attention under a mask: the full pass's own rows, with what was
+/// evicted hidden from the rows behind the context.
+TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden, in f64") {
+  Cpu cpu(2);
+  const auto weights =
+      load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
+  const ModelConfig& config = weights.config;
+  const std::vector<std::int32_t> tokens = [] {
+    std::vector<std::int32_t> made_up;
+    for (int i = 0; i < 60; ++i) made_up.push_back(i * 37 % 320);
+    return made_up;
+  }();
+  const auto full = read<double>(cpu, weights, tokens);
+  const auto compression = all_but_some(config, true);
+  GrowingCache<double> cache(cpu.memory(), full.cache, compression,
+                             rotary_frequencies(config.rope, config.head_dim));
+  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+
+  RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
+  const std::size_t n_rows = tokens.size() - kContext;
+  rows.positions.resize(kRowTile);
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    rows.positions[r] = static_cast<std::uint32_t>(kContext + r);
+  }
+  rows.streams.push_back({.first_row = 0, .n_rows = n_rows, .prefix = kContext});
+  Matrix<double> x(cpu.memory(), kRowTile, config.hidden_size);
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    std::copy_n(weights.token_embedding.row(static_cast<std::size_t>(tokens[kContext + r])),
+                config.hidden_size, x.row(r));
+  }
+  LayerActivations<double> activations(cpu, config, kRowTile);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    const std::vector<std::vector<Range>> ranges = compression.layers[layer].removed();
+    const std::vector<RemovedColumns> removed(ranges.begin(), ranges.end());
+    rows.streams[0].removed = removed;
+    attention_block(cpu, config, weights.layers[layer], full.rotary, rows, full.cache.layer(layer),
+                    ColumnOrder::forward, activations, x.view());
+    feed_forward_block(cpu, config, weights.layers[layer], activations, x.view());
+  }
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    const std::span<const double> logits =
+        decoder.step(tokens[kContext + r], kContext + r, cache, {});
+    twin::Row hidden = twin::row(x.row(r), config.hidden_size);
+    const double scale =
+        1 / std::sqrt(twin::dot(hidden, hidden) / static_cast<double>(config.hidden_size) +
+                      config.norm_epsilon);
+    for (std::size_t i = 0; i < hidden.size(); ++i) {
+      hidden[i] *= scale * weights.final_norm.data()[i];
+    }
+    for (std::size_t v = 0; v < logits.size(); ++v) {
+      const double expected =
+          twin::dot(hidden, twin::row(weights.output().row(v), config.hidden_size));
+      REQUIRE(std::abs(logits[v] - expected) <= 2000 * 0x1p-53 * 20);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longshadow
