@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/format/error.h"
+#include "data/format/global_heap.h"
 #include "data/format/hdf5_call.h"
 
 namespace longshadow::hdf5 {
@@ -187,6 +188,7 @@ Handle open_read_only(const std::filesystem::path& path) {
   if (H5Fis_hdf5(path.c_str()) <= 0) {
     throw FormatError("cannot read " + path.string() + ": expected an HDF5 file, found another");
   }
+  check_global_heaps(path);
   return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose,
                 "open " + path.string());
 }

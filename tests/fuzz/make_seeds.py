@@ -1,0 +1,163 @@
+"""Writes the seeds that the fuzz targets begin with: small valid files that reach every part of
+their parser. Standard library alone.
+
+    python3 tests/fuzz/make_seeds.py            writes tests/fuzz/seeds/TARGET/NAME
+
+A run file is made by libhdf5: build/tests/make_synthetic_run tests/fuzz/seeds/run_file/sketch.h5 1 1 0 1 1
+"""
+import json
+import pathlib
+import struct
+
+SEEDS = pathlib.Path(__file__).parent / "seeds"
+
+U32, F32, BOOL, STRING, ARRAY = 4, 6, 7, 8, 9
+
+
+def string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def scalar(kind, value):
+    layout = {U32: "<I", F32: "<f", BOOL: "<?"}
+    return string(value) if kind == STRING else struct.pack(layout[kind], value)
+
+
+def pair(key, kind, value):
+    return string(key) + struct.pack("<I", kind) + scalar(kind, value)
+
+
+def array(key, kind, values):
+    elements = b"".join(scalar(kind, value) for value in values)
+    return string(key) + struct.pack("<IIQ", ARRAY, kind, len(values)) + elements
+
+
+def gguf(pairs, tensors, alignment=32):
+    """tensors: (name, dimensions innermost first, ggml type, bytes)."""
+    def padded(data):
+        return data + bytes(-len(data) % alignment)
+
+    header, data = b"", b""
+    for name, dimensions, kind, content in tensors:
+        header += string(name) + struct.pack("<I", len(dimensions))
+        header += b"".join(struct.pack("<Q", size) for size in dimensions)
+        header += struct.pack("<IQ", kind, len(data))
+        data += padded(content)
+    start = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
+    return padded(start + b"".join(pairs) + header) + data
+
+
+LETTERS = [chr(c) for c in range(ord("a"), ord("h"))]
+TOKENS = ["<|end|>", "\u0120", ",", "'", "s", "A", "\u0120t", "3"] + LETTERS + ["ab"]
+
+TOKENIZER_PAIRS = [
+    pair("tokenizer.ggml.model", STRING, "gpt2"),
+    pair("tokenizer.ggml.pre", STRING, "smollm"),
+    array("tokenizer.ggml.tokens", STRING, TOKENS + ["t"]),
+    array("tokenizer.ggml.token_type", U32, [3] + [1] * len(TOKENS)),
+    array("tokenizer.ggml.merges", STRING, ["a b", "\u0120 t"]),
+    pair("tokenizer.ggml.bos_token_id", U32, 0),
+    pair("tokenizer.ggml.eos_token_id", U32, 0),
+    pair("tokenizer.ggml.add_bos_token", BOOL, False),
+]
+
+LLAMA_PAIRS = [
+    pair("general.architecture", STRING, "llama"),
+    pair("llama.block_count", U32, 1),
+    pair("llama.embedding_length", U32, 8),
+    pair("llama.attention.head_count", U32, 2),
+    pair("llama.attention.head_count_kv", U32, 1),
+    pair("llama.feed_forward_length", U32, 16),
+    pair("llama.context_length", U32, 64),
+    pair("llama.attention.layer_norm_rms_epsilon", F32, 1e-5),
+    pair("llama.rope.freq_base", F32, 10000.0),
+]
+
+
+def write(target, name, content):
+    path = SEEDS / target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def write_gguf():
+    plain = ("token_embd.weight", [8, 2], 0, bytes(64))
+    blocks = ("output_norm.weight", [32], 8, bytes(34))
+    write("gguf", "tensors", gguf([pair("general.alignment", U32, 32)], [plain, blocks]))
+    write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
+    write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
+
+
+def write_safetensors():
+    def file(header, data):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+
+    two = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+           "b": {"dtype": "BF16", "shape": [4], "data_offsets": [24, 32]},
+           "__metadata__": {"format": "pt"}}
+    write("safetensors", "two", file(two, bytes(32)))
+    write("safetensors", "empty", file({}, b""))
+
+
+def write_config():
+    llama = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+             "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+             "intermediate_size": 16, "vocab_size": 17, "max_position_embeddings": 64,
+             "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": True,
+             "rope_theta": 10000.0,
+             "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                              "high_freq_factor": 4.0, "original_max_position_embeddings": 32}}
+    qwen2 = {**llama, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2",
+             "rope_scaling": None, "use_sliding_window": False}
+    newer = {**llama, "rope_scaling": None, "head_dim": 4,
+             "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
+    newer.pop("rope_theta")
+    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer)):
+        write("config", name, json.dumps(config, indent=1))
+
+
+def write_tokenizer():
+    def file(pattern, normalizer=None):
+        split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
+                 "invert": False}
+        level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
+                 "use_regex": False}
+        vocabulary = {token: index for index, token in enumerate(TOKENS + ["t"])}
+        return json.dumps({
+            "version": "1.0",
+            "added_tokens": [{"id": 0, "content": "<|end|>", "single_word": False, "lstrip": False,
+                              "rstrip": False, "normalized": False, "special": True}],
+            "normalizer": normalizer,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, level]},
+            "post_processor": None, "decoder": {"type": "ByteLevel"},
+            "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                      "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+                      "vocab": vocabulary, "merges": ["a b", "\u0120 t"]}})
+
+    text = "A text, it's <|end|> abab 33 e\u0301 \u05e9\n"
+    write("tokenizer", "words", file(r"'s|\p{L}+| ?\p{N}{1,3}|\s+(?!\S)|\s+") + "\0" + text)
+    write("tokenizer", "nfc", file(r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\s*[\r\n]+|.",
+                                   {"type": "NFC"}) + "\0" + text)
+
+
+def write_conllu():
+    tags = ("# text = don't stop.\n"
+            "1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n"
+            "1\tdo\tdo\tAUX\t_\t_\t0\troot\t_\t_\n"
+            "2\tn't\tnot\tPART\t_\t_\t1\tadvmod\t_\t_\n"
+            "3\tstop\tstop\tVERB\t_\t_\t1\txcomp\t_\tSpaceAfter=No\n"
+            "3.1\telided\t_\tNOUN\t_\t_\t_\t_\t_\t_\n"
+            "4\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_\n\n")
+    write("conllu", "multiword", tags + "\0" + "don't stop.\n")
+    write("conllu", "crlf", tags.replace("\n", "\r\n") + "\0" + " don't\u00a0stop.")
+
+
+if __name__ == "__main__":
+    write_gguf()
+    write_safetensors()
+    write_config()
+    write_tokenizer()
+    write_conllu()
