@@ -16,7 +16,7 @@ build_packages=(
   libboost-program-options-dev catch2             # the command line, the tests
   chromium chromium-driver                        # the tests of the page that `longshadow inspect` writes
 )
-check_packages=(clang-format-14 clang-tidy-14 libomp-14-dev shellcheck)
+check_packages=(clang-format-14 clang-tidy-14 libomp-14-dev shellcheck clang-14 libclang-rt-14-dev)
 
 missing_packages() {
   local package status

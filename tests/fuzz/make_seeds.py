@@ -143,6 +143,20 @@ def write_tokenizer():
                                    {"type": "NFC"}) + "\0" + text)
 
 
+def write_chat_template():
+    write("chat_template", "roles",
+          "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+          "{{ bos_token + 'Be kind.' }}{% endif %}"
+          "{{'<|' + message['role'] + '|>\n' + message['content'] | trim + eos_token + '\n'}}"
+          "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}")
+    write("chat_template", "turns",
+          "{%- set ns = namespace(turn=0) -%}{%- for m in messages[1:] -%}"
+          "{%- if (m.role == 'user') != (loop.index0 % 2 == 0) -%}"
+          "{{- raise_exception('roles must alternate') -}}{%- elif m.role in ['user', 'tool'] -%}"
+          "[{{ ns.turn }}] {{ m.content | tojson }}{%- set ns.turn = ns.turn + 1 -%}"
+          "{%- else -%} {{ m['content'] }}{{ eos_token }}{%- endif -%}{%- endfor -%}")
+
+
 def write_conllu():
     tags = ("# text = don't stop.\n"
             "1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n"
@@ -160,4 +174,5 @@ if __name__ == "__main__":
     write_safetensors()
     write_config()
     write_tokenizer()
+    write_chat_template()
     write_conllu()
