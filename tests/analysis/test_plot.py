@@ -13,8 +13,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from support import AT_END, ROOT, WithRuns
 
-import plot
 import run_file
+from figures.distance import draw_distance, influence_curve
+from figures.sets import draw_sets
+from figures.shadow_map import draw_map, strips
+from figures.signals import draw_signals
+from figures.style import COLUMN
 
 
 def run_plot(run, output):
@@ -30,7 +34,7 @@ class TheFigures(WithRuns):
         self.assertEqual(names, {f"document_{d}-{figure}.{suffix}" for d in (1, 2)
                                  for figure in ("distance", "signals") for suffix in ("png", "svg")})
         image = matplotlib.image.imread(self.folder / "figures" / "document_1-distance.png")
-        self.assertEqual(image.shape[1], round(plot.COLUMN * 300))
+        self.assertEqual(image.shape[1], round(COLUMN * 300))
         self.assertLess(image.min(), 0.1)  # something is drawn
         ElementTree.parse(self.folder / "figures" / "document_1-distance.svg")
 
@@ -40,10 +44,10 @@ class TheFigures(WithRuns):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertTrue((self.folder / "figures" / "document_1-sets.png").exists())
         document, = run_file.documents(run)
-        figure = plot.draw_sets(document)
+        figure = draw_sets(document)
         labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         self.assertEqual(labels, ["top:drift:11% (n = 2)", "top:random:11% (n = 1)"])
-        curve = figure.axes[0].lines[0]
+        curve = next(line for line in figure.axes[0].lines if line.get_label() == labels[0])
         self.assertEqual(curve.get_xdata()[0], 1)
         self.assertAlmostEqual(curve.get_ydata()[0], 1e-3)  # the made-up sets' law
         plt.close(figure)
@@ -60,21 +64,21 @@ class TheFigures(WithRuns):
     def test_the_map_loses_no_token(self):
         values = np.zeros((2, 5000))
         values[0, 4321] = 7
-        pooled, edges = plot.strips(values, 100)
+        pooled, edges = strips(values, 100)
         self.assertEqual(pooled.shape, (2, 100))
         self.assertEqual(len(edges), 101)
         column, = np.flatnonzero(pooled[0] == 7)
         self.assertTrue(edges[column] <= 4321 < edges[column + 1])
-        pooled, edges = plot.strips(values[:, :30], 100)
+        pooled, edges = strips(values[:, :30], 100)
         self.assertEqual(pooled.shape, (2, 30))
 
     def test_the_map_names_the_highest_tokens(self):
         document, = run_file.documents(self.make_run(lag=AT_END, sketch=True))
         document.sketch.fi[1, 300] = 1.0
-        figure = plot.draw_map(document)
-        strips = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-        self.assertEqual(len(strips), 2)
-        names = [text.get_text() for text in strips[1].texts]
+        figure = draw_map(document)
+        rows = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+        self.assertEqual(len(rows), 2)
+        names = [text.get_text() for text in rows[1].texts]
         self.assertIn(f"{document.sketch.text[300].strip()} 300", names)
         plt.close(figure)
 
@@ -97,7 +101,7 @@ class TheFigures(WithRuns):
     def test_the_figure_shows_the_numbers_of_the_groups(self):
         for lag in (16, AT_END):
             document, = run_file.documents(self.make_run(subjects=100, lag=lag))
-            figure = plot.draw_distance(document)
+            figure = draw_distance(document)
             legend, = filter(None, (axes.get_legend() for axes in figure.axes))
             labels = [text.get_text() for text in legend.get_texts()]
             n = int((~document.is_sink).sum())
@@ -115,7 +119,7 @@ class TheFigures(WithRuns):
         document, = run_file.documents(self.make_run(subjects=30))
         for floor, n_axes in ((1e-12, 4), (1e-7, 2), (0.0, 2)):
             document.noise_floor = np.full_like(document.noise_floor, floor)
-            figure = plot.draw_distance(document)
+            figure = draw_distance(document)
             self.assertEqual(len(figure.axes), n_axes)
             lines = [line for axes in figure.axes for line in axes.lines
                      if line.get_label() == "noise floor"]
@@ -125,10 +129,10 @@ class TheFigures(WithRuns):
     def test_values_under_the_floor_are_drawn_apart(self):
         document, = run_file.documents(self.make_run(subjects=30))
         document.kl = np.full_like(document.kl, document.noise_floor.max() / 2)
-        curve = plot.influence_curve(document, np.flatnonzero(~document.is_sink), np.median)
+        curve = influence_curve(document, np.flatnonzero(~document.is_sink), np.median)
         self.assertTrue((curve[:, 1] == document.noise_floor.max()).all())
         self.assertTrue((curve[:, 4] == 1).all())
-        for draw in (plot.draw_distance, plot.draw_signals):
+        for draw in (draw_distance, draw_signals):
             plt.close(draw(document))
 
 

@@ -1,0 +1,34 @@
+"""Influence of sets of tokens that were removed at once."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import run_file
+from figures.distance import influence_curve
+from figures.style import (COLOURS, COLUMN, MARKERS, add_caption, add_legend_below, draw_curve,
+                           plain_log_ticks)
+from run_file import sets_of
+
+
+def draw_sets(document):
+    """A curve for each group of sets, over the positions after the start, the first of them 1."""
+    figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
+    axes.set(xscale="log", yscale="log", ylabel="mean influence (nats)",
+             xlabel="position after the start (tokens)")
+    axes.set_title(f"{document.name}\n{document.model}")
+    axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
+    looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS))
+    for name, (colour, marker) in zip(document.sets, looks):
+        sets = sets_of(document, name)
+        sets.distance = sets.distance + 1
+        position, value, low, high, _ = influence_curve(
+            sets, np.arange(len(sets.kl)), np.mean).T
+        draw_curve(axes, position, value, low, high, colour, marker, f"{name} (n = {len(sets.kl)})")
+    plain_log_ticks(axes.xaxis, 1, document.noise_floor.size)
+    add_legend_below(axes)
+    add_caption(figure, "Each set was removed at once. Means over positions and sets; bands: 95% "
+                f"bootstrap interval over sets, from {run_file.FEWEST} on. "
+                f"Run: {document.conditions}.")
+    return figure
