@@ -150,6 +150,7 @@ class Subjects(CommandLine):
     def test_help_teaches_the_selections(self):
         taught = longshadow("probe", "--help").stdout
         for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "top:SIGNAL:5%",
+                     "each:SIGNAL:N",
                      "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
             self.assertIn(word, taught)
 
