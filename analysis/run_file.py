@@ -20,6 +20,8 @@ SEED = 1
 FEWEST = 5  # subjects that an interval needs
 ENOUGH = 10  # subjects that the near and the far bin need
 
+DRAWN = ("all", "sample", "word", "control")  # groups that are chosen without a look at signals
+
 SIGNALS = {
     "entropy-before": "entropy before the token (nats)",
     "entropy-at": "entropy at the token (nats)",
@@ -48,6 +50,7 @@ class Document:
     evict_at: str
     subject: np.ndarray  # [S, 2] begin, end of the removed tokens
     label: np.ndarray  # [S] the removed text
+    group: np.ndarray  # [S] which part of the selection chose the subject
     distance: np.ndarray  # [S, H]
     kl: np.ndarray  # [S, H]; NaN where not measured
     noise_floor: np.ndarray  # [H]
@@ -58,6 +61,14 @@ class Document:
     @property
     def is_sink(self):
         return self.subject[:, 0] < SINKS
+
+    @property
+    def population(self):
+        """[S]: whether the subject stands for the document: not a sink, and chosen without a look at a
+        signal, unless none was."""
+        drawn = np.array([name in DRAWN or name.startswith("each:random:") for name in self.group],
+                         dtype=bool)
+        return ~self.is_sink & (drawn if drawn.any() else True)
 
     @property
     def attention(self):
@@ -101,6 +112,7 @@ def _document(name, group, model):
     if "influence" not in group:
         return Document(name=name, model=model, conditions="", evict_at="end",
                         subject=np.empty((0, 2), dtype=np.int32), label=np.empty(0, dtype=object),
+                        group=np.empty(0, dtype=object),
                         distance=np.empty((0, 0), dtype=int), kl=np.empty((0, 0)),
                         noise_floor=np.empty(0), sets={}, sketch=sketch)
     influence = group["influence"]
@@ -133,6 +145,7 @@ def _document(name, group, model):
         evict_at=attributes["evict_at"],
         subject=subject[span],
         label=influence["label"].asstr()[:][span],
+        group=part[span],
         distance=(first[:, None] + np.arange(kl.shape[1]))[span],
         kl=kl[span],
         noise_floor=influence["noise_floor"][:],
@@ -197,8 +210,8 @@ def binned(document, begin, end):
 
 
 def top(document, signal):
-    """Indices of the top share of the subjects, sinks apart, by a signal."""
-    candidates = np.flatnonzero(~document.is_sink)
+    """Indices of the top share of the population by a signal."""
+    candidates = np.flatnonzero(document.population)
     values = document.signals[signal][candidates]
     order = np.argsort(-values, kind="stable")  # NaN last
     wanted = max(1, int(np.floor(TOP_SHARE * candidates.size + 0.5)))
@@ -222,7 +235,7 @@ def ranks(values):
 def near_and_far(document):
     """The bins that "near" and "far" stand for: the first and the last that enough subjects reach."""
     choices = bins(document)
-    reached = [np.isfinite(binned(document, *b)[0][~document.is_sink]).sum() for b in choices]
+    reached = [np.isfinite(binned(document, *b)[0][document.population]).sum() for b in choices]
     enough = [b for b, n in zip(choices, reached) if n >= min(ENOUGH, max(reached))]
     return enough[0], enough[-1]
 
@@ -234,10 +247,10 @@ def influence_to_rank(document, begin, end):
 
 
 def rank_correlation(document, signal, begin, end):
-    """Spearman's correlation over subjects, sinks apart: value, low, high, number of subjects."""
+    """Spearman's correlation over the population: value, low, high, number of subjects."""
     x = document.signals[signal]
     y = influence_to_rank(document, begin, end)
-    use = ~document.is_sink & np.isfinite(x) & np.isfinite(y)
+    use = document.population & np.isfinite(x) & np.isfinite(y)
     x, y = x[use], y[use]
     if x.size < FEWEST:
         return np.nan, np.nan, np.nan, x.size
