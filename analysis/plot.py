@@ -9,7 +9,8 @@ several, for all of them pooled ("10_documents"):
     DIR/DOCUMENT-entropy    entropy by part of speech, where the run has them
     DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
     DIR/DOCUMENT-layers     attention and drift, layer by layer along the document
-    DIR/DOCUMENT-map        every token's estimated influence along the document, where there is a sketch
+    DIR/DOCUMENT-map        every token's estimated influence, where there is a sketch
+    DIR/kept-words          which parts of speech policies keep, where there is retention
 """
 
 import argparse
@@ -22,6 +23,7 @@ import matplotlib.pyplot as plt
 import run_file
 from figures.distance import draw_distance
 from figures.entropy import draw_entropy
+from figures.kept_words import draw_kept_words
 from figures.layers import draw_layers
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map
@@ -55,6 +57,7 @@ def save(figure, path):
     figure.savefig(path.with_name(path.name + ".png"))
     figure.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None})
     plt.close(figure)
+    print(f"{path} (.png, .svg)")
 
 
 def main():
@@ -64,12 +67,14 @@ def main():
     arguments = parser.parse_args()
     matplotlib.use("Agg")
     with plt.rc_context(STYLE):
-        for document in documents_of(arguments.runs):
-            arguments.output.mkdir(parents=True, exist_ok=True)
+        documents = documents_of(arguments.runs)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        for document in documents:
             name = re.sub(r"[^\w.-]", "_", document.name)
             for kind, figure in figures_of(document):
                 save(figure, arguments.output / f"{name}-{kind}")
-                print(f"{arguments.output / name}-{kind} (.png, .svg)")
+        if any(document.retention for document in documents):
+            save(draw_kept_words(documents), arguments.output / "kept-words")
 
 
 if __name__ == "__main__":

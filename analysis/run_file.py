@@ -44,6 +44,25 @@ class Sketch:
 
 
 @dataclass
+class Retention:
+    """What one eviction policy keeps of the context's cache at a budget, and what it costs the future."""
+    policy: str
+    budget: str  # as it was spelled
+    kept: np.ndarray  # [L, K, T] bool
+    kl: np.ndarray  # [H] nats, KL(full || compressed) at position T + h
+    top1: np.ndarray  # [H] bool, whether both have the same likeliest next token
+    surprisal: np.ndarray  # [H] nats, of token T + h + 1; NaN where the text has ended
+    full_surprisal: np.ndarray  # [H] nats, of the same tokens with the full cache
+    bytes_kept: int
+    bytes_full: int
+    kv_bits: int
+
+    @property
+    def name(self):
+        return f"{self.policy}@{self.budget}"
+
+
+@dataclass
 class Tokens:
     """The context's tokens and their signals."""
     upos: np.ndarray  # [T] tag of the word, "NONE" in none
@@ -69,6 +88,7 @@ class Document:
     sets: dict  # group -> [number of its sets, H], kl of tokens with gaps that were removed at once
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
     sketch: "Sketch | None" = None
+    retention: list = field(default_factory=list)  # of Retention
     tokens: "Tokens | None" = None
     text: "np.ndarray | None" = None  # [S] which document, from 0, where several are pooled
 
@@ -128,6 +148,20 @@ def _sketch(group):
                    f"{attributes['probes']} probes a bin ({attributes['probe_kind']})")
 
 
+def _retention(group):
+    context, future = group.attrs["context_tokens"], group.attrs["future_tokens"]
+    full = np.full(future, np.nan)
+    ahead = group["signals/surprisal"][context + 1:context + future + 1]
+    full[:len(ahead)] = ahead
+    policies = [member for name, member in group["retention"].items() if "@" in name]
+    return [Retention(policy=one.attrs["policy"], budget=one.attrs["budget"],
+                      kept=one["kept"][:].astype(bool), kl=one["kl"][:],
+                      top1=one["top1"][:].astype(bool), surprisal=one["surprisal"][:].astype(float),
+                      full_surprisal=full, bytes_kept=int(one.attrs["bytes_kept"]),
+                      bytes_full=int(one.attrs["bytes_full"]), kv_bits=int(one.attrs["kv_bits"]))
+            for one in policies]
+
+
 def _tokens(group):
     context = group.attrs["context_tokens"]
     signals = group["signals"]
@@ -172,19 +206,21 @@ def pool(documents):
         sets={name: joined(one.sets[name] for one in documents if name in one.sets)
               for name in sets},
         signals={name: joined(one.signals[name] for one in documents) for name in first.signals},
-        sketch=None, tokens=tokens,
+        sketch=None, retention=[], tokens=tokens,
         text=joined(np.full(len(one.kl), d) for d, one in enumerate(documents)))
 
 
 def _document(name, group, model):
     sketch = _sketch(group) if "sketch" in group else None
     tokens = _tokens(group)
+    retention = _retention(group) if "retention" in group else []
     if "influence" not in group:
         return Document(name=name, model=model, conditions="", evict_at="end", evicted="",
                         subject=np.empty((0, 2), dtype=np.int32), label=np.empty(0, dtype=object),
                         group=np.empty(0, dtype=object),
                         distance=np.empty((0, 0), dtype=int), kl=np.empty((0, 0)),
-                        noise_floor=np.empty(0), sets={}, sketch=sketch, tokens=tokens)
+                        noise_floor=np.empty(0), sets={}, sketch=sketch, tokens=tokens,
+                        retention=retention)
     influence = group["influence"]
     subject = influence["subject"][:]
     kl = influence["kl"][:]
@@ -222,6 +258,7 @@ def _document(name, group, model):
         noise_floor=influence["noise_floor"][:],
         sets={name: values for name, values in sets.items() if len(values)},
         sketch=sketch,
+        retention=retention,
         tokens=tokens,
     )
     document.signals = _subject_signals(group["signals"], document.subject)

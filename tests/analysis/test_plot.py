@@ -11,11 +11,12 @@ matplotlib.use("Agg")
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
-from support import AT_END, ROOT, WithRuns
+from support import AT_END, ROOT, WithRuns, add_retention
 
 import run_file
 from figures.distance import draw_distance, groups, influence_curve
 from figures.entropy import draw_entropy
+from figures.kept_words import kept_shares
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map, strips
 from figures.signals import draw_signals
@@ -169,6 +170,24 @@ class TheFigures(WithRuns):
         self.assertEqual(names, ["random", "low entropy before", "high attention"])
         self.assertTrue((document.population == (document.group == "each:random:20")
                          & ~document.is_sink).all())
+
+
+class KeptWords(WithRuns):
+    def test_a_policy_that_keeps_nouns_shows_it(self):
+        run = self.make_run(documents=5)
+        add_retention(run)
+        result = run_plot(run, self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue((self.folder / "figures" / "kept-words.svg").exists())
+        documents = run_file.documents(run)
+        nouns = kept_shares(documents, "nouns@0.4", "NOUN")
+        self.assertEqual(nouns.size, 5)
+        # Kept twice as often as others, relative to all words, a fraction f of them nouns: 2 / (1 + f).
+        share = np.mean([(one.tokens.upos == "NOUN").mean() / (one.tokens.upos != "NONE").mean()
+                         for one in documents])
+        # 840 slots of nouns at chances of 0.76 and 0.4: four standard errors.
+        self.assertAlmostEqual(nouns.mean(), 2 / (1 + share), delta=0.15)
+        self.assertAlmostEqual(kept_shares(documents, "random@0.4", "NOUN").mean(), 1, delta=0.17)
 
 
 class Pooled(WithRuns):
