@@ -97,10 +97,14 @@ void print_claims(std::ostream& out, const ClaimsReport& claims) {
         << left(p_text(claim.p), kCountWidth) << left(p_text(claim.p_holm), kCountWidth)
         << verdict(claim) << "\n";
   }
-  out << "  p: "
-      << (claims.flips_documents ? "signs of the documents' correlations flipped"
-                                 : "shuffled within documents, which says nothing of other texts")
-      << "; Holm's: for " << claims.claims.size() << " claims, held to 0.05\n";
+  out << "  p: ";
+  if (claims.flips_documents) {
+    const double smallest = std::ldexp(2.0, -static_cast<int>(claims.claims.front().n_documents));
+    out << "signs of the documents' correlations flipped, at least " << formatted("%.2g", smallest);
+  } else {
+    out << "shuffled within documents, which says nothing of other texts";
+  }
+  out << "; Holm's: for " << claims.claims.size() << " claims, held to 0.05\n";
 }
 
 Json json_of(const EntropyReport& entropy) {

@@ -58,10 +58,11 @@ def main():
     lag, end = read(output / "lag"), read(output / "end")
     matplotlib.use("Agg")
     with plt.rc_context(STYLE):
-        pooled = run_file.pool(lag)
+        pooled, at_end = run_file.pool(lag), run_file.pool(end)
+        at_end.sets = {name: kl for name, kl in at_end.sets.items() if name.endswith(":20%")}
         for name, figure in (("distance", draw_distance(pooled)), ("signals", draw_signals(pooled)),
                              ("entropy", draw_entropy(pooled)),
-                             ("sets", draw_sets(run_file.pool(end)))):
+                             ("sets", draw_sets(at_end))):
             figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH)
     compare_sets(end)
 
