@@ -125,8 +125,8 @@ std::vector<Claim> claims_of(std::size_t near_bin, std::size_t far_bin, std::siz
   if (near_bin != far_bin) {
     claims.push_back({"fades faster by " + name + " than by entropy-before",
                       fading(attended, before, near, far)});
-    claims.push_back({"fades faster by " + name + " than by entropy-at",
-                      fading(attended, at, near, far)});
+    claims.push_back(
+        {"fades faster by " + name + " than by entropy-at", fading(attended, at, near, far)});
   }
   return claims;
 }
