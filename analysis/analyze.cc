@@ -58,8 +58,8 @@ SampleReport report_sample(const Sample& sample, const std::vector<const Sample*
   report.entropy = report_entropy(sample, bootstrap);
   choose_near_and_far(report);
   if (n_bins > 0) {
-    report.claims =
-        test_claims(documents, report.near_bin, report.far_bin, whole.attention, bootstrap);
+    const NearAndFar where{whole.attention == kAttentionWindow, report.near_bin, report.far_bin};
+    report.claims = test_claims(documents, where, whole.attention, bootstrap);
   }
   return report;
 }

@@ -51,8 +51,16 @@ Quantity signal(std::size_t k) {
   return [k](const MeasuredSubject& subject) { return subject.signals[k]; };
 }
 
-Quantity influence(std::size_t bin) {
-  return [bin](const MeasuredSubject& subject) { return subject.bins[bin].to_rank(); };
+Quantity near_influence(const NearAndFar& where) {
+  return [where](const MeasuredSubject& subject) {
+    return (where.after_start ? subject.soon : subject.bins[where.near_bin]).to_rank();
+  };
+}
+
+Quantity far_influence(const NearAndFar& where) {
+  return [where](const MeasuredSubject& subject) {
+    return (where.after_start ? subject.late : subject.bins[where.far_bin]).to_rank();
+  };
 }
 
 double content_or_function(const MeasuredSubject& subject) {
@@ -106,9 +114,9 @@ PairsOf fading(const Quantity& x, const Quantity& rival, const Quantity& near,
   };
 }
 
-std::vector<Claim> claims_of(std::size_t near_bin, std::size_t far_bin, std::size_t attention) {
-  const Quantity near = influence(near_bin);
-  const Quantity far = influence(far_bin);
+std::vector<Claim> claims_of(const NearAndFar& where, std::size_t attention) {
+  const Quantity near = near_influence(where);
+  const Quantity far = far_influence(where);
   const Quantity before = signal(kEntropyBefore);
   const Quantity at = signal(kEntropyAt);
   const Quantity attended = signal(attention);
@@ -122,7 +130,7 @@ std::vector<Claim> claims_of(std::size_t near_bin, std::size_t far_bin, std::siz
       {"far influence grows with entropy-at", subjects_and(at, far)},
       {"near influence grows with " + name, subjects_and(attended, near)},
       {"far influence: content words over function words", subjects_and(content_or_function, far)}};
-  if (near_bin != far_bin) {
+  if (where.after_start || where.near_bin != where.far_bin) {
     claims.push_back({"fades faster by " + name + " than by entropy-before",
                       fading(attended, before, near, far)});
     claims.push_back(
@@ -153,12 +161,11 @@ ClaimReport test_claim(const Claim& claim, const std::vector<const Sample*>& sam
 
 }  // namespace
 
-ClaimsReport test_claims(const std::vector<const Sample*>& documents, std::size_t near_bin,
-                         std::size_t far_bin, std::size_t attention,
-                         const BootstrapOptions& options) {
-  ClaimsReport report{documents.size() >= kFewestToFlip, {}};
+ClaimsReport test_claims(const std::vector<const Sample*>& documents, const NearAndFar& where,
+                         std::size_t attention, const BootstrapOptions& options) {
+  ClaimsReport report{documents.size() >= kFewestToFlip, where, {}};
   std::vector<double> p;
-  for (const Claim& claim : claims_of(near_bin, far_bin, attention)) {
+  for (const Claim& claim : claims_of(where, attention)) {
     report.claims.push_back(test_claim(claim, documents, options));
     p.push_back(report.claims.back().p);
   }

@@ -22,10 +22,19 @@ struct ClaimReport {
   double p_holm = 0;  ///< corrected for all claims of the report
 };
 
+/// Where "near" and "far" influence is taken. Subjects that leave together, at the context's end,
+/// share few bins of distance: theirs are MeasuredSubject's soon and late.
+struct NearAndFar {
+  bool after_start;
+  std::size_t near_bin;  ///< of the samples' bins of distance, unless after_start
+  std::size_t far_bin;
+};
+
 struct ClaimsReport {
   /// Documents are the units from kFewestToFlip on: their correlations' signs are flipped. Else
   /// tokens or subjects are shuffled within documents, which says nothing of other texts.
   bool flips_documents = false;
+  NearAndFar where{};
   std::vector<ClaimReport> claims;
 };
 
@@ -33,11 +42,10 @@ inline constexpr std::size_t kFewestToFlip = 6;  // of fewer no pattern has p be
 
 /// Tests the claims of InfoKV (arXiv 2606.26875): content words are uncertain, uncertain tokens
 /// matter far away, attended ones near, and what attention chose fades faster. Ranks are taken
-/// within a document; of subjects, those of the population that reach the bins, and their position
-/// is partialled out, which at the context's end goes with distance. `documents` are samples of one
-/// document each, near and far indices of their bins; `attention` an index of kSignals.
-ClaimsReport test_claims(const std::vector<const Sample*>& documents, std::size_t near_bin,
-                         std::size_t far_bin, std::size_t attention,
-                         const BootstrapOptions& options);
+/// within a document; of subjects, those of the population that reach near and far, and their
+/// position is partialled out. `documents` are samples of one document each; `attention` is an
+/// index of kSignals.
+ClaimsReport test_claims(const std::vector<const Sample*>& documents, const NearAndFar& where,
+                         std::size_t attention, const BootstrapOptions& options);
 
 }  // namespace longshadow

@@ -126,6 +126,9 @@ std::vector<MeasuredSubject> measure(const DocumentRun& document,
     for (const DistanceBin& bin : bins) {
       subject.bins.push_back(bin_influence(influence, s, first_distance_of(influence, s), bin));
     }
+    const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
+    subject.soon = bin_influence(influence, s, 0, {0, kSoon});
+    subject.late = bin_influence(influence, s, 0, {horizon / 2, horizon});
     measured.push_back(std::move(subject));
   }
   return measured;

@@ -40,7 +40,11 @@ struct MeasuredSubject {
   std::uint8_t upos = schema::kNoTag;           ///< that all its tokens have, else kNoTag
   std::array<double, kSignals.size()> signals;  ///< mean over its tokens; NaN where none has one
   std::vector<BinnedInfluence> bins;            ///< one for each distance bin
+  BinnedInfluence soon;  ///< over the first kSoon positions from the start on
+  BinnedInfluence late;  ///< over the second half of the horizon
 };
+
+inline constexpr std::int64_t kSoon = 16;
 
 /// Tokens with others between them, removed at once. Sets are compared with one another, so their
 /// bins count positions from the start on: the same text for all that start together.

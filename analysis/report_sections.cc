@@ -105,6 +105,10 @@ void print_claims(std::ostream& out, const ClaimsReport& claims) {
     out << "shuffled within documents, which says nothing of other texts";
   }
   out << "; Holm's: for " << claims.claims.size() << " claims, held to 0.05\n";
+  if (claims.where.after_start) {
+    out << "  near: the first " << kSoon << " positions after the start; far: the horizon's second "
+        << "half\n";
+  }
 }
 
 Json json_of(const EntropyReport& entropy) {
@@ -126,6 +130,7 @@ Json json_of(const EntropyReport& entropy) {
 
 Json json_of(const ClaimsReport& claims) {
   Json json = {{"test", claims.flips_documents ? "signs of documents" : "shuffles in documents"},
+               {"near_and_far", claims.where.after_start ? "positions" : "distances"},
                {"claims", Json::array()}};
   for (const ClaimReport& claim : claims.claims) {
     json["claims"].push_back({{"claim", claim.claim},

@@ -24,7 +24,7 @@ std::vector<Sample> samples_of(const RunFile& run) {
 ClaimsReport claims_of(const std::vector<Sample>& samples) {
   std::vector<const Sample*> documents;
   for (const Sample& sample : samples) documents.push_back(&sample);
-  return test_claims(documents, 0, 1, kAttentionCumulative, {});
+  return test_claims(documents, {false, 0, 1}, kAttentionCumulative, {});
 }
 
 const ClaimReport& claim(const ClaimsReport& report, const std::string& text) {
@@ -87,4 +87,22 @@ TEST_CASE("position alone makes no claim hold") {
   }
   const ClaimsReport report = claims_of(samples_of(run));
   CHECK(std::abs(claim(report, "far influence grows with entropy-before").correlation.value) < 0.1);
+}
+
+TEST_CASE("what leaves together is compared by position after the start") {
+  const std::vector<Sample> samples =
+      samples_of(test::synthetic_run({.n_documents = 8, .n_subjects = 200, .lag = -1}));
+  std::vector<const Sample*> documents;
+  for (const Sample& sample : samples) documents.push_back(&sample);
+  const ClaimsReport report = test_claims(documents, {true, 0, 0}, kAttentionWindow, {});
+  CHECK(report.where.after_start);
+  REQUIRE(report.claims.size() == 8);
+  const ClaimReport& far = claim(report, "far influence grows with entropy-before");
+  CHECK(far.n_documents == 8);
+  CHECK(far.n_units > 8 * 190);  // all but the sinks
+  CHECK(far.correlation.low > 0);
+  const MeasuredSubject& one = samples[0].subjects[7];
+  CHECK(one.soon.n_values == 16);
+  CHECK(one.late.n_values == 32);
+  CHECK(one.soon.upper_mean > 0);
 }
