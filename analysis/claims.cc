@@ -19,7 +19,7 @@ struct Claim {
   PairsOf pairs;
 };
 
-/// Of 2p tied labels and the rest, or of ranks: what remains when position is known.
+/// Leaves of centred values what a straight line through the centred position does not explain.
 void remove_position(std::vector<double>& values, const std::vector<double>& position) {
   double along = 0;
   double length = 0;

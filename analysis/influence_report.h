@@ -37,7 +37,7 @@ struct GroupReport {
 struct Correlation {
   std::size_t n_subjects = 0;
   Estimate rank_correlation;  ///< Spearman's
-  Estimate partial;           ///< the same given the subject's position, within documents
+  Estimate partial;           ///< the same given the subject's position (statistics.h)
 };
 
 struct SignalReport {

@@ -133,7 +133,8 @@ void print_legend(std::ostream& out, const Report& report) {
       << options.sample.n_sinks << "\ntokens) are apart; top: the highest "
       << formatted("%g", 100 * options.sample.top_share)
       << "% of all by a signal; trimmed: the mean without the lowest and highest tenth.\n"
-      << "partial: rank correlation given the subject's position, in ranks within documents.\n"
+      << "partial: rank correlation given the subject's position; of five documents on, of ranks "
+         "within each.\n"
       << "<floor: values at or under the noise floor. They enter as the floor, and < before a "
          "number says\nthat the truth may be more than 5% smaller.\n";
 }
