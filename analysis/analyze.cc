@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 #include <utility>
 
 #include "data/format/schema.h"
@@ -11,32 +10,14 @@ namespace longshadow {
 
 namespace {
 
-std::vector<DistanceBin> clip(const std::vector<DistanceBin>& bins, const DistanceBin& measured) {
-  std::vector<DistanceBin> clipped;
-  for (const DistanceBin& bin : bins) {
-    const DistanceBin part{std::max(bin.begin, measured.begin), std::min(bin.end, measured.end)};
-    if (part.begin < part.end) clipped.push_back(part);
-  }
-  if (clipped.empty()) {
-    throw std::invalid_argument("expected a bin within the measured distances " +
-                                std::to_string(measured.begin) + " to " +
-                                std::to_string(measured.end - 1) + ", found none");
-  }
-  return clipped;
-}
-
 /// Sets the bins that "near" and "far" stand for.
 void choose_near_and_far(SampleReport& report) {
-  const std::vector<Cell>& cells = report.groups.front().cells;
-  if (cells.empty()) return;
-  std::size_t fullest = 0;
-  for (const Cell& cell : cells) fullest = std::max(fullest, cell.n_subjects);
-  const std::size_t enough = std::min(fullest, kEnoughForNearAndFar);
-  const auto reached = [&](const Cell& cell) { return cell.n_subjects >= enough; };
-  report.near_bin =
-      static_cast<std::size_t>(std::find_if(cells.begin(), cells.end(), reached) - cells.begin());
-  report.far_bin = static_cast<std::size_t>(
-      cells.rend() - std::find_if(cells.rbegin(), cells.rend(), reached) - 1);
+  std::vector<std::size_t> n_subjects;
+  for (const Cell& cell : report.groups.front().cells) n_subjects.push_back(cell.n_subjects);
+  if (n_subjects.empty()) return;
+  const NearAndFar chosen = near_and_far(n_subjects);
+  report.near_bin = chosen.near;
+  report.far_bin = chosen.far;
 }
 
 /// `documents` are the samples that `sample` pools, or itself.
@@ -58,7 +39,7 @@ SampleReport report_sample(const Sample& sample, const std::vector<const Sample*
   report.entropy = report_entropy(sample, bootstrap);
   choose_near_and_far(report);
   if (n_bins > 0) {
-    const NearAndFar where{whole.attention == kAttentionWindow, report.near_bin, report.far_bin};
+    const ClaimPlaces where{whole.attention == kAttentionWindow, {report.near_bin, report.far_bin}};
     report.claims = test_claims(documents, where, whole.attention, bootstrap);
   }
   return report;
@@ -96,7 +77,8 @@ std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& docu
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
     if (has_sets) positions.end = std::max(positions.end, horizon);
   }
-  return positions.end == 0 ? std::vector<DistanceBin>{} : clip(default_bins(positions), positions);
+  return positions.end == 0 ? std::vector<DistanceBin>{}
+                            : clip_bins(default_bins(positions), positions);
 }
 
 /// Fills in what the counterfactuals of `documents` say.
@@ -107,7 +89,8 @@ void report_influence(const std::vector<const DocumentRun*>& documents, Report& 
   const DistanceBin measured = measured_distances(documents);
   const bool has_spans = measured.begin < measured.end;
   const std::vector<DistanceBin> wanted = std::exchange(options.bins, {});
-  if (has_spans) options.bins = clip(wanted.empty() ? default_bins(measured) : wanted, measured);
+  if (has_spans)
+    options.bins = clip_bins(wanted.empty() ? default_bins(measured) : wanted, measured);
 
   std::vector<Sample> samples;
   std::vector<const Sample*> all;
@@ -147,6 +130,7 @@ Report analyze(const RunFile& run, const AnalyzeOptions& options) {
     }
   }
   if (!measured.empty()) report_influence(measured, report);
+  report.retention = analyze_retention(run, options.bootstrap);
   return report;
 }
 

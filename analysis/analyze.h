@@ -12,6 +12,7 @@
 #include "analysis/entropy_by_tag.h"
 #include "analysis/influence_report.h"
 #include "analysis/measurements.h"
+#include "analysis/retention.h"
 #include "analysis/statistics.h"
 #include "data/format/run_file.h"
 
@@ -22,8 +23,6 @@ struct AnalyzeOptions {
   SampleOptions sample;
   BootstrapOptions bootstrap;
 };
-
-inline constexpr std::size_t kEnoughForNearAndFar = 10;
 
 /// One document, or all of them pooled.
 struct SampleReport {
@@ -43,9 +42,7 @@ struct SampleReport {
   ClaimsReport claims;
   std::size_t n_sets = 0;
   std::vector<GroupReport> sets;  ///< one cell for each of Report::set_bins
-  /// Bins that "near" and "far" stand for: the first and the last that kEnoughForNearAndFar
-  /// subjects of the population reach, or as many as reach the fullest one.
-  std::size_t near_bin = 0;
+  std::size_t near_bin = 0;       ///< as near_and_far() chooses them
   std::size_t far_bin = 0;
 };
 
@@ -58,6 +55,7 @@ struct Report {
   std::vector<SampleReport> documents;  ///< those with counterfactuals
   std::optional<SampleReport> pooled;   ///< where there is more than one of them
   std::vector<SketchReport> sketches;   ///< of the documents that have one
+  std::optional<RetentionReport> retention;
 };
 
 /// Groups are those of Sample, for each document and for all of them pooled. Sets, tokens with

@@ -51,15 +51,15 @@ Quantity signal(std::size_t k) {
   return [k](const MeasuredSubject& subject) { return subject.signals[k]; };
 }
 
-Quantity near_influence(const NearAndFar& where) {
+Quantity near_influence(const ClaimPlaces& where) {
   return [where](const MeasuredSubject& subject) {
-    return (where.after_start ? subject.soon : subject.bins[where.near_bin]).to_rank();
+    return (where.after_start ? subject.soon : subject.bins[where.bins.near]).to_rank();
   };
 }
 
-Quantity far_influence(const NearAndFar& where) {
+Quantity far_influence(const ClaimPlaces& where) {
   return [where](const MeasuredSubject& subject) {
-    return (where.after_start ? subject.late : subject.bins[where.far_bin]).to_rank();
+    return (where.after_start ? subject.late : subject.bins[where.bins.far]).to_rank();
   };
 }
 
@@ -114,7 +114,7 @@ PairsOf fading(const Quantity& x, const Quantity& rival, const Quantity& near,
   };
 }
 
-std::vector<Claim> claims_of(const NearAndFar& where, std::size_t attention) {
+std::vector<Claim> claims_of(const ClaimPlaces& where, std::size_t attention) {
   const Quantity near = near_influence(where);
   const Quantity far = far_influence(where);
   const Quantity before = signal(kEntropyBefore);
@@ -130,7 +130,7 @@ std::vector<Claim> claims_of(const NearAndFar& where, std::size_t attention) {
       {"far influence grows with entropy-at", subjects_and(at, far)},
       {"near influence grows with " + name, subjects_and(attended, near)},
       {"far influence: content words over function words", subjects_and(content_or_function, far)}};
-  if (where.after_start || where.near_bin != where.far_bin) {
+  if (where.after_start || where.bins.near != where.bins.far) {
     claims.push_back({"fades faster by " + name + " than by entropy-before",
                       fading(attended, before, near, far)});
     claims.push_back(
@@ -161,7 +161,7 @@ ClaimReport test_claim(const Claim& claim, const std::vector<const Sample*>& sam
 
 }  // namespace
 
-ClaimsReport test_claims(const std::vector<const Sample*>& documents, const NearAndFar& where,
+ClaimsReport test_claims(const std::vector<const Sample*>& documents, const ClaimPlaces& where,
                          std::size_t attention, const BootstrapOptions& options) {
   ClaimsReport report{documents.size() >= kFewestToFlip, where, {}};
   std::vector<double> p;

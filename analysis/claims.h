@@ -24,17 +24,16 @@ struct ClaimReport {
 
 /// Where "near" and "far" influence is taken. Subjects that leave together, at the context's end,
 /// share few bins of distance: theirs are MeasuredSubject's soon and late.
-struct NearAndFar {
+struct ClaimPlaces {
   bool after_start;
-  std::size_t near_bin;  ///< of the samples' bins of distance, unless after_start
-  std::size_t far_bin;
+  NearAndFar bins;  ///< of distance, unless after_start
 };
 
 struct ClaimsReport {
   /// Documents are the units from kFewestToFlip on: their correlations' signs are flipped. Else
   /// tokens or subjects are shuffled within documents, which says nothing of other texts.
   bool flips_documents = false;
-  NearAndFar where{};
+  ClaimPlaces where{};
   std::vector<ClaimReport> claims;
 };
 
@@ -45,7 +44,7 @@ inline constexpr std::size_t kFewestToFlip = 6;  // of fewer no pattern has p be
 /// within a document; of subjects, those of the population that reach near and far, and their
 /// position is partialled out. `documents` are samples of one document each; `attention` is an
 /// index of kSignals.
-ClaimsReport test_claims(const std::vector<const Sample*>& documents, const NearAndFar& where,
+ClaimsReport test_claims(const std::vector<const Sample*>& documents, const ClaimPlaces& where,
                          std::size_t attention, const BootstrapOptions& options);
 
 }  // namespace longshadow

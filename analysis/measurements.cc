@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 namespace longshadow {
@@ -103,6 +104,32 @@ std::vector<DistanceBin> default_bins(const DistanceBin& measured) {
   return bins;
 }
 
+std::vector<DistanceBin> clip_bins(const std::vector<DistanceBin>& bins,
+                                   const DistanceBin& measured) {
+  std::vector<DistanceBin> clipped;
+  for (const DistanceBin& bin : bins) {
+    const DistanceBin part{std::max(bin.begin, measured.begin), std::min(bin.end, measured.end)};
+    if (part.begin < part.end) clipped.push_back(part);
+  }
+  if (clipped.empty()) {
+    throw std::invalid_argument("expected a bin within the measured distances " +
+                                std::to_string(measured.begin) + " to " +
+                                std::to_string(measured.end - 1) + ", found none");
+  }
+  return clipped;
+}
+
+NearAndFar near_and_far(const std::vector<std::size_t>& n_subjects) {
+  const std::size_t fullest = *std::max_element(n_subjects.begin(), n_subjects.end());
+  const auto reached = [enough = std::min(fullest, kEnoughForNearAndFar)](std::size_t n) {
+    return n >= enough;
+  };
+  const auto first = std::find_if(n_subjects.begin(), n_subjects.end(), reached);
+  const auto last = std::find_if(n_subjects.rbegin(), n_subjects.rend(), reached);
+  return {static_cast<std::size_t>(first - n_subjects.begin()),
+          static_cast<std::size_t>(n_subjects.rend() - last - 1)};
+}
+
 std::vector<MeasuredSubject> measure(const DocumentRun& document,
                                      const std::vector<DistanceBin>& bins, std::int64_t n_sinks) {
   const RunInfluence& influence = document.influence;
@@ -112,6 +139,7 @@ std::vector<MeasuredSubject> measure(const DocumentRun& document,
     const RunSubject& removed = influence.subjects[s];
     if (removed.is_set() || !is_measured(influence, s)) continue;
     MeasuredSubject subject;
+    subject.index = s;
     subject.group = removed.group;
     subject.is_drawn = is_drawn(removed.group);
     subject.is_sink = removed.begin < n_sinks;
@@ -140,7 +168,7 @@ std::vector<MeasuredSet> measure_sets(const DocumentRun& document,
   std::vector<MeasuredSet> measured;
   for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
     if (!influence.subjects[s].is_set() || !is_measured(influence, s)) continue;
-    MeasuredSet& set = measured.emplace_back(MeasuredSet{influence.subjects[s].group, {}});
+    MeasuredSet& set = measured.emplace_back(MeasuredSet{s, influence.subjects[s].group, {}});
     for (const DistanceBin& bin : bins) set.bins.push_back(bin_influence(influence, s, 0, bin));
   }
   return measured;

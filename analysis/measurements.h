@@ -33,6 +33,7 @@ struct BinnedInfluence {
 
 /// A span of tokens.
 struct MeasuredSubject {
+  std::size_t index;                            ///< among the document's subjects
   std::string group;                            ///< as the run recorded it
   bool is_drawn = false;                        ///< chosen without a look at any signal
   bool is_sink = false;                         ///< begins among the first tokens
@@ -49,6 +50,7 @@ inline constexpr std::int64_t kSoon = 16;
 /// Tokens with others between them, removed at once. Sets are compared with one another, so their
 /// bins count positions from the start on: the same text for all that start together.
 struct MeasuredSet {
+  std::size_t index;                  ///< among the document's subjects
   std::string group;                  ///< as the run recorded it
   std::vector<BinnedInfluence> bins;  ///< one for each bin of positions after the start
 };
@@ -59,6 +61,22 @@ DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents)
 
 /// [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
 std::vector<DistanceBin> default_bins(const DistanceBin& measured);
+
+/// The parts of `bins` within the measured distances. Throws std::invalid_argument where no bin
+/// holds one.
+std::vector<DistanceBin> clip_bins(const std::vector<DistanceBin>& bins,
+                                   const DistanceBin& measured);
+
+/// Indices of the bins that "near" and "far" stand for: the first and the last that at least
+/// kEnoughForNearAndFar subjects reach, or as many as reach the fullest one where that has fewer.
+struct NearAndFar {
+  std::size_t near;
+  std::size_t far;
+};
+inline constexpr std::size_t kEnoughForNearAndFar = 10;
+
+/// `n_subjects` of each bin, sinks apart; at least one bin.
+NearAndFar near_and_far(const std::vector<std::size_t>& n_subjects);
 
 /// Every span of the document that has a finite influence. The first `n_sinks` tokens are sinks.
 std::vector<MeasuredSubject> measure(const DocumentRun& document,

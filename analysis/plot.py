@@ -10,7 +10,10 @@ several, for all of them pooled ("10_documents"):
     DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
     DIR/DOCUMENT-layers     attention and drift, layer by layer along the document
     DIR/DOCUMENT-map        every token's estimated influence, where there is a sketch
-    DIR/kept-words          which parts of speech policies keep, where there is retention
+    DIR/DOCUMENT-kept       the slots that eviction policies keep, where the run has any
+    DIR/budget              of all documents, the policies' KL against the share they keep
+    DIR/overlap             of all documents, how far the policies keep the same slots
+    DIR/kept-words          of all documents, which parts of speech the policies keep
 """
 
 import argparse
@@ -25,6 +28,7 @@ from figures.distance import draw_distance
 from figures.entropy import draw_entropy
 from figures.kept_words import draw_kept_words
 from figures.layers import draw_layers
+from figures.retention import draw_budget, draw_kept, draw_overlap
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map
 from figures.signals import draw_signals
@@ -44,6 +48,16 @@ def figures_of(document):
         yield "layers", draw_layers(document)
     if document.sketch is not None:
         yield "map", draw_map(document)
+    if document.retention:
+        yield "kept", draw_kept(document)
+
+
+def figures_of_all(documents):
+    """What can be drawn of all documents together."""
+    if any(document.retention for document in documents):
+        yield "budget", draw_budget(documents)
+        yield "overlap", draw_overlap(documents)
+        yield "kept-words", draw_kept_words(documents)
 
 
 def documents_of(paths):
@@ -73,8 +87,8 @@ def main():
             name = re.sub(r"[^\w.-]", "_", document.name)
             for kind, figure in figures_of(document):
                 save(figure, arguments.output / f"{name}-{kind}")
-        if any(document.retention for document in documents):
-            save(draw_kept_words(documents), arguments.output / "kept-words")
+        for kind, figure in figures_of_all(documents):
+            save(figure, arguments.output / kind)
 
 
 if __name__ == "__main__":

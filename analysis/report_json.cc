@@ -106,6 +106,7 @@ std::string report_json(const Report& report) {
   }
   if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins, report.set_bins);
   for (const SketchReport& sketch : report.sketches) json["sketches"].push_back(json_of(sketch));
+  json["retention"] = report.retention ? retention_json(*report.retention) : Json();
   // Names from a stranger's file need not be UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -150,6 +150,7 @@ void print_report(std::ostream& out, const Report& report) {
                 report.options.bins);
   }
   if (!report.sketches.empty()) print_sketches(out, report.sketches);
+  if (report.retention) print_retention(out, *report.retention);
 }
 
 }  // namespace longshadow

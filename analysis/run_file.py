@@ -4,7 +4,8 @@
     for document in documents("run.h5"):
         print(document.name, document.kl.shape)
 
-Letters: n tokens, S subjects that are spans, H horizon. Influence is in nats. data/FORMAT.md describes the file.
+Letters: n tokens, S subjects that are spans, L layers, K key-value heads, T context tokens, H horizon.
+Influence is in nats. data/FORMAT.md describes the file.
 """
 
 from dataclasses import dataclass, field, replace

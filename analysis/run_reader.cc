@@ -10,19 +10,34 @@
 #include <string>
 #include <vector>
 
+#include "analysis/run_reader_parts.h"
 #include "data/format/error.h"
 #include "data/format/hdf5.h"
 #include "data/format/schema.h"
 
 namespace longshadow {
 
-namespace {
-
 using hdf5::Group;
 
-[[noreturn]] void refuse(const Group& group, const std::string& what) {
+void refuse(const Group& group, const std::string& what) {
   throw FormatError(group.path() + ": " + what);
 }
+
+bool has_control_character(const std::string& text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::iscntrl(c); });
+}
+
+bool is_impossible_kl(double nats) { return std::isinf(nats) || nats < -1.0; }
+
+void check_context(const Group& group, const DocumentRun& document) {
+  const std::size_t n = document.tokens.id.size();
+  if (document.context_tokens < 1 || static_cast<std::uint64_t>(document.context_tokens) > n) {
+    refuse(group, "expected a context of 1 to " + std::to_string(n) + " tokens, found " +
+                      std::to_string(document.context_tokens));
+  }
+}
+
+namespace {
 
 void check_format(const Group& root) {
   const std::string format = root.string_attribute(schema::kFormatName);
@@ -121,9 +136,7 @@ void check_influence(const Group& group, const RunInfluence& influence, std::uin
                         ") with start " + std::to_string(start));
     }
   }
-  // A KL may be slightly negative where it drowns in rounding, but not beyond any floor.
-  const auto impossible = [](double kl) { return std::isinf(kl) || kl < -1.0; };
-  if (std::any_of(influence.kl.begin(), influence.kl.end(), impossible)) {
+  if (std::any_of(influence.kl.begin(), influence.kl.end(), is_impossible_kl)) {
     refuse(group, "expected influences of at least 0 nats, found a negative or infinite one");
   }
   const auto no_floor = [](double floor) { return !std::isfinite(floor) || floor < 0.0; };
@@ -194,18 +207,8 @@ RunInfluence read_influence(const Group& group, std::uint64_t n) {
   return influence;
 }
 
-bool has(const Group& group, const std::string& name) {
-  const std::vector<std::string> names = group.names();
-  return std::binary_search(names.begin(), names.end(), name);
-}
-
-/// The context must lie within the n tokens, bins within the future, and estimates be at least 0.
+/// Bins must lie within the future, and estimates be at least 0.
 void check_sketch(const Group& group, const DocumentRun& document, const RunSketch& sketch) {
-  const std::size_t n = document.tokens.id.size();
-  if (document.context_tokens < 1 || static_cast<std::uint64_t>(document.context_tokens) > n) {
-    refuse(group, "expected a context of 1 to " + std::to_string(n) + " tokens, found " +
-                      std::to_string(document.context_tokens));
-  }
   if (sketch.probes < 1) refuse(group, "expected at least one probe");
   for (const auto& [begin, end] : sketch.bins) {
     if (begin < 0 || begin >= end || end > document.future_tokens) {
@@ -223,6 +226,7 @@ void check_sketch(const Group& group, const DocumentRun& document, const RunSket
 }
 
 RunSketch read_sketch(const Group& group, const DocumentRun& document, const RunModel& model) {
+  check_context(group, document);
   RunSketch sketch;
   const hdf5::Shape shape = group.shape<std::int32_t>(schema::kBins);
   if (shape.size() != 2 || shape[0] == 0) refuse(group, "expected bins of two columns");
@@ -252,8 +256,7 @@ RunSketch read_sketch(const Group& group, const DocumentRun& document, const Run
 
 DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
   // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
-  if (std::any_of(name.begin(), name.end(),
-                  [](unsigned char c) { return std::iscntrl(c) || c == '/'; })) {
+  if (has_control_character(name) || name.find('/') != std::string::npos) {
     refuse(documents, "expected document names without '/' or control characters");
   }
   const Group group = documents.group(name);
@@ -266,10 +269,14 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   document.tokens = read_tokens(group.group(schema::kTokens));
   const std::uint64_t n = document.tokens.id.size();
   document.signals = read_signals(group.group(schema::kSignals), model, n);
-  if (has(group, schema::kSketch)) {
+  if (group.has(schema::kSketch)) {
     document.sketch = read_sketch(group.group(schema::kSketch), document, model);
   }
-  if (!document.sketch || has(group, schema::kInfluence)) {
+  if (group.has(schema::kRetention)) {
+    document.retention = read_retention(group.group(schema::kRetention), document, model);
+  }
+  const bool has_others = document.sketch || !document.retention.empty();
+  if (!has_others || group.has(schema::kInfluence)) {
     document.influence = read_influence(group.group(schema::kInfluence), n);
   }
   return document;

@@ -8,7 +8,9 @@
 #include "probes/commands.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
+#include "probes/policy_bench.h"
 #include "probes/probe_options.h"
+#include "probes/retain.h"
 
 namespace longshadow {
 namespace {
@@ -19,9 +21,12 @@ const CommandHelp kHelp{
     "bench [options]",
     "Times prefill, the full pass and the counterfactuals on random tokens, beside the\n"
     "matrix-product peak that this machine reaches in the same run on the shapes of the\n"
-    "feed-forward weights. Medians of three rounds.",
+    "feed-forward weights. Medians of three rounds. With --policies, what eviction policies' "
+    "scores\n"
+    "add to a prefill.",
     "  longshadow bench\n"
-    "  longshadow bench --precision bf16 --subjects 16 --json bench.json\n"};
+    "  longshadow bench --precision bf16 --subjects 16 --json bench.json\n"
+    "  longshadow bench --context 4096 --policies snapkv,infokv\n"};
 
 nlohmann::json to_json(const PhaseRate& phase) {
   return {{"per_s", phase.per_second},
@@ -60,15 +65,31 @@ void print(const BenchResult& result) {
   print("counterfactuals", "/s", result.counterfactuals);
 }
 
+void print(const std::vector<PolicyPrefill>& prefills) {
+  std::printf("%-24s %9s %12s %12s\n", "prefill", "s", "over alone", "over first");
+  for (const PolicyPrefill& one : prefills) {
+    std::printf("%-24s %9.3f", one.policy.empty() ? "alone" : one.policy.c_str(), one.seconds);
+    if (!one.policy.empty()) {
+      std::printf(" %11.1f%% %11.1f%%", 100 * one.over_alone, 100 * one.over_first);
+    }
+    std::printf("\n");
+  }
+}
+
 }  // namespace
 
 int bench_command(std::span<const std::string> words) {
   po::options_description options("Options");
   auto add = options.add_options();
   add_model_options(options);
+  add_method_options(options);
   add("context,T", po::value<std::size_t>()->default_value(2048), "tokens before the eviction");
   add("future,H", po::value<std::size_t>()->default_value(512), "positions after it");
   add("subjects,s", po::value<std::size_t>()->default_value(32), "counterfactuals of one round");
+  add("policies", po::value<std::string>()->default_value("", "none"),
+      "instead, prefill in f32 with these eviction policies' scores, in turns with the prefill "
+      "alone: snapkv,infokv");
+  add("budget", po::value<std::string>()->default_value("0.2"), "share that the policies keep");
   add("json", po::value<std::string>()->default_value(""), "write the figures to this file");
   const auto parsed = parse_options(kHelp, words, options);
   if (!parsed) return 0;
@@ -90,6 +111,11 @@ int bench_command(std::span<const std::string> words) {
         std::to_string(checkpoint->config().max_context) + " tokens");
   }
   Cpu cpu(values["threads"].as<std::size_t>());
+  if (const std::string policies = values["policies"].as<std::string>(); !policies.empty()) {
+    print(bench_policies(cpu, *checkpoint, bench_options.context, split_policies(policies),
+                         parse_budget(values["budget"].as<std::string>())));
+    return 0;
+  }
   const BenchResult result = run_bench(cpu, *checkpoint, bench_options);
   print(result);
   if (const std::string path = values["json"].as<std::string>(); !path.empty()) {

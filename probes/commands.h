@@ -9,6 +9,7 @@ namespace longshadow {
 // UsageError (exit 2), Interrupted (128 + signal) or another std::exception (exit 1).
 
 int probe_command(std::span<const std::string> words);
+int retain_command(std::span<const std::string> words);
 int info_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);
 int pos_command(std::span<const std::string> words);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "engine/ops/kl_divergence.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
+#include "probes/kl_from_full.h"
 
 namespace longshadow {
 
@@ -59,17 +59,8 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
   const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
   rms_norm(device_, MatrixView<const T>(x), weights_.final_norm.view(), config.norm_epsilon,
            hidden);
-  for (const PairedRows& stream : predicted) {
-    subtract_rows(device_, full_.hidden.view().row_range(stream.full_row, horizon_),
-                  hidden.row_range(stream.first_row, horizon_));
-  }
-  const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(hidden_.rows());
-  kl_divergence(
-      device_,
-      OutputWeights<T, T>{weights_.output(), weights_.packed_output, weights_.packed_output}, full,
-      MatrixView<const T>(hidden_.view()), std::span<const PairedRows>(predicted),
-      std::span(kl_rows));
+  kl_from_full(device_, weights_, full_, predicted, hidden_.view(), kl_rows);
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/command.h"
+#include "analysis/inspect/command.h"
 #include "engine/core/error.h"
 #include "probes/commands.h"
 #include "probes/interrupt.h"
@@ -26,9 +27,15 @@ int analyze(std::span<const std::string> words) {
   return analyze_command(std::vector<std::string>(words.begin(), words.end()), std::cout);
 }
 
+int inspect(std::span<const std::string> words) {
+  return inspect_command(std::vector<std::string>(words.begin(), words.end()), std::cout);
+}
+
 constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
+    {"retain", retain_command, "compress the cache by eviction policies and measure what it costs"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
+    {"inspect", inspect, "a run as one HTML page to read its tokens on"},
     {"info", info_command, "what a model file holds"},
     {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
     {"bench", bench_command, "how fast this machine measures"},

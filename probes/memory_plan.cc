@@ -83,15 +83,31 @@ MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& dem
   return plan;
 }
 
+MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& demand,
+                              const RetainDemand& retain) {
+  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  MemoryPlan plan = plan_memory(config, demand);
+  if (retain.queries) {
+    plan.fixed_bytes += config.n_layers * retain.context * config.n_heads * config.head_dim * 4;
+  }
+  const std::size_t cache =
+      2 * config.n_layers * config.n_kv_heads * config.head_dim * retain.context * e;
+  plan.bytes_per_batch_row +=
+      static_cast<std::size_t>(static_cast<double>(cache) * retain.largest_share) / retain.horizon +
+      1;
+  return plan;
+}
+
 std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
                               std::size_t horizon) {
   const std::size_t helpful = std::max<std::size_t>(1, kMaxBatchRows / horizon) * horizon;
   if (budget_bytes == 0) return helpful;
   const std::size_t least = plan.fixed_bytes + horizon * plan.bytes_per_batch_row;
   if (budget_bytes < least) {
-    throw UsageError("--memory " + in_gibibytes(budget_bytes) +
-                     ": this model, context and future need at least " + in_gibibytes(least) +
-                     "; a shorter --context, a smaller --future or --method direct needs less");
+    throw UsageError(
+        "--memory " + in_gibibytes(budget_bytes) +
+        ": this model, context and future need at least " + in_gibibytes(least) +
+        "; a shorter --context, a smaller --future or probe's --method direct needs less");
   }
   const std::size_t rows = (budget_bytes - plan.fixed_bytes) / plan.bytes_per_batch_row;
   return std::min(helpful, rows / horizon * horizon);

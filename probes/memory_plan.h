@@ -46,6 +46,20 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
                               std::size_t context, std::size_t n_probes);
 
+/// What a comparison of eviction policies adds.
+struct RetainDemand {
+  std::size_t context;   ///< T
+  std::size_t horizon;   ///< H
+  double largest_share;  ///< of the cache that a policy keeps
+  bool queries;          ///< whether a policy looks at all queries
+};
+
+/// The same for eviction policies, a batch row for each position of a compressed cache's future.
+/// Beside what the demand says: queries L T H d 4 where asked for, and the caches of a batch,
+/// 2 L K d T e share for H rows.
+MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& demand,
+                              const RetainDemand& retain);
+
 /// Rows of counterfactuals or gradients to run at once: as many as the budget allows and help, a
 /// multiple of `horizon`. A budget of 0 means no bound. Throws UsageError saying what would fit
 /// where not even `horizon` rows do.

@@ -1,9 +1,7 @@
 #include "probes/probe.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <ostream>
 #include <set>
@@ -12,6 +10,7 @@
 #include "engine/core/error.h"
 #include "probes/activation_tape.h"
 #include "probes/direct_engine.h"
+#include "probes/document_run.h"
 #include "probes/interrupt.h"
 #include "probes/signals.h"
 #include "probes/subjects.h"
@@ -21,34 +20,6 @@ namespace {
 
 /// Null counterfactuals per document, at starts spread over those of the subjects.
 constexpr std::size_t kMaxNulls = 4;
-
-RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::size_t n) {
-  RunTokens tokens;
-  for (const Token& token : std::span(document.tokens).first(n)) {
-    tokens.id.push_back(token.id);
-    tokens.text.push_back(tokenizer.decode(std::array{token.id}));
-    tokens.bytes.push_back({token.begin, token.end});
-  }
-  return tokens;
-}
-
-template <class T>
-RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& observer,
-                      std::size_t top_k) {
-  RunSignals signals;
-  signals.entropy_k = static_cast<std::int64_t>(top_k);
-  signals.surprisal.push_back(std::numeric_limits<float>::quiet_NaN());
-  for (const Prediction& prediction : full.predictions) {
-    signals.entropy.push_back(static_cast<float>(prediction.entropy));
-    signals.entropy_topk.push_back(static_cast<float>(prediction.entropy_top_k));
-    signals.surprisal.push_back(static_cast<float>(prediction.target_surprisal));
-  }
-  signals.surprisal.pop_back();
-  signals.drift = observer.drift();
-  signals.attention_window = observer.attention_window();
-  signals.attention_cumulative = observer.attention_cumulative();
-  return signals;
-}
 
 SubjectRules rules_of(const ProbeOptions& options) {
   return {options.context, options.n_sinks, options.n_recent, options.evict_at, options.seed};
@@ -193,29 +164,8 @@ std::vector<double> measure(Cpu& cpu, const ProbeModel<T>& model, const FullPass
 
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options) {
-  if (options.context == 0 || options.horizon == 0) {
-    throw UsageError("--context and --future: expected at least 1 token each");
-  }
-  const std::size_t longest = std::max({options.context, options.horizon, options.evict_at.lag});
-  if (longest > config.max_context) {  // before their sum could overflow
-    throw UsageError(std::to_string(longest) + " tokens are asked for, but the model was trained " +
-                     "to read " + std::to_string(config.max_context));
-  }
-  const std::size_t needed = tokens_needed(options.evict_at, options.context, options.horizon);
-  const std::string asked = "context " + std::to_string(options.context) + " and future " +
-                            std::to_string(options.horizon) + " need " + std::to_string(needed) +
-                            " tokens, but ";
-  if (document.tokens.size() < needed) {
-    throw UsageError(document.name + ": " + asked + "the document has " +
-                     std::to_string(document.tokens.size()));
-  }
-  if (needed > config.max_context) {
-    throw UsageError(asked + "the model was trained to read " + std::to_string(config.max_context));
-  }
-  if (options.entropy_top_k == 0 || options.entropy_top_k > config.vocab_size) {
-    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
-                     std::to_string(config.vocab_size));
-  }
+  check_reading(document, config,
+                {options.context, options.horizon, options.evict_at, options.entropy_top_k});
   parse_subjects(options.subjects, document, rules_of(options));
   parse_cache_part(options.layers, options.heads, config);
   if (options.sketch) sketch_rows(config, options);

@@ -4,10 +4,9 @@
 
 #include "data/format/publish.h"
 #include "data/format/run_writer.h"
-#include "engine/core/error.h"
-#include "engine/core/sha256.h"
 #include "probes/commands.h"
-#include "probes/document_tags.h"
+#include "probes/document_options.h"
+#include "probes/document_run.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
@@ -47,12 +46,12 @@ const CommandHelp kHelp{
 
 po::options_description options() {
   po::options_description options("Options");
-  add_model_options(options,
-                    "; sketch: estimates every token's influence at once from gradients; screen: "
-                    "a sketch, then the most influential tokens and a control sample one by one");
+  add_document_options(options);
+  add_model_options(options);
+  add_method_options(options,
+                     "; sketch: estimates every token's influence at once from gradients; screen: "
+                     "a sketch, then the most influential tokens and a control sample one by one");
   auto add = options.add_options();
-  add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
-      "UTF-8 text files");
   add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
   add("context,T", po::value<std::size_t>()->default_value(1024),
       "tokens of each document that subjects are taken from");
@@ -75,39 +74,10 @@ po::options_description options() {
       "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
   add("entropy-top-k", po::value<std::size_t>()->default_value(20),
       "tokens that the truncated entropy looks at");
-  add("bos", po::value<std::string>()->default_value("auto"),
-      "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
-  add("parse-special", po::bool_switch(),
-      "the spelling of a special token in a document is that token, not plain text");
-  add("pos", po::value<std::vector<std::string>>()->multitoken()->default_value({"auto"}, "auto"),
-      "parts of speech: auto (tagged here), none, or a CoNLL-U file for each document");
-  add("tagger", po::value<std::string>()->default_value("", "English"),
-      "weights for --pos auto that `longshadow pos train` wrote");
   add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   add_sketch_options(options);
   return options;
-}
-
-BosPolicy parse_bos(const std::string& text) {
-  if (text == "auto") return BosPolicy::as_tokenizer_says;
-  if (text == "yes") return BosPolicy::yes;
-  if (text == "no") return BosPolicy::no;
-  throw UsageError("--bos \"" + text + "\": expected auto, yes or no");
-}
-
-RunModel describe(const Checkpoint& checkpoint) {
-  const ModelConfig& config = checkpoint.config();
-  const auto count = [](std::size_t value) { return static_cast<std::int64_t>(value); };
-  return {config.name,
-          name_of(config.architecture),
-          count(config.n_layers),
-          count(config.n_heads),
-          count(config.n_kv_heads),
-          count(config.head_dim),
-          count(config.hidden_size),
-          count(config.vocab_size),
-          checkpoint.weights_sha256()};
 }
 
 /// Everything that the measured values depend on, and nothing else.
@@ -127,15 +97,9 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"precision", values["precision"].as<std::string>()},
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
-                               {"bos", values["bos"].as<std::string>()},
-                               {"parse_special", values["parse-special"].as<bool>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    configuration["documents"].push_back({{"name", documents[i].name},
-                                          {"sha256", documents[i].source_sha256},
-                                          {"pos_sha256", tags[i].source_sha256}});
-  }
+  configure_documents(values, documents, tags, configuration);
   return configuration;
 }
 
@@ -176,7 +140,6 @@ int probe_command(std::span<const std::string> words) {
   probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
-  const BosPolicy bos = parse_bos(text("bos"));
   probe.precision = parse_precision(text("precision"), std::cerr);
   if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
   read_sketch_options(values, probe);
@@ -185,22 +148,15 @@ int probe_command(std::span<const std::string> words) {
   check_output(output);
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
-  std::vector<Document> documents;
-  for (const std::string& path : values["document"].as<std::vector<std::string>>()) {
-    documents.push_back(read_document(
-        path, checkpoint->tokenizer(),
-        values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text, bos));
-    check_document(documents.back(), checkpoint->config(), probe);
+  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  for (const Document& document : documents) {
+    check_document(document, checkpoint->config(), probe);
   }
-  const std::vector<DocumentTags> tags =
-      tag_documents(documents, values["pos"].as<std::vector<std::string>>(), text("tagger"));
+  const std::vector<DocumentTags> tags = read_tags(values, documents);
 
   note_interrupts();
-  RunFile run;
-  run.tool_version = LONGSHADOW_VERSION;
-  run.model = describe(*checkpoint);
-  run.configuration = configuration_of(values, run.model, probe, documents, tags).dump();
-  run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  const RunModel model = describe(*checkpoint);
+  RunFile run = begin_run(model, configuration_of(values, model, probe, documents, tags).dump());
   Cpu cpu(values["threads"].as<std::size_t>());
   run.documents = probe.precision == Precision::f64
                       ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)

@@ -9,10 +9,15 @@ namespace longshadow {
 
 namespace po = boost::program_options;
 
-void add_model_options(po::options_description& options, const std::string& more_methods) {
+void add_model_options(po::options_description& options) {
   auto add = options.add_options();
   add("model,m", po::value<std::string>()->default_value("smollm2"),
       "a GGUF file, a Hugging Face folder, or the name smollm2");
+  add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
+}
+
+void add_method_options(po::options_description& options, const std::string& more_methods) {
+  auto add = options.add_options();
   add("precision,p", po::value<std::string>()->default_value("f32"),
       "of matrix products: f32, bf16 (with --method differential), or f64 as the truth");
   const std::string methods =
@@ -20,7 +25,6 @@ void add_model_options(po::options_description& options, const std::string& more
       "passes; auto: direct in f64, else differential" +
       more_methods;
   add("method", po::value<std::string>()->default_value("auto"), methods.c_str());
-  add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
 }
 
 Precision parse_precision(const std::string& text, std::ostream& log) {

@@ -8,10 +8,13 @@
 
 namespace longshadow {
 
-/// Adds --model, --precision, --method and --threads, which every command that runs a model takes;
-/// `more_methods` explains methods that parse_method() does not read.
-void add_model_options(boost::program_options::options_description& options,
-                       const std::string& more_methods = "");
+/// Adds --model and --threads, which every command that runs a model takes.
+void add_model_options(boost::program_options::options_description& options);
+
+/// Adds --precision and --method of counterfactuals; `more_methods` explains methods that
+/// parse_method() does not read.
+void add_method_options(boost::program_options::options_description& options,
+                        const std::string& more_methods = "");
 
 /// Reads `--precision`. bf16 becomes f32, more exact and there no slower, on a processor without
 /// bf16 products; a line on `log` says so. Throws UsageError.

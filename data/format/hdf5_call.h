@@ -27,6 +27,7 @@ Result check(Result result, const std::string& what) {
 template <typename T>
 hid_t element_type() {
   static_assert(std::endian::native == std::endian::little, "libhdf5 converts on other machines");
+  if constexpr (std::is_same_v<T, std::uint8_t>) return H5T_STD_U8LE;
   if constexpr (std::is_same_v<T, std::int32_t>) return H5T_STD_I32LE;
   if constexpr (std::is_same_v<T, std::int64_t>) return H5T_STD_I64LE;
   if constexpr (std::is_same_v<T, std::uint64_t>) return H5T_STD_U64LE;

@@ -309,14 +309,17 @@ std::vector<std::uint8_t> Group::read_enum(const char* name, std::uint64_t expec
   return values;
 }
 
+template Dataset Group::write(const char*, std::span<const std::uint8_t>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const std::int32_t>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const std::uint64_t>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const float>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const double>, const Shape&) const;
+template Shape Group::shape<std::uint8_t>(const char*) const;
 template Shape Group::shape<std::int32_t>(const char*) const;
 template Shape Group::shape<std::uint64_t>(const char*) const;
 template Shape Group::shape<float>(const char*) const;
 template Shape Group::shape<double>(const char*) const;
+template std::vector<std::uint8_t> Group::read(const char*, const Shape&) const;
 template std::vector<std::int32_t> Group::read(const char*, const Shape&) const;
 template std::vector<std::uint64_t> Group::read(const char*, const Shape&) const;
 template std::vector<float> Group::read(const char*, const Shape&) const;

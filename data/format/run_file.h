@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +13,8 @@ namespace longshadow {
 
 // What a run file holds, in memory: run_writer takes it and the analysis reader gives it back.
 // Arrays are row-major. Dimension letters:
-//   n tokens, L layers, K key-value heads, S subjects, H horizon (measured future positions).
+//   n tokens, L layers, K key-value heads, S subjects, T context tokens, H horizon (measured future
+//   positions).
 // data/FORMAT.md says what each of them means and where it is in the file.
 
 struct RunModel {
@@ -94,6 +96,32 @@ struct RunSketch {
   std::uint64_t seed = 0;   ///< of the directions
 };
 
+/// What one eviction policy kept of the context's cache at a budget, and how much the future
+/// suffers where every position from T on runs on what is left.
+struct RunRetention {
+  std::string policy;  ///< as asked for: "snapkv", "adakv:alpha=0.1/tova"
+  std::string budget;  ///< as asked for, the share of the slots to keep: "0.4"
+
+  std::vector<std::uint8_t> kept;  // [L, K, T] 1 where the slot stays, else 0
+  std::vector<double> kl;          // [H] nats, KL(full || compressed) at position T + h
+  std::vector<std::uint8_t> top1;  // [H] 1 where both have the same likeliest next token, else 0
+  std::vector<float> surprisal;    // [H] nats, of token T + h + 1; NaN where the text has ended
+
+  std::int64_t bytes_kept = 0;  ///< of the context's keys and values that stay
+  std::int64_t bytes_full = 0;  ///< of all of them
+  std::int64_t kv_bits = 0;     ///< stored for each of their elements: 64, 32, 16, 8 or 4
+  std::uint64_t seed = 0;       ///< of the policy's random choices
+
+  /// "adakv/tova@0.4"
+  std::string name() const { return policy + "@" + budget; }
+  /// The same as a group of the file is called: "adakv+tova@0.4", because a '/' would be a path.
+  std::string link_name() const {
+    std::string link = name();
+    std::replace(link.begin(), link.end(), '/', '+');
+    return link;
+  }
+};
+
 struct DocumentRun {
   std::string name;  ///< a link's name: not empty, no '/', no control characters
   std::string source_sha256;
@@ -102,8 +130,9 @@ struct DocumentRun {
   bool complete = true;  ///< every subject that was asked for is measured
   RunTokens tokens;
   RunSignals signals;
-  RunInfluence influence;           ///< no subjects where only a sketch was asked for
-  std::optional<RunSketch> sketch;  ///< where one was asked for
+  RunInfluence influence;               ///< no subjects where nothing but what follows is measured
+  std::optional<RunSketch> sketch;      ///< where one was asked for
+  std::vector<RunRetention> retention;  ///< of every policy at every budget
 };
 
 struct RunFile {

@@ -14,19 +14,26 @@
 #include "data/format/error.h"
 #include "data/format/hdf5.h"
 #include "data/format/publish.h"
+#include "data/format/run_writer_parts.h"
 #include "data/format/schema.h"
 #include "data/format/utf8.h"
 
 namespace longshadow {
 
-namespace {
-
 using hdf5::Dataset;
 using hdf5::Group;
 
-[[noreturn]] void refuse(const std::string& what) {
-  throw FormatError("cannot write a run file: " + what);
+void refuse(const std::string& what) { throw FormatError("cannot write a run file: " + what); }
+
+Dataset write_scale(const Group& group, const char* name, std::size_t extent) {
+  std::vector<std::int32_t> values(extent);
+  std::iota(values.begin(), values.end(), 0);
+  Dataset scale = group.write<std::int32_t>(name, values, {extent});
+  scale.make_scale(name);
+  return scale;
 }
+
+namespace {
 
 void check_name(const std::string& name) {
   const bool printable =
@@ -81,34 +88,6 @@ void check_sketch(const DocumentRun& document) {
              " future tokens, found [" + std::to_string(begin) + ", " + std::to_string(end) + ")");
     }
   }
-}
-
-Dataset write_scale(const Group& group, const char* name, std::size_t extent) {
-  std::vector<std::int32_t> values(extent);
-  std::iota(values.begin(), values.end(), 0);
-  Dataset scale = group.write<std::int32_t>(name, values, {extent});
-  scale.make_scale(name);
-  return scale;
-}
-
-/// A dimension's coordinate values and what it is called.
-struct Axis {
-  const Dataset& scale;
-  const char* label;
-  std::size_t extent;
-};
-
-template <typename T>
-Dataset write_array(const Group& group, const char* name, const std::vector<T>& values,
-                    const std::vector<Axis>& axes, const char* units) {
-  hdf5::Shape shape;
-  for (const Axis& axis : axes) shape.push_back(axis.extent);
-  Dataset dataset = group.write<T>(name, values, shape);
-  for (unsigned i = 0; i < axes.size(); ++i) {
-    dataset.attach_scale(i, axes[i].scale, axes[i].label);
-  }
-  dataset.write_attribute(schema::kUnits, units);
-  return dataset;
 }
 
 Dataset write_display_texts(const Group& group, const char* name,
@@ -266,9 +245,11 @@ void write_sketch(const Group& group, const DocumentRun& document, const RunMode
 }
 
 void write_document(const Group& group, const DocumentRun& document, const RunModel& model) {
-  const bool has_influence = !document.influence.subjects.empty() || !document.sketch;
+  const bool has_influence =
+      !document.influence.subjects.empty() || (!document.sketch && document.retention.empty());
   if (has_influence) check_influence(document);
   if (document.sketch) check_sketch(document);
+  check_retention(document);
   group.write_attribute(schema::kSourceSha256, document.source_sha256);
   group.write_attribute(schema::kContextTokens, document.context_tokens);
   group.write_attribute(schema::kFutureTokens, document.future_tokens);
@@ -278,6 +259,9 @@ void write_document(const Group& group, const DocumentRun& document, const RunMo
   write_signals(group.create_group(schema::kSignals), document.signals, model, token);
   if (has_influence) write_influence(group.create_group(schema::kInfluence), document.influence);
   if (document.sketch) write_sketch(group.create_group(schema::kSketch), document, model);
+  if (!document.retention.empty()) {
+    write_retention(group.create_group(schema::kRetention), document, model);
+  }
 }
 
 void write_model(const Group& group, const RunModel& model) {
@@ -310,17 +294,25 @@ void write_root(const Group& root, const RunFile& run) {
   }
 }
 
-/// Reads back the largest array of each document; its checksums are compared on the way.
+/// Reads back the largest arrays of each document; its checksums are compared on the way.
 void verify(const std::filesystem::path& path, const RunFile& run) {
   const hdf5::ReadOnlyFile file(path);
   const Group documents = file.root().group(schema::kDocuments);
   for (const DocumentRun& document : run.documents) {
     const RunInfluence& influence = document.influence;
+    const auto context = static_cast<std::uint64_t>(document.context_tokens);
     if (document.sketch) {
       documents.group(document.name)
           .group(schema::kSketch)
-          .read<float>(schema::kSketchFi, {document.sketch->bins.size(),
-                                           static_cast<std::uint64_t>(document.context_tokens)});
+          .read<float>(schema::kSketchFi, {document.sketch->bins.size(), context});
+    }
+    for (const RunRetention& one : document.retention) {
+      documents.group(document.name)
+          .group(schema::kRetention)
+          .group(one.link_name())
+          .read<std::uint8_t>(schema::kKept,
+                              {static_cast<std::uint64_t>(run.model.n_layers),
+                               static_cast<std::uint64_t>(run.model.n_kv_heads), context});
     }
     if (influence.subjects.empty()) continue;
     documents.group(document.name)

@@ -109,6 +109,17 @@ inline constexpr const char* kDetailHead = "head";
 inline constexpr const char* kProbeKind = "probe_kind";
 inline constexpr const char* kProbes = "probes";
 
+// retention/POLICY@BUDGET/, its datasets and then its attributes
+inline constexpr const char* kRetention = "retention";
+inline constexpr const char* kKept = "kept";
+inline constexpr const char* kTop1 = "top1";
+inline constexpr const char* kPolicy = "policy";
+inline constexpr const char* kBudget = "budget";
+inline constexpr const char* kBytesKept = "bytes_kept";
+inline constexpr const char* kBytesFull = "bytes_full";
+inline constexpr const char* kKvBits = "kv_bits";
+inline constexpr std::array<std::int64_t, 5> kKvBitsKnown = {4, 8, 16, 32, 64};
+
 // Attribute of every dataset that has a unit.
 inline constexpr const char* kUnits = "units";
 inline constexpr const char* kNats = "nats";

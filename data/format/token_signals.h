@@ -23,6 +23,7 @@ inline constexpr std::array<Signal, 6> kSignals = {{
 }};
 inline constexpr std::size_t kEntropyBefore = 0;
 inline constexpr std::size_t kEntropyAt = 1;
+inline constexpr std::size_t kDrift = 3;
 inline constexpr std::size_t kAttentionWindow = 4;
 inline constexpr std::size_t kAttentionCumulative = 5;
 

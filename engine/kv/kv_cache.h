@@ -25,6 +25,7 @@ class KvCache {
     }
   }
 
+  std::size_t n_layers() const { return keys_.size(); }
   KeysValues<T> layer(std::size_t index) {
     return {as_heads(keys_[index].view(), n_kv_heads_),
             as_heads(values_[index].view(), n_kv_heads_)};

@@ -43,6 +43,9 @@ struct Stream {
   std::size_t n_rows;
   std::size_t prefix;                         ///< prefix columns [0, prefix) are seen
   std::span<const RemovedColumns> removed{};  ///< of the prefix, by KV head; empty: nothing
+  /// Where KV heads see different numbers of columns: which rows of the prefix, counted over all
+  /// its heads, each sees instead. Empty: the first `prefix` rows of its own.
+  std::span<const Range> ragged_prefix{};
 };
 
 /// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to
@@ -51,7 +54,8 @@ enum class ColumnOrder { forward, reversed };
 
 /// Softmax attention of grouped-query heads, in tiles with a running maximum (Milakov and
 /// Gimelshein 2018, arXiv 1805.02867), so that no row's scores exist as a whole.
-///   queries, H heads; prefix, shared by all streams, and own, one row per query row;
+///   queries, H heads; prefix, shared by all streams (of one head with any rows where they are
+///   ragged), and own, one row per query row;
 ///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score).
 /// Head rows must have kRowTile readable, finite rows beyond the last one used, because tiles have
 /// fixed shapes; what such rows hold never reaches the result.

@@ -66,6 +66,12 @@ void hide_removed(T* scores, const ColumnTile& tile, RemovedColumns removed) {
   }
 }
 
+/// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
+Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
+  if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
+  return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
+}
+
 /// One head of up to kRowTile rows of one stream.
 template <class T>
 struct HeadTile {
@@ -117,14 +123,15 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   std::fill_n(sums.values.data, part.tile_rows * d, T{0});
 
   const bool reversed = order == ColumnOrder::reversed;
+  const Range columns = prefix_rows(part.stream, kv_head, prefix.keys.rows);
   std::vector<ColumnTile> tiles =
-      column_tiles(part.stream.prefix, reversed ? kMinColumnTile : kMaxColumnTile);
+      column_tiles(columns.size(), reversed ? kMinColumnTile : kMaxColumnTile);
   if (reversed) std::reverse(tiles.begin(), tiles.end());
   for (const ColumnTile& tile : tiles) {
     const RemovedColumns removed = reaching_into(tile, removed_from(kv_head, part.stream.removed));
     absorb_tile<T>(
-        cpu, q, slice(prefix.keys, tile.begin, tile.width),
-        slice(prefix.values, tile.begin, tile.width), part,
+        cpu, q, prefix.keys.all().row_range(columns.begin + tile.begin, tile.width),
+        prefix.values.all().row_range(columns.begin + tile.begin, tile.width), part,
         [&](std::size_t, T* scores) {
           hide_removed(scores, tile, removed);
           hide(scores, tile.used, tile.width);

@@ -20,6 +20,8 @@ struct HeadRows {
   MatrixView<T> head(std::size_t index) const {
     return {data + index * rows * head_dim, rows, head_dim, head_dim};
   }
+  /// [n_heads * rows, d], of all heads.
+  MatrixView<T> all() const { return {data, n_heads * rows, head_dim, head_dim}; }
   /// Heads [first, first + count) from row `row` on, which is row 0 of the part.
   HeadRows part(std::size_t first, std::size_t count, std::size_t row) const {
     return {data + (first * rows + row) * head_dim, count, rows, head_dim};

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "engine/policy/policies.h"
+#include "engine/policy/top_slots.h"
 #include "engine/policy/wrapper.h"
 
 namespace longshadow {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "engine/core/matrix.h"
@@ -29,7 +30,8 @@ struct LayerView {
   MatrixView<const double> attention;
   std::span<const float> entropy;     ///< [n], nats, of the distribution that token i predicts
   std::span<const float> drift;       ///< [n], 1 - cos(the layer's input, the last residual)
-  std::span<const double> influence;  ///< [n], nats: measured Forward Influence
+  std::span<const double> influence;  ///< [n], nats: measured, as PolicyTraits::influence says
+  std::uint64_t seed = 0;             ///< of the run's random choices
 };
 
 }  // namespace longshadow

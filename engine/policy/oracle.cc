@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "engine/policy/policies.h"
 
@@ -22,10 +24,13 @@ class Oracle final : public Policy {
 
 }  // namespace
 
-/// Options: n_sink 0.
+/// Options: n_sink 0; over: total (near, far), the positions whose influence counts.
 std::unique_ptr<Policy> make_oracle(PolicyOptions& options) {
+  constexpr std::array<std::string_view, 3> kOver{"total", "near", "far"};
+  constexpr std::array kInfluence{Influence::total, Influence::near, Influence::far};
   return std::make_unique<Oracle>(
-      PolicyTraits{.n_sink = options.whole("n_sink", 0), .influence = true});
+      PolicyTraits{.n_sink = options.whole("n_sink", 0),
+                   .influence = kInfluence[options.choice("over", kOver)]});
 }
 
 }  // namespace longshadow

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/core/error.h"
+#include "engine/policy/top_slots.h"
 
 namespace longshadow {
 namespace {
@@ -16,15 +17,8 @@ void require(bool there, const char* what, const LayerView& view) {
 }
 
 void check(const PolicyTraits& traits, const LayerView& view) {
-  const std::size_t n_protected = traits.n_sink + traits.n_recent;
-  if (view.n <= n_protected) {
-    throw UsageError("the policy protects the first " + std::to_string(traits.n_sink) +
-                     " and the last " + std::to_string(traits.n_recent) +
-                     " tokens, so it needs a prompt of more than " + std::to_string(n_protected) +
-                     " tokens, found " + std::to_string(view.n) +
-                     "; read more text, or give the policy a smaller n_sink or window");
-  }
   const std::size_t n = view.n;
+  check_prompt(traits, n);
   const std::size_t n_kv_heads = view.keys.n_heads;
   require(n_kv_heads > 0 && view.keys.rows >= n, "keys", view);
   require(view.values.n_heads == n_kv_heads && view.values.rows >= n, "values", view);
@@ -36,7 +30,7 @@ void check(const PolicyTraits& traits, const LayerView& view) {
   require(!traits.queries || has_queries, "queries and their frequencies", view);
   require(!traits.entropy || view.entropy.size() == n, "entropy", view);
   require(!traits.drift || view.drift.size() == n, "drift", view);
-  require(!traits.influence || view.influence.size() == n, "influence", view);
+  require(traits.influence == Influence::none || view.influence.size() == n, "influence", view);
 }
 
 void require_numbers(const TokenScores& scores, const LayerView& view) {
@@ -83,6 +77,16 @@ std::size_t n_kept(std::size_t n, double compression) {
   if (compression >= 1) return 0;
   const double kept = static_cast<double>(n) * (1.0 - compression);
   return std::max(std::size_t{1}, static_cast<std::size_t>(kept));
+}
+
+void check_prompt(const PolicyTraits& traits, std::size_t n) {
+  const std::size_t n_protected = traits.n_sink + traits.n_recent;
+  if (n > n_protected) return;
+  throw UsageError("the policy protects the first " + std::to_string(traits.n_sink) +
+                   " and the last " + std::to_string(traits.n_recent) +
+                   " tokens, so it needs a prompt of more than " + std::to_string(n_protected) +
+                   " tokens, found " + std::to_string(n) +
+                   "; read more text, or give the policy a smaller n_sink or window");
 }
 
 TokenScores protected_scores(const Policy& policy, const LayerView& view) {

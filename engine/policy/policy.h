@@ -1,13 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
-#include "engine/policy/kept_slots.h"
+#include "engine/kv/kept_slots.h"
 #include "engine/policy/layer_view.h"
 #include "engine/policy/token_scores.h"
 
 namespace longshadow {
+
+/// Which measured Forward Influence a policy looks at: on the nearest of the positions that follow,
+/// on the farthest, or on all of them.
+enum class Influence { none, near, far, total };
 
 /// What a policy protects, and what it looks at besides keys and values.
 struct PolicyTraits {
@@ -18,7 +23,7 @@ struct PolicyTraits {
   bool queries = false;  ///< with their frequencies
   bool entropy = false;
   bool drift = false;
-  bool influence = false;
+  Influence influence = Influence::none;
   /// The kept keys move to positions 0, 1, ... (rotate_kept_keys) and later tokens follow them;
   /// else keys stay as they are and later tokens go on from position n.
   bool rotates_keys = false;
@@ -35,6 +40,9 @@ class Policy {
   virtual ~Policy() = default;
 
   const PolicyTraits& traits() const { return traits_; }
+
+  /// Protects at least the first n tokens, so that policies are compared with their sinks alike.
+  void protect_sinks(std::size_t n) { traits_.n_sink = std::max(traits_.n_sink, n); }
 
   /// Higher is kept. What becomes of protected tokens' scores is protected_scores()' business.
   virtual TokenScores scores(const LayerView& view) const = 0;
@@ -54,9 +62,12 @@ class Policy {
 /// computes it: (1000, 0.9) gives 99.
 std::size_t n_kept(std::size_t n, double compression);
 
+/// Throws UsageError where a prompt of n tokens is not more than what is protected of it.
+void check_prompt(const PolicyTraits& traits, std::size_t n);
+
 /// The policy's scores, with those of the last n_recent tokens one and those of the sinks two above
-/// the highest other score of the layer. Throws UsageError where the tokens are not more than the
-/// protected ones, Error where the view lacks what the traits ask for or a score is not a number.
+/// the highest other score of the layer. Throws as check_prompt() does, and Error where the view
+/// lacks what the traits ask for or a score is not a number.
 TokenScores protected_scores(const Policy& policy, const LayerView& view);
 
 /// What the policy keeps of the layer. `share`, of the tokens, is in (0, 1]; throws UsageError

@@ -24,7 +24,7 @@ std::vector<Sample> samples_of(const RunFile& run) {
 ClaimsReport claims_of(const std::vector<Sample>& samples) {
   std::vector<const Sample*> documents;
   for (const Sample& sample : samples) documents.push_back(&sample);
-  return test_claims(documents, {false, 0, 1}, kAttentionCumulative, {});
+  return test_claims(documents, {false, {0, 1}}, kAttentionCumulative, {});
 }
 
 const ClaimReport& claim(const ClaimsReport& report, const std::string& text) {
@@ -94,7 +94,7 @@ TEST_CASE("what leaves together is compared by position after the start") {
       samples_of(test::synthetic_run({.n_documents = 8, .n_subjects = 200, .lag = -1}));
   std::vector<const Sample*> documents;
   for (const Sample& sample : samples) documents.push_back(&sample);
-  const ClaimsReport report = test_claims(documents, {true, 0, 0}, kAttentionWindow, {});
+  const ClaimsReport report = test_claims(documents, {true, {0, 0}}, kAttentionWindow, {});
   CHECK(report.where.after_start);
   REQUIRE(report.claims.size() == 8);
   const ClaimReport& far = claim(report, "far influence grows with entropy-before");

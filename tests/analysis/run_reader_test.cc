@@ -16,11 +16,15 @@
 
 #include "data/format/error.h"
 #include "data/format/run_writer.h"
+#include "tests/support/run_file_faults.h"
 #include "tests/support/synthetic_run.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace longshadow;
 using Catch::Matchers::Contains;
+using test::replace_attribute;
+using test::replace_first;
+using test::same_bits;
 using test::synthetic_run;
 using test::TemporaryFolder;
 namespace fs = std::filesystem;
@@ -30,11 +34,6 @@ namespace {
 std::string content_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// Bit for bit, because surprisal holds a NaN.
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 constexpr const char* kInfluence = "/documents/document_1/influence/";
@@ -54,33 +53,6 @@ void replace_kl(hid_t file, const std::function<void(hid_t options)>& set,
   H5Dclose(dataset);
   H5Pclose(options);
   H5Sclose(space);
-}
-
-/// Deletes attribute `name` of `object` and puts a 64-bit integer in its place.
-void replace_attribute(hid_t file, const char* object, const char* name, std::int64_t value) {
-  REQUIRE(H5Adelete_by_name(file, object, name, H5P_DEFAULT) >= 0);
-  const hid_t space = H5Screate(H5S_SCALAR);
-  const hid_t attribute = H5Acreate_by_name(file, object, name, H5T_STD_I64LE, space, H5P_DEFAULT,
-                                            H5P_DEFAULT, H5P_DEFAULT);
-  REQUIRE(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
-  H5Aclose(attribute);
-  H5Sclose(space);
-}
-
-/// Overwrites the first value of a dataset of at most two dimensions.
-template <typename T>
-void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
-  const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
-  REQUIRE(dataset >= 0);
-  const hid_t space = H5Dget_space(dataset);
-  const hsize_t zero[] = {0, 0};
-  const hsize_t one[] = {1, 1};
-  H5Sselect_hyperslab(space, H5S_SELECT_SET, zero, nullptr, one, nullptr);
-  const hid_t scalar = H5Screate(H5S_SCALAR);
-  REQUIRE(H5Dwrite(dataset, type, scalar, space, H5P_DEFAULT, &value) >= 0);
-  H5Sclose(scalar);
-  H5Sclose(space);
-  H5Dclose(dataset);
 }
 
 }  // namespace
@@ -365,7 +337,7 @@ TEST_CASE("a hostile or broken sketch is refused with one line") {
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "future_tokens", 60); }},
       {"expected shape [2, 511]",
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", 511); }},
-      {"expected shape",
+      {"context of 1 to 593 tokens, found -1",
        [](hid_t file) { replace_attribute(file, "/documents/document_1", "context_tokens", -1); }},
       {"finite estimates", estimate("fi", -1e-9f)},
       {"finite estimates", estimate("fi", std::nanf(""))},

@@ -9,6 +9,7 @@ import unittest
 import h5py
 from support import ROOT, WithRuns
 
+POLICY = "POLICY@BUDGET"  # as the page calls the group of any policy
 PAGE = (ROOT / "data" / "FORMAT.md").read_text()
 
 
@@ -24,38 +25,47 @@ class TheFormatPage(WithRuns):
 
     def test_it_lists_exactly_what_a_file_holds(self):
         written = set()
-        with h5py.File(self.make_run(documents=2, sets=2, sketch=True)) as file:
+
+        def note(name, item):
+            if isinstance(item, h5py.Dataset):
+                written.add(re.sub(r"[^/]+@[^/]+", POLICY, name))
+
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True)) as file:
             for document in file["documents"].values():
-                for name, group in document.items():
-                    written |= {f"{name}/{dataset}" for dataset in group}
-        listed = set(re.findall(r"`((?:tokens|signals|influence|sketch)/\w+)`", PAGE))
+                document.visititems(note)
+        listed = set(re.findall(r"`((?:tokens|signals|influence|sketch|retention)/"
+                                rf"(?:{POLICY}/)?\w+)`", PAGE))
         self.assertEqual(written, listed)
 
     def test_it_names_every_attribute(self):
         attributes = set()
-        with h5py.File(self.make_run(sketch=True)) as file:
+        with h5py.File(self.make_run(sketch=True, retention=True)) as file:
             objects = [file, file["model"], file["documents/document_1"],
                        file["documents/document_1/influence"],
-                       file["documents/document_1/sketch"]]
+                       file["documents/document_1/sketch"],
+                       file["documents/document_1/retention/snapkv@0.4"]]
             for thing in objects:
                 attributes |= set(thing.attrs)
         for attribute in attributes:
             self.assertIn(f"`{attribute}`", PAGE)
 
     def test_types_units_and_dimensions_are_as_it_says(self):
-        with h5py.File(self.make_run(documents=2, sets=2, sketch=True)) as file:
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True)) as file:
             document = file["documents/document_1"]
             kl = document["influence/kl"]
             self.assertEqual(kl.attrs["units"], "nats")
             self.assertEqual(kl.dims[0].label, "subject")
             self.assertEqual(kl.dims[1][0], document["influence/offset"])
             self.assertEqual([d.label for d in document["signals/drift"].dims], ["layer", "token"])
-            rows = re.findall(r"^\| `(\w+/\w+)` \| (u?int\d+|float\d+) \[", PAGE, re.MULTILINE)
+            rows = re.findall(r"^\| `([\w/@]+)` \| (u?int\d+|float\d+) \[", PAGE, re.MULTILINE)
             self.assertGreater(len(rows), 10)
             sketch = document["sketch/fi"]
             self.assertEqual(sketch.attrs["units"], "nats")
             self.assertEqual([d.label for d in sketch.dims], ["bin", "token"])
+            kept = document["retention/adakv+snapkv@0.2/kept"]
+            self.assertEqual([d.label for d in kept.dims], ["layer", "kv_head", "token"])
             for name, dtype in rows:
+                name = name.replace(POLICY, "snapkv@0.4")
                 if name == "sketch/fi_head":
                     document = file["documents/document_2"]
                 self.assertEqual(document[name].dtype, dtype, name)

@@ -172,6 +172,48 @@ TEST_CASE("a sketch that contradicts its document is refused and nothing is writ
   }
 }
 
+TEST_CASE("a retention is where FORMAT.md says, a slash in its policy's name a plus") {
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run({.has_retention = true});
+  write_run(folder.path() / "run.h5", run);
+  const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
+  const hdf5::Group retention =
+      file.root().group("documents").group("document_1").group("retention");
+  const RunRetention& wrote = run.documents[0].retention.front();
+  REQUIRE(wrote.name() == "adakv/snapkv@0.2");
+  const hdf5::Group group = retention.group("adakv+snapkv@0.2");
+  CHECK(group.read<std::uint8_t>("kept", {3, 2, 512}) == wrote.kept);
+  CHECK(group.read<double>("kl", {64}) == wrote.kl);
+  CHECK(group.read<std::uint8_t>("top1", {64}) == wrote.top1);
+  CHECK(group.dataset("surprisal").string_attribute("units") == "nats");
+  CHECK(group.string_attribute("policy") == "adakv/snapkv");
+  CHECK(group.string_attribute("budget") == "0.2");
+  CHECK(group.int64_attribute("bytes_kept") == wrote.bytes_kept);
+  CHECK(group.int64_attribute("bytes_full") == wrote.bytes_full);
+  CHECK(group.int64_attribute("kv_bits") == 32);
+  CHECK(group.uint64_attribute("seed") == 1);
+}
+
+TEST_CASE("a retention that contradicts its document is refused and nothing is written") {
+  const std::vector<std::pair<const char*, std::function<void(DocumentRun&)>>> faults = {
+      {"within 593 tokens", [](DocumentRun& run) { run.future_tokens = 82; }},
+      {"once", [](DocumentRun& run) { run.retention[1].budget = "0.2"; }},
+      {"once", [](DocumentRun& run) { run.retention[1].policy.clear(); }},
+      {"once", [](DocumentRun& run) { run.retention[1].budget.clear(); }},
+      {"kept", [](DocumentRun& run) { run.retention[1].kept.pop_back(); }},
+      {"kl", [](DocumentRun& run) { run.retention[1].kl.pop_back(); }},
+      {"top1", [](DocumentRun& run) { run.retention[1].top1.pop_back(); }},
+      {"surprisal", [](DocumentRun& run) { run.retention[1].surprisal.pop_back(); }},
+  };
+  const TemporaryFolder folder;
+  for (const auto& [message, make] : faults) {
+    RunFile run = synthetic_run({.has_retention = true});
+    make(run.documents[0]);
+    CHECK_THROWS_WITH(write_run(folder.path() / "run.h5", run), Contains(message));
+    CHECK(fs::is_empty(folder.path()));
+  }
+}
+
 TEST_CASE("text of any bytes is stored for display") {
   RunFile run = synthetic_run();
   run.documents[0].tokens.text[0] = std::string("\0\xff", 2);

@@ -10,9 +10,11 @@ ENGINE = ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv
           "engine/policy")
 ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "data/format": (),
+    "analysis/inspect": ("data/format", "analysis"),
     "analysis": ("data/format",),
     "probes/part_of_speech": ("engine/core", "engine/io"),
-    "probes": ENGINE + ("data/format", "analysis/command.h", "probes/part_of_speech"),
+    "probes": ENGINE + ("data/format", "analysis/command.h", "analysis/run_reader.h",
+                        "analysis/inspect/command.h", "probes/part_of_speech"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }
 
@@ -22,9 +24,9 @@ FOREIGN = {
     r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
     r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
     r"openssl/.*": ("engine/core",),
-    r"nlohmann/.*": ("engine/io", "analysis", "probes"),
+    r"nlohmann/.*": ("engine/io", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
-    r"boost/program_options.*": ("probes", "analysis"),
+    r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),
 }
 
 FOLDERS = {"analysis", "data", "engine", "notebooks", "probes", "tests"}

@@ -136,6 +136,28 @@ TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no othe
   }
 }
 
+TEMPLATE_TEST_CASE("KV heads of a ragged prefix see rows of their own", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const AttentionInputs<T> in(cpu, kShape, 700, 60);
+  const std::vector<Range> few{{5, 8}, {800, 1413}}, none{{0, 0}, {130, 131}};
+  const std::vector<Stream> streams{
+      {.first_row = 0, .n_rows = 20, .prefix = 0, .ragged_prefix = few},
+      {.first_row = 20, .n_rows = 40, .prefix = 0, .ragged_prefix = none}};
+  const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
+  CAPTURE(int(order));
+  check(in, std::span(streams), run(cpu, in, streams, 60, order), 7);
+
+  // A prefix that is not ragged is one of equal lengths, to the bit.
+  const std::size_t head_rows = in.prefix().keys.rows;
+  const std::vector<Range> even{{0, 700}, {head_rows, head_rows + 700}};
+  const std::vector<Stream> plain{{0, 60, 700}};
+  const std::vector<Stream> ragged{
+      {.first_row = 0, .n_rows = 60, .prefix = 0, .ragged_prefix = even}};
+  CHECK(test::same_bits(run(cpu, in, plain, 60, order).values,
+                        run(cpu, in, ragged, 60, order).values));
+}
+
 TEMPLATE_TEST_CASE("attention's bits do not depend on threads or on slack rows", "", float,
                    double) {
   using T = TestType;

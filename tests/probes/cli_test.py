@@ -56,7 +56,7 @@ class Accepted(CommandLine):
     def test_help_of_every_subcommand(self):
         listed = longshadow("--help")
         self.assertEqual(listed.returncode, DONE)
-        for subcommand in ("probe", "analyze", "pos", "info"):
+        for subcommand in ("probe", "retain", "analyze", "pos", "info"):
             self.assertIn(subcommand, listed.stdout)
             result = longshadow(subcommand, "--help")
             self.assertEqual((result.returncode, result.stderr), (DONE, ""))

@@ -5,30 +5,19 @@
 #include "probes/activation_tape.h"
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
+#include "tests/support/check_kl.h"
 #include "tests/support/probe_case.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
 namespace {
 
+using test::check_kl;
 using test::TinyModel;
 
 std::vector<double> doubles(const nlohmann::json& json) { return json.get<std::vector<double>>(); }
 std::vector<double> flat(const nlohmann::json& json) {
   return test::flat(json.get<std::vector<std::vector<double>>>());
-}
-
-/// With logits that are off by e, KL = KL(p, q) is off by e sum |q - p| <= e sqrt(2 KL) (Pinsker)
-/// from the change of the logits, e² at second order, and 4 e KL from p.
-void check_kl(const std::vector<double>& found, const std::vector<double>& expected,
-              double logit_error) {
-  REQUIRE(found.size() == expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const double kl = expected[i];
-    const double bound = logit_error * (std::sqrt(2 * kl) + 4 * kl + logit_error);
-    CAPTURE(i, kl, found[i]);
-    CHECK(std::abs(found[i] - kl) <= bound);
-  }
 }
 
 template <class T>

@@ -49,6 +49,13 @@ struct AttentionInputs {
       to.push_back(twin::row(from.head(kv_head).row(row), d));
     };
     twin::Rows keys, values;
+    if (!stream.ragged_prefix.empty()) {
+      const Range& seen = stream.ragged_prefix[kv_head];
+      for (std::size_t j = seen.begin; j < seen.end; ++j) {
+        keys.push_back(twin::row(prefix().keys.all().row(j), d));
+        values.push_back(twin::row(prefix().values.all().row(j), d));
+      }
+    }
     for (std::size_t j = 0; j < stream.prefix; ++j) {
       bool removed = false;
       for (const Range& range : removed_from(kv_head, stream.removed)) {

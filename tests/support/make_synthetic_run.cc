@@ -1,9 +1,10 @@
-// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch]]]]]: a made-up run file for
-// the Python tests; no subjects: a sketch alone.
+// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch] [retention]]]]]: a made-up run
+// file for the Python tests; no subjects: a sketch or a retention alone.
 
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string_view>
 
 #include "data/format/run_writer.h"
 #include "tests/support/synthetic_run.h"
@@ -14,7 +15,11 @@ int main(int argc, char** argv) {
   if (argc > 3) options.n_subjects = std::strtoul(argv[3], nullptr, 10);
   if (argc > 4) options.lag = std::strtol(argv[4], nullptr, 10);
   if (argc > 5) options.n_sets = std::strtoul(argv[5], nullptr, 10);
-  options.has_sketch = argc > 6;
+  for (int i = 6; i < argc; ++i) {
+    const std::string_view part = argv[i];
+    if (part == "sketch") options.has_sketch = true;
+    if (part == "retention") options.has_retention = true;
+  }
   const bool alone = options.n_subjects == 0;
   if (alone) options.n_subjects = 1;
   try {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -152,6 +153,58 @@ RunSketch synthetic_sketch(const SyntheticOptions& options, bool by_head, std::m
   return sketch;
 }
 
+/// A policy that keeps the share `budget` of the slots, spread over the context in an order of its
+/// own, and whose KL is damage / budget on average, growing towards the horizon.
+RunRetention synthetic_retention(const SyntheticOptions& options, const RunSignals& signals,
+                                 std::size_t policy, double budget, double damage,
+                                 std::mt19937& random) {
+  RunRetention retention;
+  const auto context = static_cast<std::size_t>(options.context);
+  const auto n_kept = static_cast<std::size_t>(static_cast<double>(context) * budget);
+  for (std::size_t row = 0; row < kLayers * kKvHeads; ++row) {
+    for (std::size_t i = 0; i < context; ++i) {
+      // 37 has no divisor in common with the contexts that tests ask for: every rank comes once.
+      const std::size_t rank = (37 * i + 101 * policy + 13 * row) % context;
+      retention.kept.push_back(rank < n_kept ? 1 : 0);
+    }
+  }
+  for (std::size_t h = 0; h < options.horizon; ++h) {
+    const double growth = 0.5 + static_cast<double>(h) / static_cast<double>(options.horizon);
+    const double kl = damage / budget * growth * (0.5 + uniform(random));
+    const std::size_t next = context + h + 1;
+    retention.kl.push_back(kl);
+    retention.top1.push_back(uniform(random) > kl ? 1 : 0);
+    retention.surprisal.push_back(h + 1 < options.horizon
+                                      ? signals.surprisal[next] + static_cast<float>(kl)
+                                      : std::numeric_limits<float>::quiet_NaN());
+  }
+  retention.bytes_full = static_cast<std::int64_t>(2 * kLayers * kKvHeads * context * 8 * 4);
+  retention.bytes_kept = static_cast<std::int64_t>(2 * kLayers * kKvHeads * n_kept * 8 * 4);
+  retention.kv_bits = 32;
+  retention.seed = options.seed;
+  return retention;
+}
+
+std::vector<RunRetention> synthetic_retentions(const SyntheticOptions& options,
+                                               const RunSignals& signals, std::mt19937& random) {
+  struct Made {
+    const char* policy;
+    double damage;
+  };
+  const std::vector<Made> policies = {
+      {"adakv/snapkv", 0.03}, {"oracle", 0.01}, {"random", 0.2}, {"snapkv", 0.04}};
+  std::vector<RunRetention> retentions;
+  for (std::size_t p = 0; p < policies.size(); ++p) {
+    for (const char* budget : {"0.2", "0.4"}) {
+      retentions.push_back(
+          synthetic_retention(options, signals, p, std::atof(budget), policies[p].damage, random));
+      retentions.back().policy = policies[p].policy;
+      retentions.back().budget = budget;
+    }
+  }
+  return retentions;
+}
+
 }  // namespace
 
 RunFile synthetic_run(const SyntheticOptions& options) {
@@ -172,6 +225,9 @@ RunFile synthetic_run(const SyntheticOptions& options) {
         synthetic_signals(options.n_tokens, static_cast<std::size_t>(options.context), random);
     document.influence = synthetic_influence(options, document.signals, random);
     if (options.has_sketch) document.sketch = synthetic_sketch(options, d % 2 == 1, random);
+    if (options.has_retention) {
+      document.retention = synthetic_retentions(options, document.signals, random);
+    }
     run.documents.push_back(std::move(document));
   }
   return run;

@@ -20,6 +20,7 @@ struct SyntheticOptions {
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
   bool has_sketch = false;  ///< by layer in the first document, by KV head in the second, and so on
+  bool has_retention = false;  ///< of four policies at two budgets
 };
 
 /// 3 layers, 2 key-value heads; the same options give the same run on every machine.

@@ -1,4 +1,4 @@
-#include "engine/policy/kept_slots.h"
+#include "engine/policy/top_slots.h"
 
 #include <catch2/catch.hpp>
 
@@ -12,13 +12,6 @@ TEST_CASE("The top slots are sorted, and of equal scores the later ones stay") {
   CHECK(top_slots(scores, 3) == Slots{0, 4, 5});
   CHECK(top_slots(scores, 0).empty());
   CHECK(top_slots(scores, 6) == Slots{0, 1, 2, 3, 4, 5});
-}
-
-TEST_CASE("What KV heads do not keep leaves as ranges, by head") {
-  const KeptSlots kept{6, {{1, 2, 5}, {0}, {0, 1, 2, 3, 4, 5}, {}}};
-  CHECK(kept.total() == 10);
-  const std::vector<std::vector<Range>> expected{{{0, 1}, {3, 5}}, {{1, 6}}, {}, {{0, 6}}};
-  CHECK(kept.removed() == expected);
 }
 
 }  // namespace

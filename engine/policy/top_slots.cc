@@ -1,28 +1,9 @@
-#include "engine/policy/kept_slots.h"
+#include "engine/policy/top_slots.h"
 
 #include <algorithm>
 #include <numeric>
 
 namespace longshadow {
-
-std::size_t KeptSlots::total() const {
-  std::size_t count = 0;
-  for (const auto& slots : by_head) count += slots.size();
-  return count;
-}
-
-std::vector<std::vector<Range>> KeptSlots::removed() const {
-  std::vector<std::vector<Range>> removed(by_head.size());
-  for (std::size_t head = 0; head < by_head.size(); ++head) {
-    std::size_t begin = 0;
-    for (const std::size_t slot : by_head[head]) {
-      if (begin < slot) removed[head].push_back({begin, slot});
-      begin = slot + 1;
-    }
-    if (begin < n) removed[head].push_back({begin, n});
-  }
-  return removed;
-}
 
 std::vector<std::uint32_t> top_slots(std::span<const double> scores, std::size_t count) {
   std::vector<std::uint32_t> slots(scores.size());

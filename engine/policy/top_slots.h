@@ -5,21 +5,10 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/range.h"
+#include "engine/kv/kept_slots.h"
 #include "engine/policy/token_scores.h"
 
 namespace longshadow {
-
-/// The slots of one layer's cache that stay. KV heads may keep different numbers of them.
-struct KeptSlots {
-  std::size_t n = 0;                                ///< slots before the eviction
-  std::vector<std::vector<std::uint32_t>> by_head;  ///< [K], each sorted
-
-  /// Slots kept, of all KV heads together.
-  std::size_t total() const;
-  /// What leaves, by KV head: sorted ranges that neither overlap nor touch.
-  std::vector<std::vector<Range>> removed() const;
-};
 
 /// The `count` slots of the highest scores, sorted; of equal scores the later slot, which is the
 /// more recent token, stays.

@@ -1,0 +1,70 @@
+#include "analysis/inspect/page.h"
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "analysis/inspect/page_data.h"
+#include "analysis/inspect/page_template.h"
+#include "analysis/measurements.h"
+
+namespace longshadow {
+
+namespace {
+
+/// Bytes of a document's data; the page around them is well under the 300,000 left of 5 MB.
+constexpr std::size_t kLargestDocument = 4'700'000;
+
+/// From the finest to the coarsest.
+constexpr PageDetail kDetails[] = {
+    {.kv_heads = true, .layer_bits = 16, .curve_bits = 16},
+    {.kv_heads = true, .layer_bits = 8, .curve_bits = 16},
+    {.kv_heads = false, .layer_bits = 8, .curve_bits = 16},
+    {.kv_heads = false, .layer_bits = 8, .curve_bits = 8},
+};
+
+std::string script(std::string_view id, std::string_view json) {
+  std::string element = "<script type=\"application/json\" id=\"";
+  element += id;
+  element += "\">";
+  element += json;
+  element += "</script>\n";
+  return element;
+}
+
+/// The document with the finest detail that fits, or with the coarsest.
+std::string fitting_json(const DocumentRun& document, const RunModel& model,
+                         const std::vector<DistanceBin>& bins) {
+  std::string json;
+  for (const PageDetail& detail : kDetails) {
+    json = document_json(document, model, bins, detail);
+    if (json.size() <= kLargestDocument) break;
+  }
+  return json;
+}
+
+/// The bins of `analyze`, which are the same for all documents of a run.
+std::vector<DistanceBin> bins_of(const RunFile& run) {
+  std::vector<const DocumentRun*> documents;
+  for (const DocumentRun& document : run.documents) documents.push_back(&document);
+  const DistanceBin measured = measured_distances(documents);
+  if (measured.begin >= measured.end) return {};
+  return clip_bins(default_bins(measured), measured);
+}
+
+}  // namespace
+
+std::string render_page(const RunFile& run) {
+  const std::vector<DistanceBin> bins = bins_of(run);
+  const std::size_t mark = kPageTemplate.find(kPageDataMark);
+  std::string page(kPageTemplate.substr(0, mark));
+  page += script("run", run_json(run));
+  for (std::size_t i = 0; i < run.documents.size(); ++i) {
+    page +=
+        script("document-" + std::to_string(i), fitting_json(run.documents[i], run.model, bins));
+  }
+  page += kPageTemplate.substr(mark + kPageDataMark.size());
+  return page;
+}
+
+}  // namespace longshadow

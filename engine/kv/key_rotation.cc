@@ -1,0 +1,30 @@
+#include "engine/kv/key_rotation.h"
+
+#include <cmath>
+#include <cstddef>
+
+namespace longshadow {
+
+template <class T>
+void rotate_kept_keys(std::span<const std::uint32_t> kept, std::span<const double> frequencies,
+                      MatrixView<T> keys) {
+  const std::size_t half = frequencies.size();
+  for (std::size_t row = 0; row < kept.size(); ++row) {
+    T* key = keys.row(row);
+    const T steps = static_cast<T>(row) - static_cast<T>(kept[row]);
+    for (std::size_t i = 0; i < half; ++i) {
+      const T angle = steps * static_cast<T>(frequencies[i]);
+      const T cosine = std::cos(angle), sine = std::sin(angle);
+      const T first = key[i], second = key[i + half];
+      key[i] = first * cosine - second * sine;
+      key[i + half] = second * cosine + first * sine;
+    }
+  }
+}
+
+template void rotate_kept_keys(std::span<const std::uint32_t>, std::span<const double>,
+                               MatrixView<float>);
+template void rotate_kept_keys(std::span<const std::uint32_t>, std::span<const double>,
+                               MatrixView<double>);
+
+}  // namespace longshadow

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// Moves the kept keys of one KV head together: row r of `keys` [kept.size(), d], the key of
+/// position kept[r] after rotation, is turned by (r - kept[r]) frequency, so that its position is
+/// r. frequencies [d / 2], radians per position. In f32 the angles are f32 too, as in kvpress
+/// 0.5.5.
+template <class T>
+void rotate_kept_keys(std::span<const std::uint32_t> kept, std::span<const double> frequencies,
+                      MatrixView<T> keys);
+
+}  // namespace longshadow

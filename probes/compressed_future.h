@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/kv/compressed_cache.h"
+#include "engine/model/full_pass.h"
+#include "engine/model/weights.h"
+
+namespace longshadow {
+
+/// What the future is predicted to be on one compressed cache, H positions long.
+struct FutureOnCache {
+  std::vector<double> kl;          ///< [H] nats, KL(full || compressed)
+  std::vector<std::uint8_t> top1;  ///< [H] 1 where both have the same likeliest next token
+  std::vector<float> surprisal;  ///< [H] nats, of the next token; NaN for the last, which has none
+  std::size_t bytes = 0;         ///< of the cache's keys and values
+};
+
+/// Runs the tokens behind a context on compressions of the context's cache: the caches hold what
+/// was kept and nothing else. Compressions share the rows of every matrix product.
+template <class Device, class T>
+class CompressedFuture {
+ public:
+  /// References must outlive it. The full pass is over `context` tokens and the horizon's behind
+  /// them; at most `max_batch` compressions run at once.
+  CompressedFuture(Device& device, const Weights<T>& weights, const FullPass<T>& full,
+                   std::size_t context, std::size_t horizon, std::size_t max_batch);
+
+  std::vector<FutureOnCache> run(std::span<const Compression> batch);
+
+ private:
+  /// Where every compression's rows are in the layer's cache and which positions they have.
+  void enter_layer(std::size_t layer, std::span<const Compression> batch,
+                   const CompressedCache<T>& cache, RowBatch& rows) const;
+
+  Device& device_;
+  const Weights<T>& weights_;
+  const FullPass<T>& full_;
+  std::size_t context_;
+  std::size_t horizon_;
+  Matrix<T> residual_;  ///< [padded rows, D]
+  Matrix<T> hidden_;    ///< [padded rows + kRowTile, D]
+  LayerActivations<T> activations_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <vector>
+
+#include "probes/document.h"
+#include "probes/document_tags.h"
+
+namespace longshadow {
+
+/// Adds --document, --bos, --parse-special, --pos and --tagger: what every command that reads
+/// documents takes.
+void add_document_options(boost::program_options::options_description& options);
+
+/// The documents of `--document`, read as --bos and --parse-special say. Throws UsageError, and as
+/// read_document() does.
+std::vector<Document> read_documents(const boost::program_options::variables_map& values,
+                                     const Tokenizer& tokenizer);
+
+/// The tags that --pos and --tagger ask for, as tag_documents() gives them.
+std::vector<DocumentTags> read_tags(const boost::program_options::variables_map& values,
+                                    std::span<const Document> documents);
+
+/// Adds to a run's configuration what is measured depends on: --bos, --parse-special, and the
+/// digests of documents and tags.
+void configure_documents(const boost::program_options::variables_map& values,
+                         std::span<const Document> documents, std::span<const DocumentTags> tags,
+                         nlohmann::json& configuration);
+
+}  // namespace longshadow

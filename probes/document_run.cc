@@ -1,0 +1,96 @@
+#include "probes/document_run.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/core/sha256.h"
+
+namespace longshadow {
+
+void check_reading(const Document& document, const ModelConfig& config, const Reading& reading) {
+  if (reading.context == 0 || reading.horizon == 0) {
+    throw UsageError("--context and --future: expected at least 1 token each");
+  }
+  const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
+  if (longest > config.max_context) {  // before their sum could overflow
+    throw UsageError(std::to_string(longest) + " tokens are asked for, but the model was trained " +
+                     "to read " + std::to_string(config.max_context));
+  }
+  const std::size_t needed = tokens_needed(reading.evict_at, reading.context, reading.horizon);
+  const std::string asked = "context " + std::to_string(reading.context) + " and future " +
+                            std::to_string(reading.horizon) + " need " + std::to_string(needed) +
+                            " tokens, but ";
+  if (document.tokens.size() < needed) {
+    throw UsageError(document.name + ": " + asked + "the document has " +
+                     std::to_string(document.tokens.size()));
+  }
+  if (needed > config.max_context) {
+    throw UsageError(asked + "the model was trained to read " + std::to_string(config.max_context));
+  }
+  if (reading.entropy_top_k == 0 || reading.entropy_top_k > config.vocab_size) {
+    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
+                     std::to_string(config.vocab_size));
+  }
+}
+
+RunFile begin_run(RunModel model, std::string configuration) {
+  RunFile run;
+  run.tool_version = LONGSHADOW_VERSION;
+  run.model = std::move(model);
+  run.configuration = std::move(configuration);
+  run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  return run;
+}
+
+RunModel describe(const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  const auto count = [](std::size_t value) { return static_cast<std::int64_t>(value); };
+  return {config.name,
+          name_of(config.architecture),
+          count(config.n_layers),
+          count(config.n_heads),
+          count(config.n_kv_heads),
+          count(config.head_dim),
+          count(config.hidden_size),
+          count(config.vocab_size),
+          checkpoint.weights_sha256()};
+}
+
+RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::size_t n) {
+  RunTokens tokens;
+  for (const Token& token : std::span(document.tokens).first(n)) {
+    tokens.id.push_back(token.id);
+    tokens.text.push_back(tokenizer.decode(std::array{token.id}));
+    tokens.bytes.push_back({token.begin, token.end});
+  }
+  return tokens;
+}
+
+template <class T>
+RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& observer,
+                      std::size_t top_k) {
+  RunSignals signals;
+  signals.entropy_k = static_cast<std::int64_t>(top_k);
+  signals.surprisal.push_back(std::numeric_limits<float>::quiet_NaN());
+  for (const Prediction& prediction : full.predictions) {
+    signals.entropy.push_back(static_cast<float>(prediction.entropy));
+    signals.entropy_topk.push_back(static_cast<float>(prediction.entropy_top_k));
+    signals.surprisal.push_back(static_cast<float>(prediction.target_surprisal));
+  }
+  signals.surprisal.pop_back();
+  signals.drift = observer.drift();
+  signals.attention_window = observer.attention_window();
+  signals.attention_cumulative = observer.attention_cumulative();
+  return signals;
+}
+
+template RunSignals signals_of(const FullPass<float>&, const SignalObserver<Cpu, float>&,
+                               std::size_t);
+template RunSignals signals_of(const FullPass<double>&, const SignalObserver<Cpu, double>&,
+                               std::size_t);
+
+}  // namespace longshadow

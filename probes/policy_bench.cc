@@ -1,0 +1,83 @@
+#include "probes/policy_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <random>
+
+#include "engine/kv/compressed_cache.h"
+#include "engine/model/rotary_frequencies.h"
+#include "engine/policy/registry.h"
+#include "probes/policy_inputs.h"
+
+namespace longshadow {
+namespace {
+
+constexpr std::size_t kRounds = 5;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Seconds of one prefill; `policy` null: alone.
+double prefill(Cpu& cpu, const Weights<float>& weights, std::span<const TokenId> tokens,
+               const Policy* policy, double share) {
+  const ModelConfig& config = weights.config;
+  const auto begin = std::chrono::steady_clock::now();
+  FullPassOptions options;
+  options.predict_from = policy != nullptr && policy->traits().entropy ? 0 : tokens.size() - 1;
+  if (policy == nullptr) {
+    run_full_pass(cpu, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
+  } else {
+    PolicyInputs<Cpu, float> inputs(cpu, config, tokens.size(), std::span(&policy->traits(), 1));
+    FullPassObserver<float>* observer = &inputs;
+    const FullPass<float> full = run_full_pass(
+        cpu, weights, tokens, std::span<FullPassObserver<float>* const>(&observer, 1), options);
+    Compression compression{{}, policy->traits().rotates_keys};
+    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+      inputs.show(full, layer);
+      compression.layers.push_back(keep(*policy, inputs.view(policy->traits()), share));
+    }
+    const CompressedCache<float> cache(cpu, full.cache, std::span(&compression, 1),
+                                       rotary_frequencies(config.rope, config.head_dim));
+  }
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint,
+                                          std::size_t context,
+                                          std::span<const std::string> policies, double share) {
+  std::vector<std::unique_ptr<Policy>> made(1);  // the first, null: the prefill alone
+  for (const std::string& text : policies) {
+    made.push_back(make_policy(text));
+    check_prompt(made.back()->traits(), context);
+  }
+  const Weights<float> weights = load_weights<float>(cpu, checkpoint);
+  std::mt19937_64 random(0);
+  std::vector<TokenId> tokens(context);
+  for (TokenId& token : tokens) {
+    token = static_cast<TokenId>(random() % weights.config.vocab_size);
+  }
+  std::vector<std::vector<double>> seconds(made.size()), over_alone(made.size()),
+      over_first(made.size());
+  for (std::size_t round = 0; round <= kRounds; ++round) {
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      const double took = prefill(cpu, weights, tokens, made[i].get(), share);
+      if (round == 0) continue;  // the products' code is generated
+      seconds[i].push_back(took);
+      over_alone[i].push_back(took / seconds[0].back() - 1);
+      over_first[i].push_back(took / seconds[std::min<std::size_t>(i, 1)].back() - 1);
+    }
+  }
+  std::vector<PolicyPrefill> result;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    result.push_back({i == 0 ? "" : policies[i - 1], median(seconds[i]), median(over_alone[i]),
+                      median(over_first[i])});
+  }
+  return result;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,153 @@
+#include "probes/policy_inputs.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/model/rotary_frequencies.h"
+#include "engine/ops/attention_received.h"
+#include "engine/ops/rows.h"
+
+namespace longshadow {
+namespace {
+
+/// The first `rows` rows of every head as f32.
+template <class T>
+void copy_context(HeadRows<const T> from, std::size_t rows, HeadRows<float> to) {
+  for (std::size_t head = 0; head < from.n_heads; ++head) {
+    std::transform(from.head(head).data, from.head(head).row(rows), to.head(head).data,
+                   [](T value) { return static_cast<float>(value); });
+  }
+}
+
+}  // namespace
+
+template <class Device, class T>
+PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
+                                      std::size_t context, std::span<const PolicyTraits> traits)
+    : device_(device),
+      config_(config),
+      context_(context),
+      frequencies_(rotary_frequencies(config.rope, config.head_dim)),
+      rotary_(make_rotary_table<Device, T>(device, frequencies_, context)),
+      outside_(device.memory(), config.n_kv_heads, context),
+      keys_(device.memory(), config.n_kv_heads * context, config.head_dim),
+      values_(device.memory(), config.n_kv_heads * context, config.head_dim) {
+  bool any_queries = false, any_drift = false;
+  for (const PolicyTraits& one : traits) {
+    if (one.attention_queries != 0) windows_.try_emplace(one.attention_queries);
+    any_queries |= one.queries;
+    any_drift |= one.drift;
+  }
+  const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(context, kRowTile));
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    for (auto& window : windows_) {
+      window.second.emplace_back(device.memory(), config.n_kv_heads, context);
+    }
+    if (any_queries) {
+      queries_.emplace_back(device.memory(), context, config.n_heads * config.head_dim);
+    }
+    if (any_drift) inputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
+  }
+  if (any_drift) all_drift_.resize(config.n_layers * context);
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::before_layer(const Chunk& chunk, std::size_t layer,
+                                           MatrixView<const T> residual) {
+  if (inputs_.empty() || chunk.first_position >= context_) return;
+  const std::size_t rows = std::min(residual.rows, inputs_[layer].rows());
+  copy_rows(device_, residual.row_range(0, rows), inputs_[layer].view().row_range(0, rows));
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::after_attention(const Chunk& chunk, std::size_t layer,
+                                              const LayerActivations<T>& activations,
+                                              HeadRows<const T> keys, MatrixView<const T>) {
+  if (chunk.first_position >= context_) return;
+  for (const auto& window : windows_) add_window(window.first, chunk, layer, activations, keys);
+  if (!queries_.empty()) add_queries(chunk, layer, activations);
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::after_layers(const Chunk& chunk, MatrixView<const T> residual) {
+  if (inputs_.empty() || chunk.first_position >= context_) return;
+  const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
+  for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
+    cosine_distances(device_, MatrixView<const T>(inputs_[layer].view()), residual,
+                     std::span(all_drift_).subspan(layer * context_ + chunk.first_position, rows));
+  }
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
+                                         const LayerActivations<T>& activations,
+                                         HeadRows<const T> keys) {
+  const std::size_t begin =
+      std::max(chunk.first_position, context_ > window ? context_ - window : 0);
+  const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
+  if (begin >= end) return;
+  const std::size_t row = begin - chunk.first_position;
+  add_attention_received(
+      device_, attention_shape(config_), activations.queries(config_).part(0, config_.n_heads, row),
+      begin, end - begin, keys, activations.log_normalisers.view().row_range(row, end - begin), 0,
+      outside_.view(), windows_[window][layer].view());
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::add_queries(const Chunk& chunk, std::size_t layer,
+                                          const LayerActivations<T>& activations) {
+  const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
+  const std::size_t d = config_.head_dim;
+  const HeadRows<const T> heads = activations.queries(config_);
+  Matrix<T> rotated(device_.memory(), rows, heads.n_heads * d);
+  for (std::size_t head = 0; head < heads.n_heads; ++head) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::copy_n(heads.head(head).row(r), d, rotated.row(r) + head * d);
+    }
+  }
+  std::vector<std::uint32_t> positions(rows);
+  std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(chunk.first_position));
+  Matrix<T> plain(device_.memory(), rows, rotated.cols());
+  rotate_back(device_, rotary_, std::span<const std::uint32_t>(positions),
+              std::as_const(rotated).view(), plain.view());
+  std::transform(plain.data(), plain.data() + rows * plain.cols(),
+                 queries_[layer].row(chunk.first_position),
+                 [](T value) { return static_cast<float>(value); });
+}
+
+template <class Device, class T>
+void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
+  shown_ = layer;
+  const KeysValues<const T> cache = full.cache.layer(layer);
+  copy_context(cache.keys, context_, as_heads(keys_.view(), config_.n_kv_heads));
+  copy_context(cache.values, context_, as_heads(values_.view(), config_.n_kv_heads));
+  entropy_.clear();
+  for (std::size_t i = 0; i < context_; ++i) {
+    entropy_.push_back(static_cast<float>(full.predictions[i].entropy_top_k));
+  }
+  if (all_drift_.empty()) return;
+  const auto of_layer = all_drift_.begin() + static_cast<std::ptrdiff_t>(layer * context_);
+  drift_.assign(of_layer, of_layer + static_cast<std::ptrdiff_t>(context_));
+}
+
+template <class Device, class T>
+LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
+  LayerView view;
+  view.place = {shown_, config_.n_layers};
+  view.n = context_;
+  view.keys = as_heads(keys_.view(), config_.n_kv_heads);
+  view.values = as_heads(values_.view(), config_.n_kv_heads);
+  if (traits.queries) view.queries = queries_[shown_].view();
+  view.frequencies = frequencies_;
+  if (traits.attention_queries != 0) {
+    view.attention = windows_.at(traits.attention_queries)[shown_].view();
+  }
+  view.entropy = entropy_;
+  view.drift = drift_;
+  return view;
+}
+
+template class PolicyInputs<Cpu, float>;
+template class PolicyInputs<Cpu, double>;
+
+}  // namespace longshadow

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+#include "engine/ops/rotary.h"
+#include "engine/policy/policy.h"
+
+namespace longshadow {
+
+/// Gathers, while the full pass runs, what eviction policies look at besides keys and values, and
+/// shows it to them layer by layer, in f32 whatever the pass computes in.
+template <class Device, class T>
+class PolicyInputs final : public FullPassObserver<T> {
+ public:
+  /// What policies of these traits ask for, and no more, of the first `context` tokens.
+  PolicyInputs(Device& device, const ModelConfig& config, std::size_t context,
+               std::span<const PolicyTraits> traits);
+
+  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer,
+                       const LayerActivations<T>& activations, HeadRows<const T> keys,
+                       MatrixView<const T> residual) override;
+  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+
+  /// After the pass, makes `layer` the one that view() shows. Entropy needs predictions of every
+  /// context position.
+  void show(const FullPass<T>& full, std::size_t layer);
+  /// All but the measured influence and the seed; valid until the next show().
+  LayerView view(const PolicyTraits& traits) const;
+
+ private:
+  void add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
+                  const LayerActivations<T>& activations, HeadRows<const T> keys);
+  void add_queries(const Chunk& chunk, std::size_t layer, const LayerActivations<T>& activations);
+
+  Device& device_;
+  const ModelConfig& config_;
+  std::size_t context_;
+  std::vector<double> frequencies_;
+  RotaryTable<T> rotary_;               ///< of the context's positions
+  std::vector<Matrix<float>> queries_;  ///< per layer [T, H d], before rotation; empty: not needed
+  /// Sums over the last so many queries, per layer [K, T].
+  std::map<std::size_t, std::vector<Matrix<double>>> windows_;
+  Matrix<double> outside_;         ///< [K, T], for queries outside a window; none are given
+  std::vector<Matrix<T>> inputs_;  ///< of one chunk, per layer; empty: drift is not needed
+  std::vector<float> all_drift_;   ///< [L, T], or empty
+
+  std::size_t shown_ = 0;
+  Matrix<float> keys_, values_;  ///< [K T, d] of the layer shown
+  std::vector<float> entropy_, drift_;
+};
+
+}  // namespace longshadow

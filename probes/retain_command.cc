@@ -1,0 +1,187 @@
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "analysis/run_reader.h"
+#include "data/format/publish.h"
+#include "data/format/run_writer.h"
+#include "engine/core/error.h"
+#include "engine/policy/nearest_name.h"
+#include "engine/policy/registry.h"
+#include "probes/commands.h"
+#include "probes/document_options.h"
+#include "probes/document_run.h"
+#include "probes/interrupt.h"
+#include "probes/model_location.h"
+#include "probes/option_parsing.h"
+#include "probes/probe_options.h"
+#include "probes/retain.h"
+
+namespace longshadow {
+namespace {
+
+namespace po = boost::program_options;
+
+CommandHelp help() {
+  return {
+      "retain --document FILE... --output RUN.h5 [options]",
+      "Lets eviction policies compress the KV cache of a context, and measures what forgetting\n"
+      "costs: the tokens that follow run on what each policy kept, and every position is held to\n"
+      "the full cache by KL(full || compressed) in nats, likeliest token, and surprisal.\n\n"
+      "Policies, several joined with commas: NAME, NAME:option=value,option=value or, for one "
+      "that\n"
+      "selects by another's scores, NAME/OTHER (adakv/infokv). There are\n"
+      "  " +
+          comma_list(policy_names()) +
+          "\n"
+          "full keeps everything: its KL is what rounding alone makes. random is what a policy "
+          "has\n"
+          "to beat, oracle (:over=total, near or far) keeps by measured influence and needs\n"
+          "--influence. A budget is the share of the slots to keep.",
+      "  longshadow retain --document data/documents/how_a_cache_forgets.txt --context 1024 -o "
+      "kept.h5\n"
+      "  longshadow retain --document a.txt b.txt --policies infokv,snapkv,adakv/snapkv "
+      "--budgets 0.4,0.2 --sinks 4 -o kept.h5\n"
+      "  longshadow probe --document a.txt --method sketch -o influence.h5\n"
+      "  longshadow retain --document a.txt --policies oracle,random --influence influence.h5 -o "
+      "kept.h5\n"
+      "  longshadow analyze kept.h5\n"};
+}
+
+po::options_description options() {
+  po::options_description options("Options");
+  add_document_options(options);
+  add_model_options(options);
+  auto add = options.add_options();
+  add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
+  add("policies,p", po::value<std::string>()->default_value("infokv,snapkv,h2o,random"),
+      "what compresses the cache (explained above)");
+  add("budgets,b", po::value<std::string>()->default_value("0.4,0.2"),
+      "shares of the cache's slots to keep, joined with commas");
+  add("sinks", po::value<std::size_t>()->default_value(0),
+      "first tokens that every policy keeps, besides those it keeps by itself");
+  add("influence", po::value<std::string>()->default_value("", "none"),
+      "a run file with every token's influence, for oracle");
+  add("context,T", po::value<std::size_t>()->default_value(1024),
+      "tokens of each document whose cache is compressed");
+  add("future,H", po::value<std::size_t>()->default_value(256), "positions that run on it");
+  add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
+  add("memory", po::value<std::string>()->default_value("0"),
+      "bound on memory that sets how many caches run at once, as in 800M or 4G; 0: none");
+  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+      "tokens that the entropy looks at");
+  add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
+  add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  return options;
+}
+
+std::vector<std::string> split_budgets(const std::string& list) {
+  std::vector<std::string> budgets;
+  std::size_t begin = 0;
+  while (begin <= list.size()) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    budgets.push_back(list.substr(begin, end - begin));
+    parse_budget(budgets.back());
+    begin = end + 1;
+  }
+  return budgets;
+}
+
+Precision parse_retain_precision(const std::string& text) {
+  if (text == "f32") return Precision::f32;
+  if (text == "f64") return Precision::f64;
+  throw UsageError("--precision \"" + text + "\": expected f32 or f64");
+}
+
+/// The run that --influence names, of the model given.
+std::optional<RunFile> read_influence(const std::string& path, const RunModel& model) {
+  if (path.empty()) return {};
+  RunFile run = read_run(path);
+  if (run.model.weights_sha256 != model.weights_sha256) {
+    throw UsageError("--influence " + path + ": expected a run of the same model, found " +
+                     run.model.name + " with other weights");
+  }
+  return run;
+}
+
+/// Everything that the measured values depend on, and nothing else.
+nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
+                                const std::optional<RunFile>& influence) {
+  return {{"command", "retain"},
+          {"weights_sha256", model.weights_sha256},
+          {"context", values["context"].as<std::size_t>()},
+          {"future", values["future"].as<std::size_t>()},
+          {"policies", values["policies"].as<std::string>()},
+          {"budgets", values["budgets"].as<std::string>()},
+          {"sinks", values["sinks"].as<std::size_t>()},
+          {"influence", influence ? influence->configuration_hash : ""},
+          {"precision", values["precision"].as<std::string>()},
+          {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
+          {"seed", values["seed"].as<std::uint64_t>()}};
+}
+
+template <class T>
+std::vector<DocumentRun> retain_all(Cpu& cpu, const Checkpoint& checkpoint,
+                                    const std::vector<Document>& documents,
+                                    const RetainOptions& retain, const RunFile* influence,
+                                    ProgressStyle progress) {
+  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, retain.precision);
+  std::vector<DocumentRun> runs;
+  for (const Document& document : documents) {
+    if (documents.size() > 1 && progress != ProgressStyle::none) {
+      std::cerr << document.name << '\n';
+    }
+    runs.push_back(retain_document(cpu, model, checkpoint.tokenizer(), document, retain, influence,
+                                   progress, std::cerr));
+  }
+  return runs;
+}
+
+}  // namespace
+
+int retain_command(std::span<const std::string> words) {
+  const auto parsed = parse_options(help(), words, options());
+  if (!parsed) return 0;
+  const po::variables_map& values = *parsed;
+  const auto text = [&](const char* name) { return values[name].as<std::string>(); };
+
+  RetainOptions retain;
+  retain.context = values["context"].as<std::size_t>();
+  retain.horizon = values["future"].as<std::size_t>();
+  retain.policies = split_policies(text("policies"));
+  retain.budgets = split_budgets(text("budgets"));
+  retain.n_sinks = values["sinks"].as<std::size_t>();
+  retain.precision = parse_retain_precision(text("precision"));
+  retain.memory_bytes = parse_bytes(text("memory"));
+  retain.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
+  retain.seed = values["seed"].as<std::uint64_t>();
+  const ProgressStyle progress = parse_progress_style(text("progress"));
+  const std::filesystem::path output = text("output");
+  check_output(output);
+  for (const std::string& policy : retain.policies) make_policy(policy);
+
+  const auto checkpoint = open_checkpoint(locate_model(text("model")));
+  const RunModel model = describe(*checkpoint);
+  const std::optional<RunFile> influence = read_influence(text("influence"), model);
+  const RunFile* const measured = influence ? &*influence : nullptr;
+  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  for (const Document& document : documents) {
+    check_retention(document, checkpoint->config(), retain, measured);
+  }
+  const std::vector<DocumentTags> tags = read_tags(values, documents);
+
+  note_interrupts();
+  nlohmann::json configuration = configuration_of(values, model, influence);
+  configure_documents(values, documents, tags, configuration);
+  RunFile run = begin_run(model, configuration.dump());
+  Cpu cpu(values["threads"].as<std::size_t>());
+  run.documents = retain.precision == Precision::f64
+                      ? retain_all<double>(cpu, *checkpoint, documents, retain, measured, progress)
+                      : retain_all<float>(cpu, *checkpoint, documents, retain, measured, progress);
+  for (std::size_t i = 0; i < tags.size(); ++i) store_tags(tags[i], run.documents[i].tokens);
+  write_run(output, run);
+  return 0;
+}
+
+}  // namespace longshadow

@@ -1,0 +1,88 @@
+#include "engine/kv/compressed_cache.h"
+
+#include <catch2/catch.hpp>
+
+#include "engine/core/range.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+constexpr std::size_t kLayers = 2, kHeads = 2, kSlots = 9, kHeadDim = 4;
+const std::vector<double> kFrequencies{1.0, 0.1};
+
+template <class T>
+KvCache<T> random_cache(Cpu& cpu) {
+  KvCache<T> cache(cpu.memory(), kLayers, kHeads, kSlots, kHeadDim);
+  unsigned seed = 0;
+  for (std::size_t layer = 0; layer < kLayers; ++layer) {
+    for (std::size_t head = 0; head < kHeads; ++head) {
+      for (const HeadRows<T>& heads : {cache.layer(layer).keys, cache.layer(layer).values}) {
+        const Matrix<T> random = test::random_matrix<T>(cpu, kSlots, kHeadDim, ++seed);
+        std::copy_n(random.data(), kSlots * kHeadDim, heads.head(head).data);
+      }
+    }
+  }
+  return cache;
+}
+
+/// Layers and heads that keep different numbers, down to none.
+Compression ragged() {
+  return {{{kSlots, {{0, 3, 8}, {5}}}, {kSlots, {{}, {0, 1, 2, 3, 4, 5, 6, 7, 8}}}}};
+}
+
+Compression rotated() { return {{{kSlots, {{2, 7}, {0, 8}}}, {kSlots, {{4}, {3}}}}, true}; }
+
+TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", float, double) {
+  using T = TestType;
+  Cpu cpu(2);
+  const KvCache<T> full = random_cache<T>(cpu);
+  const std::vector<Compression> compressions{ragged(), rotated()};
+  const CompressedCache<T> cache(cpu, full, compressions, kFrequencies);
+  for (std::size_t layer = 0; layer < kLayers; ++layer) {
+    const KeysValues<const T> rows = cache.layer(layer);
+    for (std::size_t c = 0; c < compressions.size(); ++c) {
+      for (std::size_t head = 0; head < kHeads; ++head) {
+        const auto& kept = compressions[c].layers[layer].by_head[head];
+        const Range range = cache.rows(layer, c)[head];
+        REQUIRE(range.size() == kept.size());
+        REQUIRE(range.end + kRowTile <= rows.keys.rows);  // what a tile may read
+        for (std::size_t r = 0; r < kept.size(); ++r) {
+          const T* value = full.layer(layer).values.head(head).row(kept[r]);
+          CHECK(test::same_bits(twin::row(rows.values.all().row(range.begin + r), kHeadDim),
+                                twin::row(value, kHeadDim)));
+          const auto key = twin::row(rows.keys.all().row(range.begin + r), kHeadDim);
+          const auto old = twin::row(full.layer(layer).keys.head(head).row(kept[r]), kHeadDim);
+          if (!compressions[c].rotates_keys) {
+            CHECK(key == old);
+            continue;
+          }
+          // Rotated to its old position, the moved key is the old one. The angle, its cos and sin,
+          // two products and their sum round: 5 u and 8 u of the angle.
+          const auto back = twin::rotate(key, kFrequencies, kept[r] - r);
+          for (std::size_t i = 0; i < kHeadDim; ++i) {
+            const double largest =
+                std::abs(old[0]) + std::abs(old[1]) + std::abs(old[2]) + std::abs(old[3]);
+            CHECK(std::abs(back[i] - old[i]) <= 13 * twin::unit_roundoff<T> * largest);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("A compressed cache takes the memory of what it keeps") {
+  Cpu cpu(1);
+  const KvCache<float> full = random_cache<float>(cpu);
+  const std::vector<Compression> compressions{ragged(), rotated()};
+  const CompressedCache<float> cache(cpu, full, compressions, kFrequencies);
+  constexpr std::size_t kSlotBytes = 2 * kHeadDim * sizeof(float);
+  CHECK(cache.bytes(0) == 13 * kSlotBytes);
+  CHECK(cache.bytes(1) == 6 * kSlotBytes);
+  CHECK(cache.allocated_bytes() ==
+        cache.bytes(0) + cache.bytes(1) + kLayers * kRowTile * kSlotBytes);
+}
+
+}  // namespace
+}  // namespace longshadow
