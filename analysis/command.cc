@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "analysis/analyze.h"
+#include "analysis/run_pool.h"
 #include "analysis/run_reader.h"
 #include "data/format/publish.h"
 
@@ -45,24 +46,27 @@ std::vector<DistanceBin> parse_bins(std::string_view text) {
 }
 
 struct Arguments {
-  std::string run;
+  std::vector<std::string> runs;
   std::string json;
+  std::string csv;
   std::string bins;
   AnalyzeOptions options;
 };
 
 po::options_description describe(Arguments& arguments) {
-  po::options_description description("longshadow analyze RUN.h5 [options]");
+  po::options_description description("longshadow analyze RUN.h5... [options]");
   AnalyzeOptions& options = arguments.options;
   auto add = description.add_options();
   add("help,h", "print this");
-  add("run", po::value(&arguments.run), "the run file");
+  add("run", po::value(&arguments.runs),
+      "run files; several are pooled where they are of one model under the same conditions");
   add("json", po::value(&arguments.json), "write the numbers to this new file");
+  add("csv", po::value(&arguments.csv), "write the numbers to this new file, a line each");
   add("bins", po::value(&arguments.bins),
       "distance bins BEGIN:END,...; END is outside (default: doubling from 16)");
-  add("top", po::value(&options.top_share)->default_value(options.top_share, "0.2"),
+  add("top", po::value(&options.sample.top_share)->default_value(options.sample.top_share, "0.2"),
       "share of the subjects in a top group");
-  add("sinks", po::value(&options.n_sinks)->default_value(options.n_sinks),
+  add("sinks", po::value(&options.sample.n_sinks)->default_value(options.sample.n_sinks),
       "first tokens that are kept apart");
   add("bootstrap", po::value(&options.bootstrap.replicates)->default_value(1000),
       "draws of the bootstrap");
@@ -72,15 +76,25 @@ po::options_description describe(Arguments& arguments) {
 
 void check(const Arguments& arguments) {
   const AnalyzeOptions& options = arguments.options;
-  if (arguments.run.empty())
+  if (arguments.runs.empty())
     throw std::invalid_argument("analyze: expected a run file, found none");
-  if (!(options.top_share > 0 && options.top_share <= 1)) {
+  if (!(options.sample.top_share > 0 && options.sample.top_share <= 1)) {
     throw std::invalid_argument("--top: expected a share above 0 and at most 1");
   }
-  if (options.n_sinks < 0) throw std::invalid_argument("--sinks: expected 0 or more");
+  if (options.sample.n_sinks < 0) throw std::invalid_argument("--sinks: expected 0 or more");
   if (options.bootstrap.replicates < 1) {
     throw std::invalid_argument("--bootstrap: expected 1 or more");
   }
+}
+
+RunFile read_runs(const std::vector<std::string>& paths) {
+  std::vector<NamedRun> runs;
+  for (const std::string& path : paths) runs.push_back({path, read_run(path)});
+  return pool_runs(std::move(runs));
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  publish(path, std::as_bytes(std::span(text)));
 }
 
 }  // namespace
@@ -89,7 +103,7 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
   Arguments arguments;
   const po::options_description description = describe(arguments);
   po::positional_options_description positional;
-  positional.add("run", 1);
+  positional.add("run", -1);
   po::variables_map parsed;
   po::store(po::command_line_parser(words).options(description).positional(positional).run(),
             parsed);
@@ -100,14 +114,14 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
   }
   check(arguments);
   arguments.options.bins = parse_bins(arguments.bins);
-  if (!arguments.json.empty()) check_output(arguments.json);
-
-  const Report report = analyze(read_run(arguments.run), arguments.options);
-  print_report(out, report);
-  if (!arguments.json.empty()) {
-    const std::string json = report_json(report);
-    publish(arguments.json, std::as_bytes(std::span(json)));
+  for (const std::string& output : {arguments.json, arguments.csv}) {
+    if (!output.empty()) check_output(output);
   }
+
+  const Report report = analyze(read_runs(arguments.runs), arguments.options);
+  print_report(out, report);
+  if (!arguments.json.empty()) write_text(arguments.json, report_json(report));
+  if (!arguments.csv.empty()) write_text(arguments.csv, report_csv(report));
   return 0;
 }
 

@@ -53,6 +53,22 @@ BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
   return binned;
 }
 
+/// Whether the part of `--subjects` that the group is named after takes tokens by chance or takes
+/// all: "all", "sample", "word", "control", "each:random:N".
+bool is_drawn(const std::string& group) {
+  constexpr std::array<const char*, 4> kDrawn = {"all", "sample", "word", schema::kControlGroup};
+  return std::find(kDrawn.begin(), kDrawn.end(), group) != kDrawn.end() ||
+         group.starts_with("each:random:");
+}
+
+/// The tag of [begin, end), kNoTag where it has several or the document none.
+std::uint8_t common_tag(const RunTokens& tokens, std::int32_t begin, std::int32_t end) {
+  if (tokens.upos.empty()) return schema::kNoTag;
+  const auto first = tokens.upos.begin() + begin;
+  return std::count(first, tokens.upos.begin() + end, *first) == end - begin ? *first
+                                                                             : schema::kNoTag;
+}
+
 bool is_measured(const RunInfluence& influence, std::size_t s) {
   const std::size_t horizon = influence.noise_floor.size();
   const double* row = influence.kl.data() + s * horizon;
@@ -60,6 +76,10 @@ bool is_measured(const RunInfluence& influence, std::size_t s) {
 }
 
 }  // namespace
+
+double BinnedInfluence::to_rank() const {
+  return n_values > 0 && n_below_floor == n_values ? 0.0 : upper_mean;
+}
 
 DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents) {
   DistanceBin range{std::numeric_limits<std::int64_t>::max(), 0};
@@ -121,7 +141,10 @@ std::vector<MeasuredSubject> measure(const DocumentRun& document,
     MeasuredSubject subject;
     subject.index = s;
     subject.group = removed.group;
+    subject.is_drawn = is_drawn(removed.group);
     subject.is_sink = removed.begin < n_sinks;
+    subject.position = removed.begin;
+    subject.upos = common_tag(document.tokens, removed.begin, removed.end);
     for (std::size_t k = 0; k < kSignals.size(); ++k) {
       subject.signals[k] =
           mean_of_finite(std::span(signals[k])
@@ -131,6 +154,9 @@ std::vector<MeasuredSubject> measure(const DocumentRun& document,
     for (const DistanceBin& bin : bins) {
       subject.bins.push_back(bin_influence(influence, s, first_distance_of(influence, s), bin));
     }
+    const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
+    subject.soon = bin_influence(influence, s, 0, {0, kSoon});
+    subject.late = bin_influence(influence, s, 0, {horizon / 2, horizon});
     measured.push_back(std::move(subject));
   }
   return measured;

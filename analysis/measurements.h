@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/format/run_file.h"
+#include "data/format/schema.h"
 #include "data/format/token_signals.h"
 
 namespace longshadow {
@@ -24,16 +25,27 @@ struct BinnedInfluence {
   std::size_t n_below_floor = 0;
   double lower_mean = 0;  ///< nats; NaN without values
   double upper_mean = 0;  ///< nats; NaN without values
+
+  /// What to rank subjects by: upper_mean, or 0 where all is under the floor, so that those tie:
+  /// their order would be noise. NaN without values.
+  double to_rank() const;
 };
 
 /// A span of tokens.
 struct MeasuredSubject {
   std::size_t index;                            ///< among the document's subjects
   std::string group;                            ///< as the run recorded it
+  bool is_drawn = false;                        ///< chosen without a look at any signal
   bool is_sink = false;                         ///< begins among the first tokens
+  std::int32_t position = 0;                    ///< its first token
+  std::uint8_t upos = schema::kNoTag;           ///< that all its tokens have, else kNoTag
   std::array<double, kSignals.size()> signals;  ///< mean over its tokens; NaN where none has one
   std::vector<BinnedInfluence> bins;            ///< one for each distance bin
+  BinnedInfluence soon;  ///< over the first kSoon positions from the start on
+  BinnedInfluence late;  ///< over the second half of the horizon
 };
+
+inline constexpr std::int64_t kSoon = 16;
 
 /// Tokens with others between them, removed at once. Sets are compared with one another, so their
 /// bins count positions from the start on: the same text for all that start together.

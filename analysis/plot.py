@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Draws the figures of a run file, as PNG (300 dpi) and SVG, for each document:
+"""Draws the figures of run files, as PNG (300 dpi) and SVG, for each document and, where there are
+several, for all of them pooled ("10_documents"):
 
-    python3 analysis/plot.py run.h5 -o DIR
+    python3 analysis/plot.py run.h5... -o DIR
 
     DIR/DOCUMENT-distance   influence against distance, median and mean, for groups of subjects
     DIR/DOCUMENT-signals    each subject's influence, near and far, against its signals
+    DIR/DOCUMENT-entropy    entropy by part of speech, where the run has them
     DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
-    DIR/DOCUMENT-map        every token's estimated influence along the document, where there is a sketch
-    DIR/DOCUMENT-kept       the slots that eviction policies keep, layer by layer, where the run has any
-    DIR/budget              of all documents, the policies' KL against the share of the cache they keep
+    DIR/DOCUMENT-layers     attention and drift, layer by layer along the document
+    DIR/DOCUMENT-map        every token's estimated influence, where there is a sketch
+    DIR/DOCUMENT-kept       the slots that eviction policies keep, where the run has any
+    DIR/budget              of all documents, the policies' KL against the share they keep
     DIR/overlap             of all documents, how far the policies keep the same slots
+    DIR/kept-words          of all documents, which parts of speech the policies keep
 """
 
 import argparse
@@ -21,6 +25,9 @@ import matplotlib.pyplot as plt
 
 import run_file
 from figures.distance import draw_distance
+from figures.entropy import draw_entropy
+from figures.kept_words import draw_kept_words
+from figures.layers import draw_layers
 from figures.retention import draw_budget, draw_kept, draw_overlap
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map
@@ -33,8 +40,12 @@ def figures_of(document):
     if len(document.kl):
         yield "distance", draw_distance(document)
         yield "signals", draw_signals(document)
+    if (document.tokens.upos != "NONE").any():
+        yield "entropy", draw_entropy(document)
     if document.sets:
         yield "sets", draw_sets(document)
+    if document.tokens.by_layer:
+        yield "layers", draw_layers(document)
     if document.sketch is not None:
         yield "map", draw_map(document)
     if document.retention:
@@ -46,6 +57,14 @@ def figures_of_all(documents):
     if any(document.retention for document in documents):
         yield "budget", draw_budget(documents)
         yield "overlap", draw_overlap(documents)
+        yield "kept-words", draw_kept_words(documents)
+
+
+def documents_of(paths):
+    """The documents of the run files, and behind them all of them pooled where there are several."""
+    documents = [document for path in paths for document in run_file.documents(path)]
+    measured = [document for document in documents if len(document.kl)]
+    return documents + ([run_file.pool(measured)] if len(measured) > 1 else [])
 
 
 def save(figure, path):
@@ -56,13 +75,13 @@ def save(figure, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Draws the figures of a run file, PNG and SVG.")
-    parser.add_argument("run", help="the run file")
+    parser = argparse.ArgumentParser(description="Draws the figures of run files, PNG and SVG.")
+    parser.add_argument("runs", nargs="+", metavar="run", help="a run file")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the figures")
     arguments = parser.parse_args()
     matplotlib.use("Agg")
     with plt.rc_context(STYLE):
-        documents = run_file.documents(arguments.run)
+        documents = documents_of(arguments.runs)
         arguments.output.mkdir(parents=True, exist_ok=True)
         for document in documents:
             name = re.sub(r"[^\w.-]", "_", document.name)

@@ -3,18 +3,17 @@
 #include <vector>
 
 #include "analysis/analyze.h"
+#include "analysis/report_sections.h"
 
 namespace longshadow {
-
-namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json json_of(const DistanceBin& bin) { return Json::array({bin.begin, bin.end}); }
 
 Json json_of(const Estimate& estimate) {
   return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
 }
+
+namespace {
 
 Json json_of(const InfluenceEstimate& influence) {
   Json json = json_of(influence.estimate);
@@ -32,9 +31,17 @@ Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins, con
                      {"n_values", cell.n_values},
                      {"n_below_floor", cell.n_below_floor},
                      {"mean_nats", json_of(cell.mean)},
+                     {"trimmed_mean_nats", json_of(cell.trimmed_mean)},
                      {"median_nats", json_of(cell.median)}});
   }
   return {{"name", group.name}, {"n_subjects", group.n_subjects}, {"bins", cells}};
+}
+
+Json json_of(const std::vector<GroupReport>& groups, const std::vector<DistanceBin>& bins,
+             const char* counted) {
+  Json json = Json::array();
+  for (const GroupReport& group : groups) json.push_back(json_of(group, bins, counted));
+  return json;
 }
 
 Json json_of(const SignalReport& signal, const std::vector<DistanceBin>& bins) {
@@ -43,6 +50,7 @@ Json json_of(const SignalReport& signal, const std::vector<DistanceBin>& bins) {
     Json json = {{"distance", json_of(bins[bin])},
                  {"n_subjects", signal.correlations[bin].n_subjects}};
     json.update(json_of(signal.correlations[bin].rank_correlation));
+    json["partial"] = json_of(signal.correlations[bin].partial);
     correlations.push_back(json);
   }
   return {{"signal", signal.name}, {"bins", correlations}};
@@ -55,52 +63,26 @@ Json json_of(const SampleReport& sample, const std::vector<DistanceBin>& bins,
   };
   Json json = {{"name", sample.name},
                {"conditions", sample.conditions},
+               {"n_documents", sample.n_documents},
                {"n_subjects", sample.n_subjects},
+               {"n_population", sample.n_population},
+               {"intervals_over", sample.draws_documents ? "documents" : "subjects"},
                {"n_sets", sample.n_sets},
                {"n_missing", sample.n_missing},
                {"noise_floor_nats", sample.noise_floor},
                {"near", bin_or_null(sample.near_bin)},
                {"far", bin_or_null(sample.far_bin)},
-               {"groups", Json::array()},
+               {"groups", json_of(sample.groups, bins, "distance")},
+               {"quarters", json_of(sample.quarters, bins, "distance")},
+               {"parts_of_speech", json_of(sample.parts_of_speech, bins, "distance")},
                {"rank_correlations", Json::array()},
-               {"sets", Json::array()}};
-  for (const GroupReport& group : sample.groups) {
-    json["groups"].push_back(json_of(group, bins, "distance"));
-  }
-  for (const GroupReport& group : sample.sets) {
-    json["sets"].push_back(json_of(group, set_bins, "after_start"));
-  }
+               {"entropy_by_part_of_speech", json_of(sample.entropy)},
+               {"claims", json_of(sample.claims)},
+               {"sets", json_of(sample.sets, set_bins, "after_start")}};
   for (const SignalReport& signal : sample.signals) {
     json["rank_correlations"].push_back(json_of(signal, bins));
   }
   return json;
-}
-
-Json json_of(const MisjudgedToken& one) {
-  return {{"token", one.token},      {"text", one.text},          {"group", one.group},
-          {"exact_nats", one.exact}, {"sketch_nats", one.sketch}, {"attention", one.attention},
-          {"reason", one.reason}};
-}
-
-Json json_of(const SketchReport& sketch) {
-  Json bins = Json::array();
-  for (const CalibrationBin& bin : sketch.bins) {
-    Json worst = Json::array();
-    for (const MisjudgedToken& one : bin.worst) worst.push_back(json_of(one));
-    bins.push_back({{"offset", json_of(bin.offsets)},
-                    {"relative_standard_error", bin.relative_standard_error},
-                    {"n_control", bin.n_control},
-                    {"ratio", json_of(bin.ratio)},
-                    {"rank_correlation", json_of(bin.rank_correlation)},
-                    {"n_top", bin.n_top},
-                    {"n_top_found", bin.n_top_found},
-                    {"worst", worst}});
-  }
-  return {{"name", sketch.name},
-          {"conditions", sketch.conditions},
-          {"n_tokens", sketch.n_tokens},
-          {"n_measured", sketch.n_measured},
-          {"bins", bins}};
 }
 
 }  // namespace
@@ -112,8 +94,8 @@ std::string report_json(const Report& report) {
   Json json = {{"model", report.model.name},
                {"options",
                 {{"bins", bins},
-                 {"top_share", options.top_share},
-                 {"n_sinks", options.n_sinks},
+                 {"top_share", options.sample.top_share},
+                 {"n_sinks", options.sample.n_sinks},
                  {"bootstrap_replicates", options.bootstrap.replicates},
                  {"bootstrap_seed", options.bootstrap.seed}}},
                {"documents", Json::array()},

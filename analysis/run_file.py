@@ -21,6 +21,8 @@ SEED = 1
 FEWEST = 5  # subjects that an interval needs
 ENOUGH = 10  # subjects that the near and the far bin need
 
+DRAWN = ("all", "sample", "word", "control")  # groups that are chosen without a look at signals
+
 SIGNALS = {
     "entropy-before": "entropy before the token (nats)",
     "entropy-at": "entropy at the token (nats)",
@@ -38,6 +40,7 @@ class Sketch:
     fi: np.ndarray  # [B, T] nats, mean over the bin's positions
     standard_error: np.ndarray  # [B, T] nats
     text: np.ndarray  # [T] the tokens
+    fi_layer: "np.ndarray | None"  # [B, L, T] nats, of a token that leaves one layer alone
     conditions: str
 
 
@@ -61,13 +64,25 @@ class Retention:
 
 
 @dataclass
+class Tokens:
+    """The context's tokens and their signals."""
+    upos: np.ndarray  # [T] tag of the word, "NONE" in none
+    entropy_before: np.ndarray  # [T] nats
+    entropy_at: np.ndarray  # [T] nats
+    by_layer: dict  # signal -> [L, T], attention as the mean over heads
+    document: np.ndarray  # [T] from 0; of one document all 0
+
+
+@dataclass
 class Document:
     name: str
     model: str
     conditions: str
     evict_at: str
+    evicted: str  # the same with its lag, layers and heads, as the captions say it
     subject: np.ndarray  # [S, 2] begin, end of the removed tokens
     label: np.ndarray  # [S] the removed text
+    group: np.ndarray  # [S] which part of the selection chose the subject
     distance: np.ndarray  # [S, H]
     kl: np.ndarray  # [S, H]; NaN where not measured
     noise_floor: np.ndarray  # [H]
@@ -75,10 +90,26 @@ class Document:
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
     sketch: "Sketch | None" = None
     retention: list = field(default_factory=list)  # of Retention
+    tokens: "Tokens | None" = None
+    text: "np.ndarray | None" = None  # [S] which document, from 0, where several are pooled
+
+    def clusters(self, members):
+        """What a bootstrap over the members draws together: documents, where there are enough."""
+        if self.text is None or len(set(self.text)) < FEWEST:
+            return None
+        return self.text[members]
 
     @property
     def is_sink(self):
         return self.subject[:, 0] < SINKS
+
+    @property
+    def population(self):
+        """[S]: whether the subject stands for the document: not a sink, and chosen without a look at a
+        signal, unless none was."""
+        drawn = np.array([name in DRAWN or name.startswith("each:random:") for name in self.group],
+                         dtype=bool)
+        return ~self.is_sink & (drawn if drawn.any() else True)
 
     @property
     def attention(self):
@@ -113,6 +144,7 @@ def _sketch(group):
         bins=sketch["bins"][:], fi=sketch["fi"][:].astype(float),
         standard_error=sketch["standard_error"][:].astype(float),
         text=group["tokens/text"].asstr()[:context],
+        fi_layer=sketch["fi_layer"][:].astype(float) if "fi_layer" in sketch else None,
         conditions=f"context {context}, future {group.attrs['future_tokens']}, "
                    f"{attributes['probes']} probes a bin ({attributes['probe_kind']})")
 
@@ -131,14 +163,64 @@ def _retention(group):
             for one in policies]
 
 
+def _tokens(group):
+    context = group.attrs["context_tokens"]
+    signals = group["signals"]
+    entropy = signals["entropy"][:context].astype(float)
+    upos = np.full(context, "NONE", dtype=object)
+    if "upos" in group["tokens"]:
+        codes = group["tokens/upos"]
+        names = {code: name for name, code in h5py.check_enum_dtype(codes.dtype).items()}
+        upos = np.array([names[code] for code in codes[:context]], dtype=object)
+    by_layer = {name: signals[name.replace("-", "_")][..., :context].mean(axis=1, dtype=float)
+                for name in ("attention-window", "attention-cumulative")}
+    by_layer["drift"] = signals["drift"][:, :context].astype(float)
+    return Tokens(upos=upos, entropy_before=np.concatenate([[np.nan], entropy[:-1]]),
+                  entropy_at=entropy, by_layer=by_layer, document=np.zeros(context, dtype=int))
+
+
+def pool(documents):
+    """The documents as one, whose intervals are over documents where there are enough. Of runs under
+    the same conditions: else distances and bins would not be the same."""
+    conditions = {f"{one.model}, {one.conditions.split(', subjects')[0]}, evicted at {one.evicted}"
+                  for one in documents}
+    if len(conditions) > 1:
+        raise SystemExit("expected documents measured under the same conditions, found "
+                         + " and ".join(sorted(conditions)))
+
+    def joined(values):
+        return np.concatenate(list(values))
+
+    first = documents[0]
+    tokens = Tokens(
+        upos=joined(one.tokens.upos for one in documents),
+        entropy_before=joined(one.tokens.entropy_before for one in documents),
+        entropy_at=joined(one.tokens.entropy_at for one in documents), by_layer={},
+        document=joined(np.full(len(one.tokens.upos), d) for d, one in enumerate(documents)))
+    sets = sorted(set().union(*(one.sets for one in documents)))
+    return replace(
+        first, name=f"{len(documents)} documents",
+        subject=joined(one.subject for one in documents),
+        label=joined(one.label for one in documents), group=joined(one.group for one in documents),
+        distance=joined(one.distance for one in documents), kl=joined(one.kl for one in documents),
+        noise_floor=np.max([one.noise_floor for one in documents], axis=0),
+        sets={name: joined(one.sets[name] for one in documents if name in one.sets)
+              for name in sets},
+        signals={name: joined(one.signals[name] for one in documents) for name in first.signals},
+        sketch=None, retention=[], tokens=tokens,
+        text=joined(np.full(len(one.kl), d) for d, one in enumerate(documents)))
+
+
 def _document(name, group, model):
     sketch = _sketch(group) if "sketch" in group else None
+    tokens = _tokens(group)
     retention = _retention(group) if "retention" in group else []
     if "influence" not in group:
-        return Document(name=name, model=model, conditions="", evict_at="end",
+        return Document(name=name, model=model, conditions="", evict_at="end", evicted="",
                         subject=np.empty((0, 2), dtype=np.int32), label=np.empty(0, dtype=object),
+                        group=np.empty(0, dtype=object),
                         distance=np.empty((0, 0), dtype=int), kl=np.empty((0, 0)),
-                        noise_floor=np.empty(0), sets={}, sketch=sketch,
+                        noise_floor=np.empty(0), sets={}, sketch=sketch, tokens=tokens,
                         retention=retention)
     influence = group["influence"]
     subject = influence["subject"][:]
@@ -168,14 +250,17 @@ def _document(name, group, model):
         f"{selection}, evicted at {evicted}, "
         f"{attributes['method']} {attributes['precision']}",
         evict_at=attributes["evict_at"],
+        evicted=evicted,
         subject=subject[span],
         label=influence["label"].asstr()[:][span],
+        group=part[span],
         distance=(first[:, None] + np.arange(kl.shape[1]))[span],
         kl=kl[span],
         noise_floor=influence["noise_floor"][:],
         sets={name: values for name, values in sets.items() if len(values)},
         sketch=sketch,
         retention=retention,
+        tokens=tokens,
     )
     document.signals = _subject_signals(group["signals"], document.subject)
     return document
@@ -204,7 +289,8 @@ def sets_of(document, group):
     """The group's sets as a document whose distances count positions from the start on: the same text
     for all sets that leave together."""
     kl = document.sets[group]
-    return replace(document, kl=kl, distance=np.broadcast_to(np.arange(kl.shape[1]), kl.shape))
+    return replace(document, kl=kl, distance=np.broadcast_to(np.arange(kl.shape[1]), kl.shape),
+                   text=None)
 
 
 def bins(document, first_edge=16, per_octave=1):
@@ -235,20 +321,33 @@ def binned(document, begin, end):
 
 
 def top(document, signal):
-    """Indices of the top share of the subjects, sinks apart, by a signal."""
-    candidates = np.flatnonzero(~document.is_sink)
-    values = document.signals[signal][candidates]
-    order = np.argsort(-values, kind="stable")  # NaN last
-    wanted = max(1, int(np.floor(TOP_SHARE * candidates.size + 0.5)))
-    return candidates[order[: min(wanted, np.isfinite(values).sum())]]
+    """Indices of the top share of the population by a signal, of each document's own."""
+    text = np.zeros(len(document.kl), dtype=int) if document.text is None else document.text
+    chosen = []
+    for one in np.unique(text):
+        candidates = np.flatnonzero(document.population & (text == one))
+        values = document.signals[signal][candidates]
+        order = np.argsort(-values, kind="stable")  # NaN last
+        wanted = max(1, int(np.floor(TOP_SHARE * candidates.size + 0.5)))
+        chosen.append(candidates[order[: min(wanted, np.isfinite(values).sum())]])
+    return np.concatenate(chosen)
 
 
-def bootstrap(values, statistic):
-    """95% percentile interval of statistic(values, axis), values drawn again with replacement."""
-    if values.size < FEWEST:
+def bootstrap(values, statistic, clusters=None):
+    """95% percentile interval of statistic(values, axis), values drawn again with replacement: one at
+    a time, or all those of a cluster together."""
+    random = np.random.default_rng(SEED)
+    if clusters is None:
+        if values.size < FEWEST:
+            return np.nan, np.nan
+        draws = random.integers(0, values.size, (DRAWS, values.size))
+        return tuple(np.quantile(statistic(values[draws], axis=1), [0.025, 0.975]))
+    parts = [values[clusters == one] for one in np.unique(clusters)]
+    if len(parts) < FEWEST:
         return np.nan, np.nan
-    draws = np.random.default_rng(SEED).integers(0, values.size, (DRAWS, values.size))
-    return tuple(np.quantile(statistic(values[draws], axis=1), [0.025, 0.975]))
+    draws = random.integers(0, len(parts), (DRAWS, len(parts)))
+    replicates = [statistic(np.concatenate([parts[d] for d in draw]), axis=0) for draw in draws]
+    return tuple(np.quantile(replicates, [0.025, 0.975]))
 
 
 def ranks(values):
@@ -260,7 +359,7 @@ def ranks(values):
 def near_and_far(document):
     """The bins that "near" and "far" stand for: the first and the last that enough subjects reach."""
     choices = bins(document)
-    reached = [np.isfinite(binned(document, *b)[0][~document.is_sink]).sum() for b in choices]
+    reached = [np.isfinite(binned(document, *b)[0][document.population]).sum() for b in choices]
     enough = [b for b, n in zip(choices, reached) if n >= min(ENOUGH, max(reached))]
     return enough[0], enough[-1]
 
@@ -272,10 +371,10 @@ def influence_to_rank(document, begin, end):
 
 
 def rank_correlation(document, signal, begin, end):
-    """Spearman's correlation over subjects, sinks apart: value, low, high, number of subjects."""
+    """Spearman's correlation over the population: value, low, high, number of subjects."""
     x = document.signals[signal]
     y = influence_to_rank(document, begin, end)
-    use = ~document.is_sink & np.isfinite(x) & np.isfinite(y)
+    use = document.population & np.isfinite(x) & np.isfinite(y)
     x, y = x[use], y[use]
     if x.size < FEWEST:
         return np.nan, np.nan, np.nan, x.size
@@ -285,7 +384,14 @@ def rank_correlation(document, signal, begin, end):
             a, b = ranks(a) - (a.size + 1) / 2, ranks(b) - (b.size + 1) / 2
             return (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
 
-    draws = np.random.default_rng(SEED).integers(0, x.size, (DRAWS, x.size))
+    random = np.random.default_rng(SEED)
+    clusters = document.clusters(np.flatnonzero(use))
+    if clusters is None:
+        draws = random.integers(0, x.size, (DRAWS, x.size))
+    else:
+        parts = [np.flatnonzero(clusters == one) for one in np.unique(clusters)]
+        draws = [np.concatenate([parts[d] for d in random.integers(0, len(parts), len(parts))])
+                 for _ in range(DRAWS)]
     replicates = np.array([correlation(x[d], y[d]) for d in draws])
     replicates = replicates[np.isfinite(replicates)]
     low, high = np.quantile(replicates, [0.025, 0.975]) if replicates.size else (np.nan, np.nan)

@@ -216,7 +216,7 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
     if (!options.screen) return run;
     subjects = subjects_of(screen(*run.sketch, options.context, *options.screen, options.seed));
   }
-  resolve_top_shares(subjects, run.signals, rules);
+  resolve_ranks(subjects, run.signals, rules);
   const CachePart where = parse_cache_part(options.layers, options.heads, config);
   const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, where, options);
   run.influence = describe(subjects, counterfactuals, run.tokens, options);

@@ -23,8 +23,8 @@ struct ProbeOptions {
   std::size_t context = 1024;  ///< T, tokens that subjects are taken from
   std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
   std::string subjects = "sample:64";
-  std::size_t n_sinks = 4;    ///< first tokens that a top: set spares
-  std::size_t n_recent = 32;  ///< last tokens of the context that a top: set spares
+  std::size_t n_sinks = 4;    ///< first tokens that top: and each: spare
+  std::size_t n_recent = 32;  ///< last tokens of the context that top: and each: spare
   EvictAt evict_at;
   std::string layers = "all";  ///< where subjects vanish: as parse_cache_part() reads them
   std::string heads = "all";

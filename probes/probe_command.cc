@@ -32,7 +32,9 @@ const CommandHelp kHelp{
     "  word:N          N words, the tokens of each together\n"
     "  top:SIGNAL:5%   5% of the context together: the highest by entropy-before, entropy-at,\n"
     "                  surprisal, drift, attention-window or attention-cumulative, or drawn\n"
-    "                  (random). With --evict-at end.",
+    "                  (random). With --evict-at end.\n"
+    "  each:SIGNAL:N   N tokens, one at a time: the highest by one of these, or drawn (random)\n"
+    "A minus before SIGNAL takes the lowest, as in each:-entropy-before:64.",
     "  longshadow probe --document data/documents/how_a_cache_forgets.txt -o run.h5\n"
     "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
     "-o run.h5\n"
@@ -56,11 +58,12 @@ po::options_description options() {
   add("future,H", po::value<std::size_t>()->default_value(256),
       "positions measured from a subject's eviction on");
   add("subjects,s", po::value<std::string>()->default_value("sample:64"),
-      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N or top:SIGNAL:5%, or several "
-      "joined with + (explained above)");
-  add("sinks", po::value<std::size_t>()->default_value(4), "first tokens that top: spares");
+      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N, top:SIGNAL:5% or "
+      "each:SIGNAL:N, or several joined with + (explained above)");
+  add("sinks", po::value<std::size_t>()->default_value(4),
+      "first tokens that top: and each: spare");
   add("recent", po::value<std::size_t>()->default_value(32),
-      "last tokens of the context that top: spares");
+      "last tokens of the context that top: and each: spare");
   add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
       "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
   add("layers", po::value<std::string>()->default_value("all"),

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kRandom = "random";
 
-/// Tokens that a top: set may take: those from n_sinks on, but for the newest.
+/// Tokens that top: and each: may take: those from n_sinks on, but for the newest.
 std::size_t n_candidates(const SubjectRules& rules) {
   const std::size_t no_sinks = rules.context - std::min(rules.context, rules.n_sinks);
   return no_sinks - std::min(no_sinks, rules.n_recent);
@@ -26,6 +26,20 @@ std::vector<Range> as_ranges(const std::vector<std::size_t>& tokens) {
   std::vector<Range> ranges;
   for (const std::size_t token : tokens) ranges.push_back({token, token + 1});
   return joined(std::move(ranges));
+}
+
+/// Tokens that may be taken, in the order of their values; one without a value, which only the
+/// first can be, comes last.
+std::vector<std::size_t> ranking(const std::vector<double>& signal, bool lowest_first,
+                                 const SubjectRules& rules) {
+  std::vector<std::size_t> tokens(n_candidates(rules));
+  std::iota(tokens.begin(), tokens.end(), rules.n_sinks);
+  std::stable_sort(tokens.begin(), tokens.end(), [&](std::size_t a, std::size_t b) {
+    if (std::isnan(signal[a]) || std::isnan(signal[b]))
+      return std::isnan(signal[a]) < std::isnan(signal[b]);
+    return lowest_first ? signal[a] < signal[b] : signal[a] > signal[b];
+  });
+  return tokens;
 }
 
 /// Reads the parts of one `--subjects`.
@@ -64,10 +78,12 @@ class SubjectParser {
       add_words(argument);
     } else if (kind == "top" && has_argument) {
       add_top_share(part, argument);
+    } else if (kind == "each" && has_argument) {
+      add_each(part, argument);
     } else {
       throw UsageError("--subjects \"" + text_ + "\": expected all, sample:N, list:3,7-9, " +
-                       "set:3,7-9, word:N or top:SIGNAL:5%, or several joined with +, found \"" +
-                       std::string(part) + "\"");
+                       "set:3,7-9, word:N, top:SIGNAL:5% or each:SIGNAL:N, or several joined " +
+                       "with +, found \"" + std::string(part) + "\"");
     }
   }
 
@@ -103,24 +119,53 @@ class SubjectParser {
   }
 
   void add_top_share(std::string_view part, std::string_view argument) {
-    const std::size_t colon = argument.find(':');
-    const std::string_view signal = argument.substr(0, colon);
-    std::optional<std::size_t> ranked_by;
-    if (signal != kRandom) ranked_by = parse_signal(signal);
-    const std::size_t n_tokens =
-        parse_share(part, colon == std::string_view::npos ? "" : argument.substr(colon + 1));
+    const auto [ranking, share] = split_ranking(argument);
+    const std::size_t n_tokens = parse_share(part, share);
     if (rules_.evict_at.kind != EvictAt::Kind::end) {
       throw UsageError("--subjects \"" + std::string(part) + "\" ranks tokens by what is known " +
                        "when the context ends; it needs --evict-at end");
     }
-    const std::string group(part);
-    if (ranked_by) {
-      subjects_.push_back({{}, group, TopShare{*ranked_by, n_tokens}});
+    Subject subject{{}, std::string(part), ranking};
+    if (!ranking)
+      subject.tokens = as_ranges(draw_candidates(n_tokens));
+    else
+      subject.ranked->ranks = {0, n_tokens};
+    subjects_.push_back(std::move(subject));
+  }
+
+  void add_each(std::string_view part, std::string_view argument) {
+    const auto [ranking, number] = split_ranking(argument);
+    const std::size_t count =
+        parse_count(number, n_candidates(rules_), "tokens between --sinks and --recent");
+    if (!ranking) {
+      for (const std::size_t token : draw_candidates(count)) {
+        subjects_.push_back({{{token, token + 1}}, std::string(part)});
+      }
       return;
     }
-    std::vector<std::size_t> tokens = draw(n_tokens, n_candidates(rules_), random_);
+    for (std::size_t rank = 0; rank < count; ++rank) {
+      Subject& subject = subjects_.emplace_back(Subject{{}, std::string(part), ranking});
+      subject.ranked->ranks = {rank, rank + 1};
+    }
+  }
+
+  /// "-drift:5%" as a ranking by drift whose ranks are still to be set, nothing for random, and
+  /// what stands behind the colon.
+  std::pair<std::optional<RankedTokens>, std::string_view> split_ranking(
+      std::string_view argument) const {
+    const std::size_t colon = argument.find(':');
+    std::string_view signal = argument.substr(0, colon);
+    const std::string_view rest = colon == std::string_view::npos ? "" : argument.substr(colon + 1);
+    if (signal == kRandom) return {std::nullopt, rest};
+    const bool lowest_first = signal.starts_with('-');
+    if (lowest_first) signal.remove_prefix(1);
+    return {RankedTokens{parse_signal(signal), {}, lowest_first}, rest};
+  }
+
+  std::vector<std::size_t> draw_candidates(std::size_t count) {
+    std::vector<std::size_t> tokens = draw(count, n_candidates(rules_), random_);
     for (std::size_t& token : tokens) token += rules_.n_sinks;
-    subjects_.push_back({as_ranges(tokens), group});
+    return tokens;
   }
 
   std::size_t parse_signal(std::string_view name) const {
@@ -184,21 +229,17 @@ std::vector<Subject> parse_subjects(const std::string& text, const Document& doc
   return SubjectParser(text, document, rules).parse();
 }
 
-void resolve_top_shares(std::vector<Subject>& subjects, const RunSignals& signals,
-                        const SubjectRules& rules) {
+void resolve_ranks(std::vector<Subject>& subjects, const RunSignals& signals,
+                   const SubjectRules& rules) {
   const auto values = token_signals(signals);
   for (Subject& subject : subjects) {
-    if (!subject.top) continue;
-    const std::vector<double>& signal = values[subject.top->signal];
-    std::vector<std::size_t> ranked(n_candidates(rules));
-    std::iota(ranked.begin(), ranked.end(), rules.n_sinks);
-    // A token without a value, which only the first can be, comes last.
-    std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
-      return signal[a] > signal[b] || (std::isnan(signal[b]) && !std::isnan(signal[a]));
-    });
-    ranked.resize(subject.top->n_tokens);
-    subject.tokens = as_ranges(ranked);
-    subject.top.reset();
+    if (!subject.ranked) continue;
+    const RankedTokens& wanted = *subject.ranked;
+    const std::vector<std::size_t> order =
+        ranking(values[wanted.signal], wanted.lowest_first, rules);
+    const auto first = order.begin() + static_cast<std::ptrdiff_t>(wanted.ranks.begin);
+    subject.tokens = as_ranges({first, first + static_cast<std::ptrdiff_t>(wanted.ranks.size())});
+    subject.ranked.reset();
   }
 }
 

@@ -14,17 +14,18 @@
 
 namespace longshadow {
 
-/// A share of the context's tokens: those with the highest value of a signal.
-struct TopShare {
-  std::size_t signal;  ///< an index of kSignals
-  std::size_t n_tokens;
+/// Tokens of the context by their rank in a signal.
+struct RankedTokens {
+  std::size_t signal;         ///< an index of kSignals
+  Range ranks;                ///< from 0, the highest value
+  bool lowest_first = false;  ///< rank 0 is the lowest value instead
 };
 
 /// The tokens that one counterfactual removes at once, and which part of the selection chose them.
 struct Subject {
-  std::vector<Range> tokens;  ///< sorted, disjoint; none as long as `top` is to be resolved
+  std::vector<Range> tokens;  ///< sorted, disjoint; none as long as `ranked` is to be resolved
   std::string group;
-  std::optional<TopShare> top{};
+  std::optional<RankedTokens> ranked{};
 };
 
 /// The smallest span that holds all the subject's tokens.
@@ -37,8 +38,8 @@ std::vector<std::size_t> draw(std::size_t count, std::size_t population, std::mt
 /// What subjects are chosen from, and how.
 struct SubjectRules {
   std::size_t context;        ///< T: subjects are tokens below it
-  std::size_t n_sinks = 4;    ///< first tokens that a top: set spares
-  std::size_t n_recent = 32;  ///< last tokens of the context that a top: set spares
+  std::size_t n_sinks = 4;    ///< first tokens that top: and each: spare
+  std::size_t n_recent = 32;  ///< last tokens of the context that top: and each: spare
   EvictAt evict_at{};
   std::uint64_t seed = 0;  ///< of every random choice
 };
@@ -52,15 +53,18 @@ struct SubjectRules {
 ///   top:SIGNAL:5%   5% of the context's tokens together: those with the highest value of one of
 ///                   kSignals, or drawn (random); with --evict-at end alone, because the ranking is
 ///                   known when the context ends
-/// Draws are without replacement, and a selection draws on where the one before it stopped. A top:
-/// set waits for resolve_top_shares(), which knows the signals. Throws UsageError where the text is
-/// none of these or asks for what the document does not have.
+///   each:SIGNAL:N   N tokens, one at a time: those with the highest value of the signal, or drawn
+///                   (random)
+/// A minus before SIGNAL takes the lowest values instead.
+/// Draws are without replacement, and a selection draws on where the one before it stopped. What
+/// is ranked waits for resolve_ranks(), which knows the signals. Throws UsageError where the text
+/// is none of these or asks for what the document does not have.
 std::vector<Subject> parse_subjects(const std::string& text, const Document& document,
                                     const SubjectRules& rules);
 
-/// Chooses the tokens of the subjects that are a top share: the highest values first, among equals
-/// the earlier token. The signals are of at least the context.
-void resolve_top_shares(std::vector<Subject>& subjects, const RunSignals& signals,
-                        const SubjectRules& rules);
+/// Chooses the tokens of the subjects that are ranked; among equal values the earlier token comes
+/// first. The signals are of at least the context.
+void resolve_ranks(std::vector<Subject>& subjects, const RunSignals& signals,
+                   const SubjectRules& rules);
 
 }  // namespace longshadow

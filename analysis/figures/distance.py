@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import run_file
-from figures.style import (BLACK, BLUE, COLUMN, GREY, SKY, VERMILION, add_caption, add_legend_below,
-                           draw_curve, plain_log_ticks)
+from figures.style import (BLACK, BLUE, COLUMN, GREEN, GREY, MARKERS, ORANGE, SKY, VERMILION,
+                           add_caption, add_legend_below, draw_curve, plain_log_ticks, units_of)
 from run_file import binned, bins, bootstrap, top
 
 ATTENTION = {
@@ -15,10 +15,16 @@ ATTENTION = {
 
 
 def groups(document):
-    """What the distance figure shows: name, members, colour, marker."""
+    """What the distance figure shows: name, members, colour, marker. Where the run chose tokens by
+    their signals (each:SIGNAL:N), those; else the top of what it drew."""
+    chosen = list(dict.fromkeys(name for name in document.group if name.startswith("each:")))
+    if len(chosen) > 1:
+        looks = zip((GREY, VERMILION, ORANGE, SKY, GREEN, BLUE, BLACK), MARKERS + "P")
+        return [(spoken(name), np.flatnonzero((document.group == name) & ~document.is_sink), *look)
+                for name, look in zip(chosen, looks)]
     share = f"top {100 * run_file.TOP_SHARE:g}%"
     return [
-        ("all but sinks", np.flatnonzero(~document.is_sink), BLACK, "o"),
+        ("all but sinks", np.flatnonzero(document.population), BLACK, "o"),
         (f"{share} entropy before", top(document, "entropy-before"), VERMILION, "s"),
         (f"{share} entropy at", top(document, "entropy-at"), SKY, "^"),
         (f"{share} attention", top(document, document.attention), BLUE, "D"),
@@ -26,19 +32,30 @@ def groups(document):
     ]
 
 
-def influence_curve(document, members, statistic):
-    """Rows of (distance, value, low, high, is_bound) for the bins that a member reaches; low and high
-    are NaN where too few do. is_bound: values under the noise floor may make the truth more than 5%
-    smaller."""
+def spoken(group):
+    """What each:-entropy-before:64 chose: "low entropy before"."""
+    signal = group.split(":")[1]
+    if signal == "random":
+        return signal
+    rank = "low" if signal.startswith("-") else "high"
+    name = signal.removeprefix("-").replace("-", " ")
+    return f"{rank} {'attention' if name.startswith('attention') else name}"
+
+
+def influence_curve(document, members, statistic, per_octave=3):
+    """Rows of (distance, value, low, high, is_bound) for the bins that a member reaches; low and
+    high are NaN where too few do. is_bound: values under the noise floor may make the truth more
+    than 5% smaller."""
     rows = []
-    for begin, end in bins(document, first_edge=1, per_octave=3):
-        upper, lower = (values[members] for values in binned(document, begin, end))
-        upper, lower = upper[np.isfinite(upper)], lower[np.isfinite(lower)]
-        if upper.size == 0:
+    for begin, end in bins(document, first_edge=1, per_octave=per_octave):
+        upper, lower = binned(document, begin, end)
+        reached = members[np.isfinite(upper[members])]
+        if reached.size == 0:
             continue
+        upper, lower = upper[reached], lower[reached]
         value = statistic(upper, axis=0)
         centre = np.sqrt(begin * (end - 1.0))
-        rows.append((centre, value, *bootstrap(upper, statistic),
+        rows.append((centre, value, *bootstrap(upper, statistic, document.clusters(reached)),
                      statistic(lower, axis=0) < 0.95 * value))
     return np.array(rows, dtype=float).reshape(-1, 5)
 
@@ -48,11 +65,12 @@ def draw_curves(axes, document, statistic, name):
     axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
     for place, (label, members, colour, marker) in enumerate(groups(document)):
         curve = influence_curve(document, members, statistic)
-        if len(curve) == 0:
+        if len(curve) == 0:  # no subject, a sink for instance
             continue
         distance, value, low, high, is_bound = curve.T
         distance = distance * 1.012 ** (place - 2)  # side by side where they would hide each other
-        draw_curve(axes, distance, value, low, high, colour, marker, f"{label} (n = {len(members)})")
+        draw_curve(axes, distance, value, low, high, colour, marker,
+                   f"{label} (n = {len(members)})")
         bound = is_bound == 1
         axes.plot(distance[bound], value[bound], marker, color=colour, markerfacecolor="white")
 
@@ -71,8 +89,8 @@ def is_far_below(floor, document):
 
 
 def distance_panels(document):
-    """A figure with one panel for medians and one for means, the noise floor in each as a line: among
-    the curves, or in a strip of its own under a broken axis."""
+    """A figure with one panel for medians and one for means, the noise floor in each as a line:
+    among the curves, or in a strip of its own under a broken axis."""
     floor = document.noise_floor.max()
     broken = 0 < floor and is_far_below(floor, document)
     figure, rows = plt.subplots(4 if broken else 2, 1, figsize=(COLUMN, 5.6), sharex=True,
@@ -115,8 +133,8 @@ def draw_distance(document):
             for handle, label in zip(*axes.get_legend_handles_labels())}
     add_legend_below(lowest, keys.values(), keys.keys(), ncols=2)
     add_caption(figure, f"Attention: {ATTENTION[document.attention]}. Sinks: the first "
-                f"{run_file.SINKS} tokens. Bands: 95% bootstrap interval over subjects, each with "
-                "its mean in a bin of distances; marks alone: fewer than "
-                f"{run_file.FEWEST} subjects. {about_floor(document.noise_floor.max())} "
+                f"{run_file.SINKS} tokens. Bands: 95% bootstrap interval over {units_of(document)}; "
+                "a subject counts once in a bin of distances, with its mean there; marks alone: "
+                f"too few for an interval. {about_floor(document.noise_floor.max())} "
                 f"Run: {document.conditions}.")
     return figure

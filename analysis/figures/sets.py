@@ -12,20 +12,36 @@ from figures.style import (COLOURS, COLUMN, MARKERS, add_caption, add_legend_bel
 from run_file import sets_of
 
 
+def looks_of(names):
+    """Colour and marker by what ranked the tokens (top:SIGNAL:SHARE), open for its second share."""
+    signals = list(dict.fromkeys(ranked_by(name) for name in names))
+    look = dict(zip(signals, zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS))))
+    seen = []
+    for name in names:
+        signal = ranked_by(name)
+        yield name, *look[signal], "white" if signal in seen else look[signal][0]
+        seen.append(signal)
+
+
+def ranked_by(name):
+    return name.rsplit(":", 1)[0]
+
+
 def draw_sets(document):
     """A curve for each group of sets, over the positions after the start, the first of them 1."""
-    figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(COLUMN, 2.8 + 0.14 * len(document.sets)),
+                                layout="constrained")
     axes.set(xscale="log", yscale="log", ylabel="mean influence (nats)",
              xlabel="position after the start (tokens)")
     axes.set_title(f"{document.name}\n{document.model}")
     axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
-    looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS))
-    for name, (colour, marker) in zip(document.sets, looks):
-        sets = sets_of(document, name)
+    for name, colour, marker, face in looks_of(document.sets):
+        sets = sets_of(document, name)  # one a document and part: their intervals are over sets
         sets.distance = sets.distance + 1
-        position, value, low, high, _ = influence_curve(
-            sets, np.arange(len(sets.kl)), np.mean).T
-        draw_curve(axes, position, value, low, high, colour, marker, f"{name} (n = {len(sets.kl)})")
+        position, value, low, high, _ = influence_curve(sets, np.arange(len(sets.kl)), np.mean,
+                                                        per_octave=1).T
+        draw_curve(axes, position, value, low, high, colour, marker,
+                   f"{name} (n = {len(sets.kl)})", face)
     plain_log_ticks(axes.xaxis, 1, document.noise_floor.size)
     add_legend_below(axes)
     add_caption(figure, "Each set was removed at once. Means over positions and sets; bands: 95% "

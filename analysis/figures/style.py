@@ -9,7 +9,7 @@ COLUMN = 3.5  # inches: one column of a printed page
 PAGE = 7.2  # both columns
 CAPTION = 5.5  # points
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; each group also has its marker.
+# Okabe and Ito's palette, which colour-blind readers can tell apart; a group also has its marker.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00")
 GREY = "#777777"
@@ -39,6 +39,14 @@ def add_caption(figure, text):
     figure.supxlabel("\n".join(textwrap.wrap(text, letters)), fontsize=CAPTION)
 
 
+def units_of(document):
+    """What intervals are over, for the caption."""
+    if document.text is None:
+        return "subjects"
+    n = len(set(document.text))
+    return "subjects" if document.clusters(slice(None)) is None else f"{n} documents"
+
+
 def add_legend_below(axes, handles=None, labels=None, ncols=1):
     """Puts the legend under the x axis and its label, where it hides no data."""
     if handles is None:
@@ -47,12 +55,12 @@ def add_legend_below(axes, handles=None, labels=None, ncols=1):
                 ncols=ncols, frameon=False, columnspacing=1, handlelength=1.8)
 
 
-def draw_curve(axes, x, value, low, high, colour, marker, label):
+def draw_curve(axes, x, value, low, high, colour, marker, label, face=None):
     """A line through marks, with a band from `low` to `high`; marks alone where these are NaN."""
     line = np.where(np.isnan(low), np.nan, value)
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(x, line, color=colour, linestyle="-")
-    axes.plot(x, value, marker, color=colour, label=label)
+    axes.plot(x, value, marker, color=colour, markerfacecolor=face or colour, label=label)
 
 
 def plain_log_ticks(axis, low, high):

@@ -7,9 +7,9 @@
 #include <span>
 #include <type_traits>
 
-#include "analysis/analyze.h"
 #include "analysis/inspect/base64.h"
 #include "analysis/inspect/log_code.h"
+#include "analysis/samples.h"
 #include "data/format/schema.h"
 #include "data/format/token_signals.h"
 
@@ -194,7 +194,7 @@ Json influence_json(const DocumentRun& document, const std::vector<DistanceBin>&
                {"heads", influence.heads},
                {"method", influence.method},
                {"precision", influence.precision}};
-  const auto measured = measure(document, bins, AnalyzeOptions().n_sinks);
+  const auto measured = measure(document, bins, SampleOptions().n_sinks);
   json["bins"] = json_of(bins);
   json["binned"] = binned_json(measured);
   if (!bins.empty()) {

@@ -53,6 +53,7 @@ inline constexpr std::int32_t kNoWord = -1;
 inline constexpr std::array<const char*, 18> kUniversalTags = {
     "ADJ",  "ADP",  "ADV",   "AUX",   "CCONJ", "DET", "INTJ", "NOUN", "NUM",
     "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X",    "NONE"};
+inline constexpr std::uint8_t kNoTag = 17;  // NONE: in no word
 
 // signals/
 inline constexpr const char* kEntropy = "entropy";

@@ -22,7 +22,10 @@ inline constexpr std::array<Signal, 6> kSignals = {{
     {"attention-cumulative", "attention from all later queries, mean over layers and heads"},
 }};
 inline constexpr std::size_t kEntropyBefore = 0;
+inline constexpr std::size_t kEntropyAt = 1;
 inline constexpr std::size_t kDrift = 3;
+inline constexpr std::size_t kAttentionWindow = 4;
+inline constexpr std::size_t kAttentionCumulative = 5;
 
 /// [n] for each of kSignals; NaN for a token that has none.
 std::array<std::vector<double>, kSignals.size()> token_signals(const RunSignals& signals);

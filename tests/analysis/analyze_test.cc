@@ -1,5 +1,6 @@
 #include "analysis/analyze.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -27,7 +28,7 @@ RunFile small_run() {
   for (std::size_t i = 0; i < 10; ++i) document.signals.entropy[i] = static_cast<float>(i);
   RunInfluence& influence = document.influence;
   influence.subjects = {
-      {0, 1, "", "list"}, {2, 3, "", "list"}, {3, 4, "", "list"}, {5, 7, "", "word"}};
+      {0, 1, "", "list"}, {2, 3, "", "list"}, {3, 4, "", "list"}, {5, 7, "", "set"}};
   influence.start = {1, 3, 4, 7};
   influence.noise_floor = {0.5, 0.5, 0.25};
   influence.kl = {90,  80,  70,    // token 0
@@ -49,8 +50,8 @@ const GroupReport& group(const SampleReport& sample, const std::string& name) {
 TEST_CASE("distances, bins, floors and groups of a run small enough to check by hand") {
   AnalyzeOptions options;
   options.bins = {{1, 2}, {2, 100}};
-  options.n_sinks = 1;
-  options.top_share = 0.4;  // of three subjects: one
+  options.sample.n_sinks = 1;
+  options.sample.top_share = 0.4;  // of three subjects: one
   const Report report = analyze(small_run(), options);
   REQUIRE(report.options.bins.size() == 2);
   CHECK(report.options.bins[1].end == 4);  // clipped to what was measured
@@ -81,7 +82,7 @@ TEST_CASE("distances, bins, floors and groups of a run small enough to check by 
   CHECK(group(sample, "top entropy-before").n_subjects == 1);
   CHECK(group(sample, "top entropy-before").cells[0].mean.estimate.value == 0.5);
   CHECK(group(sample, "chosen: list").n_subjects == 2);
-  CHECK(group(sample, "chosen: word").n_subjects == 1);
+  CHECK(group(sample, "chosen: set").n_subjects == 1);
 }
 
 TEST_CASE("subjects without a measured value are counted as missing, a lone NaN is left out") {
@@ -90,7 +91,7 @@ TEST_CASE("subjects without a measured value are counted as missing, a lone NaN 
   for (std::size_t h = 0; h < 3; ++h) run.documents[0].influence.kl[6 + h] = kNaN;
   AnalyzeOptions options;
   options.bins = {{1, 4}};
-  options.n_sinks = 0;
+  options.sample.n_sinks = 0;
   const SampleReport sample = analyze(run, options).documents.at(0);
   CHECK(sample.n_subjects == 3);
   CHECK(sample.n_missing == 1);
@@ -163,7 +164,8 @@ TEST_CASE("a run of sets alone has no distances") {
   std::ostringstream out;
   print_report(out, report);
   CHECK(out.str().find("removed at once") != std::string::npos);
-  CHECK(out.str().find("rank correlation") == std::string::npos);
+  CHECK(out.str().find("rank correlation with") == std::string::npos);
+  CHECK(out.str().find("claims") == std::string::npos);
   const auto json = nlohmann::json::parse(report_json(report));
   CHECK(json["documents"][0]["near"].is_null());
   CHECK(json["documents"][0]["sets"][0]["bins"][0]["after_start"] == std::vector<int>{0, 16});
@@ -260,8 +262,45 @@ TEST_CASE("the tables show numbers, intervals and bounds") {
   std::ostringstream small;
   AnalyzeOptions options;
   options.bins = {{2, 100}};
-  options.n_sinks = 1;
+  options.sample.n_sinks = 1;
   print_report(small, analyze(small_run(), options));
   CHECK(small.str().find("<1.2e+0") == std::string::npos);
   CHECK(small.str().find("<1.2e0") != std::string::npos);
+}
+
+TEST_CASE("the table has a line for each number of the JSON") {
+  const Report report = analyze(synthetic_run({.n_documents = 2}), {});
+  std::istringstream csv(report_csv(report));
+  std::string line;
+  std::getline(csv, line);
+  CHECK(line == "sample,table,name,bin_begin,bin_end,n,statistic,value,low,high");
+  const auto json = nlohmann::json::parse(report_json(report));
+  const auto& cell = json["pooled"]["groups"][0]["bins"][1];
+  bool found = false;
+  std::size_t n_lines = 0;
+  while (std::getline(csv, line)) {
+    n_lines += 1;
+    CHECK(std::count(line.begin(), line.end(), ',') == 9);
+    if (line.rfind("\"all 2 documents\",groups,\"all\",32,64,", 0) != 0) continue;
+    if (line.find(",median_nats,") == std::string::npos) continue;
+    found = true;
+    const std::string numbers = line.substr(line.find(",median_nats,") + 13);
+    CHECK(std::stod(numbers) == cell["median_nats"]["value"].get<double>());
+    CHECK(std::stod(numbers.substr(numbers.find(',') + 1)) ==
+          cell["median_nats"]["low"].get<double>());
+  }
+  CHECK(found);
+  CHECK(n_lines > 500);
+}
+
+TEST_CASE("from five documents on intervals are over documents") {
+  const Report few = analyze(synthetic_run({.n_documents = 4}), {});
+  const Report many = analyze(synthetic_run({.n_documents = 5}), {});
+  CHECK_FALSE(few.pooled->draws_documents);
+  CHECK(many.pooled->draws_documents);
+  CHECK_FALSE(many.documents[0].draws_documents);
+  std::ostringstream out;
+  print_report(out, many);
+  CHECK(out.str().find("of all documents over documents") != std::string::npos);
+  CHECK(out.str().find("intervals over documents") != std::string::npos);
 }

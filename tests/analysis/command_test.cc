@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -30,6 +31,26 @@ TEST_CASE("analyze prints tables and writes JSON once") {
   CHECK(parsed["options"]["bins"] == nlohmann::json::parse("[[17, 20], [20, 81]]"));
   CHECK(parsed["options"]["top_share"] == 0.5);
   CHECK_THROWS_WITH(analyze_command({run, "--json", json}, out), Contains("the name is taken"));
+  CHECK_THROWS_WITH(analyze_command({run, "--csv", json}, out), Contains("the name is taken"));
+}
+
+TEST_CASE("analyze pools run files and writes a table") {
+  const TemporaryFolder folder;
+  RunFile one = test::synthetic_run();
+  RunFile other = test::synthetic_run({.seed = 2});
+  other.documents[0].source_sha256 = std::string(64, '3');
+  other.documents[0].name = "another";
+  write_run(folder.path() / "one.h5", one);
+  write_run(folder.path() / "other.h5", other);
+  const std::string csv = folder.path() / "report.csv";
+  std::ostringstream out;
+  CHECK(analyze_command({folder.path() / "one.h5", folder.path() / "other.h5", "--csv", csv},
+                        out) == 0);
+  CHECK_THAT(out.str(),
+             Contains("document_1") && Contains("another") && Contains("all 2 documents"));
+  std::ifstream file(csv);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  CHECK_THAT(text, Contains("\"another\",groups") && Contains("\"all 2 documents\",claims"));
 }
 
 TEST_CASE("analyze refuses arguments that mean nothing") {
@@ -39,7 +60,7 @@ TEST_CASE("analyze refuses arguments that mean nothing") {
   std::ostringstream out;
   CHECK_THROWS_AS(analyze_command({}, out), std::invalid_argument);
   CHECK_THROWS_AS(analyze_command({run, "--flag"}, out), boost::program_options::error);
-  CHECK_THROWS_AS(analyze_command({run, run}, out), boost::program_options::error);
+  CHECK_THROWS_WITH(analyze_command({run, run}, out), Contains("both have the text of document_1"));
   for (const char* bins : {"16", "16:", ":16", "16:16", "20:10", "-1:4", "a:b", "0:16,,16:32",
                            "0:99999999999999999999"}) {
     CHECK_THROWS_WITH(analyze_command({run, "--bins", bins}, out), Contains("--bins"));

@@ -152,3 +152,100 @@ TEST_CASE("too few samples give no interval, none give no value") {
   CHECK(std::isnan(bootstrap_median({}, {}).value));
   CHECK(std::isnan(bootstrap_spearman({}, {}, {}).value));
 }
+
+TEST_CASE("the trimmed mean leaves out a tenth at each end") {
+  CHECK(trimmed_mean(std::vector<double>{5, 1, 3}) == 3);  // of three none
+  CHECK(trimmed_mean(std::vector<double>{1000, 1, 2, 3, 4, 5, 6, 7, 8, -90}) == 4.5);
+  std::vector<double> values = normal_sample(57, 2);
+  const double estimate = bootstrap_trimmed_mean(values, {}).value;
+  std::sort(values.begin(), values.end());
+  CHECK(estimate == Approx(mean(std::vector<double>(values.begin() + 5, values.end() - 5))));
+}
+
+TEST_CASE("a draw of clusters is a draw of their samples together") {
+  const std::vector<double> of_cluster = normal_sample(8, 4);
+  std::vector<double> values;
+  std::vector<std::uint32_t> clusters;
+  for (std::uint32_t c = 0; c < 8; ++c) {
+    for (int copies = 0; copies < 3; ++copies) {
+      values.push_back(of_cluster[c]);
+      clusters.push_back(10 * c);  // numbers with gaps
+    }
+  }
+  // Equal within clusters: the mean of a draw is the mean over its clusters, median and all.
+  const Estimate whole = bootstrap_mean(values, {}, clusters);
+  const Estimate single = bootstrap_mean(of_cluster, {});
+  CHECK(whole.low == Approx(single.low));
+  CHECK(whole.high == Approx(single.high));
+  CHECK(bootstrap_median(values, {}, clusters).low == bootstrap_median(of_cluster, {}).low);
+  const Estimate alone = bootstrap_mean(values, {});
+  CHECK(alone.high - alone.low < 0.8 * (whole.high - whole.low));  // by sqrt(3), in the limit
+  // As many clusters as an interval needs.
+  CHECK(std::isnan(bootstrap_mean(values, {}, std::vector<std::uint32_t>(24, 1)).low));
+}
+
+TEST_CASE("the difference of two groups' means") {
+  const std::vector<double> values = {1, 10, 3, 20, 5};
+  const std::vector<std::uint8_t> flags = {0, 1, 0, 1, 0};
+  CHECK(bootstrap_difference(values, flags, {}).value == 15 - 3);
+  const Estimate few = bootstrap_difference(values, flags, {.replicates = 500});
+  CHECK(few.low >= 5);  // draws without one of the groups have no difference
+  CHECK(few.high <= 19);
+  CHECK(std::isnan(bootstrap_difference(values, std::vector<std::uint8_t>(5), {}).value));
+}
+
+namespace {
+
+/// What a straight line through ranks of z leaves of ranks of x.
+std::vector<double> residuals(const std::vector<double>& x, const std::vector<double>& z) {
+  const double slope = [&] {
+    double xz = 0;
+    double zz = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      xz += (x[i] - mean(x)) * (z[i] - mean(z));
+      zz += (z[i] - mean(z)) * (z[i] - mean(z));
+    }
+    return xz / zz;
+  }();
+  std::vector<double> left(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) left[i] = x[i] - slope * z[i];
+  return left;
+}
+
+}  // namespace
+
+TEST_CASE("the partial correlation is that of what a line through the third leaves") {
+  for (const unsigned seed : {1u, 2u, 3u}) {
+    const std::vector<double> z = normal_sample(40, seed);
+    std::vector<double> x = normal_sample(40, 10 + seed);
+    std::vector<double> y = normal_sample(40, 20 + seed);
+    for (std::size_t i = 0; i < 40; ++i) {
+      x[i] += 2 * z[i];
+      y[i] += z[i] + 0.5 * x[i];
+    }
+    const std::vector<double> rz = ranks_by_counting(z);
+    const double expected =
+        pearson(residuals(ranks_by_counting(x), rz), residuals(ranks_by_counting(y), rz));
+    const Estimate estimate = bootstrap_partial_spearman(x, y, z, {});
+    CHECK(estimate.value == Approx(expected).epsilon(1e-12));
+    CHECK(estimate.low < expected);
+    CHECK(estimate.high > expected);
+  }
+}
+
+TEST_CASE("what tells clusters apart correlates with nothing") {
+  // Within each cluster x and y go against each other; between clusters they rise together.
+  std::vector<double> x;
+  std::vector<double> y;
+  std::vector<std::uint32_t> clusters;
+  for (std::uint32_t c = 0; c < 6; ++c) {
+    for (int i = 0; i < 4; ++i) {
+      x.push_back(100.0 * c + i);
+      y.push_back(100.0 * c - i);
+      clusters.push_back(c);
+    }
+  }
+  const std::vector<double> z = normal_sample(24, 6);
+  CHECK(bootstrap_spearman(x, y, {}).value > 0.8);
+  CHECK(bootstrap_partial_spearman(x, y, z, {}, clusters).value == Approx(-1));
+}

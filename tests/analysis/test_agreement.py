@@ -13,9 +13,15 @@ import numpy as np
 from support import AT_END, WithRuns
 
 import run_file
+from figures.entropy import tagged
 
 # Means of up to a few thousand doubles that are summed in different orders.
 CLOSE = 1e-12
+
+
+def trimmed_mean(values):
+    cut = values.size // 10
+    return np.sort(values)[cut:values.size - cut].mean()
 
 
 class Agreement(WithRuns):
@@ -40,13 +46,18 @@ class Agreement(WithRuns):
             self.compare_groups(document, reported)
             self.compare_sets(document, reported)
             self.compare_correlations(document, reported)
+            self.compare_entropy(document, reported)
             near, far = run_file.near_and_far(document)
             self.assertEqual([list(near), list(far)], [reported["near"], reported["far"]])
 
     def compare_groups(self, document, reported):
-        members = {"all": np.flatnonzero(~document.is_sink),
+        members = {"all": np.flatnonzero(document.population),
                    "sinks": np.flatnonzero(document.is_sink)}
         members |= {f"top {name}": run_file.top(document, name) for name in run_file.SIGNALS}
+        recorded = set(document.group)
+        if len(recorded) > 1:
+            members |= {f"chosen: {name}": np.flatnonzero((document.group == name)
+                                                          & ~document.is_sink) for name in recorded}
         self.assertEqual({group["name"] for group in reported["groups"]}, set(members))
         for group in reported["groups"]:
             for cell in group["bins"]:
@@ -54,7 +65,8 @@ class Agreement(WithRuns):
                 upper, lower = upper[members[group["name"]]], lower[members[group["name"]]]
                 reached = np.isfinite(upper)
                 self.assertEqual(cell["n_subjects"], reached.sum())
-                for name, statistic in (("mean_nats", np.mean), ("median_nats", np.median)):
+                for name, statistic in (("mean_nats", np.mean), ("median_nats", np.median),
+                                        ("trimmed_mean_nats", trimmed_mean)):
                     value = statistic(upper[reached]) if reached.any() else math.nan
                     self.assert_close(cell[name]["value"], value)
                     if reached.any():
@@ -79,12 +91,44 @@ class Agreement(WithRuns):
                 self.assertEqual(cell["n_subjects"], n)
                 self.assert_close(cell["value"], value)
                 if cell["low"] is not None:
-                    # Two generators: 2.5% quantiles of 1,000 draws each differ by about
-                    # sqrt(2) * sqrt(.025 * .975 / 1000) / .058 = .12 standard errors of the
-                    # statistic (a quarter of the interval); four times that, more for few subjects.
-                    tolerance = 0.5 * (high - low) / 4 * (1 if n >= 20 else 3) + 1e-9
-                    self.assertAlmostEqual(cell["low"], low, delta=tolerance)
-                    self.assertAlmostEqual(cell["high"], high, delta=tolerance)
+                    self.compare_intervals((cell["low"], cell["high"]), (low, high),
+                                           n if document.text is None else len(set(document.text)))
+
+    def compare_intervals(self, one, other, n_drawn):
+        """Of correlations, from two generators: 2.5% quantiles of 1,000 draws each differ by about
+        sqrt(2) * sqrt(.025 * .975 / 1000) / .058 = .12 standard errors of the statistic (a quarter
+        of the interval) where it is normal; four times that, and three times as much of fewer than
+        80, whose correlations near 1 are skewed: their tails hold fewer draws."""
+        tolerance = 0.5 * (other[1] - other[0]) / 4 * (1 if n_drawn >= 80 else 3) + 1e-9
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance)
+
+    def compare_entropy(self, document, reported):
+        rows = {row["name"]: row for row in reported["entropy_by_part_of_speech"]["rows"]}
+        inside = tagged(document)
+        for tag in set(document.tokens.upos[inside]):
+            own = inside & (document.tokens.upos == tag)
+            self.assertEqual(rows[tag]["n_tokens"], own.sum())
+            for reading, entropy in (("entropy-before", document.tokens.entropy_before),
+                                     ("entropy-at", document.tokens.entropy_at)):
+                self.assert_close(rows[tag][reading]["mean_nats"]["value"], entropy[own].mean())
+                self.assert_close(rows[tag][reading]["median_nats"]["value"], np.median(entropy[own]))
+
+    def test_numpy_agrees_on_what_stands_for_a_document(self):
+        run = self.make_run(subjects=120)
+        with h5py.File(run, "r+") as file:
+            group = file["documents/document_1/influence/group"]
+            group[:60] = "list"  # the other half is still a sample
+        document, = run_file.documents(run)
+        self.assertEqual(document.population.sum(), (document.group == "sample").sum())
+        self.compare_with_numpy(run)
+
+    def test_numpy_agrees_on_the_pool(self):
+        run = self.make_run(documents=6)
+        pooled = run_file.pool(run_file.documents(run))
+        reported = self.analyze(run)["pooled"]
+        self.assertEqual(reported["intervals_over"], "documents")
+        self.compare_groups(pooled, reported)
+        self.compare_correlations(pooled, reported)
 
     def test_numpy_agrees_for_a_lag(self):
         self.compare_with_numpy(self.make_run(documents=2, subjects=60))

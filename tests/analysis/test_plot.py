@@ -11,14 +11,19 @@ matplotlib.use("Agg")
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
-from support import AT_END, ROOT, WithRuns
+from support import AT_END, ROOT, WithRuns, add_retention
 
 import run_file
-from figures.distance import draw_distance, influence_curve
+from figures.distance import draw_distance, groups, influence_curve
+from figures.entropy import draw_entropy
+from figures.kept_words import kept_shares
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map, strips
 from figures.signals import draw_signals
 from figures.style import COLUMN
+
+
+OF_SUBJECTS = ("distance", "signals", "entropy")  # of a run of spans
 
 
 def run_plot(run, output):
@@ -27,12 +32,13 @@ def run_plot(run, output):
 
 
 class TheFigures(WithRuns):
-    def test_each_document_gets_two_in_two_formats(self):
+    def test_each_document_and_their_pool_get_theirs_in_two_formats(self):
         result = run_plot(self.make_run(documents=2), self.folder / "figures")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         names = {path.name for path in (self.folder / "figures").iterdir()}
-        self.assertEqual(names, {f"document_{d}-{figure}.{suffix}" for d in (1, 2)
-                                 for figure in ("distance", "signals") for suffix in ("png", "svg")})
+        drawn = {f"document_{d}-{figure}" for d in (1, 2) for figure in (*OF_SUBJECTS, "layers")}
+        drawn |= {f"2_documents-{figure}" for figure in OF_SUBJECTS}
+        self.assertEqual(names, {f"{name}.{suffix}" for name in drawn for suffix in ("png", "svg")})
         image = matplotlib.image.imread(self.folder / "figures" / "document_1-distance.png")
         self.assertEqual(image.shape[1], round(COLUMN * 300))
         self.assertLess(image.min(), 0.1)  # something is drawn
@@ -53,7 +59,8 @@ class TheFigures(WithRuns):
         plt.close(figure)
 
     def test_a_sketch_gets_a_map(self):
-        for subjects, expected in ((48, {"distance", "signals", "map"}), (0, {"map"})):
+        for subjects, expected in ((48, {*OF_SUBJECTS, "layers", "map"}),
+                                   (0, {"entropy", "layers", "map"})):
             run = self.make_run(subjects=subjects, lag=AT_END, sketch=True)
             result = run_plot(run, self.folder / f"figures-{subjects}")
             self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -134,6 +141,76 @@ class TheFigures(WithRuns):
         self.assertTrue((curve[:, 4] == 1).all())
         for draw in (draw_distance, draw_signals):
             plt.close(draw(document))
+
+
+    def test_many_subjects_are_counted_in_hexagons(self):
+        pooled = run_file.pool(run_file.documents(self.make_run(documents=8)))
+        self.assertGreater(pooled.population.sum(), 300)
+        figure = draw_signals(pooled)
+        hexagons = figure.axes[0].collections[0]
+        self.assertEqual(hexagons.get_array().sum(), pooled.population.sum())
+        self.assertIn("over 8 documents", figure.get_supxlabel())
+        plt.close(figure)
+
+    def test_violins_hold_the_tokens_of_the_tables(self):
+        document, = run_file.documents(self.make_run())
+        figure = draw_entropy(document)
+        labels = dict(text.get_text().split("\n") for text in figure.axes[1].get_xticklabels())
+        nouns = (document.tokens.upos == "NOUN")[run_file.SINKS:].sum()
+        self.assertEqual(labels.get("NOUN"), str(nouns) if nouns >= 30 else None)
+        self.assertEqual(len(figure.axes[0].collections), 3 * len(labels))
+        plt.close(figure)
+
+    def test_chosen_groups_are_named_in_words(self):
+        document, = run_file.documents(self.make_run())
+        document.group[:20] = "each:random:20"
+        document.group[20:30] = "each:-entropy-before:10"
+        document.group[30:] = "each:attention-cumulative:18"
+        names = [name for name, *_ in groups(document)]
+        self.assertEqual(names, ["random", "low entropy before", "high attention"])
+        self.assertTrue((document.population == (document.group == "each:random:20")
+                         & ~document.is_sink).all())
+
+
+class KeptWords(WithRuns):
+    def test_a_policy_that_keeps_nouns_shows_it(self):
+        run = self.make_run(documents=5)
+        add_retention(run)
+        result = run_plot(run, self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue((self.folder / "figures" / "kept-words.svg").exists())
+        documents = run_file.documents(run)
+        nouns = kept_shares(documents, "nouns@0.4", "NOUN")
+        self.assertEqual(nouns.size, 5)
+        # Kept twice as often as others, relative to all words, a fraction f of them nouns: 2 / (1 + f).
+        share = np.mean([(one.tokens.upos == "NOUN").mean() / (one.tokens.upos != "NONE").mean()
+                         for one in documents])
+        # 840 slots of nouns at chances of 0.76 and 0.4: four standard errors.
+        self.assertAlmostEqual(nouns.mean(), 2 / (1 + share), delta=0.15)
+        self.assertAlmostEqual(kept_shares(documents, "random@0.4", "NOUN").mean(), 1, delta=0.17)
+
+
+class Pooled(WithRuns):
+    def test_a_token_is_high_among_its_own_document(self):
+        documents = run_file.documents(self.make_run(documents=3))
+        pooled = run_file.pool(documents)
+        offset, expected = 0, []
+        for document in documents:
+            expected += list(offset + run_file.top(document, "drift"))
+            offset += len(document.kl)
+        self.assertEqual(list(run_file.top(pooled, "drift")), expected)
+
+    def test_other_conditions_are_refused(self):
+        documents = [run_file.documents(self.make_run(lag=lag))[0] for lag in (16, 8)]
+        with self.assertRaises(SystemExit) as refusal:
+            run_file.pool(documents)
+        self.assertIn("lag:8", str(refusal.exception))
+
+    def test_documents_are_drawn_whole(self):
+        of_cluster = np.random.default_rng(2).normal(size=8)
+        values, clusters = np.repeat(of_cluster, 3), np.repeat(np.arange(8), 3)
+        np.testing.assert_allclose(run_file.bootstrap(values, np.mean, clusters),
+                                   run_file.bootstrap(of_cluster, np.mean))
 
 
 class Statistics(unittest.TestCase):

@@ -16,14 +16,15 @@ from figures.retention import cost_curve, draw_budget, draw_overlap, kept_strips
 
 
 class TheFiguresOfRetention(WithRuns):
-    def test_a_retention_alone_gets_its_three(self):
+    def test_a_retention_alone_gets_its_own(self):
         run = self.make_run(documents=2, subjects=0, retention=True)
         result = subprocess.run([sys.executable, ROOT / "analysis" / "plot.py", run, "-o",
                                  self.folder / "figures"], capture_output=True, text=True)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         names = {path.name for path in (self.folder / "figures").iterdir()}
-        self.assertEqual(names, {f"{name}.{suffix}" for suffix in ("png", "svg") for name in
-                                 ("document_1-kept", "document_2-kept", "budget", "overlap")})
+        drawn = {f"document_{d}-{figure}" for d in (1, 2) for figure in ("kept", "entropy", "layers")}
+        drawn |= {"budget", "overlap", "kept-words"}
+        self.assertEqual(names, {f"{name}.{suffix}" for name in drawn for suffix in ("png", "svg")})
 
     def test_the_curve_is_the_mean_of_documents(self):
         documents = run_file.documents(self.make_run(documents=5, retention=True))

@@ -150,7 +150,7 @@ class Subjects(CommandLine):
     def test_help_teaches_the_selections(self):
         taught = longshadow("probe", "--help").stdout
         for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "top:SIGNAL:5%",
-                     "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
+                     "each:SIGNAL:N", "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
             self.assertIn(word, taught)
 
     def test_each_part_of_a_selection_is_a_group(self):
@@ -161,6 +161,13 @@ class Subjects(CommandLine):
         self.assertEqual(groups["chosen: sample"] + groups["chosen: word"] + sinks, 13)
         sets = {group["name"]: group["n_subjects"] for group in report["sets"]}
         self.assertEqual(sets, {"set": 1, "top:drift:5%": 1, "top:random:5%": 2})
+
+    def test_the_highest_and_the_lowest_leave_one_at_a_time(self):
+        report = self.report("each:random:6+each:drift:5+each:-drift:4", "--evict-at", "lag:4")
+        groups = {group["name"]: group["n_subjects"] for group in report["groups"]}
+        self.assertEqual(groups["chosen: each:drift:5"], 5)
+        self.assertEqual(groups["chosen: each:-drift:4"], 4)
+        self.assertEqual(groups["all"], 6)  # only what was drawn stands for the document
 
     def test_a_set_has_one_influence_in_every_precision_and_form(self):
         selection = "top:entropy-before:20%+top:attention-window:5%+set:3,9-12"

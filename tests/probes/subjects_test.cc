@@ -160,7 +160,7 @@ TEST_CASE("top: no token that is left has a higher value than one that goes") {
     REQUIRE(subjects.size() == 1);
     CHECK(subjects[0].group == text);
     CHECK(subjects[0].tokens.empty());
-    resolve_top_shares(subjects, signals, of);
+    resolve_ranks(subjects, signals, of);
     const std::vector<std::size_t> tokens = tokens_of(subjects[0]);
     REQUIRE(tokens.size() == 10);
     const std::vector<double> values = token_signals(signals)[k];
@@ -185,7 +185,7 @@ TEST_CASE("top: signals mean what data/FORMAT.md says") {
   const SubjectRules of{40, 4, 8, kEnd, 0};
   const auto top = [&](const std::string& signal) {
     std::vector<Subject> subjects = parse("top:" + signal + ":1%", of);
-    resolve_top_shares(subjects, signals, of);
+    resolve_ranks(subjects, signals, of);
     return tokens_of(subjects[0]);
   };
   using Tokens = std::vector<std::size_t>;
@@ -201,7 +201,7 @@ TEST_CASE("top: a token without a value goes last") {
   const RunSignals signals = signals_of(10, 1, 1);
   const SubjectRules of{10, 0, 0, kEnd, 0};
   std::vector<Subject> subjects = parse("top:surprisal:90%+top:surprisal:100%", of);
-  resolve_top_shares(subjects, signals, of);
+  resolve_ranks(subjects, signals, of);
   CHECK(subjects[0].tokens == Ranges{{1, 10}});
   CHECK(subjects[1].tokens == Ranges{{0, 10}});
 }
@@ -211,7 +211,7 @@ TEST_CASE("top:random: a draw that needs no signal, anew for each part") {
   const std::vector<Subject> subjects = parse("top:random:20%+top:random:20%", of);
   REQUIRE(subjects.size() == 2);
   for (const Subject& subject : subjects) {
-    CHECK_FALSE(subject.top);
+    CHECK_FALSE(subject.ranked);
     const std::vector<std::size_t> tokens = tokens_of(subject);
     CHECK(std::set(tokens.begin(), tokens.end()).size() == 40);
     CHECK(tokens.front() >= 4);
@@ -226,11 +226,57 @@ TEST_CASE("top: needs eviction at the end, and enough tokens") {
              Contains("top:drift:5%") && Contains("--evict-at end"));
   CHECK_THAT(error_of([] { parse("top:random:5%", rules(100)); }), Contains("--evict-at end"));
   SubjectRules of{100, 4, 32, kEnd, 0};
-  CHECK(parse("top:drift:64%", of)[0].top->n_tokens == 64);
+  CHECK(parse("top:drift:64%", of)[0].ranked->ranks.end == 64);
   CHECK_THAT(error_of([&] { parse("top:drift:65%", of); }),
              Contains("65 of") && Contains("leave 64") && Contains("--recent 32"));
   of.n_sinks = 4000;
   CHECK_THAT(error_of([&] { parse("top:random:1%", of); }), Contains("leave 0"));
+}
+
+TEST_CASE("each: the tokens of the highest values, one at a time, whenever they leave") {
+  const RunSignals signals = signals_of(120, 3, 2);
+  for (const EvictAt evict_at : {kEnd, EvictAt{}}) {
+    const SubjectRules of{100, 3, 20, evict_at, 0};
+    std::vector<Subject> subjects = parse("each:drift:10+each:-drift:12", of);
+    REQUIRE(subjects.size() == 22);
+    CHECK(subjects[9].group == "each:drift:10");
+    CHECK(subjects[10].group == "each:-drift:12");
+    resolve_ranks(subjects, signals, of);
+    const std::vector<double> values = token_signals(signals)[3];
+    std::vector<double> expected(values.begin() + 3, values.begin() + 80);
+    std::sort(expected.begin(), expected.end());
+    std::set<std::size_t> highest;
+    for (std::size_t i = 0; i < 22; ++i) {
+      REQUIRE(tokens_of(subjects[i]).size() == 1);
+      const std::size_t token = tokens_of(subjects[i]).front();
+      CHECK(values[token] == (i < 10 ? expected[expected.size() - 1 - i] : expected[i - 10]));
+      CHECK((token >= 3 && token < 80));
+      if (i < 10) highest.insert(token);
+    }
+    CHECK(highest.size() == 10);
+  }
+}
+
+TEST_CASE("each:random: distinct tokens that a ranking could have taken") {
+  const std::vector<Subject> subjects = parse("each:random:60", rules(100));
+  std::set<std::size_t> drawn;
+  for (const Range& token : spans(subjects)) drawn.insert(token.begin);
+  CHECK(drawn.size() == 60);
+  CHECK(*drawn.begin() >= 4);
+  CHECK(*drawn.rbegin() < 68);
+  CHECK(subjects[0].group == "each:random:60");
+  CHECK(spans(parse("each:random:64", rules(100))).size() == 64);
+  CHECK_THAT(error_of([] { parse("each:random:65", rules(100)); }),
+             Contains("between 1 and 64") && Contains("--recent"));
+}
+
+TEST_CASE("top: a minus takes the lowest") {
+  RunSignals signals = signals_of(50, 2, 2);
+  signals.entropy[20] = -1;
+  const SubjectRules of{40, 4, 8, kEnd, 0};
+  std::vector<Subject> subjects = parse("top:-entropy-at:1%", of);
+  resolve_ranks(subjects, signals, of);
+  CHECK(subjects[0].tokens == Ranges{{20, 21}});
 }
 
 TEST_CASE("several selections keep their order and their names") {
@@ -287,6 +333,15 @@ TEST_CASE("subjects that cannot be are refused by name") {
                                  "top:drift:5%%",
                                  "top:drift:5% ",
                                  "top:taste:5%",
+                                 "top:--drift:5%",
+                                 "top:-random:5%",
+                                 "each",
+                                 "each:drift",
+                                 "each:drift:",
+                                 "each:drift:5%",
+                                 "each:drift:0",
+                                 "each:drift:-3",
+                                 "each:taste:3",
                                  "policy:snapkv@0.2",
                                  "all:",
                                  "+",
