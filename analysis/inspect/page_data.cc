@@ -140,11 +140,11 @@ Json binned_json(const std::vector<MeasuredSubject>& measured) {
           {"below", array_of(n_below)}};
 }
 
-NearAndFar near_and_far_of(const std::vector<MeasuredSubject>& measured, std::size_t n_bins) {
+NearAndFar near_and_far_of(const Sample& sample, std::size_t n_bins) {
   std::vector<std::size_t> n_subjects(n_bins, 0);
-  for (const MeasuredSubject& subject : measured) {
+  for (const std::size_t s : sample.population) {
     for (std::size_t bin = 0; bin < n_bins; ++bin) {
-      n_subjects[bin] += !subject.is_sink && subject.bins[bin].n_values > 0;
+      n_subjects[bin] += sample.subjects[s].bins[bin].n_values > 0;
     }
   }
   return near_and_far(n_subjects);
@@ -194,11 +194,11 @@ Json influence_json(const DocumentRun& document, const std::vector<DistanceBin>&
                {"heads", influence.heads},
                {"method", influence.method},
                {"precision", influence.precision}};
-  const auto measured = measure(document, bins, SampleOptions().n_sinks);
+  const Sample sample = make_sample(document, bins, {}, {});
   json["bins"] = json_of(bins);
-  json["binned"] = binned_json(measured);
+  json["binned"] = binned_json(sample.subjects);
   if (!bins.empty()) {
-    const NearAndFar chosen = near_and_far_of(measured, bins.size());
+    const NearAndFar chosen = near_and_far_of(sample, bins.size());
     json["near"] = chosen.near;
     json["far"] = chosen.far;
   }
