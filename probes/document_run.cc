@@ -5,9 +5,12 @@
 #include <limits>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
+#include "probes/interrupt.h"
+#include "probes/signals.h"
 
 namespace longshadow {
 
@@ -60,6 +63,9 @@ RunModel describe(const Checkpoint& checkpoint) {
           checkpoint.weights_sha256()};
 }
 
+namespace {
+
+/// The document's first n tokens.
 RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::size_t n) {
   RunTokens tokens;
   for (const Token& token : std::span(document.tokens).first(n)) {
@@ -88,9 +94,43 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
   return signals;
 }
 
-template RunSignals signals_of(const FullPass<float>&, const SignalObserver<Cpu, float>&,
-                               std::size_t);
-template RunSignals signals_of(const FullPass<double>&, const SignalObserver<Cpu, double>&,
-                               std::size_t);
+}  // namespace
+
+template <class T>
+ReadDocument<T> read_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                              const Document& document, const Reading& reading,
+                              std::span<FullPassObserver<T>* const> observers,
+                              ProgressStyle progress, std::ostream& log) {
+  const std::size_t n = tokens_needed(reading.evict_at, reading.context, reading.horizon);
+  SignalObserver<Cpu, T> signals(cpu, weights.config, n, reading.context);
+  std::vector<FullPassObserver<T>*> all(observers.begin(), observers.end());
+  all.push_back(&signals);
+  Progress told(log, progress, "full pass", "tokens", n);
+  FullPassOptions options;
+  options.entropy_top_k = reading.entropy_top_k;
+  options.progress = [&](std::size_t done) {
+    told.update(done);
+    check_interrupt();
+  };
+  FullPass<T> full = run_full_pass(cpu, weights, std::span<const TokenId>(document.ids(n)),
+                                   std::span<FullPassObserver<T>* const>(all), options);
+
+  DocumentRun run;
+  run.name = document.name;
+  run.source_sha256 = document.source_sha256;
+  run.context_tokens = static_cast<std::int64_t>(reading.context);
+  run.future_tokens = static_cast<std::int64_t>(n - reading.context);
+  run.tokens = tokens_of(document, tokenizer, n);
+  run.signals = signals_of(full, signals, reading.entropy_top_k);
+  return {std::move(full), std::move(run)};
+}
+
+#define LONGSHADOW_INSTANTIATE(T)                                                 \
+  template ReadDocument<T> read_document(                                         \
+      Cpu&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
+      std::span<FullPassObserver<T>* const>, ProgressStyle, std::ostream&);
+LONGSHADOW_INSTANTIATE(float)
+LONGSHADOW_INSTANTIATE(double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

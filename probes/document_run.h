@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <iosfwd>
+#include <span>
 #include <string>
 
 #include "data/format/run_file.h"
@@ -8,7 +10,7 @@
 #include "engine/model/full_pass.h"
 #include "probes/document.h"
 #include "probes/eviction.h"
-#include "probes/signals.h"
+#include "probes/progress.h"
 
 namespace longshadow {
 
@@ -28,11 +30,19 @@ RunFile begin_run(RunModel model, std::string configuration);
 
 RunModel describe(const Checkpoint& checkpoint);
 
-/// The document's first n tokens.
-RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::size_t n);
-
+/// A document after its full pass: `run` has the tokens and the signals, and nothing measured yet.
 template <class T>
-RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& observer,
-                      std::size_t top_k);
+struct ReadDocument {
+  FullPass<T> full;
+  DocumentRun run;
+};
+
+/// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
+/// `observers` look at it beside those of the signals. Throws Interrupted between chunks.
+template <class T>
+ReadDocument<T> read_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                              const Document& document, const Reading& reading,
+                              std::span<FullPassObserver<T>* const> observers,
+                              ProgressStyle progress, std::ostream& log);
 
 }  // namespace longshadow

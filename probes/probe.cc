@@ -6,13 +6,13 @@
 #include <ostream>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "probes/activation_tape.h"
 #include "probes/direct_engine.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
-#include "probes/signals.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -20,6 +20,10 @@ namespace {
 
 /// Null counterfactuals per document, at starts spread over those of the subjects.
 constexpr std::size_t kMaxNulls = 4;
+
+Reading reading_of(const ProbeOptions& options) {
+  return {options.context, options.horizon, options.evict_at, options.entropy_top_k};
+}
 
 SubjectRules rules_of(const ProbeOptions& options) {
   return {options.context, options.n_sinks, options.n_recent, options.evict_at, options.seed};
@@ -164,8 +168,7 @@ std::vector<double> measure(Cpu& cpu, const ProbeModel<T>& model, const FullPass
 
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options) {
-  check_reading(document, config,
-                {options.context, options.horizon, options.evict_at, options.entropy_top_k});
+  check_reading(document, config, reading_of(options));
   parse_subjects(options.subjects, document, rules_of(options));
   parse_cache_part(options.layers, options.heads, config);
   if (options.sketch) sketch_rows(config, options);
@@ -182,38 +185,21 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
   const SubjectRules rules = rules_of(options);
   std::vector<Subject> subjects = parse_subjects(options.subjects, document, rules);
 
-  SignalObserver<Cpu, T> signals(cpu, config, n, options.context);
-  std::vector<FullPassObserver<T>*> observers{&signals};
+  std::vector<FullPassObserver<T>*> observers;
   std::unique_ptr<ActivationTape<Cpu, T>> tape;
   if (options.method == Method::differential) {
     tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(options), n);
     observers.push_back(tape.get());
   }
-  Progress reading(log, progress, "full pass", "tokens", n);
-  FullPassOptions full_options;
-  full_options.entropy_top_k = options.entropy_top_k;
-  full_options.progress = [&](std::size_t done) {
-    reading.update(done);
-    check_interrupt();
-  };
-  const FullPass<T> full =
-      run_full_pass(cpu, model.weights, std::span<const TokenId>(document.ids(n)),
-                    std::span<FullPassObserver<T>* const>(observers), full_options);
-
-  DocumentRun run;
-  run.name = document.name;
-  run.source_sha256 = document.source_sha256;
-  run.context_tokens = static_cast<std::int64_t>(options.context);
-  run.future_tokens = static_cast<std::int64_t>(n - options.context);
-  run.tokens = tokens_of(document, tokenizer, n);
-  run.signals = signals_of(full, signals, options.entropy_top_k);
+  auto [full, run] = read_document<T>(cpu, model.weights, tokenizer, document, reading_of(options),
+                                      observers, progress, log);
 
   if (options.sketch) {
     const std::size_t n_probes = options.sketch->bins.size() * options.sketch->n_probes;
     Progress sketching(log, progress, "sketch", "probes", n_probes);
     run.sketch = sketch_document(cpu, model, full, *tape, options.precision, *options.sketch,
                                  sketch_rows(config, options), sketching);
-    if (!options.screen) return run;
+    if (!options.screen) return std::move(run);
     subjects = subjects_of(screen(*run.sketch, options.context, *options.screen, options.seed));
   }
   resolve_ranks(subjects, run.signals, rules);
@@ -227,7 +213,7 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
           ? direct_noise_floor(cpu, model.weights, full, distinct_starts(counterfactuals),
                                options.horizon)
           : std::vector<double>(options.horizon);
-  return run;
+  return std::move(run);
 }
 
 template DocumentRun probe_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,

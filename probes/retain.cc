@@ -1,11 +1,13 @@
 #include "probes/retain.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <memory>
 #include <ostream>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
@@ -191,32 +193,14 @@ DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenize
                             const RunFile* influence, ProgressStyle progress, std::ostream& log) {
   const ModelConfig& config = model.weights.config;
   check_retention(document, config, options, influence);
-  const std::size_t n = options.context + options.horizon;
   const std::vector<std::unique_ptr<Policy>> policies = make_policies(options);
   std::vector<PolicyTraits> traits;
   for (const auto& policy : policies) traits.push_back(policy->traits());
 
-  SignalObserver<Cpu, T> signals(cpu, config, n, options.context);
   PolicyInputs<Cpu, T> inputs(cpu, config, options.context, traits);
-  std::vector<FullPassObserver<T>*> observers{&signals, &inputs};
-  Progress reading(log, progress, "full pass", "tokens", n);
-  FullPassOptions full_options;
-  full_options.entropy_top_k = options.entropy_top_k;
-  full_options.progress = [&](std::size_t done) {
-    reading.update(done);
-    check_interrupt();
-  };
-  const FullPass<T> full =
-      run_full_pass(cpu, model.weights, std::span<const TokenId>(document.ids(n)),
-                    std::span<FullPassObserver<T>* const>(observers), full_options);
-
-  DocumentRun run;
-  run.name = document.name;
-  run.source_sha256 = document.source_sha256;
-  run.context_tokens = static_cast<std::int64_t>(options.context);
-  run.future_tokens = static_cast<std::int64_t>(options.horizon);
-  run.tokens = tokens_of(document, tokenizer, n);
-  run.signals = signals_of(full, signals, options.entropy_top_k);
+  const std::array<FullPassObserver<T>*, 1> observers{&inputs};
+  auto [full, run] = read_document<T>(cpu, model.weights, tokenizer, document, reading_of(options),
+                                      observers, progress, log);
 
   const std::vector<Arm> arms = arms_of(options);
   Progress choosing(log, progress, "policies", "layers", config.n_layers);
@@ -252,7 +236,7 @@ DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenize
     }
     measuring.update(first + count);
   }
-  return run;
+  return std::move(run);
 }
 
 template DocumentRun retain_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,
