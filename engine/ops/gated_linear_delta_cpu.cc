@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/ops/gated_linear_delta.h"
+#include "engine/ops/product_tiles.h"
 #include "engine/ops/silu_gate_delta.h"
 #include "engine/ops/tile_scratch.h"
 
@@ -10,24 +11,22 @@ template <class Device, class T, class P>
 void gated_linear_delta(Device& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
                         std::span<const PairedRows> pairs, MatrixView<P> out) {
   const PackedWeights<P>& weights = full.gate_weights;
-  const std::size_t row_tiles = dx.rows / kRowTile;
-  // As in linear(), a tile of weights stays in cache while the rows pass by.
-  device.parallel_for(weights.n_tiles() * row_tiles, [&](std::size_t task) {
+  for_each_product_tile(device, weights, dx.rows, [&](const ProductTile& part) {
     struct GateChanges;
     struct UpChanges;
-    const std::size_t tile = task / row_tiles;
-    const std::size_t first_row = task % row_tiles * kRowTile;
-    const MatrixView<const P> rows = dx.row_range(first_row, kRowTile);
+    const std::size_t tile = part.tile;
+    const std::size_t first_row = part.first_row;
+    const MatrixView<const P> rows = dx.row_range(first_row, part.rows);
     const std::size_t width = weights.padded_width(tile);
-    const MatrixView<T> dgate = tile_scratch<T, GateChanges>(device, kRowTile, width);
-    const MatrixView<T> dup = tile_scratch<T, UpChanges>(device, kRowTile, width);
+    const MatrixView<T> dgate = tile_scratch<T, GateChanges>(device, part.rows, width);
+    const MatrixView<T> dup = tile_scratch<T, UpChanges>(device, part.rows, width);
     weights.multiply_tile(tile, rows, dgate);
     full.up_weights.multiply_tile(tile, rows, dup);
 
     const std::size_t first_col = weights.tile_begin(tile);
     for (const PairedRows& pair : pairs) {
       const std::size_t begin = std::max(pair.first_row, first_row);
-      const std::size_t end = std::min(pair.first_row + pair.n_rows, first_row + kRowTile);
+      const std::size_t end = std::min(pair.first_row + pair.n_rows, first_row + part.rows);
       for (std::size_t row = begin; row < end; ++row) {
         const std::size_t full_row = pair.full_row + row - pair.first_row;
         silu_gate_delta(full.gate.row(full_row) + first_col, full.up.row(full_row) + first_col,

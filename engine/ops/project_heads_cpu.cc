@@ -1,33 +1,28 @@
-#include <algorithm>
-
+#include "engine/ops/product_tiles.h"
 #include "engine/ops/project_heads.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
 namespace {
 
-/// Calls separate(rows, heads of `to` from the first of these rows on) with each tile of x Wᵀ +
-/// bias; as in linear(), a tile of weights stays in cache while the rows pass by.
+/// Calls separate(first row, rows, heads of `to` from that row on) with each tile of x Wᵀ + bias.
 template <class Device, class T, class P, class Q, class Separate>
 void for_each_tile(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                    MatrixView<const T> bias, HeadRows<Q> to, const Separate& separate) {
-  const std::size_t tile_rows = std::min(x.rows, kRowTile);
-  const std::size_t row_tiles = x.rows / tile_rows;
-  device.parallel_for(weights.n_tiles() * row_tiles, [&](std::size_t task) {
+  for_each_product_tile(device, weights, x.rows, [&](const ProductTile& part) {
     struct Sums;
-    const std::size_t tile = task / row_tiles;
-    const std::size_t first_row = task % row_tiles * tile_rows;
-    const std::size_t first_col = weights.tile_begin(tile);
-    const std::size_t width = weights.tile_width(tile);
-    const MatrixView<T> sums = tile_scratch<T, Sums>(device, tile_rows, weights.padded_width(tile));
-    weights.multiply_tile(tile, x.row_range(first_row, tile_rows), sums);
+    const std::size_t first_col = weights.tile_begin(part.tile);
+    const std::size_t width = weights.tile_width(part.tile);
+    const MatrixView<T> sums =
+        tile_scratch<T, Sums>(device, part.rows, weights.padded_width(part.tile));
+    weights.multiply_tile(part.tile, x.row_range(part.first_row, part.rows), sums);
     if (bias.rows != 0) {
-      for (std::size_t r = 0; r < tile_rows; ++r) {
+      for (std::size_t r = 0; r < part.rows; ++r) {
         for (std::size_t c = 0; c < width; ++c) sums.row(r)[c] += bias.data[first_col + c];
       }
     }
-    const HeadRows<Q> heads = to.part(first_col / to.head_dim, width / to.head_dim, first_row);
-    separate(first_row, MatrixView<const T>(sums.column_range(0, width)), heads);
+    const HeadRows<Q> heads = to.part(first_col / to.head_dim, width / to.head_dim, part.first_row);
+    separate(part.first_row, MatrixView<const T>(sums.column_range(0, width)), heads);
   });
 }
 
