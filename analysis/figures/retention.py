@@ -66,7 +66,9 @@ def draw_budget(documents):
             budget, value, low, high = cost_curve(documents, policy, last).T
             if colour in REFERENCES.values():  # bands of all policies would hide one another
                 axes.fill_between(budget, low, high, color=colour, alpha=0.18, linewidth=0)
-            axes.plot(budget, value, f"{marker}-", color=colour, label=policy)
+            with_options = colour in REFERENCES.values() and ":" in policy
+            axes.plot(budget, value, marker, color=colour, label=policy,
+                      linestyle="--" if with_options else "-")
         axes.set(xscale="log", yscale="log", xlabel="share of the cache that is kept",
                  title=f"{name} quarter of the future")
         axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
