@@ -11,14 +11,14 @@ from run_file import bootstrap
 FEWEST = 20  # tokens that a cell needs
 
 
-def kept_shares(documents, name, tag):
-    """[documents that have both]: share of the tag's slots that the policy at the budget keeps, over
+def kept_shares(documents, name, tags):
+    """[documents that have both]: share of the tags' slots that the policy at the budget keeps, over
     the share that it keeps of all words' slots."""
     ratios = []
     for document in documents:
         arms = [one for one in document.retention if one.name == name]
         words = tagged(document)
-        own = words & (document.tokens.upos == tag)
+        own = words & np.isin(document.tokens.upos, tags)
         if arms and own.any():
             ratios.append(arms[0].kept[..., own].mean() / arms[0].kept[..., words].mean())
     return np.array(ratios)
@@ -36,7 +36,7 @@ def draw_kept_words(documents):
     log_ratio = np.full((len(names), len(tags)), np.nan)
     for row, name in enumerate(names):
         for column, tag in enumerate(tags):
-            ratios = kept_shares(documents, name, tag)
+            ratios = kept_shares(documents, name, [tag])
             if ratios.size == 0:
                 continue
             ratio = ratios.mean()
@@ -44,7 +44,8 @@ def draw_kept_words(documents):
             low, high = bootstrap(ratios, np.mean)
             sure = low > 1 or high < 1
             axes.text(column, row, f"{ratio:.2f}", ha="center", va="center", fontsize=5.5,
-                      weight="bold" if sure else "normal")
+                      weight="bold" if sure else "normal",
+                      color="white" if abs(log_ratio[row, column]) > 0.7 else "black")
     image = axes.imshow(np.clip(log_ratio, -1, 1), cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
     bar = figure.colorbar(image, ax=axes, pad=0.01, ticks=[-1, 0, 1], label="kept, relative to all")
     bar.ax.set_yticklabels(["half", "as all", "twice"])

@@ -43,12 +43,18 @@ measure() {  # DOCUMENT EVICT_AT SUBJECTS RUN
     --precision "$precision" --evict-at "$2" --subjects "$3" -o "$4"
 }
 
-mkdir -p "$output/lag" "$output/end"
+# What policies keep of the same contexts, which each document shows in one pass.
+policies=random,streaming-llm,h2o,tova,snapkv,expected-attention,keydiff,infokv
+
+mkdir -p "$output/lag" "$output/end" "$output/kept"
 for document in "${documents[@]}"; do
   measure "$document" lag:16 "$(each "$lag_group" attention-cumulative)" "$output/lag/$document.h5"
   measure "$document" end "$(each "$end_group" attention-window)$sets" "$output/end/$document.h5"
+  [[ -e $output/kept/$document.h5 ]] || "$longshadow" retain --document "$texts/$document.txt" \
+    --context 1024 --future 256 --policies "$policies" --budgets 0.2 --sinks 4 \
+    -o "$output/kept/$document.h5"
 done
-for kind in lag end; do
+for kind in lag end kept; do
   for format in json csv; do rm -f "$output/$kind.$format"; done
   "$longshadow" analyze "$output/$kind"/*.h5 --json "$output/$kind.json" --csv "$output/$kind.csv" \
     > "$output/$kind.txt"

@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "analysis"))
 import run_file
 from figures.distance import draw_distance, spoken
-from figures.entropy import draw_entropy
+from figures.entropy import CONTENT, FUNCTION, draw_entropy
+from figures.kept_words import draw_kept_words, kept_shares
 from figures.sets import draw_sets
 from figures.signals import draw_signals
 from figures.style import STYLE
@@ -102,6 +103,14 @@ def flipped_p(values):
     return np.mean(np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-12))
 
 
+def lead(values, others):
+    """How many times as much `values` are as `others`, document by document, and its p."""
+    logarithms = np.log(np.array(values) / np.array(others))
+    low, high = run_file.bootstrap(logarithms, np.mean)
+    return [f"{np.exp(logarithms.mean()):.2g} [{np.exp(low):.2g}, {np.exp(high):.2g}]",
+            p_text(flipped_p(logarithms))]
+
+
 def sets(documents):
     """How many times more one set does than another, near and far."""
     rows = []
@@ -109,14 +118,42 @@ def sets(documents):
         for one, other in PAIRS:
             row = [f"{one} over {other}", share]
             for window in (NEAR, FAR):
-                kl = [[document.sets[f"top:{signal}:{share}"][0, window].mean()
-                       for signal in (one, other)] for document in documents]
-                lead = np.log([a / b for a, b in kl])
-                low, high = run_file.bootstrap(lead, np.mean)
-                row += [f"{np.exp(lead.mean()):.2g} [{np.exp(low):.2g}, {np.exp(high):.2g}]",
-                        p_text(flipped_p(lead))]
+                row += lead(*([document.sets[f"top:{signal}:{share}"][0, window].mean()
+                               for document in documents] for signal in (one, other)))
             rows.append(row)
     return table(["removed at once", "share", "positions 0-15", "p", "positions 128-255", "p"], rows)
+
+
+def rivals(documents):
+    """How many times as far infokv's predictions are from the full cache's as other policies'."""
+    def divergence(policy, window):
+        return [next(one for one in document.retention if one.policy == policy).kl[window].mean()
+                for document in documents]
+
+    rows = []
+    for other in ("snapkv", "h2o", "expected-attention", "random"):
+        row = [f"infokv over {other}"]
+        for window in (slice(0, 64), slice(192, 256)):
+            row += lead(divergence("infokv", window), divergence(other, window))
+        rows.append(row)
+    return table(["", "KL near", "p", "KL far", "p"], rows)
+
+
+def kept(report, documents):
+    """What each policy costs, and how much of which words it keeps, relative to all words."""
+    rows = []
+    for arm in sorted(report["arms"], key=lambda one: one["far"]["mean_nats"]["value"]):
+        name = f"{arm['policy']}@{arm['budget']}"
+        row = [arm["policy"], *(with_interval(arm[where]["mean_nats"], "{:.2g}")
+                                for where in ("near", "far"))]
+        for tags in (CONTENT, FUNCTION):
+            ratios = kept_shares(documents, name, tags)
+            low, high = run_file.bootstrap(ratios, np.mean)
+            row.append(f"{ratios.mean():.2f} [{low:.2f}, {high:.2f}]")
+        rows.append([*row, *(f"{arm['kept']['by_entropy_quarter'][quarter]:.2f}"
+                             for quarter in (0, 3))])
+    return table(["budget 0.2", "KL near, nats", "KL far, nats", "content words", "function words",
+                  "lowest entropy", "highest entropy"], rows)
 
 
 def fill(page, name, text):
@@ -126,34 +163,38 @@ def fill(page, name, text):
                   lambda _: f"{marks[0]}\n{text}\n{marks[1]}", page, flags=re.DOTALL)
 
 
-def draw(lag, end):
+def draw(lag, end, kept_runs):
     at_end = run_file.pool(end)
     at_end.sets = {name: kl for name, kl in at_end.sets.items() if name.endswith(":20%")}
     pooled = run_file.pool(lag)
     with plt.rc_context(STYLE):
         for name, figure in (("distance", draw_distance(pooled)), ("signals", draw_signals(pooled)),
-                             ("entropy", draw_entropy(pooled)), ("sets", draw_sets(at_end))):
+                             ("entropy", draw_entropy(pooled)), ("sets", draw_sets(at_end)),
+                             ("kept", draw_kept_words(kept_runs))):
             figure.savefig(HERE / f"{name}.png", dpi=DOTS_PER_INCH)
 
 
 def main():
     output = Path(sys.argv[1])
     matplotlib.use("Agg")
-    documents = {kind: read(output / kind) for kind in ("lag", "end")}
-    draw(documents["lag"], documents["end"])
-    report = {kind: json.loads((output / f"{kind}.json").read_text())["pooled"]
-              for kind in documents}
+    documents = {kind: read(output / kind) for kind in ("lag", "end", "kept")}
+    draw(documents["lag"], documents["end"], documents["kept"])
+    analyzed = {kind: json.loads((output / f"{kind}.json").read_text()) for kind in documents}
+    report = {kind: analyzed[kind]["pooled"] for kind in ("lag", "end")}
     page = (HERE / "results.md").read_text()
     for name, text in (
             ("documents", "Documents: " + ", ".join(one.name for one in documents["lag"]) + "."),
             ("claims", claims(report["lag"], report["end"])),
             ("distances", distances(report["lag"])), ("entropies", entropies(report["lag"])),
-            ("partials", partials(report["lag"])), ("sets", sets(documents["end"]))):
+            ("partials", partials(report["lag"])), ("sets", sets(documents["end"])),
+            ("kept", kept(analyzed["kept"]["retention"], documents["kept"])),
+            ("rivals", rivals(documents["kept"]))):
         page = fill(page, name, text)
     (HERE / "results.md").write_text(page)
-    for kind in documents:  # what analyze says of all documents together
+    for kind, begin in (("lag", r"^all \d+ documents"), ("end", r"^all \d+ documents"),
+                        ("kept", r"^KL\(full")):  # what analyze says of all documents together
         text = (output / f"{kind}.txt").read_text()
-        (HERE / f"{kind}.txt").write_text(text[re.search(r"^all \d+ documents", text, re.M).start():])
+        (HERE / f"{kind}.txt").write_text(text[re.search(begin, text, re.M).start():])
 
 
 if __name__ == "__main__":
