@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 #include <vector>
@@ -40,11 +41,11 @@ void check_reading(const Document& document, const ModelConfig& config, const Re
   }
 }
 
-RunFile begin_run(RunModel model, std::string configuration) {
+RunFile begin_run(RunModel model, const nlohmann::json& configuration) {
   RunFile run;
   run.tool_version = LONGSHADOW_VERSION;
   run.model = std::move(model);
-  run.configuration = std::move(configuration);
+  run.configuration = configuration.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
   return run;
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <iosfwd>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 
@@ -26,7 +27,8 @@ struct Reading {
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading);
 
 /// The parts of a run file that are the same whatever a run measures. A run without documents:
-RunFile begin_run(RunModel model, std::string configuration);
+/// Names that are not UTF-8 are so with U+FFFD in their places.
+RunFile begin_run(RunModel model, const nlohmann::json& configuration);
 
 RunModel describe(const Checkpoint& checkpoint);
 

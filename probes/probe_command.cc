@@ -156,7 +156,7 @@ int probe_command(std::span<const std::string> words) {
 
   note_interrupts();
   const RunModel model = describe(*checkpoint);
-  RunFile run = begin_run(model, configuration_of(values, model, probe, documents, tags).dump());
+  RunFile run = begin_run(model, configuration_of(values, model, probe, documents, tags));
   Cpu cpu(values["threads"].as<std::size_t>());
   run.documents = probe.precision == Precision::f64
                       ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)

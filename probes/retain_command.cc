@@ -180,7 +180,7 @@ int retain_command(std::span<const std::string> words) {
   note_interrupts();
   nlohmann::json configuration = configuration_of(values, model, influence);
   configure_documents(values, documents, tags, configuration);
-  RunFile run = begin_run(model, configuration.dump());
+  RunFile run = begin_run(model, configuration);
   Cpu cpu(values["threads"].as<std::size_t>());
   run.documents = retain.precision == Precision::f64
                       ? retain_all<double>(cpu, *checkpoint, documents, retain, measured, progress)

@@ -98,13 +98,18 @@ ordered_json split(const std::string& text, const std::string& separator) {
   return parts;
 }
 
+/// As JSON on one line. A template need not be UTF-8: what is not becomes U+FFFD.
+std::string scalar_text(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
 /// As Python's json.dumps(value, ensure_ascii=False) writes it.
 std::string json_text(const ordered_json& value) {
-  if (!value.is_structured()) return value.dump();
+  if (!value.is_structured()) return scalar_text(value);
   std::string text;
   for (const auto& [key, item] : value.items()) {
     if (!text.empty()) text += ", ";
-    if (value.is_object()) text += ordered_json(key).dump() + ": ";
+    if (value.is_object()) text += scalar_text(key) + ": ";
     text += json_text(item);
   }
   return value.is_object() ? "{" + text + "}" : "[" + text + "]";

@@ -108,6 +108,11 @@ std::string repeated(const std::string& text, std::size_t count) {
   return all;
 }
 
+TEST_CASE("bytes that are not UTF-8 are replaced in JSON, and end no error in another") {
+  CHECK(render("{{ '\xf4' | tojson }}") == "\"\xef\xbf\xbd\"");
+  CHECK_THAT(test::error_of([] { render("{{ a['\xf4'] }}"); }), Contains("of what is undefined"));
+}
+
 TEST_CASE("a template from a stranger ends soon, and in bounded memory") {
   const std::string deep = "nested deeper than 100 levels";
   const std::string work = "more than 16777216 steps of work";

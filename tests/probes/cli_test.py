@@ -74,6 +74,16 @@ class Accepted(CommandLine):
             self.assertEqual(result.returncode, DONE, result.stderr)
             self.assertEqual(longshadow("analyze", output).returncode, DONE)
 
+    def test_a_document_whose_name_is_not_utf8(self):
+        document = self.folder / os.fsdecode(b"caf\xe9.txt")
+        document.write_bytes(DOCUMENT.read_bytes())
+        result = self.probe(document=document)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        for command in (("analyze",), ("inspect", "-o", self.folder / "page.html")):
+            result = subprocess.run([PROGRAM, *map(str, command), self.output], check=False,
+                                    capture_output=True)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+
     def test_parts_of_speech_come_from_the_tagger_or_from_a_file(self):
         tags = self.folder / "tags.conllu"
         tags.write_text(longshadow("pos", "tag", DOCUMENT).stdout)
