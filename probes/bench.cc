@@ -1,7 +1,6 @@
 #include "probes/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <random>
@@ -10,6 +9,7 @@
 
 #include "engine/ops/tile_scratch.h"
 #include "probes/probe_model.h"
+#include "probes/timing.h"
 
 namespace longshadow {
 namespace {
@@ -17,14 +17,9 @@ namespace {
 constexpr int kRounds = 3;
 
 double seconds_of(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
+  Stopwatch watch;
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return watch.lap();
 }
 
 /// Floating-point operations of products with the layers' weights, for one token.

@@ -15,6 +15,13 @@
 
 namespace longshadow {
 
+void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
+  if (k == 0 || k > config.vocab_size) {
+    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
+                     std::to_string(config.vocab_size));
+  }
+}
+
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading) {
   if (reading.context == 0 || reading.horizon == 0) {
     throw UsageError("--context and --future: expected at least 1 token each");
@@ -35,10 +42,7 @@ void check_reading(const Document& document, const ModelConfig& config, const Re
   if (needed > config.max_context) {
     throw UsageError(asked + "the model was trained to read " + std::to_string(config.max_context));
   }
-  if (reading.entropy_top_k == 0 || reading.entropy_top_k > config.vocab_size) {
-    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
-                     std::to_string(config.vocab_size));
-  }
+  check_entropy_top_k(reading.entropy_top_k, config);
 }
 
 RunFile begin_run(RunModel model, const nlohmann::json& configuration) {
@@ -98,10 +102,10 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
 }  // namespace
 
 template <class T>
-ReadDocument<T> read_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
-                              const Document& document, const Reading& reading,
-                              std::span<FullPassObserver<T>* const> observers,
-                              ProgressStyle progress, std::ostream& log) {
+DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                                  const Document& document, const Reading& reading,
+                                  std::span<FullPassObserver<T>* const> observers,
+                                  ProgressStyle progress, std::ostream& log) {
   const std::size_t n = tokens_needed(reading.evict_at, reading.context, reading.horizon);
   SignalObserver<Cpu, T> signals(cpu, weights.config, n, reading.context);
   std::vector<FullPassObserver<T>*> all(observers.begin(), observers.end());
@@ -127,7 +131,7 @@ ReadDocument<T> read_document(Cpu& cpu, const Weights<T>& weights, const Tokeniz
 }
 
 #define LONGSHADOW_INSTANTIATE(T)                                                 \
-  template ReadDocument<T> read_document(                                         \
+  template DocumentPass<T> run_document_pass(                                     \
       Cpu&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
       std::span<FullPassObserver<T>* const>, ProgressStyle, std::ostream&);
 LONGSHADOW_INSTANTIATE(float)

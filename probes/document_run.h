@@ -23,6 +23,9 @@ struct Reading {
   std::size_t entropy_top_k;
 };
 
+/// Throws UsageError for a k that the truncated entropy cannot have.
+void check_entropy_top_k(std::size_t k, const ModelConfig& config);
+
 /// Throws UsageError where the document or the model is too short for the reading.
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading);
 
@@ -34,7 +37,7 @@ RunModel describe(const Checkpoint& checkpoint);
 
 /// A document after its full pass: `run` has the tokens and the signals, and nothing measured yet.
 template <class T>
-struct ReadDocument {
+struct DocumentPass {
   FullPass<T> full;
   DocumentRun run;
 };
@@ -42,9 +45,9 @@ struct ReadDocument {
 /// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
 /// `observers` look at it beside those of the signals. Throws Interrupted between chunks.
 template <class T>
-ReadDocument<T> read_document(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
-                              const Document& document, const Reading& reading,
-                              std::span<FullPassObserver<T>* const> observers,
-                              ProgressStyle progress, std::ostream& log);
+DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
+                                  const Document& document, const Reading& reading,
+                                  std::span<FullPassObserver<T>* const> observers,
+                                  ProgressStyle progress, std::ostream& log);
 
 }  // namespace longshadow

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <iostream>
 
@@ -17,6 +16,7 @@
 #include "probes/probe_options.h"
 #include "probes/quantization_options.h"
 #include "probes/text_stream.h"
+#include "probes/timing.h"
 
 namespace longshadow {
 namespace {
@@ -171,23 +171,18 @@ void write_text(Cpu& cpu, const Checkpoint& checkpoint, const Weights<T>& weight
 
 constexpr std::size_t kRounds = 3;
 
-double median(std::array<double, kRounds> values) {
-  std::sort(values.begin(), values.end());
-  return values[kRounds / 2];
-}
-
 /// One policy's times, round by round.
 struct Times {
   std::string policy;
-  std::array<double, kRounds> prefill, decoding, total;
+  std::vector<double> prefill, decoding, total;
 };
 
 /// How much longer than `base` it took, in %: the median of the rounds' own ratios, as the
 /// machine's speed drifts.
-double overhead(const std::array<double, kRounds>& times, const std::array<double, kRounds>& base) {
-  std::array<double, kRounds> percent;
+double overhead(const std::vector<double>& times, const std::vector<double>& base) {
+  std::vector<double> percent;
   for (std::size_t round = 0; round < kRounds; ++round) {
-    percent[round] = 100 * (times[round] / base[round] - 1);
+    percent.push_back(100 * (times[round] / base[round] - 1));
   }
   return median(percent);
 }
@@ -204,9 +199,9 @@ void compare_scoring(Cpu& cpu, const Weights<T>& weights, std::span<const TokenI
     for (Times& times : all) {
       options.policy = times.policy;
       const Generation result = generate(cpu, weights, prompt, options, [](TokenId) {});
-      times.prefill[round] = result.prefill_seconds + result.choosing_seconds;
-      times.decoding[round] = result.decoding_seconds;
-      times.total[round] = times.prefill[round] + times.decoding[round];
+      times.prefill.push_back(result.prefill_seconds + result.choosing_seconds);
+      times.decoding.push_back(result.decoding_seconds);
+      times.total.push_back(times.prefill.back() + times.decoding.back());
     }
   }
   std::printf("%zu tokens of prompt, %zu written; medians of %zu rounds, seconds\n\n",
@@ -242,10 +237,7 @@ int generate_command(std::span<const std::string> words) {
   if (!parsed) return 0;
   const po::variables_map& values = *parsed;
   GenerationOptions options = read_options(values);
-  const std::string precision = values["precision"].as<std::string>();
-  if (precision != "f32" && precision != "f64") {
-    throw UsageError("--precision \"" + precision + "\": expected f32 or f64");
-  }
+  const Precision precision = parse_plain_precision(values["precision"].as<std::string>());
   const bool compare = values["compare-scoring"].as<bool>();
   if (compare && options.budget == 1 && !options.interval) {
     throw UsageError("--compare-scoring: nothing is scored without a --budget below 1 or --every");
@@ -256,7 +248,7 @@ int generate_command(std::span<const std::string> words) {
   check_generation(checkpoint->config(), prompt.size(), options);
   note_interrupts();
   Cpu cpu(values["threads"].as<std::size_t>());
-  if (precision == "f64") {
+  if (precision == Precision::f64) {
     run<double>(cpu, *checkpoint, prompt, options, compare);
   } else {
     run<float>(cpu, *checkpoint, prompt, options, compare);

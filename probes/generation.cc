@@ -1,7 +1,6 @@
 #include "probes/generation.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -11,24 +10,13 @@
 #include "engine/model/decoder.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
+#include "probes/document_run.h"
 #include "probes/interrupt.h"
 #include "probes/policy_inputs.h"
+#include "probes/timing.h"
 
 namespace longshadow {
 namespace {
-
-class Stopwatch {
- public:
-  /// Seconds since the last lap, or the beginning.
-  double lap() {
-    const Clock::time_point before = std::exchange(last_, Clock::now());
-    return std::chrono::duration<double>(last_ - before).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_ = Clock::now();
-};
 
 /// The policy that compresses the prompt and, at intervals, what follows; nullptr: none does.
 std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options) {
@@ -121,10 +109,7 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
                      std::to_string(prompt_tokens) + " tokens: expected at most the model's " +
                      std::to_string(config.max_context) + " tokens together");
   }
-  if (options.entropy_top_k == 0 || options.entropy_top_k > config.vocab_size) {
-    throw UsageError("--entropy-top-k: expected 1 to the model's " +
-                     std::to_string(config.vocab_size) + " tokens");
-  }
+  check_entropy_top_k(options.entropy_top_k, config);
   if (!(options.budget > 0 && options.budget <= 1)) {
     throw UsageError(
         "--budget: expected the share of the prompt's slots to keep, above 0 and at "

@@ -1,7 +1,6 @@
 #include "probes/policy_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <random>
 
@@ -9,22 +8,18 @@
 #include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
 #include "probes/policy_inputs.h"
+#include "probes/timing.h"
 
 namespace longshadow {
 namespace {
 
 constexpr std::size_t kRounds = 5;
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 /// Seconds of one prefill; `policy` null: alone.
 double prefill(Cpu& cpu, const Weights<float>& weights, std::span<const TokenId> tokens,
                const Policy* policy, double share) {
   const ModelConfig& config = weights.config;
-  const auto begin = std::chrono::steady_clock::now();
+  Stopwatch watch;
   FullPassOptions options;
   options.predict_from = policy != nullptr && policy->traits().entropy ? 0 : tokens.size() - 1;
   if (policy == nullptr) {
@@ -42,7 +37,7 @@ double prefill(Cpu& cpu, const Weights<float>& weights, std::span<const TokenId>
     const CompressedCache<float> cache(cpu, full.cache, std::span(&compression, 1),
                                        rotary_frequencies(config.rope, config.head_dim));
   }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return watch.lap();
 }
 
 }  // namespace

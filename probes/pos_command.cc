@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -19,6 +18,7 @@
 #include "probes/part_of_speech/tagger.h"
 #include "probes/part_of_speech/training.h"
 #include "probes/part_of_speech/weights_file.h"
+#include "probes/timing.h"
 
 namespace longshadow {
 namespace {
@@ -60,10 +60,6 @@ std::string_view text_of(const MappedFile& file) {
 std::vector<ConlluSentence> read_treebank(const std::string& path) {
   const MappedFile file(path);
   return read_conllu(text_of(file), path);
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 double percent(std::size_t part, std::size_t whole) {
@@ -184,12 +180,11 @@ int eval(std::span<const std::string> words) {
   const std::vector<ConlluSentence> treebank =
       read_treebank((*values)["treebank"].as<std::string>());
   EvalResult result;
-  auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
-  result.load_s = seconds_since(start);
-  start = std::chrono::steady_clock::now();
+  result.load_s = watch.lap();
   result.confusion = evaluate(perceptron, treebank);
-  result.words_per_s = static_cast<double>(result.confusion.words()) / seconds_since(start);
+  result.words_per_s = static_cast<double>(result.confusion.words()) / watch.lap();
   result.raw_text = evaluate_raw_text(perceptron, treebank);
   print(result);
   if (const std::string path = (*values)["json"].as<std::string>(); !path.empty()) {

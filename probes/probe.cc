@@ -191,8 +191,8 @@ DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer
     tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(options), n);
     observers.push_back(tape.get());
   }
-  auto [full, run] = read_document<T>(cpu, model.weights, tokenizer, document, reading_of(options),
-                                      observers, progress, log);
+  auto [full, run] = run_document_pass<T>(cpu, model.weights, tokenizer, document,
+                                          reading_of(options), observers, progress, log);
 
   if (options.sketch) {
     const std::size_t n_probes = options.sketch->bins.size() * options.sketch->n_probes;

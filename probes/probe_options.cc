@@ -38,6 +38,12 @@ Precision parse_precision(const std::string& text, std::ostream& log) {
   throw UsageError("--precision \"" + text + "\": expected f32, bf16 or f64");
 }
 
+Precision parse_plain_precision(const std::string& text) {
+  if (text == "f32") return Precision::f32;
+  if (text == "f64") return Precision::f64;
+  throw UsageError("--precision \"" + text + "\": expected f32 or f64");
+}
+
 Method parse_method(const std::string& text, Precision precision) {
   if (text == "auto") return precision == Precision::f64 ? Method::direct : Method::differential;
   if (text == "differential") return Method::differential;

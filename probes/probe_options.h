@@ -20,6 +20,9 @@ void add_method_options(boost::program_options::options_description& options,
 /// bf16 products; a line on `log` says so. Throws UsageError.
 Precision parse_precision(const std::string& text, std::ostream& log);
 
+/// Reads `--precision` of a command without bf16 products. Throws UsageError.
+Precision parse_plain_precision(const std::string& text);
+
 /// Reads `--method`. Throws UsageError, also for bf16 in the direct form.
 Method parse_method(const std::string& text, Precision precision);
 

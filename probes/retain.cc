@@ -199,8 +199,8 @@ DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenize
 
   PolicyInputs<Cpu, T> inputs(cpu, config, options.context, traits);
   const std::array<FullPassObserver<T>*, 1> observers{&inputs};
-  auto [full, run] = read_document<T>(cpu, model.weights, tokenizer, document, reading_of(options),
-                                      observers, progress, log);
+  auto [full, run] = run_document_pass<T>(cpu, model.weights, tokenizer, document,
+                                          reading_of(options), observers, progress, log);
 
   const std::vector<Arm> arms = arms_of(options);
   Progress choosing(log, progress, "policies", "layers", config.n_layers);

@@ -91,12 +91,6 @@ std::vector<std::string> split_budgets(const std::string& list) {
   return budgets;
 }
 
-Precision parse_retain_precision(const std::string& text) {
-  if (text == "f32") return Precision::f32;
-  if (text == "f64") return Precision::f64;
-  throw UsageError("--precision \"" + text + "\": expected f32 or f64");
-}
-
 /// The run that --influence names, of the model given.
 std::optional<RunFile> read_influence(const std::string& path, const RunModel& model) {
   if (path.empty()) return {};
@@ -157,7 +151,7 @@ int retain_command(std::span<const std::string> words) {
   retain.policies = split_policies(text("policies"));
   retain.budgets = split_budgets(text("budgets"));
   retain.n_sinks = values["sinks"].as<std::size_t>();
-  retain.precision = parse_retain_precision(text("precision"));
+  retain.precision = parse_plain_precision(text("precision"));
   retain.memory_bytes = parse_bytes(text("memory"));
   retain.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   retain.quantization = read_quantization(values);

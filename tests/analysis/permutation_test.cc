@@ -8,20 +8,10 @@
 #include <vector>
 
 #include "analysis/statistics.h"
+#include "tests/support/normal_sample.h"
 
 using namespace longshadow;
-
-namespace {
-
-std::vector<double> normal_sample(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<double> normal;
-  std::vector<double> values(n);
-  for (double& value : values) value = normal(random);
-  return values;
-}
-
-}  // namespace
+using test::normal_sample;
 
 TEST_CASE("flipping signs: all of one sign is two of 2^n patterns") {
   CHECK(sign_flip_p(std::vector<double>{3}, 1) == 1);

@@ -22,6 +22,8 @@
 
 using namespace longshadow;
 using Catch::Matchers::Contains;
+using test::check_each_is_refused;
+using test::Fault;
 using test::replace_attribute;
 using test::replace_first;
 using test::same_bits;
@@ -148,10 +150,6 @@ TEST_CASE("what is no run file is refused") {
 }
 
 TEST_CASE("a hostile or broken run file is refused with one line") {
-  struct Fault {
-    const char* message;
-    std::function<void(hid_t file)> make;
-  };
   const std::vector<Fault> faults = {
       {"soft or external link",
        [](hid_t file) {
@@ -274,18 +272,7 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
       {"at least one document",
        [](hid_t file) { H5Ldelete(file, "/documents/document_1", H5P_DEFAULT); }},
   };
-  const TemporaryFolder folder;
-  const fs::path path = folder.path() / "run.h5";
-  for (const Fault& fault : faults) {
-    fs::remove(path);
-    write_run(path, synthetic_run({.n_sets = 1}));
-    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-    REQUIRE(file >= 0);
-    fault.make(file);
-    REQUIRE(H5Fclose(file) >= 0);
-    CHECK_THROWS_WITH(read_run(path), Contains(fault.message) && Contains(path.string()) &&
-                                          !Contains("\n") && !Contains("\x1b"));
-  }
+  check_each_is_refused(faults, synthetic_run({.n_sets = 1}));
 }
 
 TEST_CASE("a run without parts of speech is read") {
@@ -320,10 +307,6 @@ TEST_CASE("a sketch is read as written, beside influence or alone") {
 }
 
 TEST_CASE("a hostile or broken sketch is refused with one line") {
-  struct Fault {
-    const char* message;
-    std::function<void(hid_t file)> make;
-  };
   const std::string sketch = "/documents/document_1/sketch/";
   const auto estimate = [&](const char* name, float value) {
     return [=](hid_t file) { replace_first(file, sketch + name, H5T_NATIVE_FLOAT, value); };
@@ -351,18 +334,7 @@ TEST_CASE("a hostile or broken sketch is refused with one line") {
       {"found nothing of that name",
        [&](hid_t file) { H5Ldelete(file, (sketch + "bins").c_str(), H5P_DEFAULT); }},
   };
-  const TemporaryFolder folder;
-  const fs::path path = folder.path() / "run.h5";
-  for (const Fault& fault : faults) {
-    fs::remove(path);
-    write_run(path, synthetic_run({.has_sketch = true}));
-    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-    REQUIRE(file >= 0);
-    fault.make(file);
-    REQUIRE(H5Fclose(file) >= 0);
-    CHECK_THROWS_WITH(read_run(path),
-                      Contains(fault.message) && Contains(path.string()) && !Contains("\n"));
-  }
+  check_each_is_refused(faults, synthetic_run({.has_sketch = true}));
 }
 
 TEST_CASE("a run file cut anywhere is refused") {

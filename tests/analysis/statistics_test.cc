@@ -7,7 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "tests/support/normal_sample.h"
+
 using namespace longshadow;
+using test::normal_sample;
 
 namespace {
 
@@ -45,14 +48,6 @@ double binomial_tail(int n, int k, double p) {
     sum += std::exp(log_choose + i * std::log(p) + (n - i) * std::log1p(-p));
   }
   return sum;
-}
-
-std::vector<double> normal_sample(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<double> normal;
-  std::vector<double> values(n);
-  for (double& value : values) value = normal(random);
-  return values;
 }
 
 }  // namespace

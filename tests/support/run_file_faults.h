@@ -5,8 +5,14 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "analysis/run_reader.h"
+#include "data/format/run_writer.h"
+#include "tests/support/temporary_folder.h"
 
 /// What tests do to a run file behind the reader's back, and how they compare what it gives.
 namespace longshadow::test {
@@ -42,6 +48,30 @@ void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
   H5Sclose(scalar);
   H5Sclose(space);
   H5Dclose(dataset);
+}
+
+/// What can be wrong with a run file, and what its refusal says of it.
+struct Fault {
+  const char* message;
+  std::function<void(hid_t file)> make;
+};
+
+/// Writes the run once for each fault, makes the fault, and sees the reader refuse the file in one
+/// line that names it and that no terminal obeys.
+inline void check_each_is_refused(const std::vector<Fault>& faults, const RunFile& run) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "run.h5";
+  for (const Fault& fault : faults) {
+    std::filesystem::remove(path);
+    write_run(path, run);
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    REQUIRE(file >= 0);
+    fault.make(file);
+    REQUIRE(H5Fclose(file) >= 0);
+    CHECK_THROWS_WITH(read_run(path), Catch::Contains(fault.message) &&
+                                          Catch::Contains(path.string()) &&
+                                          !Catch::Contains("\n") && !Catch::Contains("\x1b"));
+  }
 }
 
 }  // namespace longshadow::test
