@@ -44,6 +44,12 @@ double attention_flops(const ModelConfig& config, std::size_t rows, std::size_t 
          (2.0 * static_cast<double>(prefix) + own);
 }
 
+/// All but the output product's.
+double prefill_flops(const ModelConfig& config, std::size_t context) {
+  return static_cast<double>(context) * layer_flops(config) +
+         attention_flops(config, context, 0, Method::direct);
+}
+
 /// FLOP/s of products with `weights`.
 template <class P>
 double product_rate(Cpu& cpu, const PackedWeights<P>& weights) {
@@ -113,8 +119,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
                          observers, pass);
   };
   const double context = static_cast<double>(options.context);
-  PhaseTimer prefill(context, layer_flops(config) * context + output_flops(config) +
-                                  attention_flops(config, options.context, 0, Method::direct));
+  PhaseTimer prefill(context, prefill_flops(config, options.context) + output_flops(config));
   for (int round = 0; round < kRounds; ++round) {
     prefill.add_round(full_peak(), [&] { read(options.context, {}, options.context - 1); });
   }
@@ -126,8 +131,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
     observers.push_back(tape.get());
   }
   const double all = static_cast<double>(n);
-  PhaseTimer full_pass(all, (layer_flops(config) + output_flops(config)) * all +
-                                attention_flops(config, n, 0, Method::direct));
+  PhaseTimer full_pass(all, prefill_flops(config, n) + output_flops(config) * all);
   std::unique_ptr<FullPass<T>> full;
   for (int round = 0; round < kRounds; ++round) {
     full_pass.add_round(full_peak(),
@@ -166,6 +170,11 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
 BenchResult run_bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options) {
   return options.precision == Precision::f64 ? bench<double>(cpu, checkpoint, options)
                                              : bench<float>(cpu, checkpoint, options);
+}
+
+double output_share_of_prefill(const ModelConfig& config, std::size_t context) {
+  const double output = static_cast<double>(context) * output_flops(config);
+  return output / (output + prefill_flops(config, context));
 }
 
 }  // namespace longshadow

@@ -156,15 +156,16 @@ void print_summary(const Generation& result, std::size_t prompt_tokens, std::uin
 
 template <class T>
 void write_text(Cpu& cpu, const Checkpoint& checkpoint, const Weights<T>& weights,
-                std::span<const TokenId> prompt, const GenerationOptions& options) {
+                const EntropyHead<T>& entropy_head, std::span<const TokenId> prompt,
+                const GenerationOptions& options) {
   TextStream text;
   const auto show = [](const std::string& piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);
   };
-  const Generation result = generate(cpu, weights, prompt, options, [&](TokenId token) {
-    show(text.add(checkpoint.tokenizer().decode(std::span(&token, 1))));
-  });
+  const Generation result = generate(
+      cpu, weights, entropy_head, prompt, options,
+      [&](TokenId token) { show(text.add(checkpoint.tokenizer().decode(std::span(&token, 1)))); });
   show(text.finish() + "\n");
   print_summary(result, prompt.size(), options.seed);
 }
@@ -188,8 +189,8 @@ double overhead(const std::vector<double>& times, const std::vector<double>& bas
 }
 
 template <class T>
-void compare_scoring(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
-                     GenerationOptions options) {
+void compare_scoring(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
+                     std::span<const TokenId> prompt, GenerationOptions options) {
   options.end_tokens.clear();  // as many tokens for each
   std::vector<Times> all{{"streaming-llm", {}, {}, {}}, {"snapkv", {}, {}, {}}};
   if (options.policy != "streaming-llm" && options.policy != "snapkv") {
@@ -198,7 +199,8 @@ void compare_scoring(Cpu& cpu, const Weights<T>& weights, std::span<const TokenI
   for (std::size_t round = 0; round < kRounds; ++round) {
     for (Times& times : all) {
       options.policy = times.policy;
-      const Generation result = generate(cpu, weights, prompt, options, [](TokenId) {});
+      const Generation result =
+          generate(cpu, weights, entropy_head, prompt, options, [](TokenId) {});
       times.prefill.push_back(result.prefill_seconds + result.choosing_seconds);
       times.decoding.push_back(result.decoding_seconds);
       times.total.push_back(times.prefill.back() + times.decoding.back());
@@ -223,10 +225,11 @@ template <class T>
 void run(Cpu& cpu, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
          const GenerationOptions& options, bool compare) {
   const Weights<T> weights = load_weights<T>(cpu, checkpoint);
+  const EntropyHead<T> entropy_head(cpu, weights);
   if (compare) {
-    compare_scoring(cpu, weights, prompt, options);
+    compare_scoring(cpu, weights, entropy_head, prompt, options);
   } else {
-    write_text(cpu, checkpoint, weights, prompt, options);
+    write_text(cpu, checkpoint, weights, entropy_head, prompt, options);
   }
 }
 

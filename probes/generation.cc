@@ -62,25 +62,27 @@ struct Prefilled {
 };
 
 template <class T>
-Prefilled<T> prefill(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
-                     const Policy* policy, const GenerationOptions& options, Generation& result) {
+Prefilled<T> prefill(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
+                     std::span<const TokenId> prompt, const Policy* policy,
+                     const GenerationOptions& options, Generation& result) {
   Stopwatch watch;
   const ModelConfig& config = weights.config;
   std::optional<PolicyInputs<Cpu, T>> inputs;
   std::vector<FullPassObserver<T>*> observers;
   FullPassOptions pass_options;
-  pass_options.entropy_top_k = options.entropy_top_k;
   pass_options.predict_from = prompt.size();
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
     inputs.emplace(cpu, config, prompt.size(), std::span(&policy->traits(), 1));
     observers.push_back(&*inputs);
-    if (policy->traits().entropy) pass_options.predict_from = 0;
   }
   const FullPass<T> full = run_full_pass(
       cpu, weights, prompt, std::span<FullPassObserver<T>* const>(observers), pass_options);
   result.prefill_seconds = watch.lap();
 
+  if (policy != nullptr && policy->traits().entropy) {
+    inputs->set_entropy(entropy_head.entropies(cpu, full, prompt.size(), options.entropy_top_k));
+  }
   TokenSignals signals;
   Compression compression = policy == nullptr
                                 ? keep_everything(config, prompt.size())
@@ -128,12 +130,13 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
 }
 
 template <class T>
-Generation generate(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
-                    const GenerationOptions& options, const std::function<void(TokenId)>& written) {
+Generation generate(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
+                    std::span<const TokenId> prompt, const GenerationOptions& options,
+                    const std::function<void(TokenId)>& written) {
   check_generation(weights.config, prompt.size(), options);
   const std::unique_ptr<Policy> policy = make_generation_policy(options);
   Generation result;
-  Prefilled<T> text = prefill(cpu, weights, prompt, policy.get(), options, result);
+  Prefilled<T> text = prefill(cpu, weights, entropy_head, prompt, policy.get(), options, result);
 
   Stopwatch watch;
   std::optional<DecodingCompressor<Cpu, T>> compressor;
@@ -163,9 +166,11 @@ Generation generate(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId
   return result;
 }
 
-template Generation generate(Cpu&, const Weights<float>&, std::span<const TokenId>,
-                             const GenerationOptions&, const std::function<void(TokenId)>&);
-template Generation generate(Cpu&, const Weights<double>&, std::span<const TokenId>,
-                             const GenerationOptions&, const std::function<void(TokenId)>&);
+template Generation generate(Cpu&, const Weights<float>&, const EntropyHead<float>&,
+                             std::span<const TokenId>, const GenerationOptions&,
+                             const std::function<void(TokenId)>&);
+template Generation generate(Cpu&, const Weights<double>&, const EntropyHead<double>&,
+                             std::span<const TokenId>, const GenerationOptions&,
+                             const std::function<void(TokenId)>&);
 
 }  // namespace longshadow

@@ -12,6 +12,7 @@
 #include "engine/model/weights.h"
 #include "engine/ops/sampling.h"
 #include "probes/decoding_compressor.h"
+#include "probes/entropy_head.h"
 
 namespace longshadow {
 
@@ -45,7 +46,8 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
 /// Reads the prompt, compresses its cache, and writes token after token on what is left. `written`
 /// is called with each token as it comes. Throws as check_generation() does, and Interrupted.
 template <class T>
-Generation generate(Cpu& cpu, const Weights<T>& weights, std::span<const TokenId> prompt,
-                    const GenerationOptions& options, const std::function<void(TokenId)>& written);
+Generation generate(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
+                    std::span<const TokenId> prompt, const GenerationOptions& options,
+                    const std::function<void(TokenId)>& written);
 
 }  // namespace longshadow

@@ -7,6 +7,7 @@
 #include "engine/kv/compressed_cache.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
+#include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
 #include "probes/timing.h"
 
@@ -14,14 +15,15 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kRounds = 5;
+constexpr std::size_t kEntropyTopK = 20;
 
 /// Seconds of one prefill; `policy` null: alone.
-double prefill(Cpu& cpu, const Weights<float>& weights, std::span<const TokenId> tokens,
-               const Policy* policy, double share) {
+double prefill(Cpu& cpu, const Weights<float>& weights, const EntropyHead<float>& entropy_head,
+               std::span<const TokenId> tokens, const Policy* policy, double share) {
   const ModelConfig& config = weights.config;
   Stopwatch watch;
   FullPassOptions options;
-  options.predict_from = policy != nullptr && policy->traits().entropy ? 0 : tokens.size() - 1;
+  options.predict_from = tokens.size() - 1;
   if (policy == nullptr) {
     run_full_pass(cpu, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
   } else {
@@ -29,6 +31,9 @@ double prefill(Cpu& cpu, const Weights<float>& weights, std::span<const TokenId>
     FullPassObserver<float>* observer = &inputs;
     const FullPass<float> full = run_full_pass(
         cpu, weights, tokens, std::span<FullPassObserver<float>* const>(&observer, 1), options);
+    if (policy->traits().entropy) {
+      inputs.set_entropy(entropy_head.entropies(cpu, full, tokens.size(), kEntropyTopK));
+    }
     Compression compression{{}, policy->traits().rotates_keys};
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       inputs.show(full, layer);
@@ -51,6 +56,7 @@ std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint
     check_prompt(made.back()->traits(), context);
   }
   const Weights<float> weights = load_weights<float>(cpu, checkpoint);
+  const EntropyHead<float> entropy_head(cpu, weights);
   std::mt19937_64 random(0);
   std::vector<TokenId> tokens(context);
   for (TokenId& token : tokens) {
@@ -60,7 +66,7 @@ std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint
       over_first(made.size());
   for (std::size_t round = 0; round <= kRounds; ++round) {
     for (std::size_t i = 0; i < made.size(); ++i) {
-      const double took = prefill(cpu, weights, tokens, made[i].get(), share);
+      const double took = prefill(cpu, weights, entropy_head, tokens, made[i].get(), share);
       if (round == 0) continue;  // the products' code is generated
       seconds[i].push_back(took);
       over_alone[i].push_back(took / seconds[0].back() - 1);

@@ -121,10 +121,6 @@ void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
   const KeysValues<const T> cache = full.cache.layer(layer);
   copy_context(cache.keys, context_, as_heads(keys_.view(), config_.n_kv_heads));
   copy_context(cache.values, context_, as_heads(values_.view(), config_.n_kv_heads));
-  entropy_.clear();
-  for (std::size_t i = 0; i < context_; ++i) {
-    entropy_.push_back(static_cast<float>(full.predictions[i].entropy_top_k));
-  }
   if (all_drift_.empty()) return;
   const auto of_layer = all_drift_.begin() + static_cast<std::ptrdiff_t>(layer * context_);
   drift_.assign(of_layer, of_layer + static_cast<std::ptrdiff_t>(context_));

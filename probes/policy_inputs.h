@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/model/full_pass.h"
@@ -26,8 +27,9 @@ class PolicyInputs final : public FullPassObserver<T> {
                        MatrixView<const T> residual) override;
   void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
 
-  /// After the pass, makes `layer` the one that view() shows. Entropy needs predictions of every
-  /// context position.
+  /// [T] nats, of the distribution that each context token predicts, for policies that look at it.
+  void set_entropy(std::vector<float> entropy) { entropy_ = std::move(entropy); }
+  /// After the pass, makes `layer` the one that view() shows.
   void show(const FullPass<T>& full, std::size_t layer);
   /// All but the measured influence and the seed; valid until the next show().
   LayerView view(const PolicyTraits& traits) const;

@@ -202,6 +202,9 @@ DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenize
   auto [full, run] = run_document_pass<T>(cpu, model.weights, tokenizer, document,
                                           reading_of(options), observers, progress, log);
 
+  const auto entropy = run.signals.entropy_topk.begin();
+  inputs.set_entropy({entropy, entropy + static_cast<std::ptrdiff_t>(options.context)});
+
   const std::vector<Arm> arms = arms_of(options);
   Progress choosing(log, progress, "policies", "layers", config.n_layers);
   const std::vector<Compression> compressions =

@@ -22,8 +22,9 @@ std::size_t tile_outputs(std::size_t outputs, std::size_t multiple) {
 }
 
 template <class T>
-constexpr memory::data_type kDataType =
-    std::is_same_v<T, BF16> ? memory::data_type::bf16 : memory::data_type::f32;
+constexpr memory::data_type kDataType = std::is_same_v<T, BF16>          ? memory::data_type::bf16
+                                        : std::is_same_v<T, std::int8_t> ? memory::data_type::s8
+                                                                         : memory::data_type::f32;
 
 memory::dim dim(std::size_t value) { return static_cast<memory::dim>(value); }
 
@@ -166,10 +167,13 @@ void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const dou
 
 template class PackedWeights<float>;
 template class PackedWeights<BF16>;
+template class PackedWeights<std::int8_t>;
 template class PackedWeights<double>;
 template void PackedWeights<float>::multiply_tile(std::size_t, MatrixView<const float>,
                                                   MatrixView<float>) const;
 template void PackedWeights<BF16>::multiply_tile(std::size_t, MatrixView<const BF16>,
                                                  MatrixView<float>) const;
+template void PackedWeights<std::int8_t>::multiply_tile(std::size_t, MatrixView<const std::int8_t>,
+                                                        MatrixView<float>) const;
 
 }  // namespace longshadow

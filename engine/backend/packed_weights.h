@@ -27,7 +27,8 @@ inline constexpr std::size_t kOutputMultiple = 16;
 inline constexpr std::size_t kMaxTileOutputs = 512;
 
 /// The right-hand factor of y = x Wᵀ, W [out, in], split into tiles of outputs and stored the way
-/// the product wants to read it. W is f32 or f64 as T, or bf16 for f32 sums.
+/// the product wants to read it. W is f32 or f64 as T, or bf16 or bytes for f32 sums; those of
+/// bytes are exact up to 1024 inputs.
 template <class T>
 class PackedWeights {
  public:

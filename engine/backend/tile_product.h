@@ -24,4 +24,8 @@ void tile_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor la
 /// f32's.
 bool has_bf16_products();
 
+/// Whether this processor multiplies bytes natively (VNNI), which alone makes PackedWeights of them
+/// fast, and exact: without it oneDNN's sums of two products may saturate.
+bool has_byte_products();
+
 }  // namespace longshadow

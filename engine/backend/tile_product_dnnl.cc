@@ -76,12 +76,19 @@ void dnnl_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor la
 
 }  // namespace
 
+#ifdef __x86_64__
+namespace {
+
+bool has(dnnl::cpu_isa needed) {
+  const auto bits = static_cast<unsigned>(needed);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+}
+
+}  // namespace
+#endif
+
 bool has_bf16_products() {
 #ifdef __x86_64__
-  const auto has = [](dnnl::cpu_isa needed) {
-    const auto bits = static_cast<unsigned>(needed);
-    return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
-  };
   return has(dnnl::cpu_isa::avx512_core_bf16);
 #else
   try {
@@ -90,6 +97,14 @@ bool has_bf16_products() {
   } catch (const dnnl::error&) {
     return false;
   }
+#endif
+}
+
+bool has_byte_products() {
+#ifdef __x86_64__
+  return has(dnnl::cpu_isa::avx512_core_vnni);
+#else
+  return false;
 #endif
 }
 

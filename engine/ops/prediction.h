@@ -20,6 +20,7 @@ struct Prediction {
 };
 
 /// Nats: the entropy of the k likeliest of logits [V], renormalised among themselves. 1 <= k <= V.
+/// What is not a number is passed over, and NaN the entropy of nothing else.
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 

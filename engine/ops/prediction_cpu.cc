@@ -119,8 +119,12 @@ double entropy_of(std::vector<double> logits) {
 
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
-  std::vector<double> top(logits.begin(), logits.end());
-  const auto end = top.begin() + static_cast<std::ptrdiff_t>(k);
+  std::vector<double> top;
+  for (const T logit : logits) {
+    if (!std::isnan(logit)) top.push_back(static_cast<double>(logit));
+  }
+  if (top.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto end = top.begin() + static_cast<std::ptrdiff_t>(std::min(k, top.size()));
   std::nth_element(top.begin(), end - 1, top.end(), std::greater<>());
   return entropy_of({top.begin(), end});
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/ops/dot.h"
 #include "engine/ops/rows.h"
 
 namespace longshadow {
@@ -35,16 +36,9 @@ template <class Device, class T>
 void cosine_distances(Device& device, MatrixView<const T> a, MatrixView<const T> b,
                       std::span<float> distances) {
   device.parallel_for(distances.size(), [&](std::size_t r) {
-    double product = 0;
-    double a_squared = 0;
-    double b_squared = 0;
-    for (std::size_t c = 0; c < a.cols; ++c) {
-      const auto x = static_cast<double>(a.row(r)[c]);
-      const auto y = static_cast<double>(b.row(r)[c]);
-      product += x * y;
-      a_squared += x * x;
-      b_squared += y * y;
-    }
+    const double product = dot_in_f64(a.row(r), b.row(r), a.cols);
+    const double a_squared = dot_in_f64(a.row(r), a.row(r), a.cols);
+    const double b_squared = dot_in_f64(b.row(r), b.row(r), b.cols);
     distances[r] = static_cast<float>(1.0 - product / std::sqrt(a_squared * b_squared));
   });
 }

@@ -62,16 +62,16 @@ class InfoKv final : public Policy {
   void scale(TokenScores& scores) const {
     const std::size_t n_sink = traits().n_sink;
     const std::size_t n_others = scores.n() - n_sink - traits().n_recent;
-    std::vector<double> others;  // ascending, of all KV heads
+    std::vector<double> others;  // of all KV heads
     for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
       const auto of_head = scores.head(head).subspan(n_sink, n_others);
       others.insert(others.end(), of_head.begin(), of_head.end());
     }
-    std::sort(others.begin(), others.end());
+    const bool by_rank = options_.attention == AttentionScale::rank;
+    if (by_rank) std::sort(others.begin(), others.end());
+    const double highest = *std::max_element(others.begin(), others.end());
     const auto scaled = [&](double score) {
-      if (options_.attention == AttentionScale::maximum) {
-        return others.back() > 0 ? score / others.back() : 0;
-      }
+      if (!by_rank) return highest > 0 ? score / highest : 0;
       const auto lower = std::lower_bound(others.begin(), others.end(), score) - others.begin();
       return static_cast<double>(lower) / static_cast<double>(others.size());
     };

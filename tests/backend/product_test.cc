@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -46,6 +47,35 @@ void check_element(T found, double start, const Row& a, const Row& b) {
   const double terms = static_cast<double>(a.size()) + 1;
   const double bound = terms * twin::unit_roundoff<T> * (std::abs(start) + twin::magnitude(a, b));
   CHECK(std::abs(static_cast<double>(found) - expected) <= bound);
+}
+
+// Bytes of the largest size, where sums of two products would saturate 16 bits.
+TEST_CASE("products with packed bytes are exact") {
+  if (!has_byte_products()) {
+    WARN("this processor does not multiply bytes: skipped");
+    return;
+  }
+  Cpu cpu(2);
+  constexpr std::size_t kInputs = 576, kOutputs = 600;
+  const auto extreme = [&](std::size_t rows, std::size_t odd) {
+    Matrix<std::int8_t> matrix(cpu.memory(), rows, kInputs);
+    for (std::size_t i = 0; i < rows * kInputs; ++i) {
+      matrix.data()[i] = static_cast<std::int8_t>(i * i % odd == 0 ? -127 : 127);
+    }
+    return matrix;
+  };
+  const Matrix<std::int8_t> x = extreme(kRowTile, 3), w = extreme(kOutputs, 7);
+  const PackedWeights<std::int8_t> packed(cpu, w.view());
+  for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
+    Matrix<float> y(cpu.memory(), kRowTile, packed.padded_width(tile));
+    packed.multiply_tile(tile, x.view(), y.view());
+    for (std::size_t r = 0; r < kRowTile; r += 5) {
+      for (std::size_t o = 0; o < packed.tile_width(tile); ++o) {
+        const std::int8_t* output = w.row(packed.tile_begin(tile) + o);
+        REQUIRE(double(y.row(r)[o]) == std::inner_product(x.row(r), x.row(r) + kInputs, output, 0));
+      }
+    }
+  }
 }
 
 TEMPLATE_TEST_CASE("tile_product in both layouts, replacing and adding", "", float, double, BF16) {

@@ -8,6 +8,7 @@
 #include "engine/model/decoder.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
+#include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
 #include "tests/support/tiny_models.h"
 
@@ -27,7 +28,9 @@ struct Reading {
           FullPassObserver<double>* const observer = &inputs;
           return run_full_pass(cpu, weights, tokens,
                                std::span<FullPassObserver<double>* const>(&observer, 1), {});
-        }()) {}
+        }()) {
+    inputs.set_entropy(EntropyHead<double>(cpu, weights).entropies(cpu, full, tokens.size(), 20));
+  }
 };
 
 /// What KV head `head` shows by itself.

@@ -37,8 +37,8 @@ template <class T>
 Generation write(Cpu& cpu, const Weights<T>& weights, const Ids& prompt,
                  const GenerationOptions& options) {
   Ids seen;
-  Generation result =
-      generate(cpu, weights, std::span(prompt), options, [&](TokenId id) { seen.push_back(id); });
+  Generation result = generate(cpu, weights, EntropyHead<T>(cpu, weights), std::span(prompt),
+                               options, [&](TokenId id) { seen.push_back(id); });
   CHECK(seen == result.tokens);
   return result;
 }

@@ -93,7 +93,6 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
     }
     for (std::size_t j = 0; j < kContext; ++j) {
       CHECK(recent.drift[j] == signals.drift()[layer * n + j]);
-      CHECK(all.entropy[j] == static_cast<float>(full.predictions[j].entropy_top_k));
     }
     for (std::size_t head = 0; head < config.n_heads; ++head) {
       for (std::size_t j = 0; j < kContext; ++j) {

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/backend/cpu.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// Nats: for each row the entropy of the k likeliest of its logits, renormalised among themselves:
+/// what a policy's scores need of the predictions, without an exponential but theirs.
+///   hidden [rows, D], rows a multiple of kRowTile; packed_output [V, D]; entropies: of the first
+///   entropies.size() <= rows rows. 1 <= k <= V.
+template <class Device, class T>
+void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
+                        const PackedWeights<T>& packed_output, std::size_t k,
+                        std::span<float> entropies);
+
+/// The output matrix in bytes, each token's row over a scale of its own: exact enough to say which
+/// tokens may be among the likeliest, at a quarter of the f32 product's time (has_byte_products()).
+struct ScreeningOutput {
+  std::vector<float> scales;          ///< [V, and to a multiple of kOutputMultiple zeros]
+  PackedWeights<std::int8_t> packed;  ///< [V, D]
+
+  /// output [V, D]
+  ScreeningOutput(Cpu& cpu, MatrixView<const float> output);
+};
+
+/// Of k likeliest tokens that are asked for, so many times k are looked at.
+inline constexpr std::size_t kScreenedPerToken = 3;
+
+/// The same, where products of bytes choose kScreenedPerToken k candidates a row and the k
+/// likeliest are those of the largest exact logits among them. A token that the bytes miss makes
+/// the entropy wrong by what its share of the k weighs.
+///   output [V, D]: what `screening` was made of.
+template <class Device>
+void screened_entropies_of_top_k(Device& device, MatrixView<const float> hidden,
+                                 MatrixView<const float> output, const ScreeningOutput& screening,
+                                 std::size_t k, std::span<float> entropies);
+
+}  // namespace longshadow

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+#include "engine/model/weights.h"
+#include "engine/ops/top_k_entropy.h"
+
+namespace longshadow {
+
+/// The entropies that policies score a prompt with, from a full pass that predicted nothing: the
+/// output product's cost without its exponentials, and in f32 a third of that, where the processor
+/// multiplies bytes (ScreeningOutput).
+template <class T>
+class EntropyHead {
+ public:
+  /// `weights` must outlive the head. In f32, a byte more for each element of the output matrix.
+  EntropyHead(Cpu& cpu, const Weights<T>& weights);
+
+  /// Nats, of the k likeliest tokens after each of the pass's first n.
+  std::vector<float> entropies(Cpu& cpu, const FullPass<T>& full, std::size_t n,
+                               std::size_t k) const;
+
+ private:
+  const Weights<T>& weights_;
+  std::optional<ScreeningOutput> screening_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,151 @@
+#include "engine/ops/top_k_entropy.h"
+
+#include <catch2/catch.hpp>
+
+#include "engine/backend/tile_product.h"
+#include "engine/core/range.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::random_matrix;
+
+constexpr std::size_t kHidden = 24;
+
+/// Random hidden states, padded as the op asks for, and output rows.
+template <class T>
+struct Inputs {
+  Matrix<T> hidden, output;
+  PackedWeights<T> packed;
+
+  Inputs(Cpu& cpu, std::size_t rows, std::size_t vocab_size)
+      : hidden(random_matrix<T>(cpu, round_up(rows, kRowTile), kHidden, 1)),
+        output(random_matrix<T>(cpu, vocab_size, kHidden, 2, 0.5)),
+        packed(cpu, output.view()) {}
+
+  std::vector<float> exact(Cpu& cpu, std::size_t rows, std::size_t k) const {
+    std::vector<float> entropies(rows);
+    entropies_of_top_k(cpu, hidden.view(), packed, k, std::span(entropies));
+    return entropies;
+  }
+  std::vector<float> screened(Cpu& cpu, std::size_t rows, std::size_t k) const {
+    std::vector<float> entropies(rows);
+    screened_entropies_of_top_k(cpu, hidden.view(), output.view(),
+                                ScreeningOutput(cpu, output.view()), k, std::span(entropies));
+    return entropies;
+  }
+
+  /// Checks row r's entropy against the twin's, where logits are sums with this unit roundoff.
+  void check(std::size_t r, std::size_t k, double found, double roundoff) const {
+    const twin::Row row = twin::row(hidden.row(r), kHidden);
+    std::vector<long double> logits;
+    double magnitude = 0;
+    for (std::size_t v = 0; v < output.rows(); ++v) {
+      const twin::Row direction = twin::row(output.row(v), kHidden);
+      logits.push_back(twin::dot(row, direction));
+      magnitude = std::max(magnitude, twin::magnitude(row, direction));
+    }
+    const auto [lowest, highest] = std::minmax_element(logits.begin(), logits.end());
+    // Moving every logit by e moves the entropy by at most e times the mean of |log p + entropy|,
+    // at most 2 (highest - lowest); it is stored as f32.
+    const double expected = twin::entropy(logits, k);
+    const double range = static_cast<double>(*highest - *lowest);
+    const double logit_error = (kHidden + 2) * roundoff * magnitude;
+    CAPTURE(r);
+    CHECK(std::abs(found - expected) <=
+          logit_error * (2 + 2 * range) + twin::unit_roundoff<float> * expected);
+  }
+};
+
+bool bytes_are_multiplied() {
+  if (!has_byte_products()) WARN("this processor does not multiply bytes: skipped");
+  return has_byte_products();
+}
+
+// 5000 tokens are ten tiles, 256 exactly one, 257 one and a row.
+const std::size_t kVocabularies[] = {1, 5, 256, 257, 5000};
+
+TEMPLATE_TEST_CASE("entropies of the k likeliest tokens", "", float, double) {
+  Cpu cpu(2);
+  const std::size_t vocab_size =
+      GENERATE(from_range(std::begin(kVocabularies), std::end(kVocabularies)));
+  const std::size_t rows = GENERATE(as<std::size_t>(), 1, 130);
+  const std::size_t k =
+      GENERATE_COPY(values({std::size_t{1}, std::min<std::size_t>(20, vocab_size), vocab_size}));
+  CAPTURE(vocab_size, rows, k);
+  const Inputs<TestType> in(cpu, rows, vocab_size);
+  const std::vector<float> found = in.exact(cpu, rows, k);
+  for (std::size_t r = 0; r < rows; r += 43)
+    in.check(r, k, double(found[r]), twin::unit_roundoff<TestType>);
+}
+
+// Bytes move a logit of 24 random terms by some hundredths of the logits' spread, and the 60th of
+// 5000 lies .4 of it below the 20th: the candidates hold the k likeliest, whose entropy is exact.
+TEST_CASE("screened entropies are those of the exact logits") {
+  if (!bytes_are_multiplied()) return;
+  Cpu cpu(2);
+  const std::size_t vocab_size =
+      GENERATE(from_range(std::begin(kVocabularies), std::end(kVocabularies)));
+  const std::size_t rows = GENERATE(as<std::size_t>(), 1, 130);
+  const std::size_t k = GENERATE_COPY(values({std::min<std::size_t>(20, vocab_size), vocab_size}));
+  CAPTURE(vocab_size, rows, k);
+  const Inputs<float> in(cpu, rows, vocab_size);
+  const std::vector<float> found = in.screened(cpu, rows, k);
+  for (std::size_t r = 0; r < rows; r += 43)
+    in.check(r, k, double(found[r]), twin::unit_roundoff<double>);
+}
+
+// The rows of zeros behind the vocabulary would be tokens of logit 0, likelier than all of these.
+TEST_CASE("padding is no candidate") {
+  Cpu cpu(1);
+  Inputs<float> in(cpu, 1, 3);
+  for (std::size_t v = 0; v < 3; ++v) {
+    for (std::size_t i = 0; i < kHidden; ++i) {
+      in.output.row(v)[i] = -static_cast<float>(v + 1) * in.hidden.row(0)[i];
+    }
+  }
+  in.packed = PackedWeights<float>(cpu, in.output.view());
+  in.check(0, 2, double(in.exact(cpu, 1, 2)[0]), twin::unit_roundoff<float>);
+  if (bytes_are_multiplied())
+    in.check(0, 2, double(in.screened(cpu, 1, 2)[0]), twin::unit_roundoff<double>);
+}
+
+TEST_CASE("a row of zeros is undecided") {
+  Cpu cpu(1);
+  Inputs<float> in(cpu, 1, 300);
+  std::fill_n(in.hidden.data(), kHidden, 0.0F);
+  CHECK(double(in.exact(cpu, 1, 20)[0]) == Approx(std::log(20)));
+  if (bytes_are_multiplied()) CHECK(double(in.screened(cpu, 1, 20)[0]) == Approx(std::log(20)));
+}
+
+TEST_CASE("a row that is not a number has an entropy that is none") {
+  Cpu cpu(1);
+  Inputs<float> in(cpu, 2, 300);
+  in.hidden.row(0)[3] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(std::isnan(in.exact(cpu, 2, 20)[0]));
+  in.check(1, 20, double(in.exact(cpu, 2, 20)[1]), twin::unit_roundoff<float>);
+  if (!bytes_are_multiplied()) return;
+  CHECK(std::isnan(in.screened(cpu, 2, 20)[0]));
+  in.check(1, 20, double(in.screened(cpu, 2, 20)[1]), twin::unit_roundoff<double>);
+}
+
+TEST_CASE("entropies of the k likeliest have one result for any threads and any other rows") {
+  const auto run = [](Cpu& cpu, std::size_t rows) {
+    const Inputs<float> in(cpu, 300, 5000);
+    std::vector<float> both = in.exact(cpu, rows, 20);
+    if (!has_byte_products()) return both;
+    const std::vector<float> screened = in.screened(cpu, rows, 20);
+    for (std::size_t r = 0; r < rows; ++r) both[r] += screened[r];
+    return both;
+  };
+  CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) { return run(cpu, 300); }));
+  Cpu cpu(2);
+  std::vector<float> among_others = run(cpu, 300);
+  among_others.resize(100);
+  CHECK(test::same_bits(run(cpu, 100), among_others));
+}
+
+}  // namespace
+}  // namespace longshadow
