@@ -14,6 +14,7 @@ ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "analysis": ("data/format",),
     "probes/part_of_speech": ("engine/core", "engine/io"),
     "probes": ENGINE + ("data/format", "analysis/command.h", "analysis/run_reader.h",
+                        "analysis/run_directory.h", "analysis/merge.h",
                         "analysis/inspect/command.h", "probes/part_of_speech"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }
