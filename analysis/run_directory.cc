@@ -216,4 +216,10 @@ std::string describe(const MeasuredShare& share, const RunDirectory& directory) 
   return text;
 }
 
+std::string measured_share_of(const fs::path& path) {
+  if (!fs::is_directory(path)) return "";
+  const RunDirectory directory(path);
+  return describe(measured_share(directory), directory) + "\n";
+}
+
 }  // namespace longshadow

@@ -56,4 +56,7 @@ MeasuredShare measured_share(const RunDirectory& directory);
 /// "run/: 37 of 64 subjects are measured (58%)"
 std::string describe(const MeasuredShare& share, const RunDirectory& directory);
 
+/// The same of `path` as it is now, with a line's end; empty where it is a run file.
+std::string measured_share_of(const std::filesystem::path& path);
+
 }  // namespace longshadow

@@ -34,6 +34,7 @@ int inspect(std::span<const std::string> words) {
 constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
     {"retain", retain_command, "compress the cache by eviction policies and measure what it costs"},
+    {"merge", merge_command, "a run directory, measured in parts, as one run file"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"inspect", inspect, "a run as one HTML page to read its tokens on"},
     {"info", info_command, "what a model file holds"},

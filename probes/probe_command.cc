@@ -163,17 +163,14 @@ int probe_command(std::span<const std::string> words) {
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts();
+  note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
   const RunPlan plan = plan_of(
       begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
-  if (output.is_whole(plan.run.configuration_hash)) {
-    output.remove_parts();
-    return 0;
-  }
+  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
+  Cpu cpu(values["threads"].as<std::size_t>());
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {
-    Cpu cpu(values["threads"].as<std::size_t>());
     const auto measure = probe.precision == Precision::f64 ? probe_all<double> : probe_all<float>;
     measure(cpu, *checkpoint, documents, tags, probe, progress, store);
   }

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -93,6 +94,11 @@ std::vector<std::string> split_budgets(const std::string& list) {
 /// The run that --influence names, of the model given.
 std::optional<RunFile> read_influence(const std::string& path, const RunModel& model) {
   if (path.empty()) return {};
+  if (std::filesystem::is_directory(path)) {
+    throw UsageError("--influence " + path +
+                     ": expected a run file, found a directory; `longshadow merge` makes a file of "
+                     "a run directory");
+  }
   RunFile run = read_run(path);
   if (run.model.weights_sha256 != model.weights_sha256) {
     throw UsageError("--influence " + path + ": expected a run of the same model, found " +
@@ -177,17 +183,14 @@ int retain_command(std::span<const std::string> words) {
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts();
+  note_interrupts(kGoOn);
   nlohmann::json configuration = configuration_of(values, model, influence);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
-  if (output.is_whole(plan.run.configuration_hash)) {
-    output.remove_parts();
-    return 0;
-  }
+  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
+  Cpu cpu(values["threads"].as<std::size_t>());
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {
-    Cpu cpu(values["threads"].as<std::size_t>());
     const auto measure =
         retain.precision == Precision::f64 ? retain_all<double> : retain_all<float>;
     measure(cpu, *checkpoint, documents, tags, retain, measured, progress, store);

@@ -28,6 +28,15 @@ Share parse_share_of_run(const std::string& text) {
   return {*index - 1, *count};
 }
 
+bool is_run_file(const fs::path& path) {
+  try {
+    read_configuration_hash(path);
+    return true;
+  } catch (const FormatError&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void add_output_options(po::options_description& options) {
@@ -52,22 +61,25 @@ RunOutput::RunOutput(const po::variables_map& values) {
   }
   file_ = output;
   folder_ = fs::path(output.string() + ".parts");
-  if (!fs::exists(folder_, error)) {
-    check_output(file_);
-    check_output(folder_);
-  }
+  if (!is_run_file(file_)) check_output(file_);
+  if (!fs::is_directory(folder_, error)) check_output(folder_);
 }
 
-bool RunOutput::is_whole(const std::string& configuration_hash) const {
+bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle progress,
+                         std::ostream& log) const {
   std::error_code error;
   if (file_.empty() || !fs::exists(fs::symlink_status(file_, error))) return false;
-  if (read_configuration_hash(file_) == configuration_hash) return true;
+  if (read_configuration_hash(file_) == configuration_hash) {
+    if (progress != ProgressStyle::none) log << file_.string() << " holds this run already\n";
+    fs::remove_all(folder_);
+    return true;
+  }
   throw FormatError("cannot write " + file_.string() +
                     ": the name is taken; remove that file or choose another name");
 }
 
 RunStore RunOutput::open(const RunPlan& plan, ProgressStyle progress, std::ostream& log) const {
-  RunStore store(folder_, plan, share_);
+  RunStore store(folder_, plan, share_, !file_.empty());
   if (store.n_measured() > 0 && progress != ProgressStyle::none) {
     MeasuredShare measured = measured_share(store.directory());
     measured.done = store.n_measured();
@@ -78,19 +90,15 @@ RunStore RunOutput::open(const RunPlan& plan, ProgressStyle progress, std::ostre
 
 void RunOutput::finish(const RunStore& store, ProgressStyle progress, std::ostream& log) const {
   if (!file_.empty()) {
-    sweep_temporaries(file_.has_parent_path() ? file_.parent_path() : fs::path("."),
-                      file_.filename().string());
+    for (const fs::path& name : {file_, folder_}) {
+      sweep_temporaries(name.has_parent_path() ? name.parent_path() : fs::path("."),
+                        name.filename().string());
+    }
     merge_run(store.directory(), file_);
-    remove_parts();
+    fs::remove_all(folder_);
   } else if (progress != ProgressStyle::none) {
     log << describe(measured_share(store.directory()), store.directory()) << std::endl;
   }
-}
-
-void RunOutput::remove_parts() const {
-  std::error_code error;
-  fs::remove_all(folder_, error);
-  if (error) throw Error("cannot remove " + folder_.string() + ": " + error.message());
 }
 
 }  // namespace longshadow

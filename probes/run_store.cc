@@ -1,5 +1,7 @@
 #include "probes/run_store.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -9,7 +11,6 @@
 #include <system_error>
 #include <utility>
 
-#include "data/format/descriptor.h"
 #include "data/format/publish.h"
 #include "engine/core/error.h"
 #include "engine/io/json.h"
@@ -58,25 +59,36 @@ void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& fol
   }
 }
 
+/// Removes a directory that nothing came into.
+void remove_if_empty(const fs::path& folder) {
+  std::error_code error;
+  fs::remove(folder, error);
+}
+
 /// The directory with its plan.
 fs::path begin_directory(const fs::path& folder, const RunPlan& plan) {
   std::error_code error;
-  if (fs::create_directory(folder, error)) {
-    sync_folder(folder.has_parent_path() ? folder.parent_path() : fs::path("."));
-  }
-  if (error) {
-    throw Error("cannot make the folder " + folder.string() + ": " + error.message());
-  }
+  const bool is_new = fs::create_directory(folder, error);
+  if (error) throw Error("cannot make the folder " + folder.string() + ": " + error.message());
+  if (is_new) sync_folder(folder.has_parent_path() ? folder.parent_path() : fs::path("."));
   sweep_temporaries(folder);
   if (fs::exists(folder / kPlanName)) {
     check_same(RunDirectory(folder).plan(), plan, folder);
-  } else if (!fs::is_empty(folder)) {
+    return folder;
+  }
+  const bool is_free = std::all_of(
+      fs::directory_iterator(folder), fs::directory_iterator(),
+      [](const fs::directory_entry& entry) { return is_temporary_of(entry.path(), kPlanName); });
+  if (!is_free) {
     throw UsageError(folder.string() +
-                     ": expected a run directory or an empty one, found a "
-                     "folder without " +
+                     ": expected a run directory or an empty one, found a folder without " +
                      kPlanName);
-  } else {
+  }
+  try {
     write_plan(folder, plan);
+  } catch (...) {
+    remove_if_empty(folder);
+    throw;
   }
   return folder;
 }
@@ -87,8 +99,15 @@ std::size_t shard_units_for(std::size_t horizon) {
   return std::max<std::size_t>(1, kShardRows / horizon);
 }
 
-RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share)
+RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share, bool alone)
     : directory_(begin_directory(folder, plan)) {
+  if (alone) {
+    lock_ = std::make_unique<Descriptor>(folder, O_RDONLY | O_DIRECTORY);
+    if (!lock_->lock()) {
+      throw UsageError(folder.string() +
+                       ": another longshadow is at work here; for several at once see --shard");
+    }
+  }
   // A share is a stretch of all shards of all documents, so that few processes read one document. A
   // document whose shards are not known yet, or that has none, goes as one.
   std::vector<std::size_t> n_pieces;

@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <filesystem>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "analysis/run_directory.h"
+#include "data/format/descriptor.h"
 #include "data/format/journal.h"
 #include "data/format/run_plan.h"
 #include "probes/document_tags.h"
@@ -30,8 +32,9 @@ struct Share {
 class RunStore {
  public:
   /// Makes the directory, or goes on in one with the same plan. Throws UsageError where the plan is
-  /// another, naming an option that differs, and FormatError.
-  RunStore(const std::filesystem::path& folder, const RunPlan& plan, Share share);
+  /// another, naming an option that differs, and FormatError. A store that is `alone` also throws
+  /// where another such one is open.
+  RunStore(const std::filesystem::path& folder, const RunPlan& plan, Share share, bool alone);
 
   const RunDirectory& directory() const { return directory_; }
 
@@ -63,6 +66,7 @@ class RunStore {
                      UnitValues known, Progress& told, std::size_t& done) const;
 
   RunDirectory directory_;
+  std::unique_ptr<Descriptor> lock_;
   std::vector<Part> parts_;  ///< one a document
   std::size_t n_measured_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,6 +60,10 @@ std::size_t Descriptor::read(std::span<std::byte> bytes) {
 
 void Descriptor::sync() {
   if (fsync(descriptor_) != 0) fail("sync", path_);
+}
+
+bool Descriptor::lock() {
+  return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 void Descriptor::close() {

@@ -22,6 +22,9 @@ class Descriptor {
   std::size_t read(std::span<std::byte> bytes);
   /// Returns when the disk has what was written.
   void sync();
+  /// Whether the file is ours alone from here on, until it is closed: false where another process
+  /// said so first. A file system without locks has none that are held.
+  bool lock();
   void close();
 
  private:

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "data/format/error.h"
 
@@ -51,11 +52,14 @@ void append_bytes(std::vector<std::byte>& to, std::span<const std::byte> bytes) 
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
+fs::path folder_of(const fs::path& shard) { return shard.parent_path() / "journals"; }
+
 /// The journals of a shard, in the order of their names.
 std::vector<fs::path> journals_of(const fs::path& shard) {
-  const std::string prefix = shard.stem().string() + ".journal.";
+  const std::string prefix = shard.stem().string() + ".";
   std::vector<fs::path> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(shard.parent_path())) {
+  std::error_code error;  // no folder: no journals
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_of(shard), error)) {
     if (entry.path().filename().string().starts_with(prefix)) found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end());
@@ -64,11 +68,10 @@ std::vector<fs::path> journals_of(const fs::path& shard) {
 
 /// A name that no journal has: the process that had our number before us may have left one.
 fs::path new_name(const fs::path& shard) {
-  const std::string stem = shard.stem().string() + ".journal." + process_name();
-  fs::path path = shard.parent_path() / stem;
-  for (int k = 2; fs::exists(path); ++k) {
-    path = shard.parent_path() / (stem + "-" + std::to_string(k));
-  }
+  const std::string stem = shard.stem().string() + "." + process_name();
+  fs::create_directory(folder_of(shard));
+  fs::path path = folder_of(shard) / stem;
+  for (int k = 2; fs::exists(path); ++k) path = folder_of(shard) / (stem + "-" + std::to_string(k));
   return path;
 }
 
@@ -96,6 +99,7 @@ void replay(const fs::path& journal, UnitRange units, std::size_t n_values, Unit
 
 Journal::Journal(const fs::path& shard)
     : file_(new_name(shard), O_WRONLY | O_CREAT | O_EXCL | O_APPEND) {
+  sync_folder(folder_of(shard));
   sync_folder(shard.parent_path());
 }
 

@@ -126,12 +126,16 @@ void publish_same(const fs::path& path, std::span<const std::byte> bytes, const 
                     "on processors of different kinds?");
 }
 
+bool is_temporary_of(const fs::path& path, const std::string& name) {
+  return path.filename().string().starts_with("." + name + std::string(kTemporary));
+}
+
 void sweep_temporaries(const fs::path& folder, const std::string& name) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string found = entry.path().filename().string();
     const std::size_t at = found.rfind(kTemporary);
-    if (found.front() != '.' || at == std::string::npos || at == 0) continue;
-    if (!name.empty() && found.substr(1, at - 1) != name) continue;
+    if (found.front() != '.' || at == std::string::npos) continue;
+    if (!name.empty() && !is_temporary_of(entry.path(), name)) continue;
     if (is_dead(entry.path(), found.substr(at + kTemporary.size()))) unlink(entry.path().c_str());
   }
 }

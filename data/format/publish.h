@@ -26,6 +26,9 @@ void publish(const std::filesystem::path& path, std::span<const std::byte> bytes
 void publish_same(const std::filesystem::path& path, std::span<const std::byte> bytes,
                   const Verify& verify = {});
 
+/// Whether `path` is what publish() of another process may be writing to become `name`.
+bool is_temporary_of(const std::filesystem::path& path, const std::string& name);
+
 /// Removes what died while it published into `folder`: temporaries of dead processes of this host,
 /// and of others those that nobody has written for a day. With `name`, of that file alone.
 void sweep_temporaries(const std::filesystem::path& folder, const std::string& name = "");

@@ -16,7 +16,7 @@ namespace longshadow {
 //   HASH-d0003.h5                   of document 3 all that its full pass gives: tokens, signals, a
 //                                   sketch, which subjects there are; nothing of their influence
 //   HASH-d0003-u000064-000128.h5    a shard: the values of its units 64 to 127
-//   HASH-d0003-u000064-000128.journal.HOST.PID
+//   journals/HASH-d0003-u000064-000128.HOST.PID
 //                                   of a shard in hand, what a process has measured of it (Journal)
 // HASH is the beginning of the configuration hash.
 
