@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "analysis/run_pool.h"
 #include "analysis/run_reader.h"
 #include "data/format/publish.h"
+#include "data/format/utf8.h"
 
 namespace longshadow {
 
@@ -122,7 +124,9 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
 
   for (const std::string& run : arguments.runs) out << measured_share_of(run);
   const Report report = analyze(read_runs(arguments.runs), arguments.options);
-  print_report(out, report);
+  std::ostringstream text;
+  print_report(text, report);
+  out << terminal_text(text.str());  // a run file's names may be a stranger's
   if (!arguments.json.empty()) write_text(arguments.json, report_json(report));
   if (!arguments.csv.empty()) write_text(arguments.csv, report_csv(report));
   return 0;

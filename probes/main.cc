@@ -11,6 +11,7 @@
 #include "analysis/command.h"
 #include "analysis/inspect/command.h"
 #include "engine/core/error.h"
+#include "engine/io/utf8.h"
 #include "probes/commands.h"
 #include "probes/interrupt.h"
 
@@ -81,8 +82,10 @@ void finish_output() {
   }
 }
 
+/// A message may quote names from a stranger's file.
 int fail(int status, const char* message) {
-  std::cerr << "longshadow: " << message << '\n';
+  constexpr std::size_t kLongestMessage = 16 << 10;  // two paths and more
+  std::cerr << "longshadow: " << printable(message, kLongestMessage) << '\n';
   return status;
 }
 
