@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "data/format/error.h"
 #include "data/format/hdf5.h"
 #include "data/format/schema.h"
+#include "engine/core/sha256.h"
 
 namespace longshadow {
 
@@ -312,12 +314,22 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   return document;
 }
 
+/// What a file says it was measured with is what its name and others' resumed work rely on.
+void check_configuration(const Group& root, const RunFile& run) {
+  const std::string hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  if (run.configuration_hash != hash) {
+    refuse(root, "expected configuration_hash to be the SHA-256 of configuration, " + hash +
+                     ", found another; one of the two was changed");
+  }
+}
+
 RunFile read_root(const Group& root) {
   check_format(root, schema::kFormat);
   RunFile run;
   run.tool_version = root.string_attribute(schema::kToolVersion);
   run.configuration = root.string_attribute(schema::kConfiguration);
   run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
+  check_configuration(root, run);
   run.model = read_model(root.group(schema::kModel));
   const Group documents = root.group(schema::kDocuments);
   for (const std::string& name : documents.names()) {
