@@ -43,13 +43,7 @@ PlannedDocument read_planned(const Group& group, const std::string& name) {
 RunPlan read_root(const Group& root) {
   check_format(root, schema::kPlanFormat);
   RunPlan plan;
-  plan.run.tool_version = root.string_attribute(schema::kToolVersion);
-  plan.run.configuration = root.string_attribute(schema::kConfiguration);
-  plan.run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
-  if (plan.run.configuration_hash.size() != 64 ||
-      plan.run.configuration_hash.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    refuse(root, "expected a configuration hash of 64 hexadecimal digits");
-  }
+  read_configuration(root, plan.run);
   plan.run.model = read_model(root.group(schema::kModel));
   plan.unit_name = root.string_attribute(schema::kUnitName);
   if (has_control_character(plan.unit_name)) refuse(root, "expected no control characters");

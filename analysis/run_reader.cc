@@ -53,6 +53,17 @@ void check_format(const Group& root, const std::string& expected) {
   }
 }
 
+void read_configuration(const Group& root, RunFile& run) {
+  run.tool_version = root.string_attribute(schema::kToolVersion);
+  run.configuration = root.string_attribute(schema::kConfiguration);
+  run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
+  const std::string hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  if (run.configuration_hash != hash) {
+    refuse(root, "expected configuration_hash to be the SHA-256 of configuration, " + hash +
+                     ", found another; one of the two was changed");
+  }
+}
+
 void check_document_name(const Group& documents, const std::string& name) {
   // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
   if (has_control_character(name) || name.find('/') != std::string::npos) {
@@ -314,22 +325,10 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   return document;
 }
 
-/// What a file says it was measured with is what its name and others' resumed work rely on.
-void check_configuration(const Group& root, const RunFile& run) {
-  const std::string hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
-  if (run.configuration_hash != hash) {
-    refuse(root, "expected configuration_hash to be the SHA-256 of configuration, " + hash +
-                     ", found another; one of the two was changed");
-  }
-}
-
 RunFile read_root(const Group& root) {
   check_format(root, schema::kFormat);
   RunFile run;
-  run.tool_version = root.string_attribute(schema::kToolVersion);
-  run.configuration = root.string_attribute(schema::kConfiguration);
-  run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
-  check_configuration(root, run);
+  read_configuration(root, run);
   run.model = read_model(root.group(schema::kModel));
   const Group documents = root.group(schema::kDocuments);
   for (const std::string& name : documents.names()) {
