@@ -151,7 +151,7 @@ void RunDirectory::read_shard(std::size_t document, UnitRange units, DocumentRun
   });
 }
 
-DocumentRun RunDirectory::read_document(std::size_t document) const {
+DocumentRun RunDirectory::begin_document(std::size_t document) const {
   DocumentRun run = read_pass(document);
   const std::size_t n_subjects = run.influence.subjects.size();
   const std::size_t horizon = run.influence.noise_floor.size();
@@ -164,8 +164,22 @@ DocumentRun RunDirectory::read_document(std::size_t document) const {
     throw FormatError(folder_.string() + ": expected at most 2 GiB of influences, found more");
   }
   run.influence.kl.assign(n_subjects * horizon, std::numeric_limits<double>::quiet_NaN());
+  return run;
+}
+
+void RunDirectory::check_document(std::size_t document, std::span<const UnitRange> shards) const {
+  DocumentRun run = begin_document(document);
+  for (const UnitRange& units : shards) {
+    if (has_shard(document, units)) read_shard(document, units, run);
+  }
+}
+
+DocumentRun RunDirectory::read_document(std::size_t document) const {
+  DocumentRun run = begin_document(document);
   run.complete = true;
-  for (const UnitRange& units : plan_.shards(n_units)) {
+  const std::size_t n_subjects = run.influence.subjects.size();
+  for (const UnitRange& units :
+       plan_.shards(plan_.documents[document].n_units.value_or(n_subjects))) {
     if (has_shard(document, units)) {
       read_shard(document, units, run);
     } else {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,16 @@ class RunDirectory {
   /// Puts the values of a shard where they belong in what read_pass() gave: in rows of its `kl`,
   /// which must be [S, H] by then, or behind its retention.
   void read_shard(std::size_t document, UnitRange units, DocumentRun& run) const;
+  /// Reads its pass and those of the shards that are there, to see whether they can be read.
+  void check_document(std::size_t document, std::span<const UnitRange> shards) const;
   /// The document with all that is measured: `complete` where that is all there is to measure, else
   /// the rows of kl that are missing are NaN.
   DocumentRun read_document(std::size_t document) const;
 
  private:
+  /// The pass, with room for values that no shard has given yet: NaN.
+  DocumentRun begin_document(std::size_t document) const;
+
   std::filesystem::path folder_;
   RunPlan plan_;
 };

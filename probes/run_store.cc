@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "data/format/error.h"
 #include "data/format/publish.h"
 #include "engine/core/error.h"
 #include "engine/io/json.h"
@@ -65,31 +66,31 @@ void remove_if_empty(const fs::path& folder) {
   fs::remove(folder, error);
 }
 
-/// The directory with its plan.
+/// The directory with its plan. Others may begin it at the same time.
 fs::path begin_directory(const fs::path& folder, const RunPlan& plan) {
   std::error_code error;
   const bool is_new = fs::create_directory(folder, error);
   if (error) throw Error("cannot make the folder " + folder.string() + ": " + error.message());
   if (is_new) sync_folder(folder.has_parent_path() ? folder.parent_path() : fs::path("."));
   sweep_temporaries(folder);
-  if (fs::exists(folder / kPlanName)) {
-    check_same(RunDirectory(folder).plan(), plan, folder);
-    return folder;
+  const auto has_plan = [&] { return fs::exists(folder / kPlanName); };
+  if (!has_plan()) {
+    const bool is_free = std::all_of(
+        fs::directory_iterator(folder), fs::directory_iterator(),
+        [](const fs::directory_entry& entry) { return is_temporary_of(entry.path(), kPlanName); });
+    if (!is_free && !has_plan()) {
+      throw UsageError(folder.string() +
+                       ": expected a run directory or an empty one, found a folder without " +
+                       kPlanName);
+    }
+    try {
+      if (is_free) write_plan(folder, plan);
+    } catch (...) {
+      remove_if_empty(folder);
+      throw;
+    }
   }
-  const bool is_free = std::all_of(
-      fs::directory_iterator(folder), fs::directory_iterator(),
-      [](const fs::directory_entry& entry) { return is_temporary_of(entry.path(), kPlanName); });
-  if (!is_free) {
-    throw UsageError(folder.string() +
-                     ": expected a run directory or an empty one, found a folder without " +
-                     kPlanName);
-  }
-  try {
-    write_plan(folder, plan);
-  } catch (...) {
-    remove_if_empty(folder);
-    throw;
-  }
+  check_same(RunDirectory(folder).plan(), plan, folder);
   return folder;
 }
 
@@ -131,7 +132,9 @@ RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share, boo
   }
   n_measured_ = measured_share(directory_).done;
   for (std::size_t d = 0; d < plan.documents.size(); ++d) {
-    for (const UnitRange& units : our_shards(d, directory_.n_units(d))) {
+    const std::vector<UnitRange> ours = our_shards(d, directory_.n_units(d));
+    check_files(d, ours);
+    for (const UnitRange& units : ours) {
       const fs::path path = plan.shard_path(folder, d, units);
       if (directory_.has_shard(d, units)) {
         remove_journals(path);
@@ -148,6 +151,15 @@ std::vector<UnitRange> RunStore::our_shards(std::size_t document, std::size_t n_
     return all.begin() + static_cast<std::ptrdiff_t>(std::min(shard, all.size()));
   };
   return {at(parts_[document].begin), at(parts_[document].end)};
+}
+
+void RunStore::check_files(std::size_t document, std::span<const UnitRange> ours) const {
+  try {
+    if (directory_.has_pass(document)) directory_.check_document(document, ours);
+  } catch (const FormatError& error) {
+    throw FormatError(std::string(error.what()) +
+                      "; remove that file, and the same command measures it again");
+  }
 }
 
 bool RunStore::has_work(std::size_t document) const {

@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "analysis/run_directory.h"
@@ -62,6 +63,9 @@ class RunStore {
   };
 
   std::vector<UnitRange> our_shards(std::size_t document, std::size_t n_units) const;
+  /// Throws FormatError where one of these shards, or what the document's pass gave, is there and
+  /// cannot be read: it would pass for measured.
+  void check_files(std::size_t document, std::span<const UnitRange> ours) const;
   void measure_shard(std::size_t document, UnitRange units, Measurement& measurement,
                      UnitValues known, Progress& told, std::size_t& done) const;
 
