@@ -5,13 +5,16 @@
 #include <charconv>
 #include <cstdint>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 
 #include "analysis/analyze.h"
+#include "analysis/run_directory.h"
 #include "analysis/run_pool.h"
 #include "analysis/run_reader.h"
 #include "data/format/publish.h"
+#include "data/format/utf8.h"
 
 namespace longshadow {
 
@@ -59,7 +62,8 @@ po::options_description describe(Arguments& arguments) {
   auto add = description.add_options();
   add("help,h", "print this");
   add("run", po::value(&arguments.runs),
-      "run files; several are pooled where they are of one model under the same conditions");
+      "run files, or run directories as far as they are measured; several are pooled where they "
+      "are of one model under the same conditions");
   add("json", po::value(&arguments.json), "write the numbers to this new file");
   add("csv", po::value(&arguments.csv), "write the numbers to this new file, a line each");
   add("bins", po::value(&arguments.bins),
@@ -118,8 +122,11 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
     if (!output.empty()) check_output(output);
   }
 
+  for (const std::string& run : arguments.runs) out << measured_share_of(run);
   const Report report = analyze(read_runs(arguments.runs), arguments.options);
-  print_report(out, report);
+  std::ostringstream text;
+  print_report(text, report);
+  out << terminal_text(text.str());  // a run file's names may be a stranger's
   if (!arguments.json.empty()) write_text(arguments.json, report_json(report));
   if (!arguments.csv.empty()) write_text(arguments.csv, report_csv(report));
   return 0;

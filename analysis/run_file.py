@@ -14,6 +14,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+import run_directory
+
 SINKS = 4  # first tokens that are kept apart
 TOP_SHARE = 0.2  # of the subjects, in a top group
 DRAWS = 1000  # of the bootstrap
@@ -123,13 +125,8 @@ class Document:
 
 
 def documents(path):
-    """The documents of the run file at `path`, as a list."""
-    path = Path(path)
-    if not path.is_file():
-        raise SystemExit(f"{path}: expected a run file, found none")
-    if not h5py.is_hdf5(path):
-        raise SystemExit(f"{path}: expected an HDF5 file, found another")
-    with h5py.File(path) as file:
+    """The documents of the run file at `path`, or of a run directory as far as it is measured."""
+    with run_directory.opened(Path(path)) as file:
         if file.attrs.get("format") != "longshadow" or file.attrs.get("format_version") != 1:
             raise SystemExit(f"{path}: expected a longshadow run file of format version 1")
         model = file["model"].attrs["name"]

@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "analysis/run_directory.h"
 #include "analysis/run_reader_parts.h"
 #include "data/format/error.h"
 #include "data/format/hdf5.h"
 #include "data/format/schema.h"
+#include "engine/core/sha256.h"
 
 namespace longshadow {
 
@@ -37,17 +40,38 @@ void check_context(const Group& group, const DocumentRun& document) {
   }
 }
 
-namespace {
-
-void check_format(const Group& root) {
+void check_format(const Group& root, const std::string& expected) {
   const std::string format = root.string_attribute(schema::kFormatName);
-  if (format != schema::kFormat) refuse(root, "expected a longshadow run file, found another");
+  if (format != expected) {
+    refuse(root, "expected a " + expected + (expected == schema::kFormat ? " run" : "") +
+                     " file, found another");
+  }
   const std::int64_t version = root.int64_attribute(schema::kFormatVersionName);
   if (version != schema::kFormatVersion) {
     refuse(root, "expected format version " + std::to_string(schema::kFormatVersion) + ", found " +
                      std::to_string(version) + "; a newer longshadow may read it");
   }
 }
+
+void read_configuration(const Group& root, RunFile& run) {
+  run.tool_version = root.string_attribute(schema::kToolVersion);
+  run.configuration = root.string_attribute(schema::kConfiguration);
+  run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
+  const std::string hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
+  if (run.configuration_hash != hash) {
+    refuse(root, "expected configuration_hash to be the SHA-256 of configuration, " + hash +
+                     ", found another; one of the two was changed");
+  }
+}
+
+void check_document_name(const Group& documents, const std::string& name) {
+  // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
+  if (has_control_character(name) || name.find('/') != std::string::npos) {
+    refuse(documents, "expected document names without '/' or control characters");
+  }
+}
+
+namespace {
 
 /// A dimension of the model: positive, and small enough that products of a few cannot overflow.
 std::int64_t dimension(const Group& group, const char* name) {
@@ -58,6 +82,8 @@ std::int64_t dimension(const Group& group, const char* name) {
   }
   return value;
 }
+
+}  // namespace
 
 RunModel read_model(const Group& group) {
   RunModel model;
@@ -72,6 +98,8 @@ RunModel read_model(const Group& group) {
   model.weights_sha256 = group.string_attribute(schema::kWeightsSha256);
   return model;
 }
+
+namespace {
 
 /// The length of a one-dimensional dataset, at least 1.
 template <typename T>
@@ -136,14 +164,23 @@ void check_influence(const Group& group, const RunInfluence& influence, std::uin
                         ") with start " + std::to_string(start));
     }
   }
-  if (std::any_of(influence.kl.begin(), influence.kl.end(), is_impossible_kl)) {
-    refuse(group, "expected influences of at least 0 nats, found a negative or infinite one");
-  }
   const auto no_floor = [](double floor) { return !std::isfinite(floor) || floor < 0.0; };
   if (std::any_of(influence.noise_floor.begin(), influence.noise_floor.end(), no_floor)) {
     refuse(group, "expected a noise floor of at least 0 nats, found a negative or infinite one");
   }
 }
+
+}  // namespace
+
+std::vector<double> read_kl(const Group& group, std::uint64_t n_subjects, std::uint64_t horizon) {
+  std::vector<double> kl = group.read<double>(schema::kKl, {n_subjects, horizon});
+  if (std::any_of(kl.begin(), kl.end(), is_impossible_kl)) {
+    refuse(group, "expected influences of at least 0 nats, found a negative or infinite one");
+  }
+  return kl;
+}
+
+namespace {
 
 /// Gives each subject that is not its whole span the tokens it removed.
 void read_removed(const Group& group, std::vector<RunSubject>& subjects) {
@@ -176,6 +213,7 @@ std::string evicted_part(const Group& group, const char* name) {
   return group.has_attribute(name) ? group.string_attribute(name) : schema::kEverywhere;
 }
 
+/// All of it but `kl`.
 RunInfluence read_influence(const Group& group, std::uint64_t n) {
   const std::string kind = group.string_attribute(schema::kSubjectKind);
   if (kind != schema::kSubjectKindSpan && kind != schema::kSubjectKindSet) {
@@ -192,7 +230,6 @@ RunInfluence read_influence(const Group& group, std::uint64_t n) {
         {spans[2 * s], spans[2 * s + 1], std::move(labels[s]), std::move(groups[s])});
   }
   influence.start = group.read<std::int32_t>(schema::kStart, {n_subjects});
-  influence.kl = group.read<double>(schema::kKl, {n_subjects, horizon});
   influence.noise_floor = group.read<double>(schema::kNoiseFloor, {horizon});
   influence.selection = group.string_attribute(schema::kSelection);
   influence.evict_at = group.string_attribute(schema::kEvictAt);
@@ -254,12 +291,8 @@ RunSketch read_sketch(const Group& group, const DocumentRun& document, const Run
   return sketch;
 }
 
-DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
-  // The name is printed, and a terminal must not obey it; libhdf5 would read a '/' as a path.
-  if (has_control_character(name) || name.find('/') != std::string::npos) {
-    refuse(documents, "expected document names without '/' or control characters");
-  }
-  const Group group = documents.group(name);
+/// All but counterfactuals and policies.
+DocumentRun read_text(const Group& group, const std::string& name, const RunModel& model) {
   DocumentRun document;
   document.name = name;
   document.source_sha256 = group.string_attribute(schema::kSourceSha256);
@@ -272,22 +305,30 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   if (group.has(schema::kSketch)) {
     document.sketch = read_sketch(group.group(schema::kSketch), document, model);
   }
+  return document;
+}
+
+DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
+  check_document_name(documents, name);
+  const Group group = documents.group(name);
+  DocumentRun document = read_text(group, name, model);
   if (group.has(schema::kRetention)) {
     document.retention = read_retention(group.group(schema::kRetention), document, model);
   }
   const bool has_others = document.sketch || !document.retention.empty();
   if (!has_others || group.has(schema::kInfluence)) {
-    document.influence = read_influence(group.group(schema::kInfluence), n);
+    const Group measured = group.group(schema::kInfluence);
+    RunInfluence& influence = document.influence;
+    influence = read_influence(measured, document.tokens.id.size());
+    influence.kl = read_kl(measured, influence.subjects.size(), influence.noise_floor.size());
   }
   return document;
 }
 
 RunFile read_root(const Group& root) {
-  check_format(root);
+  check_format(root, schema::kFormat);
   RunFile run;
-  run.tool_version = root.string_attribute(schema::kToolVersion);
-  run.configuration = root.string_attribute(schema::kConfiguration);
-  run.configuration_hash = root.string_attribute(schema::kConfigurationHash);
+  read_configuration(root, run);
   run.model = read_model(root.group(schema::kModel));
   const Group documents = root.group(schema::kDocuments);
   for (const std::string& name : documents.names()) {
@@ -297,15 +338,52 @@ RunFile read_root(const Group& root) {
   return run;
 }
 
+/// Of the documents of which something is measured.
+RunFile read_directory(const RunDirectory& directory) {
+  RunFile run = directory.plan().run;
+  for (std::size_t d = 0; d < directory.plan().documents.size(); ++d) {
+    if (!directory.has_pass(d)) continue;
+    DocumentRun document = directory.read_document(d);
+    const std::vector<double>& kl = document.influence.kl;
+    const bool has_influence =
+        std::any_of(kl.begin(), kl.end(), [](double value) { return !std::isnan(value); });
+    if (!has_influence) document.influence = {};
+    if (has_influence || document.sketch || !document.retention.empty()) {
+      run.documents.push_back(std::move(document));
+    }
+  }
+  if (run.documents.empty()) {
+    throw FormatError(describe(measured_share(directory), directory) +
+                      "; expected at least one document of which something is");
+  }
+  return run;
+}
+
 }  // namespace
 
+DocumentRun read_pass_document(const Group& group, const std::string& name, const RunModel& model) {
+  DocumentRun document = read_text(group, name, model);
+  if (group.has(schema::kInfluence)) {
+    document.influence = read_influence(group.group(schema::kInfluence), document.tokens.id.size());
+  }
+  return document;
+}
+
 RunFile read_run(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return read_directory(RunDirectory(path));
   const hdf5::ReadOnlyFile file(path);
   try {
     return read_root(file.root());
   } catch (const FormatError& error) {
     throw FormatError(path.string() + ": " + error.what());
   }
+}
+
+std::string read_configuration_hash(const std::filesystem::path& path) {
+  const hdf5::ReadOnlyFile file(path);
+  const Group root = file.root();
+  check_format(root, schema::kFormat);
+  return root.string_attribute(schema::kConfigurationHash);
 }
 
 }  // namespace longshadow

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "engine/io/utf8.h"
 #include "engine/model/checkpoint.h"
 #include "probes/commands.h"
 #include "probes/model_location.h"
@@ -13,6 +14,8 @@ namespace po = boost::program_options;
 
 const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
                         "  longshadow info\n  longshadow info path/to/model.gguf\n"};
+
+constexpr std::size_t kLongestName = 200;
 
 void print(const char* what, const std::string& value) {
   std::printf("%-18s %s\n", what, value.c_str());
@@ -34,7 +37,7 @@ int info_command(std::span<const std::string> words) {
   const ModelConfig& config = checkpoint->config();
   std::size_t parameters = 0;
   for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
-  print("name", config.name);
+  print("name", printable(config.name, kLongestName));
   print("architecture", name_of(config.architecture));
   print("parameters", parameters);
   print("layers", config.n_layers);

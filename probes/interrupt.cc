@@ -1,11 +1,13 @@
 #include "probes/interrupt.h"
 
 #include <csignal>
+#include <string>
 
 namespace longshadow {
 namespace {
 
 volatile std::sig_atomic_t noted_signal = 0;
+const char* noted_advice = "";
 
 extern "C" void note_signal(int number) {
   noted_signal = number;
@@ -14,13 +16,14 @@ extern "C" void note_signal(int number) {
 
 }  // namespace
 
-void note_interrupts() {
+void note_interrupts(const char* advice) {
+  noted_advice = advice;
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
 }
 
 void check_interrupt() {
-  if (noted_signal != 0) throw Interrupted(noted_signal);
+  if (noted_signal != 0) throw Interrupted(noted_signal, std::string("interrupted") + noted_advice);
 }
 
 }  // namespace longshadow

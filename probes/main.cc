@@ -11,6 +11,7 @@
 #include "analysis/command.h"
 #include "analysis/inspect/command.h"
 #include "engine/core/error.h"
+#include "engine/io/utf8.h"
 #include "probes/commands.h"
 #include "probes/interrupt.h"
 
@@ -34,6 +35,7 @@ int inspect(std::span<const std::string> words) {
 constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
     {"retain", retain_command, "compress the cache by eviction policies and measure what it costs"},
+    {"merge", merge_command, "a run directory, measured in parts, as one run file"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"inspect", inspect, "a run as one HTML page to read its tokens on"},
     {"info", info_command, "what a model file holds"},
@@ -80,8 +82,10 @@ void finish_output() {
   }
 }
 
+/// A message may quote names from a stranger's file.
 int fail(int status, const char* message) {
-  std::cerr << "longshadow: " << message << '\n';
+  constexpr std::size_t kLongestMessage = 16 << 10;  // two paths and more
+  std::cerr << "longshadow: " << printable(message, kLongestMessage) << '\n';
   return status;
 }
 

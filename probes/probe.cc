@@ -12,7 +12,6 @@
 #include "probes/activation_tape.h"
 #include "probes/direct_engine.h"
 #include "probes/document_run.h"
-#include "probes/interrupt.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -141,28 +140,123 @@ std::vector<Subject> subjects_of(std::span<const ScreenedToken> screened) {
   return subjects;
 }
 
-/// [subjects, H] nats, in batches as large as the memory allows.
+/// The subjects of a document, or those that its sketch chooses.
 template <class T>
-std::vector<double> measure(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                            const ActivationTape<Cpu, T>* tape,
-                            std::span<const Counterfactual> counterfactuals,
-                            const ProbeOptions& options, Progress& progress) {
-  const std::size_t horizon = options.horizon;
-  const MemoryPlan plan = plan_memory(model.weights.config, demand_of(options));
-  const std::size_t max_batch = std::min(
-      choose_batch_rows(plan, options.memory_bytes, horizon) / horizon, counterfactuals.size());
-  const PreparedEngine prepared =
-      make_engine(cpu, model, full, tape, options.precision, horizon, max_batch);
-  std::vector<double> kl_nats(counterfactuals.size() * horizon);
-  for (std::size_t first = 0; first < counterfactuals.size(); first += max_batch) {
-    check_interrupt();
-    const std::size_t count = std::min(max_batch, counterfactuals.size() - first);
-    prepared.engine->run(counterfactuals.subspan(first, count),
-                         std::span(kl_nats).subspan(first * horizon, count * horizon));
-    progress.update(first + count);
+class DocumentProbe final : public Measurement {
+ public:
+  DocumentProbe(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+                const Document& document, const ProbeOptions& options, const RunSketch* sketch,
+                ProgressStyle progress, std::ostream& log)
+      : cpu_(cpu),
+        model_(model),
+        options_(checked(document, model, options)),
+        tape_(make_tape()),
+        full_(run_full_pass(tokenizer, document, progress, log)) {
+    if (options.sketch) take_sketch(sketch, progress, log);
+    choose_subjects(document);
   }
-  return kl_nats;
-}
+
+  DocumentRun pass() override {
+    DocumentRun run = run_;
+    if (counterfactuals_.empty()) return run;
+    run.complete = false;
+    run.influence.noise_floor =
+        options_.method == Method::direct
+            ? direct_noise_floor(cpu_, model_.weights, full_, distinct_starts(counterfactuals_),
+                                 options_.horizon)
+            : std::vector<double>(options_.horizon);
+    return run;
+  }
+
+  std::size_t n_units() const override { return counterfactuals_.size(); }
+  std::size_t n_values() const override { return options_.horizon; }
+  std::size_t max_batch() const override {
+    const MemoryPlan plan = plan_memory(model_.weights.config, demand_of(options_));
+    const std::size_t rows = choose_batch_rows(plan, options_.memory_bytes, options_.horizon);
+    return std::min(rows / options_.horizon, counterfactuals_.size());
+  }
+  std::pair<std::string, std::string> title() const override {
+    return {"counterfactuals", kSubjectUnits};
+  }
+
+  void prepare(UnitRange) override {
+    if (prepared_) return;
+    prepared_.emplace(make_engine(cpu_, model_, full_, tape_.get(), options_.precision,
+                                  options_.horizon, max_batch()));
+  }
+
+  void measure(std::span<const std::size_t> units, std::span<double> kl_nats) override {
+    std::vector<Counterfactual> batch;
+    for (const std::size_t unit : units) batch.push_back(counterfactuals_[unit]);
+    prepared_->engine->run(batch, kl_nats);
+  }
+
+  DocumentRun results(std::vector<double> kl_nats) const override {
+    DocumentRun run;
+    run.name = run_.name;
+    run.influence.kl = std::move(kl_nats);
+    return run;
+  }
+
+ private:
+  static const ProbeOptions& checked(const Document& document, const ProbeModel<T>& model,
+                                     const ProbeOptions& options) {
+    check_document(document, model.weights.config, options);
+    return options;
+  }
+
+  std::unique_ptr<ActivationTape<Cpu, T>> make_tape() const {
+    if (options_.method != Method::differential) return {};
+    const std::size_t n = tokens_needed(options_.evict_at, options_.context, options_.horizon);
+    return std::make_unique<ActivationTape<Cpu, T>>(cpu_, model_.weights.config,
+                                                    first_start(options_), n);
+  }
+
+  FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document,
+                            ProgressStyle progress, std::ostream& log) {
+    std::vector<FullPassObserver<T>*> observers;
+    if (tape_) observers.push_back(tape_.get());
+    DocumentPass<T> pass = run_document_pass<T>(cpu_, model_.weights, tokenizer, document,
+                                                reading_of(options_), observers, progress, log);
+    run_ = std::move(pass.run);
+    return std::move(pass.full);
+  }
+
+  /// `known`, or a new one.
+  void take_sketch(const RunSketch* known, ProgressStyle progress, std::ostream& log) {
+    if (known) {
+      run_.sketch = *known;
+      return;
+    }
+    const std::size_t n_probes = options_.sketch->bins.size() * options_.sketch->n_probes;
+    Progress sketching(log, progress, "sketch", "probes", n_probes);
+    run_.sketch = sketch_document(cpu_, model_, full_, *tape_, options_.precision, *options_.sketch,
+                                  sketch_rows(model_.weights.config, options_), sketching);
+  }
+
+  void choose_subjects(const Document& document) {
+    if (options_.sketch && !options_.screen) return;
+    const SubjectRules rules = rules_of(options_);
+    std::vector<Subject> subjects =
+        options_.screen
+            ? subjects_of(screen(*run_.sketch, options_.context, *options_.screen, options_.seed))
+            : parse_subjects(options_.subjects, document, rules);
+    resolve_ranks(subjects, run_.signals, rules);
+    const CachePart where =
+        parse_cache_part(options_.layers, options_.heads, model_.weights.config);
+    counterfactuals_ = counterfactuals_of(subjects, where, options_);
+    run_.influence = describe(subjects, counterfactuals_, run_.tokens, options_);
+  }
+
+  Cpu& cpu_;
+  const ProbeModel<T>& model_;
+  const ProbeOptions options_;
+  std::unique_ptr<ActivationTape<Cpu, T>> tape_;  ///< for the differential form
+  DocumentRun run_;
+  FullPass<T> full_;
+  std::vector<Counterfactual> counterfactuals_;  ///< [n_units]
+  std::optional<PreparedEngine> prepared_;
+};
 
 }  // namespace
 
@@ -175,52 +269,38 @@ void check_document(const Document& document, const ModelConfig& config,
   choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
 }
 
+std::optional<std::size_t> count_subjects(const Document& document, const ProbeOptions& options) {
+  if (options.screen) return {};
+  if (options.sketch) return 0;
+  return parse_subjects(options.subjects, document, rules_of(options)).size();
+}
+
+template <class T>
+std::unique_ptr<Measurement> begin_probe(Cpu& cpu, const ProbeModel<T>& model,
+                                         const Tokenizer& tokenizer, const Document& document,
+                                         const ProbeOptions& options, const RunSketch* sketch,
+                                         ProgressStyle progress, std::ostream& log) {
+  return std::make_unique<DocumentProbe<T>>(cpu, model, tokenizer, document, options, sketch,
+                                            progress, log);
+}
+
 template <class T>
 DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log) {
-  const ModelConfig& config = model.weights.config;
-  check_document(document, config, options);
-  const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  const SubjectRules rules = rules_of(options);
-  std::vector<Subject> subjects = parse_subjects(options.subjects, document, rules);
-
-  std::vector<FullPassObserver<T>*> observers;
-  std::unique_ptr<ActivationTape<Cpu, T>> tape;
-  if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, first_start(options), n);
-    observers.push_back(tape.get());
-  }
-  auto [full, run] = run_document_pass<T>(cpu, model.weights, tokenizer, document,
-                                          reading_of(options), observers, progress, log);
-
-  if (options.sketch) {
-    const std::size_t n_probes = options.sketch->bins.size() * options.sketch->n_probes;
-    Progress sketching(log, progress, "sketch", "probes", n_probes);
-    run.sketch = sketch_document(cpu, model, full, *tape, options.precision, *options.sketch,
-                                 sketch_rows(config, options), sketching);
-    if (!options.screen) return std::move(run);
-    subjects = subjects_of(screen(*run.sketch, options.context, *options.screen, options.seed));
-  }
-  resolve_ranks(subjects, run.signals, rules);
-  const CachePart where = parse_cache_part(options.layers, options.heads, config);
-  const std::vector<Counterfactual> counterfactuals = counterfactuals_of(subjects, where, options);
-  run.influence = describe(subjects, counterfactuals, run.tokens, options);
-  Progress measuring(log, progress, "counterfactuals", "subjects", subjects.size());
-  run.influence.kl = measure(cpu, model, full, tape.get(), counterfactuals, options, measuring);
-  run.influence.noise_floor =
-      options.method == Method::direct
-          ? direct_noise_floor(cpu, model.weights, full, distinct_starts(counterfactuals),
-                               options.horizon)
-          : std::vector<double>(options.horizon);
-  return std::move(run);
+  DocumentProbe<T> probe(cpu, model, tokenizer, document, options, nullptr, progress, log);
+  return measure_all(probe, progress, log);
 }
 
-template DocumentRun probe_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,
-                                    const Document&, const ProbeOptions&, ProgressStyle,
-                                    std::ostream&);
-template DocumentRun probe_document(Cpu&, const ProbeModel<double>&, const Tokenizer&,
-                                    const Document&, const ProbeOptions&, ProgressStyle,
-                                    std::ostream&);
+#define LONGSHADOW_INSTANTIATE(T)                                                          \
+  template std::unique_ptr<Measurement> begin_probe(                                       \
+      Cpu&, const ProbeModel<T>&, const Tokenizer&, const Document&, const ProbeOptions&,  \
+      const RunSketch*, ProgressStyle, std::ostream&);                                     \
+  template DocumentRun probe_document(Cpu&, const ProbeModel<T>&, const Tokenizer&,        \
+                                      const Document&, const ProbeOptions&, ProgressStyle, \
+                                      std::ostream&);
+LONGSHADOW_INSTANTIATE(float)
+LONGSHADOW_INSTANTIATE(double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

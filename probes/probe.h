@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "engine/backend/cpu.h"
 #include "probes/document.h"
 #include "probes/eviction.h"
+#include "probes/measurement.h"
 #include "probes/memory_plan.h"
 #include "probes/probe_model.h"
 #include "probes/progress.h"
@@ -42,8 +44,23 @@ struct ProbeOptions {
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 
-/// Runs the full pass, the sketch and the counterfactuals of one document, telling progress on
-/// `log`. Throws as check_document does.
+/// What a probe's units are, in the plural.
+inline constexpr const char* kSubjectUnits = "subjects";
+
+/// How many subjects the options choose of a document: 0 with a sketch alone; a screen chooses when
+/// its sketch is there.
+std::optional<std::size_t> count_subjects(const Document& document, const ProbeOptions& options);
+
+/// Runs the full pass and the sketch of one document, telling progress on `log`; `sketch` is what
+/// an earlier process found, or null. The model outlives what is returned. Throws as check_document
+/// does.
+template <class T>
+std::unique_ptr<Measurement> begin_probe(Cpu& cpu, const ProbeModel<T>& model,
+                                         const Tokenizer& tokenizer, const Document& document,
+                                         const ProbeOptions& options, const RunSketch* sketch,
+                                         ProgressStyle progress, std::ostream& log);
+
+/// Measures all of one document, in memory. Throws as check_document does.
 template <class T>
 DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,

@@ -1,9 +1,8 @@
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
-#include "data/format/publish.h"
-#include "data/format/run_writer.h"
 #include "probes/commands.h"
 #include "probes/document_options.h"
 #include "probes/document_run.h"
@@ -12,6 +11,7 @@
 #include "probes/option_parsing.h"
 #include "probes/probe.h"
 #include "probes/probe_options.h"
+#include "probes/run_output.h"
 #include "probes/sketch_options.h"
 
 namespace longshadow {
@@ -47,12 +47,12 @@ const CommandHelp kHelp{
 po::options_description options() {
   po::options_description options("Options");
   add_document_options(options);
+  add_output_options(options);
   add_model_options(options);
   add_method_options(options,
                      "; sketch: estimates every token's influence at once from gradients; screen: "
                      "a sketch, then the most influential tokens and a control sample one by one");
   auto add = options.add_options();
-  add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
   add("context,T", po::value<std::size_t>()->default_value(1024),
       "tokens of each document that subjects are taken from");
   add("future,H", po::value<std::size_t>()->default_value(256),
@@ -104,20 +104,30 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
 }
 
 template <class T>
-std::vector<DocumentRun> probe_all(Cpu& cpu, const Checkpoint& checkpoint,
-                                   const std::vector<Document>& documents,
-                                   const ProbeOptions& probe, ProgressStyle progress) {
+void probe_all(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<Document>& documents,
+               const std::vector<DocumentTags>& tags, const ProbeOptions& probe,
+               ProgressStyle progress, const RunStore& store) {
   const ProbeModel<T> model =
       load_probe_model<T>(cpu, checkpoint, probe.precision, probe.sketch.has_value());
-  std::vector<DocumentRun> runs;
-  for (const Document& document : documents) {
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    if (!store.has_work(d)) continue;
     if (documents.size() > 1 && progress != ProgressStyle::none) {
-      std::cerr << document.name << '\n';
+      std::cerr << documents[d].name << '\n';
     }
-    runs.push_back(
-        probe_document(cpu, model, checkpoint.tokenizer(), document, probe, progress, std::cerr));
+    const std::optional<RunSketch> sketch = store.sketch(d);
+    const auto measurement = begin_probe(cpu, model, checkpoint.tokenizer(), documents[d], probe,
+                                         sketch ? &*sketch : nullptr, progress, std::cerr);
+    store.measure(d, *measurement, tags[d], progress, std::cerr);
   }
-  return runs;
+}
+
+RunPlan plan_of(RunFile run, const std::vector<Document>& documents, const ProbeOptions& probe) {
+  RunPlan plan{std::move(run), kSubjectUnits, probe.horizon, shard_units_for(probe.horizon), {}};
+  for (const Document& document : documents) {
+    plan.documents.push_back(
+        {document.name, document.source_sha256, count_subjects(document, probe)});
+  }
+  return plan;
 }
 
 }  // namespace
@@ -144,8 +154,7 @@ int probe_command(std::span<const std::string> words) {
   if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
   read_sketch_options(values, probe);
   probe.memory_bytes = parse_bytes(text("memory"));
-  const std::filesystem::path output = text("output");
-  check_output(output);
+  const RunOutput output(values);
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
   const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
@@ -154,15 +163,18 @@ int probe_command(std::span<const std::string> words) {
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts();
+  note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
-  RunFile run = begin_run(model, configuration_of(values, model, probe, documents, tags));
+  const RunPlan plan = plan_of(
+      begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
+  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   Cpu cpu(values["threads"].as<std::size_t>());
-  run.documents = probe.precision == Precision::f64
-                      ? probe_all<double>(cpu, *checkpoint, documents, probe, progress)
-                      : probe_all<float>(cpu, *checkpoint, documents, probe, progress);
-  for (std::size_t i = 0; i < tags.size(); ++i) store_tags(tags[i], run.documents[i].tokens);
-  write_run(output, run);
+  const RunStore store = output.open(plan, progress, std::cerr);
+  if (store.has_work()) {
+    const auto measure = probe.precision == Precision::f64 ? probe_all<double> : probe_all<float>;
+    measure(cpu, *checkpoint, documents, tags, probe, progress, store);
+  }
+  output.finish(store, progress, std::cerr);
   return 0;
 }
 

@@ -37,8 +37,13 @@ ProgressStyle parse_progress_style(const std::string& text) {
 }
 
 Progress::Progress(std::ostream& out, ProgressStyle style, std::string what, std::string unit,
-                   std::size_t total)
-    : out_(out), style_(style), what_(std::move(what)), unit_(std::move(unit)), total_(total) {}
+                   std::size_t total, std::size_t before)
+    : out_(out),
+      style_(style),
+      what_(std::move(what)),
+      unit_(std::move(unit)),
+      total_(total),
+      before_(before) {}
 
 Progress::~Progress() {
   if (style_ == ProgressStyle::bar && done_ > 0 && done_ < total_) out_ << '\n';
@@ -60,7 +65,7 @@ void Progress::update(std::size_t done) {
 
 void Progress::print(std::size_t done, bool last) {
   const double elapsed = seconds();
-  const double rate = static_cast<double>(done) / elapsed;
+  const double rate = static_cast<double>(done - before_) / elapsed;
   char line[160];
   std::snprintf(line, sizeof line, "%-16s %6zu/%zu %s  %3.0f%%  %.*f/s  %s %s", what_.c_str(), done,
                 total_, unit_.c_str(),

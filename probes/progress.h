@@ -21,8 +21,9 @@ ProgressStyle parse_progress_style(const std::string& text);
 class Progress {
  public:
   /// `what` names the phase and `unit` what is counted, in the plural: "counterfactuals".
+  /// `before` of the total were done when it began.
   Progress(std::ostream& out, ProgressStyle style, std::string what, std::string unit,
-           std::size_t total);
+           std::size_t total, std::size_t before = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -41,6 +42,7 @@ class Progress {
   std::string what_;
   std::string unit_;
   std::size_t total_;
+  std::size_t before_;
   std::size_t done_ = 0;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point last_print_ = begin_;

@@ -43,6 +43,12 @@ std::vector<std::unique_ptr<Policy>> make_policies(const RetainOptions& options)
   return policies;
 }
 
+std::vector<PolicyTraits> traits_of(std::span<const std::unique_ptr<Policy>> policies) {
+  std::vector<PolicyTraits> traits;
+  for (const auto& policy : policies) traits.push_back(policy->traits());
+  return traits;
+}
+
 bool any_needs_influence(std::span<const std::unique_ptr<Policy>> policies) {
   return std::any_of(policies.begin(), policies.end(), [](const auto& policy) {
     return policy->traits().influence != Influence::none;
@@ -127,6 +133,128 @@ std::vector<std::uint8_t> kept_mask(const Compression& compression, std::size_t 
   return mask;
 }
 
+/// A document's arms.
+template <class T>
+class DocumentRetention final : public Measurement {
+ public:
+  DocumentRetention(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+                    const Document& document, const RetainOptions& options,
+                    const RunFile* influence, ProgressStyle progress, std::ostream& log)
+      : cpu_(cpu),
+        model_(model),
+        options_(checked(document, model, options, influence)),
+        progress_(progress),
+        log_(log),
+        arms_(arms_of(options)),
+        policies_(make_policies(options)),
+        inputs_(cpu, model.weights.config, options.context, traits_of(policies_)),
+        full_(run_full_pass(tokenizer, document)) {
+    if (any_needs_influence(policies_)) {
+      influence_ = influence_of(*influence, document, options.context);
+    }
+  }
+
+  DocumentRun pass() override {
+    DocumentRun run = run_;
+    run.complete = false;
+    return run;
+  }
+
+  std::size_t n_units() const override { return arms_.size(); }
+  std::size_t n_values() const override { return values_of_cache(options_); }
+  std::size_t max_batch() const override {
+    return std::min(longshadow::max_batch(policies_, model_.weights.config, options_),
+                    arms_.size());
+  }
+  std::pair<std::string, std::string> title() const override { return {kCacheUnits, "caches"}; }
+
+  void prepare(UnitRange units) override {
+    units_ = units;
+    const std::span<const Arm> arms = std::span(arms_).subspan(units.begin, units.size());
+    Progress choosing(log_, progress_, "policies", "layers", model_.weights.config.n_layers);
+    compressions_ =
+        choose(std::span(policies_), arms, options_, full_, inputs_, influence_, choosing);
+    if (engine_) return;
+    engine_.emplace(cpu_, model_.weights, full_, options_.context, options_.horizon, max_batch());
+  }
+
+  void measure(std::span<const std::size_t> units, std::span<double> values) override {
+    std::vector<Compression> batch;
+    for (const std::size_t unit : units) batch.push_back(compressions_[unit - units_.begin]);
+    auto value = values.begin();
+    for (const FutureOnCache& future : engine_->run(batch)) {
+      value = std::copy(future.kl.begin(), future.kl.end(), value);
+      value = std::copy(future.top1.begin(), future.top1.end(), value);
+      value = std::copy(future.surprisal.begin(), future.surprisal.end(), value);
+      *value++ = static_cast<double>(future.bytes);
+    }
+  }
+
+  DocumentRun results(std::vector<double> values) const override {
+    DocumentRun run;
+    run.name = run_.name;
+    run.context_tokens = run_.context_tokens;
+    run.future_tokens = run_.future_tokens;
+    const std::span<const double> all(values);
+    for (std::size_t i = 0; i < units_.size(); ++i) {
+      run.retention.push_back(result(units_.begin + i, all.subspan(i * n_values(), n_values())));
+    }
+    return run;
+  }
+
+ private:
+  static const RetainOptions& checked(const Document& document, const ProbeModel<T>& model,
+                                      const RetainOptions& options, const RunFile* influence) {
+    check_retention(document, model.weights.config, options, influence);
+    return options;
+  }
+
+  FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
+    const std::array<FullPassObserver<T>*, 1> observers{&inputs_};
+    DocumentPass<T> pass = run_document_pass<T>(cpu_, model_.weights, tokenizer, document,
+                                                reading_of(options_), observers, progress_, log_);
+    run_ = std::move(pass.run);
+    const auto entropy = run_.signals.entropy_topk.begin();
+    inputs_.set_entropy({entropy, entropy + static_cast<std::ptrdiff_t>(options_.context)});
+    return std::move(pass.full);
+  }
+
+  RunRetention result(std::size_t unit, std::span<const double> values) const {
+    const std::size_t horizon = options_.horizon;
+    const auto top1 = values.subspan(horizon, horizon);
+    const auto surprisal = values.subspan(2 * horizon, horizon);
+    const std::size_t slot_bytes = 2 * model_.weights.config.head_dim * sizeof(T);
+    RunRetention retention;
+    retention.policy = options_.policies[arms_[unit].policy];
+    retention.budget = options_.budgets[arms_[unit].budget];
+    retention.kept = kept_mask(compressions_[unit - units_.begin], options_.context);
+    retention.kl.assign(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(horizon));
+    for (const double same : top1) retention.top1.push_back(same != 0);
+    for (const double nats : surprisal) retention.surprisal.push_back(static_cast<float>(nats));
+    retention.bytes_kept = static_cast<std::int64_t>(values.back());
+    retention.bytes_full = static_cast<std::int64_t>(retention.kept.size() * slot_bytes);
+    retention.kv_bits = static_cast<std::int64_t>(
+        options_.quantization ? options_.quantization->bits : 8 * sizeof(T));
+    retention.seed = options_.seed;
+    return retention;
+  }
+
+  Cpu& cpu_;
+  const ProbeModel<T>& model_;
+  const RetainOptions options_;
+  ProgressStyle progress_;
+  std::ostream& log_;
+  std::vector<Arm> arms_;  ///< [n_units]
+  std::vector<std::unique_ptr<Policy>> policies_;
+  PolicyInputs<Cpu, T> inputs_;
+  MeasuredInfluence influence_;
+  DocumentRun run_;
+  FullPass<T> full_;
+  UnitRange units_;                        ///< those prepared
+  std::vector<Compression> compressions_;  ///< of them
+  std::optional<CompressedFuture<Cpu, T>> engine_;
+};
+
 }  // namespace
 
 std::vector<std::string> split_policies(const std::string& list) {
@@ -187,66 +315,38 @@ void check_retention(const Document& document, const ModelConfig& config,
   max_batch(policies, config, options);
 }
 
+std::size_t count_caches(const RetainOptions& options) { return arms_of(options).size(); }
+
+/// For every position its KL, likeliest token and surprisal; and the cache's bytes.
+std::size_t values_of_cache(const RetainOptions& options) { return 3 * options.horizon + 1; }
+
+template <class T>
+std::unique_ptr<Measurement> begin_retention(Cpu& cpu, const ProbeModel<T>& model,
+                                             const Tokenizer& tokenizer, const Document& document,
+                                             const RetainOptions& options, const RunFile* influence,
+                                             ProgressStyle progress, std::ostream& log) {
+  return std::make_unique<DocumentRetention<T>>(cpu, model, tokenizer, document, options, influence,
+                                                progress, log);
+}
+
 template <class T>
 DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log) {
-  const ModelConfig& config = model.weights.config;
-  check_retention(document, config, options, influence);
-  const std::vector<std::unique_ptr<Policy>> policies = make_policies(options);
-  std::vector<PolicyTraits> traits;
-  for (const auto& policy : policies) traits.push_back(policy->traits());
-
-  PolicyInputs<Cpu, T> inputs(cpu, config, options.context, traits);
-  const std::array<FullPassObserver<T>*, 1> observers{&inputs};
-  auto [full, run] = run_document_pass<T>(cpu, model.weights, tokenizer, document,
-                                          reading_of(options), observers, progress, log);
-
-  const auto entropy = run.signals.entropy_topk.begin();
-  inputs.set_entropy({entropy, entropy + static_cast<std::ptrdiff_t>(options.context)});
-
-  const std::vector<Arm> arms = arms_of(options);
-  Progress choosing(log, progress, "policies", "layers", config.n_layers);
-  const std::vector<Compression> compressions =
-      choose(std::span(policies), std::span(arms), options, full, inputs,
-             any_needs_influence(policies) ? influence_of(*influence, document, options.context)
-                                           : MeasuredInfluence{},
-             choosing);
-
-  const std::size_t batch = std::min(max_batch(policies, config, options), arms.size());
-  CompressedFuture<Cpu, T> engine(cpu, model.weights, full, options.context, options.horizon,
-                                  batch);
-  const std::size_t slot_bytes = 2 * config.head_dim * sizeof(T);
-  Progress measuring(log, progress, "compressed caches", "caches", arms.size());
-  for (std::size_t first = 0; first < arms.size(); first += batch) {
-    check_interrupt();
-    const std::size_t count = std::min(batch, arms.size() - first);
-    std::vector<FutureOnCache> futures = engine.run(std::span(compressions).subspan(first, count));
-    for (std::size_t i = 0; i < count; ++i) {
-      RunRetention retention;
-      retention.policy = options.policies[arms[first + i].policy];
-      retention.budget = options.budgets[arms[first + i].budget];
-      retention.kept = kept_mask(compressions[first + i], options.context);
-      retention.kl = std::move(futures[i].kl);
-      retention.top1 = std::move(futures[i].top1);
-      retention.surprisal = std::move(futures[i].surprisal);
-      retention.bytes_kept = static_cast<std::int64_t>(futures[i].bytes);
-      retention.bytes_full = static_cast<std::int64_t>(retention.kept.size() * slot_bytes);
-      retention.kv_bits = static_cast<std::int64_t>(
-          options.quantization ? options.quantization->bits : 8 * sizeof(T));
-      retention.seed = options.seed;
-      run.retention.push_back(std::move(retention));
-    }
-    measuring.update(first + count);
-  }
-  return std::move(run);
+  DocumentRetention<T> retention(cpu, model, tokenizer, document, options, influence, progress,
+                                 log);
+  return measure_all(retention, progress, log);
 }
 
-template DocumentRun retain_document(Cpu&, const ProbeModel<float>&, const Tokenizer&,
-                                     const Document&, const RetainOptions&, const RunFile*,
-                                     ProgressStyle, std::ostream&);
-template DocumentRun retain_document(Cpu&, const ProbeModel<double>&, const Tokenizer&,
-                                     const Document&, const RetainOptions&, const RunFile*,
-                                     ProgressStyle, std::ostream&);
+#define LONGSHADOW_INSTANTIATE(T)                                                             \
+  template std::unique_ptr<Measurement> begin_retention(                                      \
+      Cpu&, const ProbeModel<T>&, const Tokenizer&, const Document&, const RetainOptions&,    \
+      const RunFile*, ProgressStyle, std::ostream&);                                          \
+  template DocumentRun retain_document(Cpu&, const ProbeModel<T>&, const Tokenizer&,          \
+                                       const Document&, const RetainOptions&, const RunFile*, \
+                                       ProgressStyle, std::ostream&);
+LONGSHADOW_INSTANTIATE(float)
+LONGSHADOW_INSTANTIATE(double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

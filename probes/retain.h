@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/kv/packed_rows.h"
 #include "probes/document.h"
+#include "probes/measurement.h"
 #include "probes/memory_plan.h"
 #include "probes/probe_model.h"
 #include "probes/progress.h"
@@ -44,9 +46,24 @@ double parse_budget(const std::string& text);
 void check_retention(const Document& document, const ModelConfig& config,
                      const RetainOptions& options, const RunFile* influence);
 
-/// Runs the full pass, lets every policy choose at every budget, and runs the future on what each
-/// keeps, telling progress on `log`. `influence` is what an oracle keeps by, or null. Throws as
-/// check_retention() does.
+/// What a retention's units are, in the plural.
+inline constexpr const char* kCacheUnits = "compressed caches";
+
+/// Policies times budgets.
+std::size_t count_caches(const RetainOptions& options);
+/// Numbers that one of them gives: the Measurement's n_values().
+std::size_t values_of_cache(const RetainOptions& options);
+
+/// Runs the full pass of one document, telling progress on `log`. In the measurement every policy
+/// chooses at every budget, and the future runs on what each keeps. `influence` is what an oracle
+/// keeps by, or null. The model outlives what is returned. Throws as check_retention() does.
+template <class T>
+std::unique_ptr<Measurement> begin_retention(Cpu& cpu, const ProbeModel<T>& model,
+                                             const Tokenizer& tokenizer, const Document& document,
+                                             const RetainOptions& options, const RunFile* influence,
+                                             ProgressStyle progress, std::ostream& log);
+
+/// Measures all of one document, in memory. Throws as check_retention() does.
 template <class T>
 DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,

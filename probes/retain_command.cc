@@ -2,10 +2,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "analysis/run_reader.h"
-#include "data/format/publish.h"
-#include "data/format/run_writer.h"
 #include "engine/core/error.h"
 #include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
@@ -18,6 +17,7 @@
 #include "probes/probe_options.h"
 #include "probes/quantization_options.h"
 #include "probes/retain.h"
+#include "probes/run_output.h"
 
 namespace longshadow {
 namespace {
@@ -54,10 +54,10 @@ CommandHelp help() {
 po::options_description options() {
   po::options_description options("Options");
   add_document_options(options);
+  add_output_options(options);
   add_model_options(options);
   add_quantization_options(options);
   auto add = options.add_options();
-  add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
   add("policies,p", po::value<std::string>()->default_value("infokv,snapkv,h2o,random"),
       "what compresses the cache (explained above)");
   add("budgets,b", po::value<std::string>()->default_value("0.4,0.2"),
@@ -94,6 +94,11 @@ std::vector<std::string> split_budgets(const std::string& list) {
 /// The run that --influence names, of the model given.
 std::optional<RunFile> read_influence(const std::string& path, const RunModel& model) {
   if (path.empty()) return {};
+  if (std::filesystem::is_directory(path)) {
+    throw UsageError("--influence " + path +
+                     ": expected a run file, found a directory; `longshadow merge` makes a file of "
+                     "a run directory");
+  }
   RunFile run = read_run(path);
   if (run.model.weights_sha256 != model.weights_sha256) {
     throw UsageError("--influence " + path + ": expected a run of the same model, found " +
@@ -121,20 +126,28 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
 }
 
 template <class T>
-std::vector<DocumentRun> retain_all(Cpu& cpu, const Checkpoint& checkpoint,
-                                    const std::vector<Document>& documents,
-                                    const RetainOptions& retain, const RunFile* influence,
-                                    ProgressStyle progress) {
+void retain_all(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<Document>& documents,
+                const std::vector<DocumentTags>& tags, const RetainOptions& retain,
+                const RunFile* influence, ProgressStyle progress, const RunStore& store) {
   const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, retain.precision);
-  std::vector<DocumentRun> runs;
-  for (const Document& document : documents) {
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    if (!store.has_work(d)) continue;
     if (documents.size() > 1 && progress != ProgressStyle::none) {
-      std::cerr << document.name << '\n';
+      std::cerr << documents[d].name << '\n';
     }
-    runs.push_back(retain_document(cpu, model, checkpoint.tokenizer(), document, retain, influence,
-                                   progress, std::cerr));
+    const auto measurement = begin_retention(cpu, model, checkpoint.tokenizer(), documents[d],
+                                             retain, influence, progress, std::cerr);
+    store.measure(d, *measurement, tags[d], progress, std::cerr);
   }
-  return runs;
+}
+
+RunPlan plan_of(RunFile run, const std::vector<Document>& documents, const RetainOptions& retain) {
+  RunPlan plan{
+      std::move(run), kCacheUnits, values_of_cache(retain), shard_units_for(retain.horizon), {}};
+  for (const Document& document : documents) {
+    plan.documents.push_back({document.name, document.source_sha256, count_caches(retain)});
+  }
+  return plan;
 }
 
 }  // namespace
@@ -157,8 +170,7 @@ int retain_command(std::span<const std::string> words) {
   retain.quantization = read_quantization(values);
   retain.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
-  const std::filesystem::path output = text("output");
-  check_output(output);
+  const RunOutput output(values);
   for (const std::string& policy : retain.policies) make_policy(policy);
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
@@ -171,16 +183,19 @@ int retain_command(std::span<const std::string> words) {
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts();
+  note_interrupts(kGoOn);
   nlohmann::json configuration = configuration_of(values, model, influence);
   configure_documents(values, documents, tags, configuration);
-  RunFile run = begin_run(model, configuration);
+  const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
+  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   Cpu cpu(values["threads"].as<std::size_t>());
-  run.documents = retain.precision == Precision::f64
-                      ? retain_all<double>(cpu, *checkpoint, documents, retain, measured, progress)
-                      : retain_all<float>(cpu, *checkpoint, documents, retain, measured, progress);
-  for (std::size_t i = 0; i < tags.size(); ++i) store_tags(tags[i], run.documents[i].tokens);
-  write_run(output, run);
+  const RunStore store = output.open(plan, progress, std::cerr);
+  if (store.has_work()) {
+    const auto measure =
+        retain.precision == Precision::f64 ? retain_all<double> : retain_all<float>;
+    measure(cpu, *checkpoint, documents, tags, retain, measured, progress, store);
+  }
+  output.finish(store, progress, std::cerr);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "analysis/inspect/page.h"
+#include "analysis/run_directory.h"
 #include "analysis/run_reader.h"
 #include "data/format/publish.h"
 
@@ -18,7 +19,7 @@ int inspect_command(const std::vector<std::string>& words, std::ostream& out) {
   po::options_description description("longshadow inspect RUN.h5 -o PAGE.html");
   auto add = description.add_options();
   add("help,h", "print this");
-  add("run", po::value(&run), "the run file");
+  add("run", po::value(&run), "the run file, or a run directory as far as it is measured");
   add("output,o", po::value(&output),
       "the page to write: one new HTML file that any browser opens, without a network");
   po::positional_options_description positional;
@@ -34,6 +35,7 @@ int inspect_command(const std::vector<std::string>& words, std::ostream& out) {
   if (run.empty()) throw std::invalid_argument("inspect: expected a run file, found none");
   if (output.empty()) throw std::invalid_argument("inspect: expected -o PAGE.html, found none");
   check_output(output);
+  out << measured_share_of(run);
   const std::string page = render_page(read_run(run));
   publish(output, std::as_bytes(std::span(page)));
   out << output << ": " << (page.size() + 512) / 1024 << " KiB\n";

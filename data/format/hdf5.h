@@ -106,6 +106,9 @@ class Group : public Object {
   /// one of them.
   std::vector<std::uint8_t> read_enum(const char* name, std::uint64_t expected_count,
                                       std::span<const char* const> members) const;
+  /// Reads every dataset in it and in its groups, so that libhdf5 compares their checksums: for a
+  /// file that this program has just written.
+  void read_all() const;
 
  private:
   Handle open_link(const std::string& name, H5O_type_t type) const;

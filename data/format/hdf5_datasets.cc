@@ -309,6 +309,24 @@ std::vector<std::uint8_t> Group::read_enum(const char* name, std::uint64_t expec
   return values;
 }
 
+void Group::read_all() const {
+  for (const std::string& name : names()) {
+    const Handle object(H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose,
+                        "open " + path() + name);
+    if (H5Iget_type(object.id()) == H5I_GROUP) {
+      group(name).read_all();
+      continue;
+    }
+    const std::string what = "read back " + path() + name;
+    const Handle type(H5Dget_type(object.id()), H5Tclose, what);
+    const Handle space(H5Dget_space(object.id()), H5Sclose, what);
+    const auto count =
+        static_cast<std::size_t>(check(H5Sget_simple_extent_npoints(space.id()), what));
+    std::vector<std::byte> values(count * H5Tget_size(type.id()));
+    check(H5Dread(object.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), what);
+  }
+}
+
 template Dataset Group::write(const char*, std::span<const std::uint8_t>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const std::int32_t>, const Shape&) const;
 template Dataset Group::write(const char*, std::span<const std::uint64_t>, const Shape&) const;

@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <system_error>
 
+#include "data/format/descriptor.h"
 #include "data/format/error.h"
 
 namespace longshadow {
@@ -16,9 +20,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const std::string& what, int error_number) {
-  throw FormatError("cannot " + what + ": " + std::generic_category().message(error_number));
-}
+constexpr std::string_view kTemporary = ".tmp.";
+/// Another host's temporary is dead after this long without a write: even a slow disk takes what
+/// publish() writes in one go within minutes.
+constexpr std::chrono::hours kDead{24};
 
 [[noreturn]] void refuse_existing(const fs::path& path) {
   throw FormatError("cannot write " + path.string() +
@@ -29,52 +34,13 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-fs::path temporary_name(const fs::path& path) {
-  char host[256] = "localhost";
-  if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
-  return folder_of(path) /
-         ("." + path.filename().string() + ".tmp." + host + "." + std::to_string(getpid()));
-}
-
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags)
-      : path_(path), descriptor_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (descriptor_ < 0) fail("open " + path.string(), errno);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  void write(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail("write " + path_.string(), errno);
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-    }
-  }
-  void sync() {
-    if (fsync(descriptor_) != 0) fail("sync " + path_.string(), errno);
-  }
-  void close() {
-    const int descriptor = descriptor_;
-    descriptor_ = -1;
-    if (::close(descriptor) != 0) fail("close " + path_.string(), errno);
-  }
-
- private:
-  fs::path path_;
-  int descriptor_;
-};
-
 /// The temporary file's name, removed at the end of its scope. A file of that name that is already
 /// there was left by a process that had our number and died.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const fs::path& final_path) : path_(temporary_name(final_path)) {
+  explicit TemporaryFile(const fs::path& final_path)
+      : path_(folder_of(final_path) /
+              ("." + final_path.filename().string() + std::string(kTemporary) + process_name())) {
     unlink(path_.c_str());
   }
   TemporaryFile(const TemporaryFile&) = delete;
@@ -87,15 +53,50 @@ class TemporaryFile {
   fs::path path_;
 };
 
-/// Gives a file its final name unless that is taken: in one step where the file system can
-/// (renameat2), else by a second name (link), whose first the caller removes.
-void rename_without_replacing(const fs::path& from, const fs::path& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+/// Gives a file its final name: in one step where the file system can (renameat2), else by a second
+/// name (link), whose first the caller removes. False where the name is taken.
+bool rename_without_replacing(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EINVAL || errno == ENOSYS) {
-    if (link(from.c_str(), to.c_str()) == 0) return;
+    if (link(from.c_str(), to.c_str()) == 0) return true;
   }
-  if (errno == EEXIST) refuse_existing(to);
-  fail("rename " + from.string() + " to " + to.string(), errno);
+  if (errno == EEXIST) return false;
+  throw FormatError("cannot rename " + from.string() + " to " + to.string() + ": " +
+                    std::generic_category().message(errno));
+}
+
+bool holds(const fs::path& path, std::span<const std::byte> bytes) {
+  Descriptor file(path, O_RDONLY);
+  std::array<std::byte, 1 << 16> piece;
+  while (true) {
+    const std::size_t count = file.read(piece);
+    if (count > bytes.size() || !std::equal(piece.begin(), piece.begin() + count, bytes.begin())) {
+      return false;
+    }
+    bytes = bytes.subspan(count);
+    if (count < piece.size()) return bytes.empty();
+  }
+}
+
+/// Whether `path` has the name now, by us.
+bool publish_unless_taken(const fs::path& path, std::span<const std::byte> bytes,
+                          const Verify& verify) {
+  const TemporaryFile temporary(path);
+  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL);
+  file.write(bytes);
+  file.sync();
+  file.close();
+  if (verify) verify(temporary.path());
+  if (!rename_without_replacing(temporary.path(), path)) return false;
+  sync_folder(folder_of(path));
+  return true;
+}
+
+bool is_dead(const fs::path& temporary, const std::string& process) {
+  std::error_code error;
+  const auto written = fs::last_write_time(temporary, error);
+  if (error) return false;  // it is gone already
+  return !may_be_alive(process) || fs::file_time_type::clock::now() - written > kDead;
 }
 
 }  // namespace
@@ -114,16 +115,29 @@ void check_output(const fs::path& path) {
   Descriptor(temporary.path(), O_WRONLY | O_CREAT | O_EXCL).close();
 }
 
-void publish(const fs::path& path, std::span<const std::byte> bytes,
-             const std::function<void(const fs::path&)>& verify) {
-  const TemporaryFile temporary(path);
-  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL);
-  file.write(bytes);
-  file.sync();
-  file.close();
-  if (verify) verify(temporary.path());
-  rename_without_replacing(temporary.path(), path);
-  Descriptor(folder_of(path), O_RDONLY | O_DIRECTORY).sync();
+void publish(const fs::path& path, std::span<const std::byte> bytes, const Verify& verify) {
+  if (!publish_unless_taken(path, bytes, verify)) refuse_existing(path);
+}
+
+void publish_same(const fs::path& path, std::span<const std::byte> bytes, const Verify& verify) {
+  if (publish_unless_taken(path, bytes, verify) || holds(path, bytes)) return;
+  throw FormatError("cannot write " + path.string() +
+                    ": it is there and holds other results of the same work; were they measured "
+                    "on processors of different kinds?");
+}
+
+bool is_temporary_of(const fs::path& path, const std::string& name) {
+  return path.filename().string().starts_with("." + name + std::string(kTemporary));
+}
+
+void sweep_temporaries(const fs::path& folder, const std::string& name) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string found = entry.path().filename().string();
+    const std::size_t at = found.rfind(kTemporary);
+    if (found.front() != '.' || at == std::string::npos) continue;
+    if (!name.empty() && !is_temporary_of(entry.path(), name)) continue;
+    if (is_dead(entry.path(), found.substr(at + kTemporary.size()))) unlink(entry.path().c_str());
+  }
 }
 
 }  // namespace longshadow

@@ -33,15 +33,18 @@ Dataset write_scale(const Group& group, const char* name, std::size_t extent) {
   return scale;
 }
 
-namespace {
-
-void check_name(const std::string& name) {
+void check_name(const std::string& name, std::set<std::string>& others) {
   const bool printable =
       std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c); });
   if (name.empty() || name == "." || name.find('/') != std::string::npos || !printable) {
     refuse("expected a document name without '/' or control characters, found '" + name + "'");
   }
+  if (!others.insert(name).second) {
+    refuse("expected documents of different names, found '" + name + "' twice");
+  }
 }
+
+namespace {
 
 /// Whether a set lies in its span, touches both its ends and leaves some of it out.
 bool is_set_with_gaps(const RunSubject& subject) {
@@ -174,7 +177,7 @@ void write_removed(const Group& group, const std::vector<RunSubject>& subjects) 
       .write_attribute(schema::kUnits, "index of removed");
 }
 
-void write_influence(const Group& group, const RunInfluence& influence) {
+void write_influence(const Group& group, const RunInfluence& influence, Content content) {
   const std::size_t n_subjects = influence.subjects.size();
   const std::size_t horizon = influence.noise_floor.size();
   std::vector<std::int32_t> spans;
@@ -194,7 +197,9 @@ void write_influence(const Group& group, const RunInfluence& influence) {
   write_ranges(group, schema::kSubject, spans, subject);
   write_display_texts(group, schema::kGroup, groups).attach_scale(0, label, subject.label);
   write_array(group, schema::kStart, influence.start, {subject}, "token position");
-  write_array(group, schema::kKl, influence.kl, {subject, offset}, schema::kNats);
+  if (content == Content::whole) {
+    write_array(group, schema::kKl, influence.kl, {subject, offset}, schema::kNats);
+  }
   write_array(group, schema::kNoiseFloor, influence.noise_floor, {offset}, schema::kNats);
 
   const bool has_sets = std::any_of(influence.subjects.begin(), influence.subjects.end(),
@@ -244,9 +249,13 @@ void write_sketch(const Group& group, const DocumentRun& document, const RunMode
   group.write_attribute(schema::kSeed, sketch.seed);
 }
 
-void write_document(const Group& group, const DocumentRun& document, const RunModel& model) {
-  const bool has_influence =
-      !document.influence.subjects.empty() || (!document.sketch && document.retention.empty());
+}  // namespace
+
+void write_document(const Group& group, const DocumentRun& document, const RunModel& model,
+                    Content content) {
+  const bool measures_others =
+      document.sketch || !document.retention.empty() || content == Content::pass;
+  const bool has_influence = !document.influence.subjects.empty() || !measures_others;
   if (has_influence) check_influence(document);
   if (document.sketch) check_sketch(document);
   check_retention(document);
@@ -257,7 +266,9 @@ void write_document(const Group& group, const DocumentRun& document, const RunMo
   const Dataset position = write_tokens(group.create_group(schema::kTokens), document.tokens);
   const Axis token{position, "token", document.tokens.id.size()};
   write_signals(group.create_group(schema::kSignals), document.signals, model, token);
-  if (has_influence) write_influence(group.create_group(schema::kInfluence), document.influence);
+  if (has_influence) {
+    write_influence(group.create_group(schema::kInfluence), document.influence, content);
+  }
   if (document.sketch) write_sketch(group.create_group(schema::kSketch), document, model);
   if (!document.retention.empty()) {
     write_retention(group.create_group(schema::kRetention), document, model);
@@ -276,59 +287,34 @@ void write_model(const Group& group, const RunModel& model) {
   group.write_attribute(schema::kWeightsSha256, model.weights_sha256);
 }
 
-void write_root(const Group& root, const RunFile& run) {
+void verify(const std::filesystem::path& path) { hdf5::ReadOnlyFile(path).root().read_all(); }
+
+RunWriter::RunWriter(const RunFile& run) : model_(run.model) {
+  const Group root = file_.root();
   root.write_attribute(schema::kFormatName, schema::kFormat);
   root.write_attribute(schema::kFormatVersionName, schema::kFormatVersion);
   root.write_attribute(schema::kToolVersion, run.tool_version);
   root.write_attribute(schema::kConfiguration, run.configuration);
   root.write_attribute(schema::kConfigurationHash, run.configuration_hash);
   write_model(root.create_group(schema::kModel), run.model);
-  const Group documents = root.create_group(schema::kDocuments);
-  std::set<std::string> names;
-  for (const DocumentRun& document : run.documents) {
-    check_name(document.name);
-    if (!names.insert(document.name).second) {
-      refuse("expected documents of different names, found '" + document.name + "' twice");
-    }
-    write_document(documents.create_group(document.name), document, run.model);
-  }
+  root.create_group(schema::kDocuments);
 }
 
-/// Reads back the largest arrays of each document; its checksums are compared on the way.
-void verify(const std::filesystem::path& path, const RunFile& run) {
-  const hdf5::ReadOnlyFile file(path);
-  const Group documents = file.root().group(schema::kDocuments);
-  for (const DocumentRun& document : run.documents) {
-    const RunInfluence& influence = document.influence;
-    const auto context = static_cast<std::uint64_t>(document.context_tokens);
-    if (document.sketch) {
-      documents.group(document.name)
-          .group(schema::kSketch)
-          .read<float>(schema::kSketchFi, {document.sketch->bins.size(), context});
-    }
-    for (const RunRetention& one : document.retention) {
-      documents.group(document.name)
-          .group(schema::kRetention)
-          .group(one.link_name())
-          .read<std::uint8_t>(schema::kKept,
-                              {static_cast<std::uint64_t>(run.model.n_layers),
-                               static_cast<std::uint64_t>(run.model.n_kv_heads), context});
-    }
-    if (influence.subjects.empty()) continue;
-    documents.group(document.name)
-        .group(schema::kInfluence)
-        .read<double>(schema::kKl, {influence.subjects.size(), influence.noise_floor.size()});
-  }
+void RunWriter::add(const DocumentRun& document) {
+  check_name(document.name, names_);
+  const Group documents = file_.root().group(schema::kDocuments);
+  write_document(documents.create_group(document.name), document, model_, Content::whole);
 }
 
-}  // namespace
+void RunWriter::publish(const std::filesystem::path& path) {
+  if (names_.empty()) refuse("expected at least one document, found none");
+  longshadow::publish(path, file_.finish(), verify);
+}
 
 void write_run(const std::filesystem::path& path, const RunFile& run) {
-  if (run.documents.empty()) refuse("expected at least one document, found none");
-  hdf5::MemoryFile file;
-  write_root(file.root(), run);
-  const std::vector<std::byte> bytes = file.finish();
-  publish(path, bytes, [&](const std::filesystem::path& written) { verify(written, run); });
+  RunWriter writer(run);
+  for (const DocumentRun& document : run.documents) writer.add(document);
+  writer.publish(path);
 }
 
 }  // namespace longshadow

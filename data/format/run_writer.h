@@ -1,16 +1,33 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
+#include <string>
 
+#include "data/format/hdf5.h"
 #include "data/format/run_file.h"
 
 namespace longshadow {
 
-/// Writes `run` as an HDF5 file of format version 1 (data/FORMAT.md) and publishes it: `path` is
-/// complete or is not there. The same `run` gives the same bytes. The whole file is held in memory
-/// while it is written, beside `run` itself.
-/// Throws FormatError where a field's size disagrees with the others', where `path` exists (call
-/// check_output() of data/format/publish.h first), or where the disk refuses.
+/// Writes a run file of format version 1 (data/FORMAT.md) document by document. The same calls give
+/// the same bytes. The whole file is held in memory while it is written.
+class RunWriter {
+ public:
+  /// Of `run` all but its documents.
+  explicit RunWriter(const RunFile& run);
+  /// Throws FormatError where a field's size disagrees with the others'.
+  void add(const DocumentRun& document);
+  /// Ends the writing: `path` is complete or is not there. Throws FormatError where it exists (call
+  /// check_output() of data/format/publish.h first), or where the disk refuses.
+  void publish(const std::filesystem::path& path);
+
+ private:
+  RunModel model_;
+  hdf5::MemoryFile file_;
+  std::set<std::string> names_;
+};
+
+/// The same for a run that is in memory as a whole.
 void write_run(const std::filesystem::path& path, const RunFile& run);
 
 }  // namespace longshadow

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,24 @@ hdf5::Dataset write_array(const hdf5::Group& group, const char* name, const std:
   dataset.write_attribute(schema::kUnits, units);
   return dataset;
 }
+
+/// Throws FormatError where a document cannot be called so, or one of `others` is; adds it to them.
+void check_name(const std::string& name, std::set<std::string>& others);
+
+/// Compares the checksums of all values of the file.
+void verify(const std::filesystem::path& path);
+
+void write_model(const hdf5::Group& group, const RunModel& model);
+
+/// How much of a document there is to write.
+enum class Content {
+  whole,
+  pass,  ///< what its full pass gives: of the influence no kl, and no retention
+};
+
+/// Throws FormatError where a size disagrees with another's.
+void write_document(const hdf5::Group& group, const DocumentRun& document, const RunModel& model,
+                    Content content);
 
 /// Throw FormatError where a size disagrees with the document's or the model's.
 void check_retention(const DocumentRun& document);

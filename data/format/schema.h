@@ -120,6 +120,18 @@ inline constexpr const char* kBytesFull = "bytes_full";
 inline constexpr const char* kKvBits = "kv_bits";
 inline constexpr std::array<std::int64_t, 5> kKvBitsKnown = {4, 8, 16, 32, 64};
 
+// A run directory's files that are not run files (data/format/run_plan.h): the formats of their
+// roots, attributes of the plan's root and of its documents, and of a shard's document.
+inline constexpr const char* kPlanFormat = "longshadow plan";
+inline constexpr const char* kPassFormat = "longshadow pass";
+inline constexpr const char* kShardFormat = "longshadow shard";
+inline constexpr const char* kUnitName = "unit_name";
+inline constexpr const char* kUnitValues = "unit_values";
+inline constexpr const char* kShardUnits = "shard_units";
+inline constexpr const char* kIndex = "index";
+inline constexpr const char* kUnitCount = "n_units";
+inline constexpr const char* kFirstUnit = "first_unit";
+
 // Attribute of every dataset that has a unit.
 inline constexpr const char* kUnits = "units";
 inline constexpr const char* kNats = "nats";

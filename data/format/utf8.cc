@@ -29,6 +29,25 @@ std::size_t character_size(std::string_view bytes) {
   return size;
 }
 
+/// Of one well-formed character.
+char32_t code_point_of(std::string_view character) {
+  const unsigned char lead = byte_at(character, 0);
+  if (character.size() == 1) return lead;
+  char32_t code_point = lead & (0x7fu >> character.size());
+  for (std::size_t i = 1; i < character.size(); ++i) {
+    code_point = code_point << 6 | (byte_at(character, i) & 0x3fu);
+  }
+  return code_point;
+}
+
+bool is_obeyed(char32_t c) {
+  const bool is_control = (c < 0x20 && c != U'\n') || (c >= 0x7f && c < 0xa0);
+  const bool is_line_end = c == 0x2028 || c == 0x2029;
+  const bool is_direction = c == 0x61c || c == 0x200e || c == 0x200f ||
+                            (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return is_control || is_line_end || is_direction;
+}
+
 }  // namespace
 
 std::string displayable_utf8(std::string_view bytes) {
@@ -43,6 +62,17 @@ std::string displayable_utf8(std::string_view bytes) {
       text += bytes.substr(0, size);
     }
     bytes.remove_prefix(size == 0 ? 1 : size);
+  }
+  return text;
+}
+
+std::string terminal_text(std::string_view lines) {
+  std::string text;
+  while (!lines.empty()) {
+    const std::size_t size = character_size(lines);
+    const std::string_view character = lines.substr(0, size);
+    text += size == 0 || is_obeyed(code_point_of(character)) ? "\uFFFD" : character;
+    lines.remove_prefix(size == 0 ? 1 : size);
   }
   return text;
 }

@@ -30,7 +30,7 @@ std::uint64_t ByteReader::count(const std::string& what, std::size_t bytes_each)
   const auto n = number<std::uint64_t>("the number of " + what);
   if (n > remaining() / bytes_each) {
     fail("expected at most " + std::to_string(remaining() / bytes_each) + " " + what +
-         " in the bytes that are left, found " + std::to_string(n));
+         " in the bytes that are left, found " + std::to_string(n) + "; it may be cut short");
   }
   return n;
 }

@@ -337,6 +337,14 @@ TEST_CASE("a hostile or broken sketch is refused with one line") {
   check_each_is_refused(faults, synthetic_run({.has_sketch = true}));
 }
 
+TEST_CASE("a configuration that its hash does not fit is refused") {
+  const TemporaryFolder folder;
+  RunFile run = synthetic_run();
+  run.configuration += " ";
+  write_run(folder.path() / "run.h5", run);
+  CHECK_THROWS_WITH(read_run(folder.path() / "run.h5"), Contains("SHA-256 of configuration"));
+}
+
 TEST_CASE("a run file cut anywhere is refused") {
   const TemporaryFolder folder;
   write_run(folder.path() / "run.h5", synthetic_run());

@@ -4,6 +4,7 @@
 #include <string>
 
 using longshadow::displayable_utf8;
+using longshadow::terminal_text;
 
 TEST_CASE("well-formed text is left as it is") {
   const std::string text = "a\tb\r\n \u00e9 \u4e2d \U0001F600 \U0010FFFF";
@@ -23,4 +24,13 @@ TEST_CASE("every byte that is not part of a character becomes the replacement ch
 
 TEST_CASE("NUL, which would end a padded string, becomes its symbol") {
   CHECK(displayable_utf8(std::string("a\0", 2)) == "a\u2400");
+}
+
+TEST_CASE("a terminal is given nothing to obey") {
+  const std::string text = "a b\n \u00e9 \u05e9 \u0661 \u4e2d \U0001F600\n";
+  CHECK(terminal_text(text) == text);
+  CHECK(terminal_text("\x1b[2J\r\t\x7f") == "\uFFFD[2J\uFFFD\uFFFD\uFFFD");
+  CHECK(terminal_text("\u0080\u009b2J\u00a0") == "\uFFFD\uFFFD2J\u00a0");
+  CHECK(terminal_text("\u061c\u200f\u202e\u2066\u2028") == "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD");
+  CHECK(terminal_text(std::string("\0\xff\xc3", 3)) == "\uFFFD\uFFFD\uFFFD");
 }

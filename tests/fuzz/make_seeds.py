@@ -3,7 +3,7 @@ their parser. Standard library alone.
 
     python3 tests/fuzz/make_seeds.py            writes tests/fuzz/seeds/TARGET/NAME
 
-A run file is made by libhdf5: build/tests/make_synthetic_run tests/fuzz/seeds/run_file/sketch.h5 1 1 0 1 1
+A run file is made by libhdf5: build/tests/make_synthetic_run tests/fuzz/seeds/run_file/sketch.h5 1 1 0 1 sketch
 """
 import json
 import pathlib

@@ -51,6 +51,8 @@ fuzz() {
 
 cmake --preset fuzz
 cmake --build --preset fuzz
+# A run file is read from the disk: one in memory is three times as fast.
+if [[ -w /dev/shm ]]; then export TMPDIR=/dev/shm; fi
 export LSAN_OPTIONS=suppressions=tests/support/leaks_of_others.txt:print_suppressions=0
 mkdir -p build-fuzz/findings
 for target in "${targets[@]}"; do

@@ -11,9 +11,10 @@ ENGINE = ("engine/core", "engine/io", "engine/chat", "engine/backend", "engine/o
 ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
     "data/format": (),
     "analysis/inspect": ("data/format", "analysis"),
-    "analysis": ("data/format",),
+    "analysis": ("data/format", "engine/core/sha256.h"),
     "probes/part_of_speech": ("engine/core", "engine/io"),
     "probes": ENGINE + ("data/format", "analysis/command.h", "analysis/run_reader.h",
+                        "analysis/run_directory.h", "analysis/merge.h",
                         "analysis/inspect/command.h", "probes/part_of_speech"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }

@@ -6,9 +6,11 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <span>
 #include <string>
 
 #include "data/format/schema.h"
+#include "engine/core/sha256.h"
 
 namespace longshadow::test {
 
@@ -211,7 +213,7 @@ RunFile synthetic_run(const SyntheticOptions& options) {
   RunFile run;
   run.tool_version = "0.0.0-test";
   run.configuration = R"({"seed":)" + std::to_string(options.seed) + "}";
-  run.configuration_hash = std::string(64, '0');
+  run.configuration_hash = sha256_hex(std::as_bytes(std::span(run.configuration)));
   run.model = {"synthetic", "llama", kLayers, 6, kKvHeads, 8, 48, 49152, std::string(64, '1')};
   std::mt19937 random(static_cast<std::uint32_t>(options.seed));
   for (std::size_t d = 0; d < options.n_documents; ++d) {

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace longshadow {
+
+/// A file of the system's, closed by its scope. Every call throws FormatError "cannot WHAT:
+/// reason".
+class Descriptor {
+ public:
+  /// As open(2): `flags` of O_RDONLY, O_CREAT, ...; a new file is readable by all.
+  Descriptor(const std::filesystem::path& path, int flags);
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor();
+
+  void write(std::span<const std::byte> bytes);
+  /// Fills `bytes` from the file, as far as it goes; gives how many were read.
+  std::size_t read(std::span<std::byte> bytes);
+  /// Returns when the disk has what was written.
+  void sync();
+  /// Whether the file is ours alone from here on, until it is closed: false where another process
+  /// said so first. A file system without locks has none that are held.
+  bool lock();
+  void close();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_;
+};
+
+/// Makes new, renamed and removed names in `folder` last.
+void sync_folder(const std::filesystem::path& folder);
+
+/// "HOST.PID", what tells the files of this process from those of others.
+std::string process_name();
+
+/// Whether a process that called itself so may still be at work: a dead one of this host is not; of
+/// another host's nobody here can know.
+bool may_be_alive(const std::string& process_name);
+
+}  // namespace longshadow

@@ -1,0 +1,104 @@
+#include "probes/run_output.h"
+
+#include <ostream>
+#include <system_error>
+
+#include "analysis/merge.h"
+#include "analysis/run_reader.h"
+#include "data/format/error.h"
+#include "data/format/publish.h"
+#include "engine/core/error.h"
+#include "probes/number_list.h"
+
+namespace longshadow {
+
+namespace po = boost::program_options;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// "3/8" is the third of eight.
+Share parse_share_of_run(const std::string& text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto index = whole_number(std::string_view(text).substr(0, slash));
+  const auto count = whole_number(std::string_view(text).substr(std::min(slash + 1, text.size())));
+  if (!index || !count || *index < 1 || *index > *count || *count > 1'000'000) {
+    throw UsageError("--shard \"" + text + "\": expected I/N with I from 1 to N, as in 3/8");
+  }
+  return {*index - 1, *count};
+}
+
+bool is_run_file(const fs::path& path) {
+  try {
+    read_configuration_hash(path);
+    return true;
+  } catch (const FormatError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void add_output_options(po::options_description& options) {
+  auto add = options.add_options();
+  add("output,o", po::value<std::string>()->required(),
+      "the run file to write (HDF5); until it is whole, what is measured is in OUTPUT.parts, where "
+      "the same command goes on after an interruption. DIR/: a run directory instead, which "
+      "`longshadow merge` makes a file of");
+  add("shard", po::value<std::string>()->default_value("", "all"),
+      "measure the I-th of N parts, as in 3/8, into the run directory --output: for job arrays");
+}
+
+RunOutput::RunOutput(const po::variables_map& values) {
+  const fs::path output = values["output"].as<std::string>();
+  const std::string shard = values["shard"].as<std::string>();
+  if (!shard.empty()) share_ = parse_share_of_run(shard);
+  std::error_code error;
+  if (!shard.empty() || !output.has_filename() || fs::is_directory(output, error)) {
+    folder_ = output.has_filename() ? output : output.parent_path();
+    if (!fs::is_directory(folder_, error)) check_output(folder_);
+    return;
+  }
+  file_ = output;
+  folder_ = fs::path(output.string() + ".parts");
+  if (!is_run_file(file_)) check_output(file_);
+  if (!fs::is_directory(folder_, error)) check_output(folder_);
+}
+
+bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle progress,
+                         std::ostream& log) const {
+  std::error_code error;
+  if (file_.empty() || !fs::exists(fs::symlink_status(file_, error))) return false;
+  if (read_configuration_hash(file_) == configuration_hash) {
+    if (progress != ProgressStyle::none) log << file_.string() << " holds this run already\n";
+    fs::remove_all(folder_);
+    return true;
+  }
+  throw FormatError("cannot write " + file_.string() +
+                    ": the name is taken; remove that file or choose another name");
+}
+
+RunStore RunOutput::open(const RunPlan& plan, ProgressStyle progress, std::ostream& log) const {
+  RunStore store(folder_, plan, share_, !file_.empty());
+  if (store.n_measured() > 0 && progress != ProgressStyle::none) {
+    MeasuredShare measured = measured_share(store.directory());
+    measured.done = store.n_measured();
+    log << "resuming " << describe(measured, store.directory()) << std::endl;
+  }
+  return store;
+}
+
+void RunOutput::finish(const RunStore& store, ProgressStyle progress, std::ostream& log) const {
+  if (!file_.empty()) {
+    for (const fs::path& name : {file_, folder_}) {
+      sweep_temporaries(name.has_parent_path() ? name.parent_path() : fs::path("."),
+                        name.filename().string());
+    }
+    merge_run(store.directory(), file_);
+    fs::remove_all(folder_);
+  } else if (progress != ProgressStyle::none) {
+    log << describe(measured_share(store.directory()), store.directory()) << std::endl;
+  }
+}
+
+}  // namespace longshadow
