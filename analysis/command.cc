@@ -122,9 +122,9 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
     if (!output.empty()) check_output(output);
   }
 
-  for (const std::string& run : arguments.runs) out << measured_share_of(run);
-  const Report report = analyze(read_runs(arguments.runs), arguments.options);
   std::ostringstream text;
+  for (const std::string& run : arguments.runs) text << measured_share_of(run);
+  const Report report = analyze(read_runs(arguments.runs), arguments.options);
   print_report(text, report);
   out << terminal_text(text.str());  // a run file's names may be a stranger's
   if (!arguments.json.empty()) write_text(arguments.json, report_json(report));

@@ -1,4 +1,5 @@
 #include <boost/program_options/errors.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -94,6 +95,7 @@ int fail(int status, const char* message) {
 
 int main(int argc, char** argv) {
   using namespace longshadow;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit (ulimit -f) is an error, as a full disk is
   try {
     const int status = run({argv + 1, argv + argc});
     finish_output();

@@ -69,7 +69,8 @@ bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle pr
                          std::ostream& log) const {
   std::error_code error;
   if (file_.empty() || !fs::exists(fs::symlink_status(file_, error))) return false;
-  if (read_configuration_hash(file_) == configuration_hash) {
+  // All of it is read: a file that is damaged must not cost the parts that it was made of.
+  if (read_run(file_).configuration_hash == configuration_hash) {
     if (progress != ProgressStyle::none) log << file_.string() << " holds this run already\n";
     fs::remove_all(folder_);
     return true;

@@ -35,10 +35,10 @@ int inspect_command(const std::vector<std::string>& words, std::ostream& out) {
   if (run.empty()) throw std::invalid_argument("inspect: expected a run file, found none");
   if (output.empty()) throw std::invalid_argument("inspect: expected -o PAGE.html, found none");
   check_output(output);
-  out << measured_share_of(run);
+  const std::string share = measured_share_of(run);
   const std::string page = render_page(read_run(run));
   publish(output, std::as_bytes(std::span(page)));
-  out << output << ": " << (page.size() + 512) / 1024 << " KiB\n";
+  out << share << output << ": " << (page.size() + 512) / 1024 << " KiB\n";
   return 0;
 }
 

@@ -364,7 +364,6 @@ class BadFiles(CommandLine):
 
     def test_a_disk_that_fills_up(self):
         def after_a_page():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
         self.assert_refused(self.probe(preexec_fn=after_a_page), FAILED, "run.h5")

@@ -8,8 +8,9 @@
 //
 // Of the disk: what makes or fills a file or a name, and what waits for that. Of memory: from the
 // first file that the program opens on, as what libraries do before main() is none of its business;
-// and not what libhdf5, oneDNN and OpenSSL take for themselves, for they do not survive it
-// (H5I_register ends the process, dnnl_memory_create and EVP_Digest read what they did not get).
+// and not what libhdf5, oneDNN and OpenSSL take for themselves, be it by libc's strdup, for they do
+// not survive it (H5open recurses for ever, H5I_register ends the process, dnnl_memory_create and
+// EVP_Digest read what they did not get).
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -90,7 +91,7 @@ bool is_in_fragile_library(const void* address) {
   Dl_info found{};
   if (dladdr(address, &found) == 0) return false;
   const std::string_view library = found.dli_fname;
-  for (const char* fragile : {"/libhdf5", "/libdnnl", "/libcrypto"}) {
+  for (const char* fragile : {"/libhdf5", "/libdnnl", "/libcrypto", "/libc.so"}) {
     if (library.find(fragile) != library.npos) return true;
   }
   return false;

@@ -14,6 +14,7 @@ from program import DONE, run
 
 GROWTH = 1.3  # of the number of allocations before the one that fails
 CUT_STEP = 512  # bytes that are left, from one cut to the next
+FLIP_STEP = 2017  # bytes from one damage to the next
 WRITERS = 4
 NAP_MS = 200  # in which every writer comes as far as the first
 
@@ -75,8 +76,8 @@ class Writers(FaultyRuns):
         self.assertEqual(files_in(self.directory), self.parts)
 
 
-class CutFiles(FaultyRuns):
-    def test_each_is_named_until_it_is_removed(self):
+class DamagedFiles(FaultyRuns):
+    def test_a_cut_one_is_named_until_it_is_removed(self):
         probe(f"{self.directory}/")
         for name, whole in self.parts.items():
             path = self.directory / name
@@ -90,6 +91,22 @@ class CutFiles(FaultyRuns):
         shard.unlink()
         self.assert_done(probe(f"{self.directory}/"))
         self.assertEqual(files_in(self.directory), self.parts)
+    def test_a_whole_run_that_is_damaged_does_not_cost_its_parts(self):
+        whole = self.whole["run.h5"]
+        for at in range(0, len(whole), FLIP_STEP):
+            with self.subTest(at=at):
+                for name, content in self.parts.items():
+                    path = self.folder / "run.h5.parts" / name
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_bytes(content)
+                self.output.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1:])
+                outcome = probe(self.output)
+                if outcome.status == DONE:
+                    self.assert_done(run("analyze", self.output, "--bootstrap", 1))
+                else:
+                    self.assert_fails(outcome, self.output)
+                    self.assertEqual(files_in(self.folder / "run.h5.parts"), self.parts)
+
 
 if __name__ == "__main__":
     FAILING_CALLS = sys.argv.pop(1)
