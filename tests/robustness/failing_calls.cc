@@ -26,11 +26,12 @@
 #include <cstdlib>
 #include <string_view>
 
+// The C library's own, under names of ours.
 extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
+void* libc_malloc(std::size_t) __asm__("__libc_malloc");
+void* libc_calloc(std::size_t, std::size_t) __asm__("__libc_calloc");
+void* libc_realloc(void*, std::size_t) __asm__("__libc_realloc");
+void* libc_memalign(std::size_t, std::size_t) __asm__("__libc_memalign");
 }
 
 namespace {
@@ -57,7 +58,7 @@ template <class Function>
 Function real(Function, const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
-#define REAL(name) real(&name, #name)
+#define REAL(name) real(&(name), #name)
 
 __attribute__((constructor)) void read_environment() {
   if (variable("FAIL_CALLS") == "disk") counted = Counted::disk;
@@ -170,22 +171,22 @@ int link(const char* from, const char* to) noexcept {
 
 #define MEMORY_FAILS() memory_fails(__builtin_return_address(0))
 
-void* malloc(std::size_t size) noexcept { return MEMORY_FAILS() ? nullptr : __libc_malloc(size); }
+void* malloc(std::size_t size) noexcept { return MEMORY_FAILS() ? nullptr : libc_malloc(size); }
 
 void* calloc(std::size_t n, std::size_t size) noexcept {
-  return MEMORY_FAILS() ? nullptr : __libc_calloc(n, size);
+  return MEMORY_FAILS() ? nullptr : libc_calloc(n, size);
 }
 
 void* realloc(void* old, std::size_t size) noexcept {
-  return MEMORY_FAILS() ? nullptr : __libc_realloc(old, size);
+  return MEMORY_FAILS() ? nullptr : libc_realloc(old, size);
 }
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  return MEMORY_FAILS() ? nullptr : __libc_memalign(alignment, size);
+  return MEMORY_FAILS() ? nullptr : libc_memalign(alignment, size);
 }
 
 int posix_memalign(void** made, std::size_t alignment, std::size_t size) noexcept {
-  *made = MEMORY_FAILS() ? nullptr : __libc_memalign(alignment, size);
+  *made = MEMORY_FAILS() ? nullptr : libc_memalign(alignment, size);
   return *made == nullptr ? ENOMEM : 0;
 }
 
