@@ -40,12 +40,15 @@ std::string shown(const json& flat, const std::string& key) {
                             : "not there";
 }
 
+[[noreturn]] void refuse_other(const fs::path& folder, const std::string& difference) {
+  throw UsageError(folder.string() + ": another run was begun here, " + difference +
+                   "; name another -o, or remove it");
+}
+
 /// Throws UsageError unless both plans are of one run.
 void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& folder) {
-  const std::string where = folder.string() + ": another run was begun here, ";
-  const std::string what_to_do = "; name another -o, or remove it";
   if (found.run.tool_version != wanted.run.tool_version) {
-    throw UsageError(where + "by longshadow " + found.run.tool_version + what_to_do);
+    refuse_other(folder, "by longshadow " + found.run.tool_version);
   }
   if (found.run.configuration == wanted.run.configuration) return;
   const std::string source = (folder / kPlanName).string();
@@ -54,8 +57,8 @@ void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& fol
   for (const auto* keys : {&now, &old}) {
     for (const auto& [key, value] : keys->items()) {
       if (shown(old, key) == shown(now, key)) continue;
-      throw UsageError(where + "with " + option_of(key) + " " + shown(old, key) + " where now " +
-                       shown(now, key) + " is asked for" + what_to_do);
+      refuse_other(folder, "with " + option_of(key) + " " + shown(old, key) + " where now " +
+                               shown(now, key) + " is asked for");
     }
   }
 }
