@@ -1,5 +1,8 @@
 #include "analysis/merge.h"
 
+#include <algorithm>
+#include <string>
+
 #include "data/format/error.h"
 #include "data/format/run_writer.h"
 
@@ -18,8 +21,8 @@ constexpr std::size_t kGapsNamed = 3;
     gaps += "; and " + std::to_string(share.gaps.size() - kGapsNamed) + " more";
   }
   throw FormatError("cannot merge " + describe(share, directory) + ". Missing: " + gaps +
-                    ". The command that began the run, with -o " + directory.folder().string() +
-                    ", measures what is missing");
+                    ". The command that began the run, with -o " +
+                    (directory.folder() / "").string() + ", measures what is missing");
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ using hdf5::Group;
 
 /// Values that rows not yet measured may take in memory, where no file's size bounds them: 2 GiB.
 constexpr std::size_t kMaxUnmeasured = std::size_t{1} << 28;
-constexpr std::uint64_t kMaxDocuments = 1'000'000;
+/// What a plan may ask for before its size is its reader's trouble.
 constexpr std::uint64_t kMaxUnits = 1'000'000'000;
+constexpr std::uint64_t kMaxFiles = 1'000'000;
 
 std::size_t read_count(const Group& group, const char* name, std::uint64_t least,
                        std::uint64_t most) {
@@ -51,16 +52,19 @@ RunPlan read_root(const Group& root) {
   plan.shard_units = read_count(root, schema::kShardUnits, 1, kMaxUnits);
   const Group documents = root.group(schema::kDocuments);
   const std::vector<std::string> names = documents.names();
-  if (names.empty() || names.size() > kMaxDocuments) {
+  if (names.empty() || names.size() > kMaxFiles) {
     refuse(documents, "expected at least one document, and at most a million");
   }
   plan.documents.resize(names.size());
+  std::uint64_t n_files = 0;
   for (const std::string& name : names) {
     check_document_name(documents, name);
     const Group group = documents.group(name);
     PlannedDocument& place = plan.documents[read_count(group, schema::kIndex, 0, names.size() - 1)];
     if (!place.name.empty()) refuse(group, "expected an index that no other document has");
     place = read_planned(group, name);
+    n_files += 1 + place.n_units.value_or(0) / plan.shard_units;
+    if (n_files > kMaxFiles) refuse(documents, "expected at most a million files of a run");
   }
   return plan;
 }

@@ -47,34 +47,42 @@ def _gathered(folder):
 def _gather(folder, stem, name, shard, n_units, documents):
     """Adds the document where anything of it is measured. Units measured, and units there are."""
     pass_path = folder / f"{stem}.h5"
-    if not pass_path.is_file():
-        return 0, n_units or 0
-    with h5py.File(pass_path) as file:
-        file.copy(f"documents/{name}", documents)
-    group = documents[name]
-    influence = group.get("influence")
-    if n_units is None:
-        n_units = len(influence["start"])
-    if influence is not None:
-        kl = np.full((len(influence["start"]), len(influence["noise_floor"])), np.nan)
-    done = 0
-    for begin in range(0, n_units, shard):
+    group = None
+    if pass_path.is_file():
+        with h5py.File(pass_path) as file:
+            file.copy(f"documents/{name}", documents)
+        group = documents[name]
+        if n_units is None:
+            n_units = len(group["influence/start"])
+    paths = {}
+    for begin in range(0, n_units or 0, shard):
         end = min(begin + shard, n_units)
         path = folder / f"{stem}-u{begin:06d}-{end:06d}.h5"
-        if not path.is_file():
-            continue
-        done += end - begin
+        if path.is_file():
+            paths[begin, end] = path
+    if group is not None:
+        _add_shards(group, paths)
+        if not paths and "sketch" not in group:
+            del documents[name]
+    return sum(end - begin for begin, end in paths), n_units or 0
+
+
+def _add_shards(group, paths):
+    """Puts the values of the shards, by units, into the document that their full pass gave."""
+    influence = group.get("influence")
+    if influence is not None:
+        kl = np.full((len(influence["start"]), len(influence["noise_floor"])), np.nan)
+    for (begin, end), path in paths.items():
         with h5py.File(path) as file:
-            values = file[f"documents/{name}"]
+            values, = file["documents"].values()
             if influence is not None:
                 kl[begin:end] = values["influence/kl"][:]
                 continue
             for policy in (key for key in values["retention"] if "@" in key):
                 values.copy(f"retention/{policy}", group.require_group("retention"))
-    if done and influence is not None:
+    if influence is None:
+        return
+    if paths:
         influence["kl"] = kl
-    elif influence is not None:
+    else:
         del group["influence"]
-    if not done and "sketch" not in group:
-        del documents[name]
-    return done, n_units

@@ -143,7 +143,7 @@ TEST_CASE("a file from before layers and heads were told has them all") {
 TEST_CASE("what is no run file is refused") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH(read_run(folder.path() / "missing.h5"), Contains("found nothing"));
-  CHECK_THROWS_WITH(read_run(folder.path()), Contains("no regular file"));
+  CHECK_THROWS_WITH(read_run(folder.path()), Contains("plan.h5"));
   CHECK_THROWS_WITH(read_run(folder.write("empty.h5", "")), Contains("expected an HDF5 file"));
   CHECK_THROWS_WITH(read_run(folder.write("text.h5", "not HDF5")),
                     Contains("expected an HDF5 file"));

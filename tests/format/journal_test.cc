@@ -29,7 +29,8 @@ std::vector<double> values_of(std::size_t unit) {
 fs::path write_journal(const fs::path& shard, const std::vector<std::size_t>& units) {
   Journal journal(shard);
   for (std::size_t first = 0; first < units.size(); first += 2) {
-    const auto batch = std::span(units).subspan(first, std::min<std::size_t>(2, units.size() - first));
+    const auto batch =
+        std::span(units).subspan(first, std::min<std::size_t>(2, units.size() - first));
     std::vector<double> values;
     for (const std::size_t unit : batch) {
       for (const double value : values_of(unit)) values.push_back(value);
