@@ -30,11 +30,11 @@ constexpr std::size_t kGapsNamed = 3;
 void merge_run(const RunDirectory& directory, const std::filesystem::path& output) {
   const MeasuredShare share = measured_share(directory);
   if (!share.complete()) refuse_gaps(share, directory);
-  RunWriter writer(directory.plan().run);
+  RunWriter writer(output, directory.plan().run);
   for (std::size_t d = 0; d < directory.plan().documents.size(); ++d) {
     writer.add(directory.read_document(d));
   }
-  writer.publish(output);
+  writer.publish();
 }
 
 }  // namespace longshadow

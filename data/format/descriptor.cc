@@ -62,6 +62,11 @@ void Descriptor::sync() {
   if (fsync(descriptor_) != 0) fail("sync", path_);
 }
 
+void Descriptor::reserve(std::size_t size) {
+  errno = posix_fallocate(descriptor_, 0, static_cast<off_t>(size));
+  if (errno != 0) fail("write", path_);
+}
+
 bool Descriptor::lock() {
   return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }

@@ -22,10 +22,13 @@ class Descriptor {
   std::size_t read(std::span<std::byte> bytes);
   /// Returns when the disk has what was written.
   void sync();
+  /// Makes the file at least `size` bytes, whose room on the disk is then taken.
+  void reserve(std::size_t size);
   /// Whether the file is ours alone from here on, until it is closed: false where another process
   /// said so first. A file system without locks has none that are held.
   bool lock();
   void close();
+  int number() const { return descriptor_; }
 
  private:
   std::filesystem::path path_;

@@ -11,8 +11,8 @@ namespace longshadow::hdf5 {
 
 namespace {
 
-/// A file in memory grows by this much: byte by byte, so that nothing follows its last byte.
-/// (std::vector grows its capacity by more.)
+/// A new file grows by this much: byte by byte, so that nothing follows its last byte. (Its bytes
+/// grow their capacity by more.)
 constexpr std::size_t kMemoryStep = 1;
 
 /// The innermost reason on the library's error stack.
@@ -142,16 +142,15 @@ Group open_root(const Handle& file) {
   return Group(Handle(H5Gopen2(file.id(), "/", H5P_DEFAULT), H5Gclose, "open the root group"), "/");
 }
 
-using Bytes = std::vector<std::byte>;
-
-/// The memory driver's buffer, kept in the Bytes behind `file`.
+/// Makes the memory driver's buffer, which are the bytes behind `file`, larger or smaller.
 void* resize_image(void*, std::size_t size, H5FD_file_image_op_t, void* file) {
+  auto& bytes = *static_cast<GrowingBytes*>(file);
   try {
-    static_cast<Bytes*>(file)->resize(size);
+    bytes.resize(size);
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
-  return static_cast<Bytes*>(file)->data();
+  return bytes.bytes().data();
 }
 
 herr_t keep_image(void*, H5FD_file_image_op_t, void*) { return 0; }
@@ -159,9 +158,9 @@ herr_t keep_image(void*, H5FD_file_image_op_t, void*) { return 0; }
 /// A file whose bytes are those of `image` once it is closed. Format 1.10 of libhdf5 protects the
 /// library's own structures with checksums, as the Fletcher-32 filter does the values.
 /// (H5Fget_file_image of libhdf5 1.10.8 would give a superblock whose checksum is wrong.)
-Handle create_in(Bytes& image) {
+Handle create_in(GrowingBytes& image) {
   silence_library();
-  const std::string what = "create a file in memory";
+  const std::string what = "create a file";
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   H5FD_file_image_callbacks_t callbacks{};
   callbacks.image_realloc = resize_image;
@@ -195,13 +194,15 @@ Handle open_read_only(const std::filesystem::path& path) {
 
 }  // namespace
 
-MemoryFile::MemoryFile() : bytes_(std::make_unique<Bytes>()), handle_(create_in(*bytes_)) {}
+NewFile::NewFile(std::unique_ptr<GrowingBytes> bytes)
+    : bytes_(std::move(bytes)), handle_(create_in(*bytes_)) {}
 
-Group MemoryFile::root() const { return open_root(handle_); }
+Group NewFile::root() const { return open_root(handle_); }
 
-std::vector<std::byte> MemoryFile::finish() {
+std::span<const std::byte> NewFile::finish() {
   handle_.close();
-  return std::move(*bytes_);
+  check();
+  return bytes_->bytes();
 }
 
 ReadOnlyFile::ReadOnlyFile(const std::filesystem::path& path) : handle_(open_read_only(path)) {}

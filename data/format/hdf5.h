@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "data/format/growing_bytes.h"
+
 /// libhdf5's C interface with every call that Longshadow makes wrapped once: an identifier is
 /// closed by its scope, a failure is a FormatError that names the object and carries the library's
 /// reason. Nothing here knows the schema of a run file.
@@ -114,18 +116,21 @@ class Group : public Object {
   Handle open_link(const std::string& name, H5O_type_t type) const;
 };
 
-/// A new file built in memory, because libhdf5 does not recover from a disk that fills up under it:
-/// writing the bytes to a disk is the publisher's business. The same calls give the same bytes (no
+/// A new file built in `bytes`, because libhdf5 does not recover from a disk that fills up under
+/// it: writing them to a disk is the publisher's business. The same calls give the same bytes (no
 /// time is stored).
-class MemoryFile {
+class NewFile {
  public:
-  MemoryFile();
+  explicit NewFile(std::unique_ptr<GrowingBytes> bytes = std::make_unique<BytesInMemory>());
   Group root() const;
-  /// Closes the file and gives its bytes. Every Group and Dataset of it must be closed by then.
-  std::vector<std::byte> finish();
+  /// Closes the file and gives its bytes, which live as long as this. Every Group and Dataset of it
+  /// must be closed by then.
+  std::span<const std::byte> finish();
+  /// Throws where the disk had no room for the bytes: as finish() would.
+  void check() const { bytes_->check(); }
 
  private:
-  std::unique_ptr<std::vector<std::byte>> bytes_;  // libhdf5 holds its address
+  std::unique_ptr<GrowingBytes> bytes_;  // libhdf5 holds its address
   Handle handle_;
 };
 

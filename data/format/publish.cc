@@ -38,9 +38,7 @@ fs::path folder_of(const fs::path& path) {
 /// there was left by a process that had our number and died.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const fs::path& final_path)
-      : path_(folder_of(final_path) /
-              ("." + final_path.filename().string() + std::string(kTemporary) + process_name())) {
+  explicit TemporaryFile(const fs::path& final_path) : path_(temporary_path(final_path)) {
     unlink(path_.c_str());
   }
   TemporaryFile(const TemporaryFile&) = delete;
@@ -100,6 +98,11 @@ bool is_dead(const fs::path& temporary, const std::string& process) {
 }
 
 }  // namespace
+
+fs::path temporary_path(const fs::path& path) {
+  return folder_of(path) /
+         ("." + path.filename().string() + std::string(kTemporary) + process_name());
+}
 
 void check_output(const fs::path& path) {
   std::error_code error;

@@ -11,6 +11,9 @@ namespace longshadow {
 /// written, and nothing has that name. For a command to call before hours of work.
 void check_output(const std::filesystem::path& path);
 
+/// The name beside `path` that this process writes under before it has that name.
+std::filesystem::path temporary_path(const std::filesystem::path& path);
+
 /// Called with the temporary name of what was written; throws where it is not as it should be.
 using Verify = std::function<void(const std::filesystem::path&)>;
 

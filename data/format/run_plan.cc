@@ -31,9 +31,8 @@ void write_format(const Group& root, const char* format, const RunFile& run) {
   root.write_attribute(schema::kConfigurationHash, run.configuration_hash);
 }
 
-void publish_file(const fs::path& path, hdf5::MemoryFile& file) {
-  const std::vector<std::byte> bytes = file.finish();
-  publish_same(path, bytes, verify);
+void publish_file(const fs::path& path, hdf5::NewFile& file) {
+  publish_same(path, file.finish(), verify);
 }
 
 /// Rows of the influence.
@@ -65,7 +64,7 @@ fs::path RunPlan::shard_path(const fs::path& folder, std::size_t document, UnitR
 
 void write_plan(const fs::path& folder, const RunPlan& plan) {
   std::set<std::string> names;
-  hdf5::MemoryFile file;
+  hdf5::NewFile file;
   {
     const Group root = file.root();
     write_format(root, schema::kPlanFormat, plan.run);
@@ -91,7 +90,7 @@ void write_plan(const fs::path& folder, const RunPlan& plan) {
 
 void write_pass(const fs::path& folder, const RunPlan& plan, std::size_t document,
                 const DocumentRun& pass) {
-  hdf5::MemoryFile file;
+  hdf5::NewFile file;
   {
     const Group root = file.root();
     write_format(root, schema::kPassFormat, plan.run);
@@ -103,7 +102,7 @@ void write_pass(const fs::path& folder, const RunPlan& plan, std::size_t documen
 
 void write_shard(const fs::path& folder, const RunPlan& plan, std::size_t document, UnitRange units,
                  const DocumentRun& values) {
-  hdf5::MemoryFile file;
+  hdf5::NewFile file;
   {
     const Group root = file.root();
     write_format(root, schema::kShardFormat, plan.run);

@@ -289,7 +289,8 @@ void write_model(const Group& group, const RunModel& model) {
 
 void verify(const std::filesystem::path& path) { hdf5::ReadOnlyFile(path).root().read_all(); }
 
-RunWriter::RunWriter(const RunFile& run) : model_(run.model) {
+RunWriter::RunWriter(const std::filesystem::path& path, const RunFile& run)
+    : path_(path), model_(run.model), file_(std::make_unique<BytesOnDisk>(path)) {
   const Group root = file_.root();
   root.write_attribute(schema::kFormatName, schema::kFormat);
   root.write_attribute(schema::kFormatVersionName, schema::kFormatVersion);
@@ -304,17 +305,18 @@ void RunWriter::add(const DocumentRun& document) {
   check_name(document.name, names_);
   const Group documents = file_.root().group(schema::kDocuments);
   write_document(documents.create_group(document.name), document, model_, Content::whole);
+  file_.check();
 }
 
-void RunWriter::publish(const std::filesystem::path& path) {
+void RunWriter::publish() {
   if (names_.empty()) refuse("expected at least one document, found none");
-  longshadow::publish(path, file_.finish(), verify);
+  longshadow::publish(path_, file_.finish(), verify);
 }
 
 void write_run(const std::filesystem::path& path, const RunFile& run) {
-  RunWriter writer(run);
+  RunWriter writer(path, run);
   for (const DocumentRun& document : run.documents) writer.add(document);
-  writer.publish(path);
+  writer.publish();
 }
 
 }  // namespace longshadow

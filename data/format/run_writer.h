@@ -10,20 +10,21 @@
 namespace longshadow {
 
 /// Writes a run file of format version 1 (data/FORMAT.md) document by document. The same calls give
-/// the same bytes. The whole file is held in memory while it is written.
+/// the same bytes. Of what is written no more is in memory than the system likes to keep there.
 class RunWriter {
  public:
-  /// Of `run` all but its documents.
-  explicit RunWriter(const RunFile& run);
-  /// Throws FormatError where a field's size disagrees with the others'.
+  /// Of `run` all but its documents. Throws FormatError where nothing can be written beside `path`.
+  RunWriter(const std::filesystem::path& path, const RunFile& run);
+  /// Throws FormatError where a field's size disagrees with the others', or the disk has no room.
   void add(const DocumentRun& document);
-  /// Ends the writing: `path` is complete or is not there. Throws FormatError where it exists (call
-  /// check_output() of data/format/publish.h first), or where the disk refuses.
-  void publish(const std::filesystem::path& path);
+  /// Ends the writing: the path is complete or is not there. Throws FormatError where it exists
+  /// (call check_output() of data/format/publish.h first), or where the disk refuses.
+  void publish();
 
  private:
+  std::filesystem::path path_;
   RunModel model_;
-  hdf5::MemoryFile file_;
+  hdf5::NewFile file_;
   std::set<std::string> names_;
 };
 

@@ -49,8 +49,9 @@ class FailingCalls(FaultyRuns):
             path.rmdir() if path.is_dir() else path.unlink()
 
     def test_a_disk_that_is_full_from_the_nth_call_on(self):
+        # The last of them closes a file whose bytes are elsewhere by then.
         for nth in range(1, self.count("disk") + 1):
-            self.assert_survived("disk", nth, FAIL_ERRNO="ENOSPC")
+            self.assert_survived("disk", nth, FAIL_ERRNO="ENOSPC", may_pass_unnoticed=("close",))
 
     def test_a_disk_whose_nth_call_fails(self):
         # A journal's bytes are safe before it is closed.
