@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from faulty_runs import FaultyRuns, files_in, probe
 from program import DONE, run
 
-GROWTH = 1.3  # of the number of allocations before the one that fails
+GROWTH = 1.5  # of the number of allocations before the one that fails
 CUT_STEP = 512  # bytes that are left, from one cut to the next
 FLIP_STEP = 2017  # bytes from one damage to the next
 WRITERS = 4
