@@ -49,6 +49,7 @@ template <class T>
 struct PackedWeights<T>::Storage {
   std::size_t tile_outputs = 0;
   std::vector<memory> tiles;
+  Matrix<T> w;
 };
 
 /// f64 weights stay as they are: Eigen packs them itself.
@@ -99,6 +100,18 @@ PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::
   for (std::size_t row = 0; row < outputs_; ++row) {
     std::copy_n(w.row(row), inputs_, storage_->w.row(row));
   }
+}
+
+template <class T>
+PackedWeights<T>::PackedWeights(Matrix<T> w)
+    : outputs_(w.rows()), inputs_(w.cols()), storage_(std::make_unique<Storage>()) {
+  storage_->tile_outputs = outputs_;
+  storage_->w = std::move(w);
+}
+
+template <class T>
+MatrixView<const T> PackedWeights<T>::rows() const {
+  return std::as_const(storage_->w).view().row_range(0, outputs_);
 }
 
 template <class T>

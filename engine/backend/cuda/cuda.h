@@ -96,10 +96,13 @@ class DeviceArray {
   MatrixView<T> rows(std::size_t count, std::size_t cols) const {
     return {data_, count, cols, cols};
   }
-  /// Waits for the device.
+  /// To the host, all of them; waits for the device.
+  void copy_to(std::span<T> host) const {
+    if (size_ != 0) device_->copy_to_host(data_, host.data(), size_ * sizeof(T));
+  }
   std::vector<T> on_host() const {
     std::vector<T> host(size_);
-    if (size_ != 0) device_->copy_to_host(data_, host.data(), size_ * sizeof(T));
+    copy_to(host);
     return host;
   }
 

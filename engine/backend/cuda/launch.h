@@ -70,6 +70,10 @@ __device__ T* shared_memory() {
 #endif
 }
 
+/// Beyond it e^x overflows.
+template <class T>
+inline constexpr T kLargestExponent = sizeof(T) == 4 ? T(88) : T(709);
+
 /// Over the warp's lanes, in every lane; the order of a sum is the same each time.
 template <class T>
 __device__ T warp_sum(T value) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <vector>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/tile_product.h"
@@ -21,6 +23,25 @@ struct MatrixBatch {
   std::size_t rows;
   std::size_t cols;
   std::size_t stride;
+};
+
+/// The pointers of a batch, for the time of its products.
+template <class T>
+class PointersOnDevice {
+ public:
+  PointersOnDevice(Cuda& device, const std::vector<T*>& pointers)
+      : there_(device, std::span<T* const>(pointers)) {}
+
+  /// Dense matrices [rows, cols].
+  MatrixBatch<T> matrices(std::size_t rows, std::size_t cols) const {
+    return {there_.data(), rows, cols, cols};
+  }
+  MatrixBatch<const T> const_matrices(std::size_t rows, std::size_t cols) const {
+    return {there_.data(), rows, cols, cols};
+  }
+
+ private:
+  DeviceArray<T*> there_;
 };
 
 /// The same for `count` matrices at once.

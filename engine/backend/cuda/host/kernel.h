@@ -15,6 +15,17 @@
 #define __device__
 #define __host__
 
+/// For f32 too, as CUDA has them.
+namespace longshadow {
+using std::cos;
+using std::exp;
+using std::expm1;
+using std::log;
+using std::log1p;
+using std::sin;
+using std::sqrt;
+}  // namespace longshadow
+
 namespace longshadow::host_cuda {
 
 /// threadIdx and the like have one dimension.
