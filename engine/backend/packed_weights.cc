@@ -50,6 +50,7 @@ struct PackedWeights<T>::Storage {
   std::size_t tile_outputs = 0;
   std::vector<memory> tiles;
   Matrix<T> w;
+  MatrixView<const T> rows;
 };
 
 /// f64 weights stay as they are: Eigen packs them itself.
@@ -57,6 +58,7 @@ template <>
 struct PackedWeights<double>::Storage {
   std::size_t tile_outputs = 0;
   Matrix<double> w;
+  MatrixView<const double> rows;
 };
 
 template <class T>
@@ -103,15 +105,20 @@ PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::
 }
 
 template <class T>
-PackedWeights<T>::PackedWeights(Matrix<T> w)
-    : outputs_(w.rows()), inputs_(w.cols()), storage_(std::make_unique<Storage>()) {
+PackedWeights<T>::PackedWeights(MatrixView<const T> w)
+    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
   storage_->tile_outputs = outputs_;
+  storage_->rows = w;
+}
+
+template <class T>
+PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).view()) {
   storage_->w = std::move(w);
 }
 
 template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
-  return std::as_const(storage_->w).view().row_range(0, outputs_);
+  return storage_->rows;
 }
 
 template <class T>

@@ -35,8 +35,9 @@ class PackedWeights {
   /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
   /// kOutputMultiple.
   PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple = kOutputMultiple);
-  /// W [out, in] in the memory of a device that wants it as it is.
+  /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
   explicit PackedWeights(Matrix<T> w);
+  explicit PackedWeights(MatrixView<const T> w);
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();

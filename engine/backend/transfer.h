@@ -23,14 +23,25 @@ Matrix<T> on_device(Cuda& device, Matrix<T> host) {
   return there;
 }
 
-/// The same for the right-hand factor of products; `multiple` as PackedWeights() takes it.
+/// The right-hand factor of products from a matrix in the device's memory; `multiple` as
+/// PackedWeights() takes it.
 template <class T>
-PackedWeights<T> pack(Cpu& cpu, Matrix<T> host, std::size_t multiple = kOutputMultiple) {
-  return PackedWeights<T>(cpu, std::as_const(host).view(), multiple);
+PackedWeights<T> pack(Cpu& cpu, Matrix<T> there, std::size_t multiple = kOutputMultiple) {
+  return PackedWeights<T>(cpu, std::as_const(there).view(), multiple);
 }
 template <class T>
-PackedWeights<T> pack(Cuda& device, Matrix<T> host, std::size_t /*multiple*/ = kOutputMultiple) {
-  return PackedWeights<T>(on_device(device, std::move(host)));
+PackedWeights<T> pack(Cuda&, Matrix<T> there, std::size_t /*multiple*/ = kOutputMultiple) {
+  return PackedWeights<T>(std::move(there));
+}
+
+/// The same from a matrix that stays where it is and outlives the result.
+template <class T>
+PackedWeights<T> pack_view(Cpu& cpu, MatrixView<const T> there) {
+  return PackedWeights<T>(cpu, there);
+}
+template <class T>
+PackedWeights<T> pack_view(Cuda&, MatrixView<const T> there) {
+  return PackedWeights<T>(there);
 }
 
 /// The elements of a matrix of the device's, row by row.

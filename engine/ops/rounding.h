@@ -33,4 +33,8 @@ void round_rows(MatrixView<const float> from, MatrixView<BF16> to);
 void round_rows(MatrixView<const float> from, MatrixView<float> to);
 void round_rows(MatrixView<const double> from, MatrixView<double> to);
 
+/// The same by all of a device.
+template <class Device>
+void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to);
+
 }  // namespace longshadow

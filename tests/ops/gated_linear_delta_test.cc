@@ -33,7 +33,8 @@ struct Problem {
         up_weights(random_weights(cpu, device, 5)) {}
 
   static PackedWeights<P> random_weights(Cpu& cpu, Device& device, unsigned seed) {
-    return pack(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed)));
+    return test::packed(device,
+                        rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed)));
   }
 
   Matrix<P> run(Cpu& cpu, Device& device) const {

@@ -60,8 +60,8 @@ struct Inputs {
   std::vector<double> run(Device& device, std::span<const PairedRows> streams) const {
     Cpu cpu(1);
     std::vector<double> kl(delta.rows(), -7);
-    const PackedWeights<T> packed = pack(device, rounded_copy<T>(cpu, output));
-    const PackedWeights<P> delta_packed = pack(device, rounded_copy<P>(cpu, output));
+    const PackedWeights<T> packed = test::packed(device, rounded_copy<T>(cpu, output));
+    const PackedWeights<P> delta_packed = test::packed(device, rounded_copy<P>(cpu, output));
     const auto rounded_delta = rounded_copy<P>(cpu, delta);
     test::run_on(device, [&](auto& at) {
       const FullPredictions<T> full{at.in(hidden), log_normalisers, likeliest};

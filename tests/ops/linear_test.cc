@@ -29,7 +29,7 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", test::CpuF32, tes
   CAPTURE(inputs, outputs, rows);
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
-  const PackedWeights<P> weights = pack(on.device, rounded_copy<P>(cpu, w));
+  const PackedWeights<P> weights = test::packed(on.device, rounded_copy<P>(cpu, w));
   const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
   const Matrix<T> before = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> replaced = random_matrix<T>(cpu, rows, outputs, 3);

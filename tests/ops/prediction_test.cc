@@ -37,7 +37,7 @@ struct Inputs {
   std::vector<Prediction> predict_all(Device& device, std::size_t k) const {
     Cpu cpu(1);
     std::vector<Prediction> predictions(rows);
-    const PackedWeights<T> packed = pack(device, test::rounded_copy<T>(cpu, output));
+    const PackedWeights<T> packed = test::packed(device, test::rounded_copy<T>(cpu, output));
     test::run_on(device, [&](auto& at) {
       predict(device, at.in(hidden), at.in(output), packed, std::span<const std::int32_t>(targets),
               k, std::span(predictions));

@@ -33,7 +33,7 @@ struct Problem {
         bias(random_matrix<T>(cpu, 1, kHeads * kHeadDim, 3)),
         table(make_rotary_table<Device, T>(device, kFrequencies, 3000)),
         factor_x(rounded_copy<P>(cpu, x)),
-        weights(pack(device, rounded_copy<P>(cpu, w), kHeadDim * 2)) {
+        weights(test::packed(device, rounded_copy<P>(cpu, w), kHeadDim * 2)) {
     for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 3000);
   }
 

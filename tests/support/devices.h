@@ -46,6 +46,12 @@ struct UnderTest<Cuda> {
   Cuda device{};
 };
 
+/// A matrix of the host's as the device's products take it.
+template <class Device, class T>
+PackedWeights<T> packed(Device& device, Matrix<T> host, std::size_t multiple = kOutputMultiple) {
+  return pack(device, on_device(device, std::move(host)), multiple);
+}
+
 /// Matrices in a device's memory while one op runs.
 template <class Device>
 class Staged;

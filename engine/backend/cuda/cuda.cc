@@ -33,6 +33,14 @@ void check_cuda(cublasStatus_t status, const char* call) {
   throw Error(std::string(call) + ": " + cublasGetStatusString(status));
 }
 
+bool Cuda::is_gpu() {
+#ifdef LONGSHADOW_CUDA_HOST
+  return false;
+#else
+  return true;
+#endif
+}
+
 bool Cuda::is_available() { return count_devices() > 0; }
 
 Cuda::Cuda(int index) : index_(index) {

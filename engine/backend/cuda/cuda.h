@@ -19,6 +19,8 @@ namespace longshadow {
 /// that bring something to the host wait for it.
 class Cuda {
  public:
+  /// Whether this build's CUDA devices are GPUs, and not the processor (host/executor.h).
+  static bool is_gpu();
   /// Whether there is a device that this build can use.
   static bool is_available();
 
