@@ -14,6 +14,7 @@ build_packages=(
   nlohmann-json3-dev libpcre2-dev libutf8proc-dev # model and tokenizer files
   libhdf5-dev libssl-dev                          # run files, SHA-256
   libboost-program-options-dev catch2             # the command line, the tests
+  libboost-context-dev                            # CUDA kernels on the processor: a fiber for each thread
   chromium chromium-driver                        # the tests of the page that `longshadow inspect` writes
 )
 check_packages=(clang-format-14 clang-tidy-14 libomp-14-dev shellcheck clang-14 libclang-rt-14-dev)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/rows.h"
 
 namespace longshadow {
@@ -72,5 +73,7 @@ void ActivationTape<Device, T>::after_layers(const Chunk& chunk, MatrixView<cons
 
 template class ActivationTape<Cpu, float>;
 template class ActivationTape<Cpu, double>;
+template class ActivationTape<Cuda, float>;
+template class ActivationTape<Cuda, double>;
 
 }  // namespace longshadow

@@ -108,7 +108,8 @@ int bench_command(std::span<const std::string> words) {
                              values["subjects"].as<std::size_t>(),
                              {},
                              {}};
-  bench_options.precision = parse_precision(values["precision"].as<std::string>(), std::cerr);
+  bench_options.precision =
+      parse_precision(values["precision"].as<std::string>(), DeviceKind::cpu, std::cerr);
   bench_options.method = parse_method(values["method"].as<std::string>(), bench_options.precision);
   const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
   const std::size_t n = bench_options.context + bench_options.horizon;

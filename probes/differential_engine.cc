@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/gated_linear_delta.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/linear.h"
@@ -146,5 +147,8 @@ void DifferentialEngine<Device, T, P>::run(std::span<const Counterfactual> batch
 template class DifferentialEngine<Cpu, float, float>;
 template class DifferentialEngine<Cpu, float, BF16>;
 template class DifferentialEngine<Cpu, double, double>;
+template class DifferentialEngine<Cuda, float, float>;
+template class DifferentialEngine<Cuda, float, BF16>;
+template class DifferentialEngine<Cuda, double, double>;
 
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
 #include "probes/kl_from_full.h"
@@ -66,5 +67,7 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
 
 template class DirectEngine<Cpu, float>;
 template class DirectEngine<Cpu, double>;
+template class DirectEngine<Cuda, float>;
+template class DirectEngine<Cuda, double>;
 
 }  // namespace longshadow

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "probes/interrupt.h"
@@ -81,8 +82,8 @@ RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::s
   return tokens;
 }
 
-template <class T>
-RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& observer,
+template <class Device, class T>
+RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Device, T>& observer,
                       std::size_t top_k) {
   RunSignals signals;
   signals.entropy_k = static_cast<std::int64_t>(top_k);
@@ -101,13 +102,14 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Cpu, T>& obs
 
 }  // namespace
 
-template <class T>
-DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
-                                  const Document& document, const Reading& reading,
+template <class T, class Device>
+DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
+                                  const Tokenizer& tokenizer, const Document& document,
+                                  const Reading& reading,
                                   std::span<FullPassObserver<T>* const> observers,
                                   ProgressStyle progress, std::ostream& log) {
   const std::size_t n = tokens_needed(reading.evict_at, reading.context, reading.horizon);
-  SignalObserver<Cpu, T> signals(cpu, weights.config, n, reading.context);
+  SignalObserver<Device, T> signals(device, weights.config, n, reading.context);
   std::vector<FullPassObserver<T>*> all(observers.begin(), observers.end());
   all.push_back(&signals);
   Progress told(log, progress, "full pass", "tokens", n);
@@ -117,7 +119,7 @@ DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tok
     told.update(done);
     check_interrupt();
   };
-  FullPass<T> full = run_full_pass(cpu, weights, std::span<const TokenId>(document.ids(n)),
+  FullPass<T> full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
                                    std::span<FullPassObserver<T>* const>(all), options);
 
   DocumentRun run;
@@ -130,12 +132,14 @@ DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tok
   return {std::move(full), std::move(run)};
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                 \
-  template DocumentPass<T> run_document_pass(                                     \
-      Cpu&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
+#define LONGSHADOW_INSTANTIATE(Device, T)                                            \
+  template DocumentPass<T> run_document_pass(                                        \
+      Device&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
       std::span<FullPassObserver<T>* const>, ProgressStyle, std::ostream&);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
 #undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

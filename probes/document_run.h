@@ -44,9 +44,10 @@ struct DocumentPass {
 
 /// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
 /// `observers` look at it beside those of the signals. Throws Interrupted between chunks.
-template <class T>
-DocumentPass<T> run_document_pass(Cpu& cpu, const Weights<T>& weights, const Tokenizer& tokenizer,
-                                  const Document& document, const Reading& reading,
+template <class T, class Device>
+DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
+                                  const Tokenizer& tokenizer, const Document& document,
+                                  const Reading& reading,
                                   std::span<FullPassObserver<T>* const> observers,
                                   ProgressStyle progress, std::ostream& log);
 

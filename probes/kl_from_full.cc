@@ -1,5 +1,6 @@
 #include "probes/kl_from_full.h"
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/rows.h"
 
@@ -19,9 +20,13 @@ void kl_from_full(Device& device, const Weights<T>& weights, const FullPass<T>& 
                 MatrixView<const T>(hidden), streams, kl_nats);
 }
 
-template void kl_from_full(Cpu&, const Weights<float>&, const FullPass<float>&,
-                           std::span<const PairedRows>, MatrixView<float>, std::span<double>);
-template void kl_from_full(Cpu&, const Weights<double>&, const FullPass<double>&,
-                           std::span<const PairedRows>, MatrixView<double>, std::span<double>);
+#define LONGSHADOW_INSTANTIATE(Device, T)                                    \
+  template void kl_from_full(Device&, const Weights<T>&, const FullPass<T>&, \
+                             std::span<const PairedRows>, MatrixView<T>, std::span<double>);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "probes/activation_tape.h"
 #include "probes/direct_engine.h"
@@ -102,10 +103,11 @@ std::vector<std::size_t> distinct_starts(std::span<const Counterfactual> counter
 
 /// The largest |KL| that removing nothing seems to cause when attention sums in another order. The
 /// differential form turns nothing into exactly 0, whatever the order: its errors are relative.
-template <class T>
-std::vector<double> direct_noise_floor(Cpu& cpu, const Weights<T>& weights, const FullPass<T>& full,
-                                       std::span<const std::size_t> starts, std::size_t horizon) {
-  DirectEngine<Cpu, T> engine(cpu, weights, full, horizon, 1, ColumnOrder::reversed);
+template <class Device, class T>
+std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights,
+                                       const FullPass<T>& full, std::span<const std::size_t> starts,
+                                       std::size_t horizon) {
+  DirectEngine<Device, T> engine(device, weights, full, horizon, 1, ColumnOrder::reversed);
   const std::size_t nulls = std::min(kMaxNulls, starts.size());
   std::vector<double> floor(horizon);
   std::vector<double> kl_nats(horizon);
@@ -141,13 +143,13 @@ std::vector<Subject> subjects_of(std::span<const ScreenedToken> screened) {
 }
 
 /// The subjects of a document, or those that its sketch chooses.
-template <class T>
+template <class Device, class T>
 class DocumentProbe final : public Measurement {
  public:
-  DocumentProbe(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+  DocumentProbe(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                 const Document& document, const ProbeOptions& options, const RunSketch* sketch,
                 ProgressStyle progress, std::ostream& log)
-      : cpu_(cpu),
+      : device_(device),
         model_(model),
         options_(checked(document, model, options)),
         tape_(make_tape()),
@@ -162,7 +164,7 @@ class DocumentProbe final : public Measurement {
     run.complete = false;
     run.influence.noise_floor =
         options_.method == Method::direct
-            ? direct_noise_floor(cpu_, model_.weights, full_, distinct_starts(counterfactuals_),
+            ? direct_noise_floor(device_, model_.weights, full_, distinct_starts(counterfactuals_),
                                  options_.horizon)
             : std::vector<double>(options_.horizon);
     return run;
@@ -181,7 +183,7 @@ class DocumentProbe final : public Measurement {
 
   void prepare(UnitRange) override {
     if (prepared_) return;
-    prepared_.emplace(make_engine(cpu_, model_, full_, tape_.get(), options_.precision,
+    prepared_.emplace(make_engine(device_, model_, full_, tape_.get(), options_.precision,
                                   options_.horizon, max_batch()));
   }
 
@@ -205,18 +207,18 @@ class DocumentProbe final : public Measurement {
     return options;
   }
 
-  std::unique_ptr<ActivationTape<Cpu, T>> make_tape() const {
+  std::unique_ptr<ActivationTape<Device, T>> make_tape() const {
     if (options_.method != Method::differential) return {};
     const std::size_t n = tokens_needed(options_.evict_at, options_.context, options_.horizon);
-    return std::make_unique<ActivationTape<Cpu, T>>(cpu_, model_.weights.config,
-                                                    first_start(options_), n);
+    return std::make_unique<ActivationTape<Device, T>>(device_, model_.weights.config,
+                                                       first_start(options_), n);
   }
 
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document,
                             ProgressStyle progress, std::ostream& log) {
     std::vector<FullPassObserver<T>*> observers;
     if (tape_) observers.push_back(tape_.get());
-    DocumentPass<T> pass = run_document_pass<T>(cpu_, model_.weights, tokenizer, document,
+    DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress, log);
     run_ = std::move(pass.run);
     return std::move(pass.full);
@@ -230,8 +232,9 @@ class DocumentProbe final : public Measurement {
     }
     const std::size_t n_probes = options_.sketch->bins.size() * options_.sketch->n_probes;
     Progress sketching(log, progress, "sketch", "probes", n_probes);
-    run_.sketch = sketch_document(cpu_, model_, full_, *tape_, options_.precision, *options_.sketch,
-                                  sketch_rows(model_.weights.config, options_), sketching);
+    run_.sketch =
+        sketch_document(device_, model_, full_, *tape_, options_.precision, *options_.sketch,
+                        sketch_rows(model_.weights.config, options_), sketching);
   }
 
   void choose_subjects(const Document& document) {
@@ -248,10 +251,10 @@ class DocumentProbe final : public Measurement {
     run_.influence = describe(subjects, counterfactuals_, run_.tokens, options_);
   }
 
-  Cpu& cpu_;
+  Device& device_;
   const ProbeModel<T>& model_;
   const ProbeOptions options_;
-  std::unique_ptr<ActivationTape<Cpu, T>> tape_;  ///< for the differential form
+  std::unique_ptr<ActivationTape<Device, T>> tape_;  ///< for the differential form
   DocumentRun run_;
   FullPass<T> full_;
   std::vector<Counterfactual> counterfactuals_;  ///< [n_units]
@@ -275,32 +278,35 @@ std::optional<std::size_t> count_subjects(const Document& document, const ProbeO
   return parse_subjects(options.subjects, document, rules_of(options)).size();
 }
 
-template <class T>
-std::unique_ptr<Measurement> begin_probe(Cpu& cpu, const ProbeModel<T>& model,
+template <class Device, class T>
+std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
                                          const Tokenizer& tokenizer, const Document& document,
                                          const ProbeOptions& options, const RunSketch* sketch,
                                          ProgressStyle progress, std::ostream& log) {
-  return std::make_unique<DocumentProbe<T>>(cpu, model, tokenizer, document, options, sketch,
-                                            progress, log);
+  return std::make_unique<DocumentProbe<Device, T>>(device, model, tokenizer, document, options,
+                                                    sketch, progress, log);
 }
 
-template <class T>
-DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+template <class Device, class T>
+DocumentRun probe_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log) {
-  DocumentProbe<T> probe(cpu, model, tokenizer, document, options, nullptr, progress, log);
+  DocumentProbe<Device, T> probe(device, model, tokenizer, document, options, nullptr, progress,
+                                 log);
   return measure_all(probe, progress, log);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                          \
-  template std::unique_ptr<Measurement> begin_probe(                                       \
-      Cpu&, const ProbeModel<T>&, const Tokenizer&, const Document&, const ProbeOptions&,  \
-      const RunSketch*, ProgressStyle, std::ostream&);                                     \
-  template DocumentRun probe_document(Cpu&, const ProbeModel<T>&, const Tokenizer&,        \
-                                      const Document&, const ProbeOptions&, ProgressStyle, \
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                    \
+  template std::unique_ptr<Measurement> begin_probe(                                         \
+      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, const ProbeOptions&, \
+      const RunSketch*, ProgressStyle, std::ostream&);                                       \
+  template DocumentRun probe_document(Device&, const ProbeModel<T>&, const Tokenizer&,       \
+                                      const Document&, const ProbeOptions&, ProgressStyle,   \
                                       std::ostream&);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
 #undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -53,16 +53,16 @@ std::optional<std::size_t> count_subjects(const Document& document, const ProbeO
 
 /// Runs the full pass and the sketch of one document, telling progress on `log`; `sketch` is what
 /// an earlier process found, or null. The model outlives what is returned. Throws as check_document
-/// does.
-template <class T>
-std::unique_ptr<Measurement> begin_probe(Cpu& cpu, const ProbeModel<T>& model,
+/// does, and UsageError for a sketch on a device that makes none.
+template <class Device, class T>
+std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
                                          const Tokenizer& tokenizer, const Document& document,
                                          const ProbeOptions& options, const RunSketch* sketch,
                                          ProgressStyle progress, std::ostream& log);
 
 /// Measures all of one document, in memory. Throws as check_document does.
-template <class T>
-DocumentRun probe_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+template <class Device, class T>
+DocumentRun probe_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log);
 

@@ -3,7 +3,9 @@
 #include <optional>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "probes/commands.h"
+#include "probes/device_option.h"
 #include "probes/document_options.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
@@ -44,11 +46,16 @@ const CommandHelp kHelp{
     "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"
     "  longshadow probe --document a.txt --method screen --future 512 -o run.h5\n"};
 
+/// What operations of a CUDA device take for a time beside what is planned: tiles of scores, of
+/// logits and of the feed-forward's changes, and cuBLAS's own.
+constexpr std::size_t kCudaWorkBytes = std::size_t{2} << 30;
+
 po::options_description options() {
   po::options_description options("Options");
   add_document_options(options);
   add_output_options(options);
   add_model_options(options);
+  add_device_option(options);
   add_method_options(options,
                      "; sketch: estimates every token's influence at once from gradients; screen: "
                      "a sketch, then the most influential tokens and a control sample one by one");
@@ -82,7 +89,8 @@ po::options_description options() {
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const ProbeOptions& probe, const std::vector<Document>& documents,
+                                DeviceKind device, const ProbeOptions& probe,
+                                const std::vector<Document>& documents,
                                 const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
@@ -98,24 +106,25 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
+  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
   configure_documents(values, documents, tags, configuration);
   return configuration;
 }
 
-template <class T>
-void probe_all(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<Document>& documents,
+template <class T, class Device>
+void probe_all(Device& device, const Checkpoint& checkpoint, const std::vector<Document>& documents,
                const std::vector<DocumentTags>& tags, const ProbeOptions& probe,
                ProgressStyle progress, const RunStore& store) {
   const ProbeModel<T> model =
-      load_probe_model<T>(cpu, checkpoint, probe.precision, probe.sketch.has_value());
+      load_probe_model<T>(device, checkpoint, probe.precision, probe.sketch.has_value());
   for (std::size_t d = 0; d < documents.size(); ++d) {
     if (!store.has_work(d)) continue;
     if (documents.size() > 1 && progress != ProgressStyle::none) {
       std::cerr << documents[d].name << '\n';
     }
     const std::optional<RunSketch> sketch = store.sketch(d);
-    const auto measurement = begin_probe(cpu, model, checkpoint.tokenizer(), documents[d], probe,
+    const auto measurement = begin_probe(device, model, checkpoint.tokenizer(), documents[d], probe,
                                          sketch ? &*sketch : nullptr, progress, std::cerr);
     store.measure(d, *measurement, tags[d], progress, std::cerr);
   }
@@ -138,6 +147,7 @@ int probe_command(std::span<const std::string> words) {
   const po::variables_map& values = *parsed;
   const auto text = [&](const char* name) { return values[name].as<std::string>(); };
 
+  const DeviceKind kind = parse_device(text("device"));
   ProbeOptions probe;
   probe.context = values["context"].as<std::size_t>();
   probe.horizon = values["future"].as<std::size_t>();
@@ -150,11 +160,16 @@ int probe_command(std::span<const std::string> words) {
   probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
-  probe.precision = parse_precision(text("precision"), std::cerr);
+  probe.precision = parse_precision(text("precision"), kind, std::cerr);
   if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
   read_sketch_options(values, probe);
   probe.memory_bytes = parse_bytes(text("memory"));
   const RunOutput output(values);
+  std::optional<Cuda> cuda;
+  if (kind == DeviceKind::cuda) {
+    cuda.emplace();
+    if (probe.memory_bytes == 0) probe.memory_bytes = cuda->total_bytes() - kCudaWorkBytes;
+  }
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
   const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
@@ -165,14 +180,21 @@ int probe_command(std::span<const std::string> words) {
 
   note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
-  const RunPlan plan = plan_of(
-      begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
-  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
+  const RunPlan plan =
+      plan_of(begin_run(model, configuration_of(values, model, kind, probe, documents, tags)),
+              documents, probe);
   Cpu cpu(values["threads"].as<std::size_t>());
+  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {
-    const auto measure = probe.precision == Precision::f64 ? probe_all<double> : probe_all<float>;
-    measure(cpu, *checkpoint, documents, tags, probe, progress, store);
+    const auto measure_on = [&](auto& device) {
+      if (probe.precision == Precision::f64) {
+        probe_all<double>(device, *checkpoint, documents, tags, probe, progress, store);
+      } else {
+        probe_all<float>(device, *checkpoint, documents, tags, probe, progress, store);
+      }
+    };
+    cuda ? measure_on(*cuda) : measure_on(cpu);
   }
   output.finish(store, progress, std::cerr);
   return 0;

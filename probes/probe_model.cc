@@ -1,5 +1,8 @@
 #include "probes/probe_model.h"
 
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
+#include "engine/core/error.h"
 #include "engine/ops/rounding.h"
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
@@ -17,60 +20,69 @@ DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
   return weights;
 }
 
+/// What gradients need, in the precision of their products.
+template <class T>
+void load_gradients(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+                    ProbeModel<T>& model) {
+  if (precision != Precision::bf16) {
+    model.transposed = load_transposed_weights<T>(cpu, checkpoint, model.weights);
+  } else if constexpr (std::is_same_v<T, float>) {
+    model.rounded_transposed = load_transposed_weights<BF16>(cpu, checkpoint, model.weights);
+  }
+}
+template <class T>
+void load_gradients(Cuda&, const Checkpoint&, Precision, ProbeModel<T>&) {
+  throw UsageError("--device cuda: the Fisher sketch runs on the processor alone");
+}
+
 }  // namespace
 
-KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
+template <class Device>
+KvCache<BF16> round_cache(Device& device, const ModelConfig& config, const KvCache<float>& cache,
                           std::size_t n) {
-  KvCache<BF16> rounded(cpu.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
-  cpu.parallel_for(config.n_layers, [&](std::size_t layer) {
-    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
-      round_rows(cache.layer(layer).keys.head(head), rounded.layer(layer).keys.head(head));
-      round_rows(cache.layer(layer).values.head(head), rounded.layer(layer).values.head(head));
-    }
-  });
+  KvCache<BF16> rounded(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    round_rows(device, cache.layer(layer).keys.all(), rounded.layer(layer).keys.all());
+    round_rows(device, cache.layer(layer).values.all(), rounded.layer(layer).values.all());
+  }
   return rounded;
 }
 
-template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+template <class T, class Device>
+ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
                                bool with_gradients) {
-  ProbeModel<T> model{load_weights<T>(cpu, checkpoint), {}, {}};
-  if (with_gradients && precision != Precision::bf16) {
-    model.transposed = load_transposed_weights<T>(cpu, checkpoint, model.weights);
-  }
+  ProbeModel<T> model{load_weights<T>(device, checkpoint), {}, {}};
+  if (with_gradients) load_gradients(device, checkpoint, precision, model);
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
-      model.rounded_layers = load_layers<float, BF16>(cpu, checkpoint);
-      if (with_gradients) {
-        model.rounded_transposed = load_transposed_weights<BF16>(cpu, checkpoint, model.weights);
-      }
+      model.rounded_layers = load_layers<float, BF16>(device, checkpoint);
       const MatrixView<const float> output = model.weights.output();
-      Matrix<BF16> rounded(cpu.memory(), output.rows, output.cols);
-      round_rows(output, rounded.view());
-      model.rounded_output.emplace(cpu, std::as_const(rounded).view());
+      Matrix<BF16> rounded(device.memory(), output.rows, output.cols);
+      round_rows(device, output, rounded.view());
+      model.rounded_output = pack(device, std::move(rounded));
     }
   }
   return model;
 }
 
-template <class T>
-PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                           const ActivationTape<Cpu, T>* tape, Precision precision,
+template <class Device, class T>
+PreparedEngine make_engine(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
+                           const ActivationTape<Device, T>* tape, Precision precision,
                            std::size_t horizon, std::size_t max_batch) {
   const Weights<T>& weights = model.weights;
   PreparedEngine prepared;
   if (tape == nullptr) {
     prepared.engine =
-        std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, horizon, max_batch);
+        std::make_unique<DirectEngine<Device, T>>(device, weights, full, horizon, max_batch);
   } else if (precision != Precision::bf16) {
-    prepared.engine = std::make_unique<DifferentialEngine<Cpu, T, T>>(
-        cpu, weights, delta_weights<T, T>(weights.layers, weights.packed_output, full.cache), full,
-        *tape, horizon, max_batch);
+    prepared.engine = std::make_unique<DifferentialEngine<Device, T, T>>(
+        device, weights, delta_weights<T, T>(weights.layers, weights.packed_output, full.cache),
+        full, *tape, horizon, max_batch);
   } else if constexpr (std::is_same_v<T, float>) {
     prepared.rounded_cache = std::make_unique<KvCache<BF16>>(
-        round_cache(cpu, weights.config, full.cache, full.tokens.size()));
-    prepared.engine = std::make_unique<DifferentialEngine<Cpu, float, BF16>>(
-        cpu, weights,
+        round_cache(device, weights.config, full.cache, full.tokens.size()));
+    prepared.engine = std::make_unique<DifferentialEngine<Device, float, BF16>>(
+        device, weights,
         delta_weights<float, BF16>(model.rounded_layers, *model.rounded_output,
                                    *prepared.rounded_cache),
         full, *tape, horizon, max_batch);
@@ -78,13 +90,17 @@ PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<
   return prepared;
 }
 
-template ProbeModel<float> load_probe_model(Cpu&, const Checkpoint&, Precision, bool);
-template ProbeModel<double> load_probe_model(Cpu&, const Checkpoint&, Precision, bool);
-template PreparedEngine make_engine(Cpu&, const ProbeModel<float>&, const FullPass<float>&,
-                                    const ActivationTape<Cpu, float>*, Precision, std::size_t,
-                                    std::size_t);
-template PreparedEngine make_engine(Cpu&, const ProbeModel<double>&, const FullPass<double>&,
-                                    const ActivationTape<Cpu, double>*, Precision, std::size_t,
-                                    std::size_t);
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                       \
+  template ProbeModel<T> load_probe_model(Device&, const Checkpoint&, Precision, bool);         \
+  template PreparedEngine make_engine(Device&, const ProbeModel<T>&, const FullPass<T>&,        \
+                                      const ActivationTape<Device, T>*, Precision, std::size_t, \
+                                      std::size_t);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
+template KvCache<BF16> round_cache(Cpu&, const ModelConfig&, const KvCache<float>&, std::size_t);
+template KvCache<BF16> round_cache(Cuda&, const ModelConfig&, const KvCache<float>&, std::size_t);
 
 }  // namespace longshadow

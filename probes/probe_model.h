@@ -26,13 +26,14 @@ struct ProbeModel {
   std::optional<TransposedWeights<BF16>> rounded_transposed{};
 };
 
-/// With what gradients need where `with_gradients`.
-template <class T>
-ProbeModel<T> load_probe_model(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+/// With what gradients need where `with_gradients`. Throws UsageError where the device has none.
+template <class T, class Device>
+ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
                                bool with_gradients = false);
 
 /// The keys and values of n positions rounded to bf16.
-KvCache<BF16> round_cache(Cpu& cpu, const ModelConfig& config, const KvCache<float>& cache,
+template <class Device>
+KvCache<BF16> round_cache(Device& device, const ModelConfig& config, const KvCache<float>& cache,
                           std::size_t n);
 
 /// An engine and what it alone keeps alive.
@@ -43,9 +44,9 @@ struct PreparedEngine {
 
 /// The differential engine on `tape`, or the direct one where tape is null. All arguments must
 /// outlive the result.
-template <class T>
-PreparedEngine make_engine(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                           const ActivationTape<Cpu, T>* tape, Precision precision,
+template <class Device, class T>
+PreparedEngine make_engine(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
+                           const ActivationTape<Device, T>* tape, Precision precision,
                            std::size_t horizon, std::size_t max_batch);
 
 }  // namespace longshadow

@@ -27,11 +27,11 @@ void add_method_options(po::options_description& options, const std::string& mor
   add("method", po::value<std::string>()->default_value("auto"), methods.c_str());
 }
 
-Precision parse_precision(const std::string& text, std::ostream& log) {
+Precision parse_precision(const std::string& text, DeviceKind device, std::ostream& log) {
   if (text == "f64") return Precision::f64;
   if (text == "f32") return Precision::f32;
   if (text == "bf16") {
-    if (has_bf16_products()) return Precision::bf16;
+    if (device == DeviceKind::cuda || has_bf16_products()) return Precision::bf16;
     log << "longshadow: this processor has no bf16 products; measuring with f32 ones\n";
     return Precision::f32;
   }

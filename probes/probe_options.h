@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "probes/device_option.h"
 #include "probes/memory_plan.h"
 
 namespace longshadow {
@@ -17,8 +18,8 @@ void add_method_options(boost::program_options::options_description& options,
                         const std::string& more_methods = "");
 
 /// Reads `--precision`. bf16 becomes f32, more exact and there no slower, on a processor without
-/// bf16 products; a line on `log` says so. Throws UsageError.
-Precision parse_precision(const std::string& text, std::ostream& log);
+/// bf16 products, which all GPUs have; a line on `log` says so. Throws UsageError.
+Precision parse_precision(const std::string& text, DeviceKind device, std::ostream& log);
 
 /// Reads `--precision` of a command without bf16 products. Throws UsageError.
 Precision parse_plain_precision(const std::string& text);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/backend/transfer.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/rows.h"
 
@@ -53,31 +54,36 @@ void SignalObserver<Device, T>::after_layers(const Chunk& chunk, MatrixView<cons
 }
 
 template <class Device, class T>
-std::vector<float> SignalObserver<Device, T>::attention_window() const {
-  const auto queries = static_cast<double>(std::min(kAttentionWindow, context_));
+template <class Divisor>
+std::vector<float> SignalObserver<Device, T>::divided(const std::vector<Matrix<double>>& sums,
+                                                      Divisor&& divisor) const {
   std::vector<float> signal(n_layers_ * shape_.n_kv_heads * n_);
-  for (std::size_t row = 0; row < n_layers_ * shape_.n_kv_heads; ++row) {
-    const double* sums = window_[row / shape_.n_kv_heads].row(row % shape_.n_kv_heads);
-    for (std::size_t j = 0; j < context_; ++j) {
-      signal[row * n_ + j] = static_cast<float>(sums[j] / queries);
+  for (std::size_t layer = 0; layer < n_layers_; ++layer) {
+    const std::vector<double> of_layer = on_host(device_, sums[layer]);
+    for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
+      float* const row = signal.data() + (layer * shape_.n_kv_heads + head) * n_;
+      for (std::size_t j = 0; j < context_; ++j) {
+        row[j] = static_cast<float>(of_layer[head * context_ + j] / divisor(j));
+      }
     }
   }
   return signal;
 }
 
 template <class Device, class T>
+std::vector<float> SignalObserver<Device, T>::attention_window() const {
+  const auto queries = static_cast<double>(std::min(kAttentionWindow, context_));
+  return divided(window_, [&](std::size_t) { return queries; });
+}
+
+template <class Device, class T>
 std::vector<float> SignalObserver<Device, T>::attention_cumulative() const {
-  std::vector<float> signal(n_layers_ * shape_.n_kv_heads * n_);
-  for (std::size_t row = 0; row < n_layers_ * shape_.n_kv_heads; ++row) {
-    const double* sums = all_[row / shape_.n_kv_heads].row(row % shape_.n_kv_heads);
-    for (std::size_t j = 0; j < context_; ++j) {
-      signal[row * n_ + j] = static_cast<float>(sums[j] / static_cast<double>(context_ - j));
-    }
-  }
-  return signal;
+  return divided(all_, [&](std::size_t j) { return static_cast<double>(context_ - j); });
 }
 
 template class SignalObserver<Cpu, float>;
 template class SignalObserver<Cpu, double>;
+template class SignalObserver<Cuda, float>;
+template class SignalObserver<Cuda, double>;
 
 }  // namespace longshadow

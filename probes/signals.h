@@ -33,6 +33,10 @@ class SignalObserver final : public FullPassObserver<T> {
   std::vector<float> attention_cumulative() const;
 
  private:
+  /// [L, K, n]: sums [K, T] of each layer, divided by divisor(column).
+  template <class Divisor>
+  std::vector<float> divided(const std::vector<Matrix<double>>& sums, Divisor&& divisor) const;
+
   Device& device_;
   const ModelConfig& config_;
   AttentionShape shape_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include "engine/core/error.h"
 #include "probes/fisher_sketch.h"
 #include "probes/interrupt.h"
 
@@ -184,6 +185,20 @@ template RunSketch sketch_document(Cpu&, const ProbeModel<float>&, const FullPas
                                    const SketchOptions&, std::size_t, Progress&);
 template RunSketch sketch_document(Cpu&, const ProbeModel<double>&, const FullPass<double>&,
                                    const ActivationTape<Cpu, double>&, Precision,
+                                   const SketchOptions&, std::size_t, Progress&);
+
+template <class T>
+RunSketch sketch_document(Cuda&, const ProbeModel<T>&, const FullPass<T>&,
+                          const ActivationTape<Cuda, T>&, Precision, const SketchOptions&,
+                          std::size_t, Progress&) {
+  throw UsageError("--device cuda: the Fisher sketch runs on the processor alone");
+}
+
+template RunSketch sketch_document(Cuda&, const ProbeModel<float>&, const FullPass<float>&,
+                                   const ActivationTape<Cuda, float>&, Precision,
+                                   const SketchOptions&, std::size_t, Progress&);
+template RunSketch sketch_document(Cuda&, const ProbeModel<double>&, const FullPass<double>&,
+                                   const ActivationTape<Cuda, double>&, Precision,
                                    const SketchOptions&, std::size_t, Progress&);
 
 }  // namespace longshadow

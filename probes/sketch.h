@@ -7,6 +7,7 @@
 
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/range.h"
 #include "engine/ops/fisher_probes.h"
 #include "probes/activation_tape.h"
@@ -38,6 +39,11 @@ const char* name_of(MapDetail detail);
 template <class T>
 RunSketch sketch_document(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
                           const ActivationTape<Cpu, T>& tape, Precision precision,
+                          const SketchOptions& options, std::size_t max_rows, Progress& progress);
+/// Throws UsageError: gradients are the processor's alone.
+template <class T>
+RunSketch sketch_document(Cuda& device, const ProbeModel<T>& model, const FullPass<T>& full,
+                          const ActivationTape<Cuda, T>& tape, Precision precision,
                           const SketchOptions& options, std::size_t max_rows, Progress& progress);
 
 }  // namespace longshadow

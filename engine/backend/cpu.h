@@ -21,7 +21,7 @@ class Cpu {
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
 
   /// Memory for matrices: aligned to a cache line and zeroed.
-  std::pmr::memory_resource* memory();
+  static std::pmr::memory_resource* memory();
 
   /// Calls body(i) for every i in [0, count), in any order, on all threads. An exception that a
   /// call throws is rethrown here after the calls under way have ended.

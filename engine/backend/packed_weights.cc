@@ -49,6 +49,8 @@ template <class T>
 struct PackedWeights<T>::Storage {
   std::size_t tile_outputs = 0;
   std::vector<memory> tiles;
+  Matrix<T> w;
+  MatrixView<const T> rows;
 };
 
 /// f64 weights stay as they are: Eigen packs them itself.
@@ -56,6 +58,7 @@ template <>
 struct PackedWeights<double>::Storage {
   std::size_t tile_outputs = 0;
   Matrix<double> w;
+  MatrixView<const double> rows;
 };
 
 template <class T>
@@ -99,6 +102,23 @@ PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::
   for (std::size_t row = 0; row < outputs_; ++row) {
     std::copy_n(w.row(row), inputs_, storage_->w.row(row));
   }
+}
+
+template <class T>
+PackedWeights<T>::PackedWeights(MatrixView<const T> w)
+    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
+  storage_->tile_outputs = outputs_;
+  storage_->rows = w;
+}
+
+template <class T>
+PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).view()) {
+  storage_->w = std::move(w);
+}
+
+template <class T>
+MatrixView<const T> PackedWeights<T>::rows() const {
+  return storage_->rows;
 }
 
 template <class T>

@@ -26,21 +26,28 @@ inline constexpr std::size_t kOutputMultiple = 16;
 /// core's second-level cache and a fair share of the third hold beside the rows.
 inline constexpr std::size_t kMaxTileOutputs = 512;
 
-/// The right-hand factor of y = x Wᵀ, W [out, in], split into tiles of outputs and stored the way
-/// the product wants to read it. W is f32 or f64 as T, or bf16 or bytes for f32 sums; those of
-/// bytes are exact up to 1024 inputs.
+/// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
+/// it: on the processor split into tiles of outputs, on a CUDA device as it is. W is f32 or f64 as
+/// T, or bf16 or bytes for f32 sums; those of bytes are exact up to 1024 inputs.
 template <class T>
 class PackedWeights {
  public:
   /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
   /// kOutputMultiple.
   PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple = kOutputMultiple);
+  /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
+  explicit PackedWeights(Matrix<T> w);
+  explicit PackedWeights(MatrixView<const T> w);
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();
 
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
+
+  /// W [out, in], where it is stored as it is.
+  MatrixView<const T> rows() const;
+
   std::size_t n_tiles() const;
   /// The outputs of tile `index`.
   std::size_t tile_begin(std::size_t index) const;

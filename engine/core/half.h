@@ -13,7 +13,7 @@ struct BF16 {
   std::uint16_t bits;
 };
 
-inline float to_float(BF16 value) {
+constexpr float to_float(BF16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
@@ -30,7 +30,7 @@ inline float to_float(F16 value) {
 }
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
-inline BF16 to_bf16(float value) {
+constexpr BF16 to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) {
     return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};

@@ -7,7 +7,8 @@
 
 namespace longshadow {
 
-/// A row-major window onto somebody else's elements; rows are `stride` elements apart.
+/// A row-major window onto somebody else's elements; rows are `stride` elements apart. What is
+/// constexpr here and in what follows, CUDA's kernels call too.
 template <class T>
 struct MatrixView {
   T* data = nullptr;
@@ -15,14 +16,14 @@ struct MatrixView {
   std::size_t cols = 0;
   std::size_t stride = 0;
 
-  T* row(std::size_t index) const { return data + index * stride; }
-  MatrixView row_range(std::size_t first, std::size_t count) const {
+  constexpr T* row(std::size_t index) const { return data + index * stride; }
+  constexpr MatrixView row_range(std::size_t first, std::size_t count) const {
     return {data + first * stride, count, cols, stride};
   }
-  MatrixView column_range(std::size_t first, std::size_t count) const {
+  constexpr MatrixView column_range(std::size_t first, std::size_t count) const {
     return {data + first, rows, count, stride};
   }
-  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
+  constexpr operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, stride};
   }
 };

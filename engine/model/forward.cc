@@ -1,5 +1,6 @@
 #include "engine/model/forward.h"
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/project_heads.h"
 #include "engine/ops/rms_norm.h"
@@ -72,16 +73,19 @@ void feed_forward_block(Device& device, const ModelConfig& config, const LayerWe
   linear(device, MatrixView<const T>(gated), weights.down, x, Write::add);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                            \
-  template struct LayerActivations<T>;                                                       \
-  template LayerActivations<T>::LayerActivations(Cpu&, const ModelConfig&, std::size_t);     \
-  template void attention_block(Cpu&, const ModelConfig&, const LayerWeights<T>&,            \
+template struct LayerActivations<float>;
+template struct LayerActivations<double>;
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                    \
+  template LayerActivations<T>::LayerActivations(Device&, const ModelConfig&, std::size_t);  \
+  template void attention_block(Device&, const ModelConfig&, const LayerWeights<T>&,         \
                                 const RotaryTable<T>&, const RowBatch&, KeysValues<const T>, \
                                 ColumnOrder, LayerActivations<T>&, MatrixView<T>);           \
-  template void feed_forward_block(Cpu&, const ModelConfig&, const LayerWeights<T>&,         \
+  template void feed_forward_block(Device&, const ModelConfig&, const LayerWeights<T>&,      \
                                    LayerActivations<T>&, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
 #undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/range.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/rms_norm.h"
@@ -90,11 +91,14 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   return pass;
 }
 
-template FullPass<float> run_full_pass(Cpu&, const Weights<float>&, std::span<const std::int32_t>,
-                                       std::span<FullPassObserver<float>* const>,
-                                       const FullPassOptions&);
-template FullPass<double> run_full_pass(Cpu&, const Weights<double>&, std::span<const std::int32_t>,
-                                        std::span<FullPassObserver<double>* const>,
-                                        const FullPassOptions&);
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                       \
+  template FullPass<T> run_full_pass(Device&, const Weights<T>&, std::span<const std::int32_t>, \
+                                     std::span<FullPassObserver<T>* const>,                     \
+                                     const FullPassOptions&);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

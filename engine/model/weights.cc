@@ -5,16 +5,18 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/backend/transfer.h"
 #include "engine/ops/rounding.h"
 
 namespace longshadow {
 namespace {
 
 /// Finds tensors in the weight table and brings them into the form a device wants.
-template <class T, class P>
+template <class Device, class T, class P>
 class WeightLoader {
  public:
-  WeightLoader(Cpu& cpu, const Checkpoint& checkpoint) : cpu_(cpu), checkpoint_(checkpoint) {
+  WeightLoader(Device& device, const Checkpoint& checkpoint)
+      : device_(device), checkpoint_(checkpoint) {
     for (WeightName& name : weight_table(checkpoint.config())) {
       const auto key = std::pair(name.kind, name.layer);
       names_.emplace(key, std::move(name));
@@ -23,23 +25,22 @@ class WeightLoader {
 
   Matrix<T> plain(WeightKind kind, std::size_t layer = 0) const {
     const auto found = names_.find({kind, layer});
-    return found == names_.end() ? Matrix<T>() : read<T>(found->second);
+    return found == names_.end() ? Matrix<T>() : on_device(device_, read<T>(found->second));
   }
 
   PackedWeights<P> packed(WeightKind kind, std::size_t layer,
                           std::size_t multiple = kOutputMultiple) const {
-    const Matrix<P> plain = read<P>(names_.at({kind, layer}));
-    return PackedWeights<P>(cpu_, plain.view(), multiple);
+    return pack(device_, on_device(device_, read<P>(names_.at({kind, layer}))), multiple);
   }
 
   PackedWeights<P> transposed(WeightKind kind, std::size_t layer,
                               std::size_t multiple = kOutputMultiple) const {
     const Matrix<P> plain = read<P>(names_.at({kind, layer}));
-    Matrix<P> turned(cpu_.memory(), plain.cols(), plain.rows());
+    Matrix<P> turned(Cpu::memory(), plain.cols(), plain.rows());
     for (std::size_t r = 0; r < plain.rows(); ++r) {
       for (std::size_t c = 0; c < plain.cols(); ++c) turned.row(c)[r] = plain.row(r)[c];
     }
-    return PackedWeights<P>(cpu_, turned.view(), multiple);
+    return pack(device_, on_device(device_, std::move(turned)), multiple);
   }
 
   /// For tiles of outputs that divide no head.
@@ -50,7 +51,7 @@ class WeightLoader {
  private:
   template <class Element>
   Matrix<Element> read(const WeightName& name) const {
-    Matrix<Element> matrix(cpu_.memory(), name.rows, name.cols);
+    Matrix<Element> matrix(Cpu::memory(), name.rows, name.cols);
     const std::size_t size = name.rows * name.cols;
     if constexpr (std::is_same_v<Element, float>) {
       checkpoint_.read(name, {matrix.data(), size});
@@ -68,17 +69,17 @@ class WeightLoader {
     return matrix;
   }
 
-  Cpu& cpu_;
+  Device& device_;
   const Checkpoint& checkpoint_;
   std::map<std::pair<WeightKind, std::size_t>, WeightName> names_;
 };
 
 }  // namespace
 
-template <class T, class P>
-std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint) {
+template <class T, class P, class Device>
+std::vector<LayerWeights<T, P>> load_layers(Device& device, const Checkpoint& checkpoint) {
   using enum WeightKind;
-  const WeightLoader<T, P> load(cpu, checkpoint);
+  const WeightLoader<Device, T, P> load(device, checkpoint);
   const std::size_t heads = load.whole_heads();
   std::vector<LayerWeights<T, P>> layers;
   for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
@@ -112,7 +113,7 @@ template <class P, class T>
 TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpoint,
                                              const Weights<T>& weights) {
   using enum WeightKind;
-  const WeightLoader<P, P> load(cpu, checkpoint);
+  const WeightLoader<Cpu, P, P> load(cpu, checkpoint);
   TransposedWeights<P> transposed{{}, transpose_output<P>(cpu, weights)};
   for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
     transposed.layers.push_back(
@@ -123,21 +124,25 @@ TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpo
   return transposed;
 }
 
-template <class T>
-Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint) {
+template <class T, class Device>
+Weights<T> load_weights(Device& device, const Checkpoint& checkpoint) {
   using enum WeightKind;
-  const WeightLoader<T, T> load(cpu, checkpoint);
+  const WeightLoader<Device, T, T> load(device, checkpoint);
   Matrix<T> embedding = load.plain(token_embedding);
   Matrix<T> untied = load.plain(output);
   const bool tied = checkpoint.config().tied_embeddings;
-  PackedWeights<T> packed(cpu, std::as_const(tied ? embedding : untied).view());
-  return {checkpoint.config(),    std::move(embedding), load_layers<T, T>(cpu, checkpoint),
+  PackedWeights<T> packed = pack_view(device, std::as_const(tied ? embedding : untied).view());
+  return {checkpoint.config(),    std::move(embedding), load_layers<T, T>(device, checkpoint),
           load.plain(final_norm), std::move(untied),    std::move(packed)};
 }
 
-template Weights<float> load_weights(Cpu&, const Checkpoint&);
-template Weights<double> load_weights(Cpu&, const Checkpoint&);
-template std::vector<LayerWeights<float, BF16>> load_layers(Cpu&, const Checkpoint&);
+#define LONGSHADOW_INSTANTIATE(Device)                               \
+  template Weights<float> load_weights(Device&, const Checkpoint&);  \
+  template Weights<double> load_weights(Device&, const Checkpoint&); \
+  template std::vector<LayerWeights<float, BF16>> load_layers(Device&, const Checkpoint&);
+LONGSHADOW_INSTANTIATE(Cpu)
+LONGSHADOW_INSTANTIATE(Cuda)
+#undef LONGSHADOW_INSTANTIATE
 template TransposedWeights<float> load_transposed_weights(Cpu&, const Checkpoint&,
                                                           const Weights<float>&);
 template TransposedWeights<BF16> load_transposed_weights(Cpu&, const Checkpoint&,

@@ -39,14 +39,14 @@ struct Weights {
   }
 };
 
-/// Reads, converts and packs every weight. Holds one tensor in f32 beside the result at a time.
-/// Throws Error as Checkpoint::read does.
-template <class T>
-Weights<T> load_weights(Cpu& cpu, const Checkpoint& checkpoint);
+/// Reads, converts and packs every weight, in the device's memory. Holds one tensor in f32 beside
+/// the result at a time. Throws Error as Checkpoint::read does.
+template <class T, class Device>
+Weights<T> load_weights(Device& device, const Checkpoint& checkpoint);
 
 /// The layers alone, for products in precision P.
-template <class T, class P>
-std::vector<LayerWeights<T, P>> load_layers(Cpu& cpu, const Checkpoint& checkpoint);
+template <class T, class P, class Device>
+std::vector<LayerWeights<T, P>> load_layers(Device& device, const Checkpoint& checkpoint);
 
 /// One layer's matrices transposed, for products that carry gradients from outputs to inputs:
 /// dx = dy W is linear(dy, Wᵀ). attention_output is packed in whole heads.

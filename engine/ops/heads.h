@@ -17,7 +17,7 @@ struct HeadRows {
   std::size_t head_dim = 0;
 
   /// [rows, d], dense.
-  MatrixView<T> head(std::size_t index) const {
+  constexpr MatrixView<T> head(std::size_t index) const {
     return {data + index * rows * head_dim, rows, head_dim, head_dim};
   }
   /// [n_heads * rows, d], of all heads.

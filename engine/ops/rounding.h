@@ -9,7 +9,7 @@ namespace longshadow {
 
 /// `value` in the element type of a product.
 template <class P, class T>
-P rounded(T value) {
+constexpr P rounded(T value) {
   if constexpr (std::is_same_v<P, T>) {
     return value;
   } else {
@@ -19,7 +19,7 @@ P rounded(T value) {
 
 /// The exact value of an element in T, which is no narrower.
 template <class T, class P>
-T widened(P value) {
+constexpr T widened(P value) {
   if constexpr (std::is_same_v<P, BF16>) {
     return static_cast<T>(to_float(value));
   } else {
@@ -32,5 +32,9 @@ T widened(P value) {
 void round_rows(MatrixView<const float> from, MatrixView<BF16> to);
 void round_rows(MatrixView<const float> from, MatrixView<float> to);
 void round_rows(MatrixView<const double> from, MatrixView<double> to);
+
+/// The same by all of a device.
+template <class Device>
+void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to);
 
 }  // namespace longshadow

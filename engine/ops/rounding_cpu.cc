@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounding.h"
 
@@ -26,5 +27,12 @@ void round_rows(MatrixView<const float> from, MatrixView<BF16> to) {
 void round_rows(MatrixView<const float> from, MatrixView<float> to) { copy_all(from, to); }
 
 void round_rows(MatrixView<const double> from, MatrixView<double> to) { copy_all(from, to); }
+
+template <class Device>
+void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to) {
+  device.parallel_for(to.rows, [&](std::size_t r) { round_row(from.row(r), to.cols, to.row(r)); });
+}
+
+template void round_rows(Cpu&, MatrixView<const float>, MatrixView<BF16>);
 
 }  // namespace longshadow

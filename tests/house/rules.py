@@ -24,6 +24,7 @@ FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
     r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
     r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
+    r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),
     r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),

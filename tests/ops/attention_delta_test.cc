@@ -4,14 +4,12 @@
 #include <type_traits>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/devices.h"
 #include "tests/support/precision.h"
 
 namespace longshadow {
 namespace {
 
-using test::F32;
-using test::F64;
-using test::MixedBF16;
 using test::random_matrix;
 using test::rounded_copy;
 
@@ -70,17 +68,22 @@ struct Inputs {
   }
 
   /// The op's result, as T; -7 where it wrote nothing.
-  Matrix<T> run(Cpu& cpu, std::span<const DeltaStream> streams) const {
+  template <class Device>
+  Matrix<T> run(Device& device, std::span<const DeltaStream> streams) const {
+    Cpu cpu(1);
     Matrix<P> out(cpu.memory(), dq.rows() / 4 - kRowTile, 4 * 16);
     std::fill_n(out.data(), out.rows() * out.cols(), rounded<P>(T{-7}));
-    const FullAttention<T, P> full{
-        as_heads(queries.view(), 4), log_normalisers.view(), attended.view(),
-        KeysValues<const T>{as_heads(keys.view(), 2), as_heads(values.view(), 2)},
-        KeysValues<const P>{as_heads(rounded_keys.view(), 2), as_heads(rounded_values.view(), 2)}};
     const auto rounded_dq = rounded_copy<P>(cpu, dq);
     const auto rounded_dv = rounded_copy<P>(cpu, dv);
-    attention_delta(cpu, kShape, full, as_heads(rounded_dq.view(), 4), as_heads(dk.view(), 2),
-                    as_heads(rounded_dv.view(), 2), streams, out.view());
+    test::run_on(device, [&](auto& at) {
+      const auto kv_heads = [&](const auto& rows) { return as_heads(at.in(rows), 2); };
+      const FullAttention<T, P> full{
+          as_heads(at.in(queries), 4), at.in(log_normalisers), at.in(attended),
+          KeysValues<const T>{kv_heads(keys), kv_heads(values)},
+          KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)}};
+      attention_delta(device, kShape, full, as_heads(at.in(rounded_dq), 4), kv_heads(dk),
+                      kv_heads(rounded_dv), streams, at.out(out));
+    });
     return test::widened_copy<T>(cpu, out);
   }
 };
@@ -158,7 +161,10 @@ void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r,
   }
 }
 
-TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
@@ -173,7 +179,7 @@ TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", F3
                                          {40, 20, 140, 200, {}},
                                          {61, 131, 3, 63, first_one}};
   const Inputs<T, P> in(cpu, 340, 60, 192, scale);
-  const Matrix<T> found = in.run(cpu, streams);
+  const Matrix<T> found = in.run(on.device, streams);
   for (const DeltaStream& stream : streams) {
     for (std::size_t r = 0; r<stream.n_rows; r += stream.n_rows> 100 ? 13 : 3) {
       for (std::size_t head = 0; head < 4; ++head) {
@@ -181,7 +187,7 @@ TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", F3
       }
     }
     // The same bits when a stream comes alone.
-    const Matrix<T> alone = in.run(cpu, std::span(&stream, 1));
+    const Matrix<T> alone = in.run(on.device, std::span(&stream, 1));
     CHECK(test::same_bits(test::elements(found, stream.first_row, stream.n_rows),
                           test::elements(alone, stream.first_row, stream.n_rows)));
   }
@@ -189,7 +195,9 @@ TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", F3
 }
 
 // All but a hundred-thousandth of the attention goes: (sum - z o) / (1 + z) would cancel to noise.
-TEMPLATE_TEST_CASE("attention_delta without its sink", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("attention_delta without its sink", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   Cpu cpu(2);
   Inputs<T, typename TestType::P> in(cpu, 100, 60, 20, 0.01);
@@ -201,7 +209,7 @@ TEMPLATE_TEST_CASE("attention_delta without its sink", "", F32, F64, MixedBF16) 
   const std::vector<Range> first{{0, 1}};
   const std::vector<RemovedColumns> sink{first, first};
   const std::vector<DeltaStream> streams{{0, 20, 20, 80, sink}};
-  const Matrix<T> found = in.run(cpu, streams);
+  const Matrix<T> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 20; ++r) {
     for (std::size_t head = 0; head < 4; ++head) {
       REQUIRE(in.attend_fully(20 + r, head).weights[0] > 0.99);
@@ -210,19 +218,23 @@ TEMPLATE_TEST_CASE("attention_delta without its sink", "", F32, F64, MixedBF16) 
   }
 }
 
-TEMPLATE_TEST_CASE("attention_delta of no change is exactly 0", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("attention_delta of no change is exactly 0", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   Cpu cpu(1);
   const Inputs<T, typename TestType::P> in(cpu, 100, 60, 20, 0);
   const std::vector<DeltaStream> streams{{0, 20, 20, 80, {}}};
-  const Matrix<T> found = in.run(cpu, streams);
+  const Matrix<T> found = in.run(on.device, streams);
   for (std::size_t i = 0; i < 20 * 64; ++i) CHECK(found.data()[i] == 0);
 }
 
 // A tile reaches beyond a stream's last row, into the rows of the next. Changes of up to 1/4 in the
 // scores take the short series of expm1, which is where a neighbour's large ones would show.
-TEMPLATE_TEST_CASE("attention_delta does not depend on the next stream's changes", "", F32, F64,
-                   MixedBF16) {
+TEMPLATE_TEST_CASE("attention_delta does not depend on the next stream's changes", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   Cpu cpu(1);
   const auto attend_beside = [&](T neighbour) {
@@ -234,12 +246,13 @@ TEMPLATE_TEST_CASE("attention_delta does not depend on the next stream's changes
       }
     }
     const std::vector<DeltaStream> streams{{0, 90, 20, 80, {}}};
-    return test::elements(in.run(cpu, streams), 0, 90);
+    return test::elements(in.run(on.device, streams), 0, 90);
   };
   CHECK(test::same_bits(attend_beside(T{0}), attend_beside(T{1000})));
 }
 
-TEMPLATE_TEST_CASE("attention_delta has one result for any threads", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("attention_delta has one result for any threads", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16) {
   const std::vector<Range> ranges{{0, 1}, {63, 70}};
   const std::vector<RemovedColumns> few{ranges, {}};
   const std::vector<DeltaStream> streams{{0, 20, 20, 80, few}, {20, 20, 20, 80, {}}};

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/devices.h"
 
 namespace longshadow {
 namespace {
@@ -45,32 +46,38 @@ Received expected_received(const AttentionInputs<T>& in, std::size_t queries, st
 }
 
 /// Queries [0, queries) in chunks, over the first `columns` keys.
-template <class T>
-std::pair<std::vector<double>, std::vector<double>> receive(Cpu& cpu, const AttentionInputs<T>& in,
-                                                            std::size_t queries,
-                                                            std::size_t columns,
-                                                            std::size_t window_begin,
-                                                            std::size_t chunk) {
+template <class Device, class T>
+std::pair<std::vector<double>, std::vector<double>> receive(
+    Device& device, const AttentionInputs<T>& in, std::size_t queries, std::size_t columns,
+    std::size_t window_begin, std::size_t chunk) {
+  Cpu cpu(1);
   Matrix<T> out(cpu.memory(), queries, kShape.n_heads * kShape.head_dim);
   Matrix<T> log_normalisers(cpu.memory(), queries, kShape.n_heads);
   const Stream whole{0, queries, 0};
-  attention(cpu, kShape, in.query_heads(), in.own(), in.own(), std::span(&whole, 1), out.view(),
-            log_normalisers.view());
   Matrix<double> all(cpu.memory(), kShape.n_kv_heads, columns);
   Matrix<double> window(cpu.memory(), kShape.n_kv_heads, columns);
-  for (std::size_t first = 0; first < queries; first += chunk) {
-    HeadRows<const T> part = in.query_heads();
-    part.data += first * kShape.head_dim;  // a head's rows from `first` on
-    add_attention_received(cpu, kShape, part, first, std::min(chunk, queries - first),
-                           in.own().keys,
-                           std::as_const(log_normalisers).view().row_range(first, queries - first),
-                           window_begin, all.view(), window.view());
-  }
+  test::run_on(device, [&](auto& at) {
+    const auto [query_heads, prefix, own] = in.in(at);
+    const MatrixView<T> normalisers = at.out(log_normalisers);
+    const MatrixView<double> to_all = at.out(all), to_window = at.out(window);
+    attention(device, kShape, query_heads, own, own, std::span(&whole, 1), at.out(out),
+              normalisers);
+    for (std::size_t first = 0; first < queries; first += chunk) {
+      HeadRows<const T> part = query_heads;
+      part.data += first * kShape.head_dim;  // a head's rows from `first` on
+      add_attention_received(device, kShape, part, first, std::min(chunk, queries - first),
+                             own.keys,
+                             MatrixView<const T>(normalisers.row_range(first, queries - first)),
+                             window_begin, to_all, to_window);
+    }
+  });
   return {elements(all), elements(window)};
 }
 
-TEMPLATE_TEST_CASE("attention received is the column sums of the softmax", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("attention received is the column sums of the softmax", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   // queries, columns, window's begin, queries in a chunk
   const auto [queries, columns, window, chunk] =
@@ -84,7 +91,7 @@ TEMPLATE_TEST_CASE("attention received is the column sums of the softmax", "", f
   CAPTURE(queries, columns, window, chunk);
   const AttentionInputs<T> in(cpu, kShape, 0, 300);
   const Received expected = expected_received(in, queries, columns, window);
-  const auto [all, received_window] = receive(cpu, in, queries, columns, window, chunk);
+  const auto [all, received_window] = receive(on.device, in, queries, columns, window, chunk);
   for (std::size_t i = 0; i < all.size(); ++i) {
     CHECK(std::abs(all[i] - expected.all[i]) <= expected.bound[i]);
     CHECK(std::abs(received_window[i] - expected.window[i]) <= expected.bound[i]);

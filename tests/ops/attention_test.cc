@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/devices.h"
 
 namespace longshadow {
 namespace {
@@ -16,13 +17,17 @@ struct Outputs {
   std::vector<T> log_normalisers;  ///< [rows, H]
 };
 
-template <class T>
-Outputs<T> run(Cpu& cpu, const AttentionInputs<T>& in, std::span<const Stream> streams,
+template <class Device, class T>
+Outputs<T> run(Device& device, const AttentionInputs<T>& in, std::span<const Stream> streams,
                std::size_t rows, ColumnOrder order = ColumnOrder::forward) {
+  Cpu cpu(1);
   Matrix<T> out(cpu.memory(), rows, in.shape.n_heads * in.shape.head_dim);
   Matrix<T> log_normalisers(cpu.memory(), rows, in.shape.n_heads);
-  attention(cpu, in.shape, in.query_heads(), in.prefix(), in.own(), streams, out.view(),
-            log_normalisers.view(), order);
+  test::run_on(device, [&](auto& at) {
+    const auto [queries, prefix, own] = in.in(at);
+    attention(device, in.shape, queries, prefix, own, streams, at.out(out), at.out(log_normalisers),
+              order);
+  });
   return {elements(out), elements(log_normalisers)};
 }
 
@@ -52,8 +57,10 @@ void check(const AttentionInputs<T>& in, std::span<const Stream> streams, const 
 
 constexpr AttentionShape kShape{4, 2, 16};
 
-TEMPLATE_TEST_CASE("attention over prefixes and rows of any width", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("attention over prefixes and rows of any width", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   // Tiles are 64 to 512 columns and 16 to 128 rows: at, below and above each of them.
   const auto [prefix, rows] = GENERATE(table<std::size_t, std::size_t>({{0, 1},
@@ -71,23 +78,26 @@ TEMPLATE_TEST_CASE("attention over prefixes and rows of any width", "", float, d
   CAPTURE(prefix, rows, int(order));
   const AttentionInputs<T> in(cpu, kShape, prefix, rows);
   const std::vector<Stream> streams{{0, rows, prefix}};
-  check(in, std::span(streams), run(cpu, in, streams, rows, order), 13);
+  check(in, std::span(streams), run(on.device, in, streams, rows, order), 13);
 }
 
-TEMPLATE_TEST_CASE("attention of ungrouped heads and of odd sizes", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("attention of ungrouped heads and of odd sizes", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const AttentionShape shape =
       GENERATE(AttentionShape{3, 3, 8}, AttentionShape{6, 1, 20}, AttentionShape{1, 1, 64});
   CAPTURE(shape.n_heads, shape.n_kv_heads, shape.head_dim);
   const AttentionInputs<T> in(cpu, shape, 70, 20);
   const std::vector<Stream> streams{{0, 20, 70}};
-  check(in, std::span(streams), run(cpu, in, streams, 20));
+  check(in, std::span(streams), run(on.device, in, streams, 20));
 }
 
-TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin and end", "", float,
-                   double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin and end", "",
+                   test::CpuF32, test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::vector<Range> removed = GENERATE(values<std::vector<Range>>({
       {{0, 1}},
@@ -107,25 +117,26 @@ TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin an
       {removed, removed}, {removed, {}}, {few, removed}};
   const std::vector<RemovedColumns>& by_head = choices[GENERATE(0, 1, 2)];
   const std::vector<Stream> streams{{0, 20, 700, by_head}};
-  check(in, std::span(streams), run(cpu, in, streams, 20, order), 7);
+  check(in, std::span(streams), run(on.device, in, streams, 20, order), 7);
 }
 
-TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no others", "", float,
-                   double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no others", "",
+                   test::CpuF32, test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::vector<Range> few{{3, 9}};
   const std::vector<Range> many{{0, 100}, {550, 613}};
   const std::vector<RemovedColumns> one{few, few}, another{few, many};
   const std::vector<Stream> streams{{0, 37, 613, another}, {37, 37, 100, one}, {74, 130, 20, {}}};
   const AttentionInputs<T> in(cpu, kShape, 613, 204);
-  const Outputs<T> together = run(cpu, in, streams, 204);
+  const Outputs<T> together = run(on.device, in, streams, 204);
   check(in, std::span(streams), together, 11);
 
   // The same bits when a stream comes alone.
   const std::size_t width = kShape.n_heads * kShape.head_dim;
   for (const Stream& stream : streams) {
-    const Outputs<T> alone = run(cpu, in, std::span(&stream, 1), 204);
+    const Outputs<T> alone = run(on.device, in, std::span(&stream, 1), 204);
     const auto part = [&](const std::vector<T>& all, std::size_t cols) {
       return std::vector<T>(all.begin() + stream.first_row * cols,
                             all.begin() + (stream.first_row + stream.n_rows) * cols);
@@ -136,8 +147,10 @@ TEMPLATE_TEST_CASE("streams see their own rows, prefix and removals, and no othe
   }
 }
 
-TEMPLATE_TEST_CASE("KV heads of a ragged prefix see rows of their own", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("KV heads of a ragged prefix see rows of their own", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const AttentionInputs<T> in(cpu, kShape, 700, 60);
   const std::vector<Range> few{{5, 8}, {800, 1413}}, none{{0, 0}, {130, 131}};
@@ -146,7 +159,7 @@ TEMPLATE_TEST_CASE("KV heads of a ragged prefix see rows of their own", "", floa
       {.first_row = 20, .n_rows = 40, .prefix = 0, .ragged_prefix = none}};
   const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
   CAPTURE(int(order));
-  check(in, std::span(streams), run(cpu, in, streams, 60, order), 7);
+  check(in, std::span(streams), run(on.device, in, streams, 60, order), 7);
 
   // A prefix that is not ragged is one of equal lengths, to the bit.
   const std::size_t head_rows = in.prefix().keys.rows;
@@ -154,8 +167,8 @@ TEMPLATE_TEST_CASE("KV heads of a ragged prefix see rows of their own", "", floa
   const std::vector<Stream> plain{{0, 60, 700}};
   const std::vector<Stream> ragged{
       {.first_row = 0, .n_rows = 60, .prefix = 0, .ragged_prefix = even}};
-  CHECK(test::same_bits(run(cpu, in, plain, 60, order).values,
-                        run(cpu, in, ragged, 60, order).values));
+  CHECK(test::same_bits(run(on.device, in, plain, 60, order).values,
+                        run(on.device, in, ragged, 60, order).values));
 }
 
 TEMPLATE_TEST_CASE("attention's bits do not depend on threads or on slack rows", "", float,
@@ -180,24 +193,28 @@ TEMPLATE_TEST_CASE("attention's bits do not depend on threads or on slack rows",
 }
 
 // Equal bits would make a noise floor of nothing.
-TEMPLATE_TEST_CASE("the reversed order rounds differently", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("the reversed order rounds differently", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   const AttentionInputs<T> in(cpu, kShape, 300, 16);
   const std::vector<Stream> streams{{0, 16, 300}};
-  CHECK_FALSE(test::same_bits(run(cpu, in, streams, 16).values,
-                              run(cpu, in, streams, 16, ColumnOrder::reversed).values));
+  CHECK_FALSE(test::same_bits(run(on.device, in, streams, 16).values,
+                              run(on.device, in, streams, 16, ColumnOrder::reversed).values));
 }
 
 // Scores of some hundreds overflow exp in f32 unless the running maximum is subtracted.
-TEMPLATE_TEST_CASE("attention withstands large scores", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("attention withstands large scores", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   AttentionInputs<T> in(cpu, kShape, 200, 4);
   for (std::size_t i = 0; i < in.queries.rows() * kShape.head_dim; ++i) in.queries.data()[i] *= 64;
   const std::vector<Stream> streams{{0, 4, 200}};
   for (const ColumnOrder order : {ColumnOrder::forward, ColumnOrder::reversed}) {
-    check(in, std::span(streams), run(cpu, in, streams, 4, order));
+    check(in, std::span(streams), run(on.device, in, streams, 4, order));
   }
 }
 

@@ -4,15 +4,14 @@
 
 #include "engine/ops/linear.h"
 #include "engine/ops/silu_gate_delta.h"
+#include "tests/support/devices.h"
+#include "tests/support/gate_delta.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
 namespace {
 
-using test::F32;
-using test::F64;
-using test::MixedBF16;
 using test::random_matrix;
 using test::rounded_copy;
 
@@ -24,24 +23,27 @@ template <class Type>
 struct Problem {
   using T = typename Type::T;
   using P = typename Type::P;
+  using Device = typename Type::Device;
 
-  explicit Problem(Cpu& cpu)
+  Problem(Cpu& cpu, Device& device)
       : gate(random_matrix<T>(cpu, 140, kOutputs, 1, 5)),
         up(random_matrix<T>(cpu, 140, kOutputs, 2)),
         dx(rounded_copy<P>(cpu, random_matrix<T>(cpu, kRows, kInputs, 3, 0.1))),
-        gate_weights(random_weights(cpu, 4)),
-        up_weights(random_weights(cpu, 5)) {}
+        gate_weights(random_weights(cpu, device, 4)),
+        up_weights(random_weights(cpu, device, 5)) {}
 
-  static PackedWeights<P> random_weights(Cpu& cpu, unsigned seed) {
-    const Matrix<P> w = rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed));
-    return PackedWeights<P>(cpu, w.view());
+  static PackedWeights<P> random_weights(Cpu& cpu, Device& device, unsigned seed) {
+    return test::packed(device,
+                        rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed)));
   }
 
-  Matrix<P> run(Cpu& cpu) const {
+  Matrix<P> run(Cpu& cpu, Device& device) const {
     Matrix<P> out(cpu.memory(), kRows, kOutputs);
-    gated_linear_delta(cpu, dx.view(),
-                       GatedLinear<T, P>{gate_weights, up_weights, gate.view(), up.view()},
-                       std::span(kPairs), out.view());
+    test::run_on(device, [&](auto& at) {
+      gated_linear_delta(device, at.in(dx),
+                         GatedLinear<T, P>{gate_weights, up_weights, at.in(gate), at.in(up)},
+                         std::span(kPairs), at.out(out));
+    });
     return out;
   }
 
@@ -51,13 +53,46 @@ struct Problem {
 };
 
 // The products are linear()'s to the bit, and each row goes through the gate of its own full row.
-TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", F32, F64,
-                   MixedBF16) {
+TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  const Problem<TestType> problem(cpu, on.device);
+  const Matrix<P> found = problem.run(cpu, on.device);
+  Matrix<T> dgate(cpu.memory(), kRows, kOutputs), dup(cpu.memory(), kRows, kOutputs);
+  test::run_on(on.device, [&](auto& at) {
+    linear(on.device, at.in(problem.dx), problem.gate_weights, at.out(dgate));
+    linear(on.device, at.in(problem.dx), problem.up_weights, at.out(dup));
+  });
+  for (const PairedRows& pair : kPairs) {
+    for (std::size_t r = 0; r < pair.n_rows; ++r) {
+      const std::size_t row = pair.first_row + r, full_row = pair.full_row + r;
+      CAPTURE(row);
+      for (std::size_t c = 0; c < kOutputs; ++c) {
+        const auto [expected, bound] =
+            test::gate_delta(problem.gate.row(full_row)[c], problem.up.row(full_row)[c],
+                             dgate.row(row)[c], dup.row(row)[c]);
+        const auto value = static_cast<long double>(widened<T>(found.row(row)[c]));
+        REQUIRE(std::abs(value - expected) <=
+                bound + test::kFactorRoundoff<P> * std::abs(expected));
+      }
+    }
+  }
+  CHECK(test::same_bits(test::elements(found, 190, kRows - 190),
+                        test::elements(Matrix<P>(cpu.memory(), kRows - 190, kOutputs))));
+}
+
+// The processor's tiles give the same bits as the whole row does.
+TEMPLATE_TEST_CASE("gated_linear_delta has the bits of silu_gate_delta", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16) {
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
-  const Problem<TestType> problem(cpu);
-  const Matrix<P> found = problem.run(cpu);
+  const Problem<TestType> problem(cpu, cpu);
+  const Matrix<P> found = problem.run(cpu, cpu);
   Matrix<T> dgate(cpu.memory(), kRows, kOutputs), dup(cpu.memory(), kRows, kOutputs);
   linear(cpu, problem.dx.view(), problem.gate_weights, dgate.view());
   linear(cpu, problem.dx.view(), problem.up_weights, dup.view());
@@ -71,14 +106,12 @@ TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", 
       CHECK(test::same_bits(test::elements(found, row, 1), test::elements(expected)));
     }
   }
-  CHECK(test::same_bits(test::elements(found, 190, kRows - 190),
-                        test::elements(Matrix<P>(cpu.memory(), kRows - 190, kOutputs))));
 }
 
-TEMPLATE_TEST_CASE("gated_linear_delta's bits do not depend on the number of threads", "", F32, F64,
-                   MixedBF16) {
+TEMPLATE_TEST_CASE("gated_linear_delta's bits do not depend on the number of threads", "",
+                   test::CpuF32, test::CpuF64, test::CpuMixedBF16) {
   CHECK(test::same_bits_for_any_threads(
-      [](Cpu& cpu) { return test::elements(Problem<TestType>(cpu).run(cpu)); }));
+      [](Cpu& cpu) { return test::elements(Problem<TestType>(cpu, cpu).run(cpu, cpu)); }));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -55,15 +56,18 @@ struct Inputs {
     return row;
   }
 
-  std::vector<double> run(Cpu& cpu, std::span<const PairedRows> streams) const {
+  template <class Device>
+  std::vector<double> run(Device& device, std::span<const PairedRows> streams) const {
+    Cpu cpu(1);
     std::vector<double> kl(delta.rows(), -7);
-    const FullPredictions<T> full{hidden.view(), log_normalisers, likeliest};
-    const PackedWeights<T> packed(cpu, output.view());
-    const auto rounded_output = rounded_copy<P>(cpu, output);
-    const PackedWeights<P> delta_packed(cpu, std::as_const(rounded_output).view());
+    const PackedWeights<T> packed = test::packed(device, rounded_copy<T>(cpu, output));
+    const PackedWeights<P> delta_packed = test::packed(device, rounded_copy<P>(cpu, output));
     const auto rounded_delta = rounded_copy<P>(cpu, delta);
-    kl_divergence(cpu, OutputWeights<T, P>{output.view(), packed, delta_packed}, full,
-                  std::as_const(rounded_delta).view(), streams, std::span(kl));
+    test::run_on(device, [&](auto& at) {
+      const FullPredictions<T> full{at.in(hidden), log_normalisers, likeliest};
+      kl_divergence(device, OutputWeights<T, P>{at.in(output), packed, delta_packed}, full,
+                    at.in(rounded_delta), streams, std::span(kl));
+    });
     return kl;
   }
 };
@@ -120,7 +124,9 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
   return {static_cast<double>(kl), static_cast<double>(bound)};
 }
 
-TEMPLATE_TEST_CASE("KL of changes from tiny to huge", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("KL of changes from tiny to huge", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
@@ -129,7 +135,7 @@ TEMPLATE_TEST_CASE("KL of changes from tiny to huge", "", F32, F64, MixedBF16) {
   CAPTURE(vocab_size, scale);
   const Inputs<T, P> in(cpu, vocab_size, 20, 20, scale);
   const std::vector<PairedRows> streams{{0, 20, 0}};
-  const std::vector<double> found = in.run(cpu, streams);
+  const std::vector<double> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 20; ++r) {
     const Expected expected = expected_kl(in, r, r);
     CHECK(std::abs(found[r] - expected.kl_nats) <= expected.bound);
@@ -140,17 +146,21 @@ TEMPLATE_TEST_CASE("KL of changes from tiny to huge", "", F32, F64, MixedBF16) {
   }
 }
 
-TEMPLATE_TEST_CASE("no change, no influence", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("no change, no influence", "", test::CpuF32, test::CpuF64, test::CpuMixedBF16,
+                   test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   const Inputs<typename TestType::T, typename TestType::P> in(cpu, 1000, 5, 5, 0);
   const std::vector<PairedRows> streams{{0, 5, 0}};
-  const std::vector<double> found = in.run(cpu, streams);
+  const std::vector<double> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 5; ++r) CHECK(found[r] == 0);
 }
 
 // All logits moved alike is no change of the distribution, whatever the size of the move.
-TEMPLATE_TEST_CASE("a common shift of all logits has no influence", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("a common shift of all logits has no influence", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   Inputs<T, T> in(cpu, 1000, 5, 5, 0);
   for (std::size_t v = 0; v < 1000; ++v) {
@@ -158,11 +168,14 @@ TEMPLATE_TEST_CASE("a common shift of all logits has no influence", "", float, d
   }
   for (std::size_t r = 0; r < 5; ++r) in.delta.row(r)[0] = T{100};
   const std::vector<PairedRows> streams{{0, 5, 0}};
-  const std::vector<double> found = in.run(cpu, streams);
+  const std::vector<double> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 5; ++r) CHECK(found[r] == 0);
 }
 
-TEMPLATE_TEST_CASE("streams meet the full rows of their own positions", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("streams meet the full rows of their own positions", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
@@ -170,14 +183,14 @@ TEMPLATE_TEST_CASE("streams meet the full rows of their own positions", "", F32,
   // batch they begin at no multiple of anything, and rows 37 and 38 belong to none.
   const std::vector<PairedRows> streams{{0, 37, 110}, {39, 161, 101}, {200, 5, 3}, {205, 1, 299}};
   const Inputs<T, P> in(cpu, 300, 300, 206, 0.1);
-  const std::vector<double> together = in.run(cpu, streams);
+  const std::vector<double> together = in.run(on.device, streams);
   for (const PairedRows& stream : streams) {
     for (std::size_t r = 0; r < stream.n_rows; ++r) {
       const Expected expected = expected_kl(in, stream.full_row + r, stream.first_row + r);
       CHECK(std::abs(together[stream.first_row + r] - expected.kl_nats) <= expected.bound);
     }
     // The same bits when a stream comes alone.
-    const std::vector<double> alone = in.run(cpu, std::span(&stream, 1));
+    const std::vector<double> alone = in.run(on.device, std::span(&stream, 1));
     const auto part = [&](const std::vector<double>& kl) {
       return std::vector<double>(kl.begin() + stream.first_row,
                                  kl.begin() + stream.first_row + stream.n_rows);

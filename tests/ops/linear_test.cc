@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -16,9 +17,11 @@ using test::MixedBF16;
 using test::random_matrix;
 using test::rounded_copy;
 
-TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
   using T = typename TestType::T;
   using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t inputs = GENERATE(as<std::size_t>(), 48, 130);
   const std::size_t outputs = GENERATE(as<std::size_t>(), 3, 700);
@@ -26,14 +29,15 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", F32, F64, MixedBF
   CAPTURE(inputs, outputs, rows);
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
-  const Matrix<P> factor_w = rounded_copy<P>(cpu, w);
-  const PackedWeights<P> weights(cpu, factor_w.view());
+  const PackedWeights<P> weights = test::packed(on.device, rounded_copy<P>(cpu, w));
   const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
   const Matrix<T> before = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> replaced = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> added = random_matrix<T>(cpu, rows, outputs, 3);
-  linear(cpu, factor_x.view(), weights, replaced.view());
-  linear(cpu, factor_x.view(), weights, added.view(), Write::add);
+  test::run_on(on.device, [&](auto& at) {
+    linear(on.device, at.in(factor_x), weights, at.out(replaced));
+    linear(on.device, at.in(factor_x), weights, at.out(added), Write::add);
+  });
 
   // The sum's own error, and the two factors' roundings.
   const double relative =

@@ -4,6 +4,8 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "tests/support/devices.h"
+#include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -31,16 +33,23 @@ struct Inputs {
     }
   }
 
-  std::vector<Prediction> predict_all(Cpu& cpu, std::size_t k) const {
+  template <class Device>
+  std::vector<Prediction> predict_all(Device& device, std::size_t k) const {
+    Cpu cpu(1);
     std::vector<Prediction> predictions(rows);
-    const PackedWeights<T> packed(cpu, output.view());
-    predict(cpu, hidden.view(), output.view(), packed, targets, k, std::span(predictions));
+    const PackedWeights<T> packed = test::packed(device, test::rounded_copy<T>(cpu, output));
+    test::run_on(device, [&](auto& at) {
+      predict(device, at.in(hidden), at.in(output), packed, std::span<const std::int32_t>(targets),
+              k, std::span(predictions));
+    });
     return predictions;
   }
 };
 
-TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   // 5000 entries are more tiles than predict() has segments, 256 exactly one, 257 one and a row.
   const std::size_t vocab_size = GENERATE(as<std::size_t>(), 1, 5, 256, 257, 5000);
@@ -49,7 +58,7 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", float, double)
       GENERATE_COPY(values({std::size_t{1}, std::min<std::size_t>(20, vocab_size), vocab_size}));
   CAPTURE(vocab_size, rows, k);
   const Inputs<T> in(cpu, rows, vocab_size);
-  const std::vector<Prediction> found = in.predict_all(cpu, k);
+  const std::vector<Prediction> found = in.predict_all(on.device, k);
 
   for (std::size_t r = 0; r < rows; r += 43) {
     CAPTURE(r);
@@ -87,8 +96,10 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", float, double)
   }
 }
 
-TEMPLATE_TEST_CASE("among equal logits the lowest token is the likeliest", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("among equal logits the lowest token is the likeliest", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   Inputs<T> in(cpu, 1, 5000);
   // Equal within a tile, in another tile, and in another segment.
@@ -98,9 +109,9 @@ TEMPLATE_TEST_CASE("among equal logits the lowest token is the likeliest", "", f
       in.output.row(token)[i] = 8 * in.hidden.row(0)[i];
     }
   }
-  CHECK(in.predict_all(cpu, 2)[0].likeliest == static_cast<std::int32_t>(first));
-  CHECK(in.predict_all(cpu, 2)[0].entropy_top_k == Approx(std::log(2)));
-  CHECK(in.predict_all(cpu, 1)[0].entropy_top_k == 0);
+  CHECK(in.predict_all(on.device, 2)[0].likeliest == static_cast<std::int32_t>(first));
+  CHECK(in.predict_all(on.device, 2)[0].entropy_top_k == Approx(std::log(2)));
+  CHECK(in.predict_all(on.device, 1)[0].entropy_top_k == 0);
 }
 
 // The rows of zeros behind the vocabulary would be tokens of logit 0, likelier than all of these.

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -9,9 +10,6 @@
 namespace longshadow {
 namespace {
 
-using test::F32;
-using test::F64;
-using test::MixedBF16;
 using test::random_matrix;
 using test::rounded_copy;
 
@@ -25,51 +23,56 @@ struct Projection {
   bool biased;
 };
 
-template <class Type>
+template <class Type, class Device = typename Type::Device>
 struct Problem {
   using T = typename Type::T;
   using P = typename Type::P;
-  explicit Problem(Cpu& cpu, std::size_t rows = kRows)
+  Problem(Cpu& cpu, Device& device, std::size_t rows = kRows)
       : x(random_matrix<T>(cpu, rows, kInputs, 1)),
         w(random_matrix<T>(cpu, kHeads * kHeadDim, kInputs, 2)),
         bias(random_matrix<T>(cpu, 1, kHeads * kHeadDim, 3)),
-        table(make_rotary_table<Cpu, T>(cpu, kFrequencies, 3000)),
+        table(make_rotary_table<Device, T>(device, kFrequencies, 3000)),
         factor_x(rounded_copy<P>(cpu, x)),
-        rounded_w(rounded_copy<P>(cpu, w)),
-        weights(cpu, std::as_const(rounded_w).view()) {
+        weights(test::packed(device, rounded_copy<P>(cpu, w), kHeadDim * 2)) {
     for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 3000);
   }
 
   template <class Q>
-  void run(Cpu& cpu, const Projection& projection, HeadRows<Q> to) const {
-    const MatrixView<const T> shift = projection.biased ? bias.view() : MatrixView<const T>{};
-    if (projection.rotated) {
-      project_rotated_heads(cpu, factor_x.view(), weights, shift, table, std::span(positions), to);
-    } else {
-      project_heads(cpu, factor_x.view(), weights, shift, to);
-    }
+  void run(Device& device, const Projection& projection, Matrix<Q>& to) const {
+    test::run_on(device, [&](auto& at) {
+      const MatrixView<const T> shift = projection.biased ? at.in(bias) : MatrixView<const T>{};
+      const HeadRows<Q> heads = as_heads(at.out(to), kHeads);
+      if (projection.rotated) {
+        project_rotated_heads(device, at.in(factor_x), weights, shift, table,
+                              std::span<const std::uint32_t>(positions), heads);
+      } else {
+        project_heads(device, at.in(factor_x), weights, shift, heads);
+      }
+    });
   }
 
   Matrix<T> x, w, bias;
   RotaryTable<T> table;
-  Matrix<P> factor_x, rounded_w;
+  Matrix<P> factor_x;
   PackedWeights<P> weights;
   std::vector<std::uint32_t> positions;
 };
 
-TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart", "", F32, F64,
-                   MixedBF16) {
+TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
   const std::size_t n_rows = GENERATE(kRows, kFewRows);
-  const Problem<TestType> problem(cpu, n_rows);
+  const Problem<TestType> problem(cpu, on.device, n_rows);
   const Projection projection{GENERATE(false, true), GENERATE(false, true)};
   CAPTURE(n_rows, projection.rotated, projection.biased);
   constexpr std::size_t slack = 3;
   Matrix<T> apart(cpu.memory(), kHeads * (n_rows + slack), kHeadDim);
   std::fill_n(apart.data(), kHeads * (n_rows + slack) * kHeadDim, T{-7});
-  problem.run(cpu, projection, as_heads(apart.view(), kHeads));
+  problem.run(on.device, projection, apart);
 
   // The sum's own error, the two factors' roundings, and four more: bias and rotation. A rotated
   // element takes from two sums.
@@ -101,25 +104,28 @@ TEMPLATE_TEST_CASE("heads are products of the rows, shifted, rotated and apart",
   }
 }
 
-TEST_CASE("heads for a bf16 product are the f32 heads rounded") {
+TEMPLATE_TEST_CASE("heads for a bf16 product are the f32 heads rounded", "", test::CpuMixedBF16,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
-  const Problem<MixedBF16> problem(cpu);
+  const Problem<TestType> problem(cpu, on.device);
   const Projection projection{GENERATE(false, true), false};
   Matrix<float> exact(cpu.memory(), kHeads * kRows, kHeadDim);
   Matrix<BF16> found(cpu.memory(), kHeads * kRows, kHeadDim);
-  problem.run(cpu, projection, as_heads(exact.view(), kHeads));
-  problem.run(cpu, projection, as_heads(found.view(), kHeads));
+  problem.run(on.device, projection, exact);
+  problem.run(on.device, projection, found);
   for (std::size_t i = 0; i < kHeads * kRows * kHeadDim; ++i) {
     CHECK(found.data()[i].bits == to_bf16(exact.data()[i]).bits);
   }
 }
 
-TEMPLATE_TEST_CASE("heads' bits do not depend on the number of threads", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("heads' bits do not depend on the number of threads", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16) {
   using T = typename TestType::T;
   CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) {
-    const Problem<TestType> problem(cpu);
+    const Problem<TestType> problem(cpu, cpu);
     Matrix<T> apart(cpu.memory(), kHeads * kRows, kHeadDim);
-    problem.run(cpu, {true, true}, as_heads(apart.view(), kHeads));
+    problem.run(cpu, {true, true}, apart);
     return test::elements(apart);
   }));
 }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/core/half.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -47,8 +48,10 @@ void check_row(const T* x, const T* dx, const T* w, std::size_t cols, const T* d
   }
 }
 
-TEMPLATE_TEST_CASE("rms_norm_delta is exact for changes of any size", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("rms_norm_delta is exact for changes of any size", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 48, 577);
   const double scale = GENERATE(1e-6, 1e-2, 1.0, 100.0);
@@ -59,7 +62,10 @@ TEMPLATE_TEST_CASE("rms_norm_delta is exact for changes of any size", "", float,
   Matrix<T> dy(cpu.memory(), 20, cols);
   std::fill_n(dy.data(), 20 * cols, T{-7});
   const std::vector<PairedRows> pairs{{0, 5, 20}, {7, 13, 3}};
-  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), dy.view());
+  test::run_on(on.device, [&](auto& at) {
+    rms_norm_delta(on.device, at.in(x), at.in(w), kEpsilon, at.in(dx), std::span(pairs),
+                   at.out(dy));
+  });
   for (const PairedRows& pair : pairs) {
     for (std::size_t r = 0; r < pair.n_rows; ++r) {
       check_row(x.row(pair.full_row + r), dx.row(pair.first_row + r), w.data(), cols,
@@ -69,7 +75,9 @@ TEMPLATE_TEST_CASE("rms_norm_delta is exact for changes of any size", "", float,
   for (std::size_t i = 5 * cols; i < 7 * cols; ++i) CHECK(dy.data()[i] == T{-7});
 }
 
-TEST_CASE("rms_norm_delta for a bf16 product is the f32 result rounded") {
+TEMPLATE_TEST_CASE("rms_norm_delta for a bf16 product is the f32 result rounded", "",
+                   test::CpuMixedBF16, test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   const std::size_t cols = GENERATE(as<std::size_t>(), 16, 37);
   const Matrix<float> x = random_matrix<float>(cpu, 4, cols, 1);
@@ -78,21 +86,30 @@ TEST_CASE("rms_norm_delta for a bf16 product is the f32 result rounded") {
   Matrix<float> exact(cpu.memory(), 4, cols);
   Matrix<BF16> found(cpu.memory(), 4, cols);
   const std::vector<PairedRows> pairs{{0, 4, 0}};
-  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), exact.view());
-  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), found.view());
+  test::run_on(on.device, [&](auto& at) {
+    rms_norm_delta(on.device, at.in(x), at.in(w), kEpsilon, at.in(dx), std::span(pairs),
+                   at.out(exact));
+    rms_norm_delta(on.device, at.in(x), at.in(w), kEpsilon, at.in(dx), std::span(pairs),
+                   at.out(found));
+  });
   for (std::size_t i = 0; i < 4 * cols; ++i) {
     CHECK(found.data()[i].bits == to_bf16(exact.data()[i]).bits);
   }
 }
 
-TEMPLATE_TEST_CASE("rms_norm_delta of no change is exactly 0", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("rms_norm_delta of no change is exactly 0", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 37, 1), w = random_matrix<T>(cpu, 1, 37, 2);
   const Matrix<T> dx(cpu.memory(), 2, 37);
   Matrix<T> dy = random_matrix<T>(cpu, 2, 37, 3);
   const std::vector<PairedRows> pairs{{0, 2, 0}};
-  rms_norm_delta(cpu, x.view(), w.view(), kEpsilon, dx.view(), std::span(pairs), dy.view());
+  test::run_on(on.device, [&](auto& at) {
+    rms_norm_delta(on.device, at.in(x), at.in(w), kEpsilon, at.in(dx), std::span(pairs),
+                   at.out(dy));
+  });
   for (std::size_t i = 0; i < 2 * 37; ++i) CHECK(dy.data()[i] == 0);
 }
 

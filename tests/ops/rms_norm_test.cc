@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -13,8 +14,10 @@ using test::random_matrix;
 
 // The mean of squares, all of one sign, is off by at most cols + 1 roundings, its root by half of
 // that; the root, its inverse and two products round four times more.
-TEMPLATE_TEST_CASE("rms_norm at widths that are and are not whole lanes", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("rms_norm at widths that are and are not whole lanes", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 7, 16, 48, 576, 577);
   const double scale = GENERATE(1e-4, 1.0, 1e4);
@@ -23,7 +26,8 @@ TEMPLATE_TEST_CASE("rms_norm at widths that are and are not whole lanes", "", fl
   const Matrix<T> x = random_matrix<T>(cpu, 5, cols, 1, scale);
   const Matrix<T> w = random_matrix<T>(cpu, 1, cols, 2);
   Matrix<T> y(cpu.memory(), 5, cols);
-  rms_norm(cpu, x.view(), w.view(), epsilon, y.view());
+  test::run_on(on.device,
+               [&](auto& at) { rms_norm(on.device, at.in(x), at.in(w), epsilon, at.out(y)); });
   const double relative = (static_cast<double>(cols + 1) / 2 + 4) * twin::unit_roundoff<T>;
   for (std::size_t r = 0; r < 5; ++r) {
     const twin::Row expected =

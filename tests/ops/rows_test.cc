@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/ops/heads.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -12,36 +13,55 @@ namespace {
 using test::elements;
 using test::random_matrix;
 
-TEMPLATE_TEST_CASE("gather, copy and subtract", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("gather, copy, subtract and fill", "", test::CpuF32, test::CpuF64, test::CudaF32,
+                   test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const Matrix<T> table = random_matrix<T>(cpu, 10, 5, 1);
   const std::vector<std::int32_t> ids{9, 0, 3, 3};
   Matrix<T> to(cpu.memory(), 6, 5);
-  gather_rows(cpu, table.view(), ids, to.view());
+  test::run_on(on.device, [&](auto& at) {
+    gather_rows(on.device, at.in(table), std::span<const std::int32_t>(ids), at.out(to));
+  });
   for (std::size_t r = 0; r < ids.size(); ++r) {
     CHECK(elements(to, r, 1) == elements(table, ids[r], 1));
   }
   CHECK(elements(to, 4, 2) == std::vector<T>(10));  // beyond the ids nothing is written
 
   Matrix<T> copy(cpu.memory(), 12, 5);
-  copy_rows(cpu, table.view(), copy.view().row_range(1, 10));
+  test::run_on(on.device, [&](auto& at) {
+    copy_rows(on.device, at.in(table), at.out(copy).row_range(1, 10));
+  });
   CHECK(elements(copy, 1, 10) == elements(table));
   CHECK(elements(copy, 11, 1) == std::vector<T>(5));
 
   const Matrix<T> other = random_matrix<T>(cpu, 10, 5, 2);
   const MatrixView<T> changed = copy.view().row_range(1, 10);
-  subtract_rows(cpu, other.view(), changed);
+  test::run_on(on.device, [&](auto& at) {
+    subtract_rows(on.device, at.in(other), at.out(copy).row_range(1, 10));
+  });
   for (std::size_t r = 0; r < 10; ++r) {
     for (std::size_t c = 0; c < 5; ++c) {
       CHECK(changed.row(r)[c] == table.row(r)[c] - other.row(r)[c]);
     }
   }
+
+  test::run_on(on.device, [&](auto& at) {
+    fill_rows(on.device, T{3}, at.out(copy).row_range(2, 4).column_range(1, 3));
+  });
+  for (std::size_t r = 1; r < 12; ++r) {
+    for (std::size_t c = 0; c < 5; ++c) {
+      CHECK((copy.row(r)[c] == T{3}) == (r >= 2 && r < 6 && c >= 1 && c < 4));
+    }
+  }
 }
 
 // Computed in f64 whatever T, and stored as f32: half an ulp of 2, and the sums' own error.
-TEMPLATE_TEST_CASE("cosine distances", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("cosine distances", "", test::CpuF32, test::CpuF64, test::CudaF32,
+                   test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t rows = 30, cols = 50;
   Matrix<T> a = random_matrix<T>(cpu, rows, cols, 1);
@@ -51,7 +71,9 @@ TEMPLATE_TEST_CASE("cosine distances", "", float, double) {
     a.row(1)[c] = -b.row(1)[c] / 4;
   }
   std::vector<float> distances(rows);
-  cosine_distances(cpu, std::as_const(a).view(), b.view(), std::span(distances));
+  test::run_on(on.device, [&](auto& at) {
+    cosine_distances(on.device, at.in(a), at.in(b), std::span(distances));
+  });
   for (std::size_t r = 0; r < rows; ++r) {
     const twin::Row x = twin::row(a.row(r), cols), y = twin::row(b.row(r), cols);
     const double expected = 1 - twin::dot(x, y) / std::sqrt(twin::dot(x, x) * twin::dot(y, y));
@@ -62,8 +84,10 @@ TEMPLATE_TEST_CASE("cosine distances", "", float, double) {
   CHECK(distances[1] == Approx(2));
 }
 
-TEMPLATE_TEST_CASE("heads are split and copied", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("heads are split and copied", "", test::CpuF32, test::CpuF64, test::CudaF32,
+                   test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 4;
   const Matrix<T> x = random_matrix<T>(cpu, 5, heads * d, 1);
@@ -71,8 +95,9 @@ TEMPLATE_TEST_CASE("heads are split and copied", "", float, double) {
   split_heads(std::as_const(x).view(), as_heads(apart.view(), heads));
   Matrix<T> cache(cpu.memory(), heads * 20, d);
   std::fill_n(cache.data(), heads * 20 * d, T{-7});
-  copy_head_rows(cpu, HeadRows<const T>(as_heads(apart.view(), heads)), 5,
-                 as_heads(cache.view(), heads), 11);
+  test::run_on(on.device, [&](auto& at) {
+    copy_head_rows(on.device, as_heads(at.in(apart), heads), 5, as_heads(at.out(cache), heads), 11);
+  });
   for (std::size_t head = 0; head < heads; ++head) {
     for (std::size_t r = 0; r < 20; ++r) {
       for (std::size_t i = 0; i < d; ++i) {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -11,15 +12,18 @@ namespace {
 using test::random_matrix;
 
 // e^-g is off by 2 ulp, 4 u, the sum, the quotient and the product by a rounding each.
-TEMPLATE_TEST_CASE("silu_gate at widths that are and are not whole lanes", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("silu_gate at widths that are and are not whole lanes", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 37);
   CAPTURE(cols);
   const Matrix<T> gate = random_matrix<T>(cpu, 40, cols, 1, 10);
   const Matrix<T> up = random_matrix<T>(cpu, 40, cols, 2);
   Matrix<T> out(cpu.memory(), 40, cols);
-  silu_gate(cpu, gate.view(), up.view(), out.view());
+  test::run_on(on.device,
+               [&](auto& at) { silu_gate(on.device, at.in(gate), at.in(up), at.out(out)); });
   for (std::size_t i = 0; i < 40 * cols; ++i) {
     const double expected = twin::silu(double(gate.data()[i])) * double(up.data()[i]);
     CHECK(std::abs(double(out.data()[i]) - expected) <=
@@ -27,8 +31,10 @@ TEMPLATE_TEST_CASE("silu_gate at widths that are and are not whole lanes", "", f
   }
 }
 
-TEMPLATE_TEST_CASE("silu_gate far out, and in place", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("silu_gate far out, and in place", "", test::CpuF32, test::CpuF64, test::CudaF32,
+                   test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   Matrix<T> gate(cpu.memory(), 1, 32);
   Matrix<T> up(cpu.memory(), 1, 32);
@@ -39,9 +45,10 @@ TEMPLATE_TEST_CASE("silu_gate far out, and in place", "", float, double) {
     gate.data()[first + 1] = T{1000};
     gate.data()[first + 2] = T{-20};
   }
-  const MatrixView<T> odd{gate.data(), 1, 19, 19};
-  const MatrixView<const T> ones{up.data(), 1, 19, 19};
-  silu_gate(cpu, MatrixView<const T>(odd), ones, odd);
+  test::run_on(on.device, [&](auto& at) {
+    const MatrixView<T> odd = at.out(gate).column_range(0, 19);
+    silu_gate(on.device, MatrixView<const T>(odd), at.in(up).column_range(0, 19), odd);
+  });
   for (const std::size_t first : {0, 16}) {
     CHECK(std::abs(gate.data()[first]) <= std::numeric_limits<T>::min() * 4000);
     CHECK(gate.data()[first + 1] == T{1000});

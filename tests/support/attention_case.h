@@ -23,6 +23,21 @@ struct AttentionInputs {
         own_keys(random_heads(cpu, of.n_kv_heads, rows, 4)),
         own_values(random_heads(cpu, of.n_kv_heads, rows, 5)) {}
 
+  /// The inputs where an op finds them, which Staged says.
+  struct Places {
+    HeadRows<const T> queries;
+    KeysValues<const T> prefix, own;
+  };
+  template <class At>
+  Places in(At& at) const {
+    const auto kv_heads = [&](const Matrix<T>& rows) {
+      return as_heads(at.in(rows), shape.n_kv_heads);
+    };
+    return {as_heads(at.in(queries), shape.n_heads),
+            {kv_heads(prefix_keys), kv_heads(prefix_values)},
+            {kv_heads(own_keys), kv_heads(own_values)}};
+  }
+
   HeadRows<const T> query_heads() const { return as_heads(queries.view(), shape.n_heads); }
   KeysValues<const T> prefix() const {
     return {as_heads(prefix_keys.view(), shape.n_kv_heads),

@@ -23,7 +23,9 @@ inline constexpr double kFactorRoundoff = std::is_same_v<P, BF16> ? 0x1p-8 : 0;
 template <class P, class T>
 Matrix<P> rounded_copy(Cpu& cpu, const Matrix<T>& matrix) {
   Matrix<P> copy(cpu.memory(), matrix.rows(), matrix.cols());
-  round_rows(matrix.view(), copy.view());
+  for (std::size_t i = 0; i < matrix.rows() * matrix.cols(); ++i) {
+    copy.data()[i] = rounded<P>(matrix.data()[i]);
+  }
   return copy;
 }
 

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <memory_resource>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/core/matrix.h"
+
+struct CUstream_st;    // a cudaStream_t points to it
+struct cublasContext;  // and a cublasHandle_t to this
+
+namespace longshadow {
+
+/// A CUDA device with one stream, on which everything happens in the order of the calls: kernels,
+/// products, copies, and giving memory out and back. Calls return before the device is done; those
+/// that bring something to the host wait for it.
+class Cuda {
+ public:
+  /// Whether this build's CUDA devices are GPUs, and not the processor (host/executor.h).
+  static bool is_gpu();
+  /// Whether there is a device that this build can use.
+  static bool is_available();
+
+  /// Throws Error where there is none.
+  explicit Cuda(int index = 0);
+  ~Cuda();
+  Cuda(const Cuda&) = delete;
+  Cuda& operator=(const Cuda&) = delete;
+
+  const std::string& name() const { return name_; }
+  std::size_t total_bytes() const;
+  CUstream_st* stream() const { return stream_; }
+  cublasContext* blas() const { return blas_; }
+
+  /// Memory for matrices: zeroed. Throws Error, saying how much there is, where it is used up.
+  std::pmr::memory_resource* memory() { return &zeroed_; }
+
+  /// Memory that holds anything, until it is freed: work that was started before may still use it.
+  void* allocate(std::size_t bytes);
+  void free(void* memory) noexcept;
+
+  /// The host's bytes may change as soon as the call returns.
+  void copy_to_device(const void* host, void* device, std::size_t bytes);
+  /// Waits until the bytes are there, and so until the device is done.
+  void copy_to_host(const void* device, void* host, std::size_t bytes);
+
+  /// Waits until the device is done. Throws Error for what failed on it.
+  void synchronize();
+
+ private:
+  class ZeroedMemory final : public std::pmr::memory_resource {
+   public:
+    explicit ZeroedMemory(Cuda& device) : device_(device) {}
+
+   private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+    void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override;
+    bool do_is_equal(const memory_resource& other) const noexcept override {
+      return this == &other;
+    }
+    Cuda& device_;
+  };
+
+  int index_;
+  std::string name_;
+  CUstream_st* stream_ = nullptr;
+  cublasContext* blas_ = nullptr;
+  ZeroedMemory zeroed_{*this};
+};
+
+/// Elements in a device's memory that hold anything at first, for the time of one operation.
+template <class T>
+class DeviceArray {
+ public:
+  DeviceArray(Cuda& device, std::size_t size)
+      : device_(&device),
+        data_(size != 0 ? static_cast<T*>(device.allocate(size * sizeof(T))) : nullptr),
+        size_(size) {}
+  /// A copy of the host's elements.
+  DeviceArray(Cuda& device, std::span<const T> host) : DeviceArray(device, host.size()) {
+    if (size_ != 0) device.copy_to_device(host.data(), data_, host.size_bytes());
+  }
+  DeviceArray(DeviceArray&& other) noexcept
+      : device_(other.device_),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  DeviceArray& operator=(DeviceArray&&) = delete;
+  ~DeviceArray() {
+    if (data_ != nullptr) device_->free(data_);
+  }
+
+  T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  /// The elements as rows, one after the other.
+  MatrixView<T> rows(std::size_t count, std::size_t cols) const {
+    return {data_, count, cols, cols};
+  }
+  /// To the host, all of them; waits for the device.
+  void copy_to(std::span<T> host) const {
+    if (size_ != 0) device_->copy_to_host(data_, host.data(), size_ * sizeof(T));
+  }
+  std::vector<T> on_host() const {
+    std::vector<T> host(size_);
+    copy_to(host);
+    return host;
+  }
+
+ private:
+  Cuda* device_;
+  T* data_;
+  std::size_t size_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,142 @@
+#include "engine/backend/cuda/host/runtime.h"
+
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "engine/backend/cuda/host/device_memory.h"
+
+using longshadow::host_cuda::DeviceMemory;
+using longshadow::host_cuda::enqueue;
+using longshadow::host_cuda::refuse;
+
+struct CUstream_st {
+  std::deque<std::function<void()>> work;
+};
+
+namespace {
+
+std::string reason = "no error";
+
+cudaError_t fail(cudaError_t error, std::string why) {
+  reason = std::move(why);
+  return error;
+}
+
+std::string bytes_at(std::size_t bytes, const char* what) {
+  return std::to_string(bytes) + " bytes that are not " + what;
+}
+
+bool is_host(const void* memory) { return !DeviceMemory::instance().is_device_address(memory); }
+
+}  // namespace
+
+namespace longshadow::host_cuda {
+
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  stream->work.push_back(std::move(work));
+}
+
+cudaError_t refuse(std::string why) { return fail(cudaErrorInvalidValue, std::move(why)); }
+
+}  // namespace longshadow::host_cuda
+
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : reason.c_str();
+}
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : refuse("there is device 0 alone");
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"the processor, as a CUDA device", DeviceMemory::instance().total_bytes()};
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *free = DeviceMemory::instance().free_bytes();
+  *total = DeviceMemory::instance().total_bytes();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const cudaError_t error = cudaStreamSynchronize(stream);
+  delete stream;
+  return error;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const DeviceMemory::Access access;
+  try {
+    while (!stream->work.empty()) {
+      const std::function<void()> work = std::move(stream->work.front());
+      stream->work.pop_front();
+      work();
+    }
+  } catch (const std::exception& error) {
+    stream->work.clear();
+    return fail(cudaErrorLaunchFailure, error.what());
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+  *memory = DeviceMemory::instance().allocate(bytes);
+  return *memory != nullptr ? cudaSuccess : fail(cudaErrorMemoryAllocation, "out of memory");
+}
+
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  if (!DeviceMemory::instance().holds(memory, 0)) return refuse("freed what was not allocated");
+  enqueue(stream, [memory] { DeviceMemory::instance().free(memory); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  if (!DeviceMemory::instance().holds(memory, bytes)) {
+    return refuse("cudaMemset of " + bytes_at(bytes, "the device's"));
+  }
+  enqueue(stream, [=] { std::memset(memory, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const DeviceMemory& device = DeviceMemory::instance();
+  const bool fits_to = kind == cudaMemcpyDeviceToHost ? is_host(to) : device.holds(to, bytes);
+  const bool fits_from = kind == cudaMemcpyHostToDevice ? is_host(from) : device.holds(from, bytes);
+  if (!fits_to || !fits_from) {
+    return refuse("cudaMemcpy " + std::string(fits_to ? "from " : "to ") +
+                  bytes_at(bytes, "where the kind of the copy says"));
+  }
+  if (kind == cudaMemcpyHostToDevice) {
+    const auto* const first = static_cast<const std::byte*>(from);
+    enqueue(stream, [to, staged = std::vector<std::byte>(first, first + bytes)] {
+      std::memcpy(to, staged.data(), staged.size());
+    });
+  } else {
+    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  }
+  return cudaSuccess;
+}

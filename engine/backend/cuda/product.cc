@@ -1,0 +1,68 @@
+#include "engine/backend/cuda/product.h"
+
+#include "engine/backend/cuda/runtime.h"
+#include "engine/core/half.h"
+
+namespace longshadow {
+namespace {
+
+template <class T>
+constexpr cudaDataType kDataType = CUDA_R_32F;
+template <>
+constexpr cudaDataType kDataType<double> = CUDA_R_64F;
+template <>
+constexpr cudaDataType kDataType<BF16> = CUDA_R_16BF;
+
+template <class Sum>
+constexpr cublasComputeType_t kCompute = sizeof(Sum) == 8 ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F;
+
+int as_int(std::size_t value) { return static_cast<int>(value); }
+
+// cuBLAS sees a row-major matrix as its transpose, so that it is asked for cᵀ = bᵀ aᵀ.
+cublasOperation_t operation_on(RightFactor layout) {
+  return layout == RightFactor::by_output ? CUBLAS_OP_T : CUBLAS_OP_N;
+}
+
+}  // namespace
+
+template <class In, class Out>
+void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
+             MatrixView<Out> c, bool accumulate) {
+  if (c.rows == 0 || c.cols == 0) return;
+  const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
+  check_cuda(cublasGemmEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols),
+                          as_int(c.rows), as_int(a.cols), &alpha, b.data, kDataType<In>,
+                          as_int(b.stride), a.data, kDataType<In>, as_int(a.stride), &beta, c.data,
+                          kDataType<Out>, as_int(c.stride), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
+             "cublasGemmEx");
+}
+
+template <class In, class Out>
+void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
+                     MatrixBatch<const In> b, RightFactor layout, MatrixBatch<Out> c,
+                     bool accumulate) {
+  if (count == 0) return;
+  const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
+  const auto untyped = [](auto* const* pointers) {
+    return reinterpret_cast<const void* const*>(pointers);
+  };
+  check_cuda(
+      cublasGemmBatchedEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols),
+                          as_int(c.rows), as_int(a.cols), &alpha, untyped(b.data), kDataType<In>,
+                          as_int(b.stride), untyped(a.data), kDataType<In>, as_int(a.stride), &beta,
+                          reinterpret_cast<void* const*>(c.data), kDataType<Out>, as_int(c.stride),
+                          as_int(count), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
+      "cublasGemmBatchedEx");
+}
+
+#define LONGSHADOW_INSTANTIATE(In, Out)                                                           \
+  template void product(Cuda&, MatrixView<const In>, MatrixView<const In>, RightFactor,           \
+                        MatrixView<Out>, bool);                                                   \
+  template void batched_product(Cuda&, std::size_t, MatrixBatch<const In>, MatrixBatch<const In>, \
+                                RightFactor, MatrixBatch<Out>, bool);
+LONGSHADOW_INSTANTIATE(float, float)
+LONGSHADOW_INSTANTIATE(BF16, float)
+LONGSHADOW_INSTANTIATE(double, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

@@ -1,0 +1,434 @@
+#include <algorithm>
+#include <vector>
+
+#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/product.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/ops/attention_delta.h"
+#include "engine/ops/column_tiles.h"
+#include "engine/ops/removed_columns_cuda.h"
+#include "engine/ops/rounding.h"
+
+// As on the processor, a tile of kRowTile full rows walks over its columns, and the full pass's
+// softmax of a tile is made once for all streams with rows there: it is the one product in T, ten
+// times as slow as those in bf16. Here all heads and all those streams go at once: each pair of a
+// stream and a head is an entry of batched products.
+namespace longshadow {
+namespace {
+
+/// What a column weighs in the sums: p e, or p (1 + e).
+enum class Form { change, whole };
+
+/// What the score changes and weights of the heads in work take at most.
+constexpr std::size_t kScratchBytes = std::size_t{512} << 20;
+
+/// One head of those rows of one stream that fall into the tile of full rows.
+struct Entry {
+  std::size_t head, kv_head;
+  std::size_t tile_row;   ///< of the first row, within the tile
+  std::size_t batch_row;  ///< of the first row
+  std::size_t used_rows;
+  std::size_t own_row;  ///< of the stream's first row, in the batch
+  std::size_t prefix;
+  ColumnRanges removed;
+  std::size_t slot;  ///< of its sums
+};
+
+/// Columns of a tile, and the position of the first full row of the tile of rows.
+struct TilePlace {
+  std::size_t begin, width, used;
+  std::size_t first_position;
+
+  /// How many of the columns the tile's full row r sees.
+  __device__ std::size_t visible(std::size_t r) const {
+    const std::size_t seen = first_position + r + 1;
+    if (seen <= begin) return 0;
+    return seen - begin < used ? seen - begin : used;
+  }
+};
+
+/// A warp a row of p [heads, kRowTile, width]: scores -> the full pass's softmax weights, and 0
+/// where a row sees nothing or is not known.
+template <class T>
+__global__ void probability_kernel(T* p, std::size_t n_heads, TilePlace tile,
+                                   std::size_t first_head, std::size_t full_row,
+                                   std::size_t known_rows, MatrixView<const T> log_normalisers,
+                                   T scale) {
+  const std::size_t index = global_warp();
+  if (index >= n_heads * kRowTile) return;
+  const std::size_t r = index % kRowTile;
+  const std::size_t visible = r < known_rows ? tile.visible(r) : 0;
+  const T log_normaliser =
+      visible != 0 ? log_normalisers.row(full_row + r)[first_head + index / kRowTile] : T{0};
+  T* const row = p + index * tile.width;
+  for (std::size_t c = lane(); c < tile.width; c += kWarp) {
+    row[c] = c < visible ? exp(row[c] * scale - log_normaliser) : T{0};
+  }
+}
+
+/// (q, dq) [entries, kRowTile, 2 d], by which own scores change: q.dk + dq.(k + dk).
+template <class T, class P>
+__global__ void joint_query_kernel(const Entry* entries, std::size_t n_entries,
+                                   HeadRows<const T> queries, std::size_t full_row,
+                                   HeadRows<const P> dq, P* joint) {
+  const std::size_t d = dq.head_dim;
+  const std::size_t i = global_thread();
+  if (i >= n_entries * kRowTile * 2 * d) return;
+  const Entry& entry = entries[i / (kRowTile * 2 * d)];
+  const std::size_t r = i / (2 * d) % kRowTile, c = i % (2 * d);
+  P value{};
+  if (r < entry.used_rows) {
+    value = c < d ? rounded<P>(queries.head(entry.head).row(full_row + entry.tile_row + r)[c])
+                  : dq.head(entry.head).row(entry.batch_row + r)[c - d];
+  }
+  joint[i] = value;
+}
+
+/// (dk, k + dk) [entries, width, 2 d] and dv [entries, width, d], without changes before the
+/// stream's start and behind its rows.
+template <class T, class P>
+__global__ void own_change_kernel(const Entry* entries, std::size_t n_entries, TilePlace tile,
+                                  KeysValues<const T> cache, HeadRows<const T> dk,
+                                  HeadRows<const P> dv, P* joint_keys, P* value_changes) {
+  const std::size_t d = dk.head_dim;
+  const std::size_t i = global_thread();
+  if (i >= n_entries * tile.width * d) return;
+  const Entry& entry = entries[i / (tile.width * d)];
+  const std::size_t position = tile.begin + i / d % tile.width, c = i % d;
+  const std::size_t end = entry.prefix + (entry.batch_row - entry.own_row) + entry.used_rows;
+  T change = 0;
+  P value_change{};
+  if (position >= entry.prefix && position < end) {
+    const std::size_t row = entry.own_row + (position - entry.prefix);
+    change = dk.head(entry.kv_head).row(row)[c];
+    value_change = dv.head(entry.kv_head).row(row)[c];
+  }
+  P* const joint = joint_keys + i / d * 2 * d;
+  joint[c] = rounded<P>(change);
+  joint[d + c] = rounded<P>(cache.keys.head(entry.kv_head).row(position)[c] + change);
+  value_changes[i] = value_change;
+}
+
+/// A warp a row of ds [entries, kRowTile, width]: score changes -> weights, by form, and where
+/// `kept` is not null p (1 + e). Totals [slots, kRowTile] gain the weights' sum.
+template <class T, class P>
+__global__ void weigh_kernel(const Entry* entries, std::size_t n_entries, TilePlace tile, Form form,
+                             const T* p, std::size_t first_head, const T* ds, T scale, P* weights,
+                             P* kept, double* totals) {
+  const std::size_t index = global_warp();
+  if (index >= n_entries * kRowTile) return;
+  const Entry& entry = entries[index / kRowTile];
+  const std::size_t r = index % kRowTile;
+  if (r >= entry.used_rows) return;
+  const std::size_t tile_row = entry.tile_row + r;
+  const std::size_t visible = tile.visible(tile_row);
+  const T* const row_p = p + ((entry.head - first_head) * kRowTile + tile_row) * tile.width;
+  T total = 0;
+  double removed = 0;  // apart: a sink would drown the row's other changes in a sum of f32
+  for (std::size_t c = lane(); c < tile.width; c += kWarp) {
+    const std::size_t at = index * tile.width + c;
+    T weight = 0, whole = 0;
+    if (c < visible && entry.removed.hold(tile.begin + c)) {
+      if (form == Form::change) {
+        weight = -row_p[c];
+        removed += static_cast<double>(row_p[c]);
+      }
+    } else if (c < visible) {
+      const T change = row_p[c] * expm1(ds[at] * scale);
+      whole = row_p[c] + change;
+      weight = form == Form::change ? change : whole;
+      total += weight;
+    }
+    weights[at] = rounded<P>(weight);
+    if (kept != nullptr) kept[at] = rounded<P>(whole);
+  }
+  const double sum = warp_sum(static_cast<double>(total) - removed);
+  if (lane() == 0) totals[entry.slot * kRowTile + r] += sum;
+}
+
+/// A warp a row: from Form::change's sums [slots, kRowTile, d] the rows that kept half of their
+/// attention, from Form::whole's the others. lost [slots, kRowTile] says which these are.
+template <class T, class P>
+__global__ void finish_kernel(const Entry* entries, std::size_t n_entries, Form form,
+                              std::size_t full_row, std::size_t head_dim,
+                              MatrixView<const T> attended, const T* sums, const double* totals,
+                              unsigned char* lost, MatrixView<P> out) {
+  const std::size_t index = global_warp();
+  if (index >= n_entries * kRowTile) return;
+  const Entry& entry = entries[index / kRowTile];
+  const std::size_t r = index % kRowTile;
+  if (r >= entry.used_rows) return;
+  const std::size_t at = entry.slot * kRowTile + r;
+  const double total = totals[at];
+  if (form == Form::change) {
+    const bool lost_most = 1 + total < 0.5;
+    if (lane() == 0) lost[at] = lost_most;
+    if (lost_most) return;
+  } else if (lost[at] == 0) {
+    return;
+  }
+  const T* const o = attended.row(full_row + entry.tile_row + r) + entry.head * head_dim;
+  P* const to = out.row(entry.batch_row + r) + entry.head * head_dim;
+  const T inverse = static_cast<T>(1 / total);
+  for (std::size_t i = lane(); i < head_dim; i += kWarp) {
+    const T sum = sums[at * head_dim + i];
+    to[i] = rounded<P>(form == Form::change ? static_cast<T>((static_cast<double>(sum) -
+                                                              total * static_cast<double>(o[i])) /
+                                                             (1 + total))
+                                            : sum * inverse - o[i]);
+  }
+}
+
+/// What an operation is given.
+template <class T, class P>
+struct Problem {
+  const AttentionShape& shape;
+  const FullAttention<T, P>& full;
+  HeadRows<const P> dq;
+  HeadRows<const T> dk;
+  HeadRows<const P> dv;
+  std::span<const DeltaStream> streams;
+  MatrixView<P> out;
+};
+
+/// A tile of full rows in some heads. Columns before any stream's start come in wide tiles, those
+/// that may be a stream's own in tiles of kRowTile, at places that depend on the positions alone.
+template <class T, class P>
+class RowTile {
+ public:
+  RowTile(Cuda& device, const Problem<T, P>& problem, const std::vector<Entry>& entries,
+          std::size_t row_tile, Range heads)
+      : device_(device),
+        problem_(problem),
+        entries_(entries),
+        full_row_(row_tile * kRowTile),
+        first_start_(problem.streams.front().prefix - problem.streams.front().full_row),
+        heads_(heads),
+        d_(problem.shape.head_dim),
+        scale_(problem.shape.template score_scale<T>()),
+        tiles_(column_tiles(first_start_)),
+        probabilities_(device, heads.size() * kRowTile * kMaxColumnTile),
+        score_changes_(device, entries.size() * kRowTile * kMaxColumnTile),
+        weights_(device, entries.size() * kRowTile * kMaxColumnTile),
+        kept_(device, entries.size() * kRowTile * kRowTile),
+        joint_queries_(device, entries.size() * kRowTile * 2 * d_),
+        joint_keys_(device, entries.size() * kRowTile * 2 * d_),
+        value_changes_(device, entries.size() * kRowTile * d_),
+        lost_(device, entries.size() * kRowTile) {
+    for (std::size_t tile = 0; tile <= row_tile; ++tile) {
+      tiles_.push_back({first_start_ + tile * kRowTile, kRowTile, kRowTile});
+    }
+  }
+
+  void run() {
+    pass(Form::change, entries_);
+    const std::vector<unsigned char> lost = lost_.on_host();
+    std::vector<Entry> unfinished;
+    for (const Entry& entry : entries_) {
+      const auto first = lost.begin() + static_cast<std::ptrdiff_t>(entry.slot * kRowTile);
+      const auto end = first + static_cast<std::ptrdiff_t>(entry.used_rows);
+      if (std::find(first, end, 1) != end) unfinished.push_back(entry);
+    }
+    if (!unfinished.empty()) pass(Form::whole, unfinished);
+  }
+
+ private:
+  void pass(Form form, const std::vector<Entry>& entries) {
+    sums_ = Matrix<T>(device_.memory(), entries_.size() * kRowTile, d_);
+    totals_ = Matrix<double>(device_.memory(), entries_.size(), kRowTile);
+    for (const ColumnTile& tile : tiles_) {
+      std::vector<Entry> in_prefix, own;
+      for (const Entry& entry : entries) {
+        const std::size_t end = first_start_ + full_row_ + entry.tile_row + entry.used_rows;
+        if (tile.begin >= end) continue;
+        (tile.begin + tile.used <= entry.prefix ? in_prefix : own).push_back(entry);
+      }
+      if (in_prefix.empty() && own.empty()) continue;
+      const TilePlace place{tile.begin, tile.width, tile.used, first_start_ + full_row_};
+      make_probabilities(place);
+      if (!in_prefix.empty()) absorb_prefix(form, place, in_prefix);
+      if (!own.empty()) absorb_own(form, place, own);
+    }
+    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
+    launch_rows(device_, finish_kernel<T, P>, entries.size() * kRowTile, there.data(),
+                entries.size(), form, full_row_, d_, problem_.full.attended, sums_.data(),
+                totals_.data(), lost_.data(), problem_.out);
+  }
+
+  /// p [heads, kRowTile, tile width] of the full pass.
+  void make_probabilities(const TilePlace& tile) {
+    std::vector<const T*> queries, keys;
+    std::vector<T*> scores;
+    for (std::size_t head = heads_.begin; head < heads_.end; ++head) {
+      const std::size_t kv_head = problem_.shape.kv_head_of(head);
+      queries.push_back(problem_.full.queries.head(head).row(full_row_));
+      keys.push_back(problem_.full.cache.keys.head(kv_head).row(tile.begin));
+      scores.push_back(probabilities_.data() + scores.size() * kRowTile * tile.width);
+    }
+    multiply<T>(queries, {kRowTile, d_}, keys, {tile.width, d_}, RightFactor::by_output, scores,
+                {kRowTile, tile.width}, false);
+    const std::size_t known_rows = std::min(kRowTile, problem_.full.attended.rows - full_row_);
+    launch_rows(device_, probability_kernel<T>, heads_.size() * kRowTile, probabilities_.data(),
+                heads_.size(), tile, heads_.begin, full_row_, known_rows,
+                problem_.full.log_normalisers, scale_);
+  }
+
+  void absorb_prefix(Form form, const TilePlace& tile, const std::vector<Entry>& entries) {
+    std::vector<const P*> queries, keys;
+    for (const Entry& entry : entries) {
+      queries.push_back(problem_.dq.head(entry.head).row(entry.batch_row));
+      keys.push_back(problem_.full.rounded_cache.keys.head(entry.kv_head).row(tile.begin));
+    }
+    const std::vector<T*> changes = parts<T>(score_changes_, entries, kRowTile * tile.width);
+    multiply<P>(queries, {kRowTile, d_}, keys, {tile.width, d_}, RightFactor::by_output, changes,
+                {kRowTile, tile.width}, false);
+    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
+    weigh(form, tile, entries, there, nullptr);
+    add_weighted_values(tile, entries);
+  }
+
+  /// A tile of which some columns, or all, are the streams' own.
+  void absorb_own(Form form, const TilePlace& tile, const std::vector<Entry>& entries) {
+    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
+    launch_elements(device_, joint_query_kernel<T, P>, entries.size() * kRowTile * 2 * d_,
+                    there.data(), entries.size(), problem_.full.queries, full_row_, problem_.dq,
+                    joint_queries_.data());
+    launch_elements(device_, own_change_kernel<T, P>, entries.size() * tile.width * d_,
+                    there.data(), entries.size(), tile, problem_.full.cache, problem_.dk,
+                    problem_.dv, joint_keys_.data(), value_changes_.data());
+    multiply<P>(parts<const P>(joint_queries_, entries, kRowTile * 2 * d_), {kRowTile, 2 * d_},
+                parts<const P>(joint_keys_, entries, tile.width * 2 * d_), {tile.width, 2 * d_},
+                RightFactor::by_output, parts<T>(score_changes_, entries, kRowTile * tile.width),
+                {kRowTile, tile.width}, false);
+    weigh(form, tile, entries, there, kept_.data());
+    add_weighted_values(tile, entries);
+    multiply<P>(parts<const P>(kept_, entries, kRowTile * tile.width), {kRowTile, tile.width},
+                parts<const P>(value_changes_, entries, tile.width * d_), {tile.width, d_},
+                RightFactor::by_input, sums_of(entries), {kRowTile, d_}, true);
+  }
+
+  void weigh(Form form, const TilePlace& tile, const std::vector<Entry>& entries,
+             const DeviceArray<Entry>& there, P* kept) {
+    launch_rows(device_, weigh_kernel<T, P>, entries.size() * kRowTile, there.data(),
+                entries.size(), tile, form, static_cast<const T*>(probabilities_.data()),
+                heads_.begin, static_cast<const T*>(score_changes_.data()), scale_, weights_.data(),
+                kept, totals_.data());
+  }
+
+  void add_weighted_values(const TilePlace& tile, const std::vector<Entry>& entries) {
+    std::vector<const P*> values;
+    for (const Entry& entry : entries) {
+      values.push_back(problem_.full.rounded_cache.values.head(entry.kv_head).row(tile.begin));
+    }
+    multiply<P>(parts<const P>(weights_, entries, kRowTile * tile.width), {kRowTile, tile.width},
+                values, {tile.width, d_}, RightFactor::by_input, sums_of(entries), {kRowTile, d_},
+                true);
+  }
+
+  struct Shape {
+    std::size_t rows, cols;
+  };
+
+  /// Dense factors a, b and results c.
+  template <class Factor>
+  void multiply(const std::vector<const Factor*>& a, Shape a_shape,
+                const std::vector<const Factor*>& b, Shape b_shape, RightFactor layout,
+                const std::vector<T*>& c, Shape c_shape, bool accumulate) {
+    const PointersOnDevice<const Factor> as(device_, a), bs(device_, b);
+    const PointersOnDevice<T> cs(device_, c);
+    batched_product<Factor, T>(device_, a.size(), as.matrices(a_shape.rows, a_shape.cols),
+                               bs.matrices(b_shape.rows, b_shape.cols), layout,
+                               cs.matrices(c_shape.rows, c_shape.cols), accumulate);
+  }
+
+  /// Equal parts of an array, one an entry.
+  template <class Pointer, class Element>
+  static std::vector<Pointer*> parts(const DeviceArray<Element>& array,
+                                     const std::vector<Entry>& entries, std::size_t size) {
+    std::vector<Pointer*> pointers;
+    for (std::size_t i = 0; i < entries.size(); ++i) pointers.push_back(array.data() + i * size);
+    return pointers;
+  }
+
+  std::vector<T*> sums_of(const std::vector<Entry>& entries) {
+    std::vector<T*> pointers;
+    for (const Entry& entry : entries) pointers.push_back(sums_.row(entry.slot * kRowTile));
+    return pointers;
+  }
+
+  Cuda& device_;
+  const Problem<T, P>& problem_;
+  const std::vector<Entry>& entries_;
+  std::size_t full_row_;     ///< first of the tile
+  std::size_t first_start_;  ///< position of full row 0
+  Range heads_;
+  std::size_t d_;
+  T scale_;
+  std::vector<ColumnTile> tiles_;
+  DeviceArray<T> probabilities_;     ///< [heads, kRowTile, width]
+  DeviceArray<T> score_changes_;     ///< [entries of a tile, kRowTile, width], and so on
+  DeviceArray<P> weights_;           ///< [.., kRowTile, width]
+  DeviceArray<P> kept_;              ///< [.., kRowTile, kRowTile]
+  DeviceArray<P> joint_queries_;     ///< [.., kRowTile, 2 d]
+  DeviceArray<P> joint_keys_;        ///< [.., kRowTile, 2 d]
+  DeviceArray<P> value_changes_;     ///< [.., kRowTile, d]
+  DeviceArray<unsigned char> lost_;  ///< [slots, kRowTile]
+  Matrix<T> sums_;                   ///< [slots kRowTile, d]
+  Matrix<double> totals_;            ///< [slots, kRowTile]
+};
+
+/// The streams' parts in a tile of full rows, in each of the heads.
+std::vector<Entry> entries_of(std::span<const DeltaStream> streams, const AttentionShape& shape,
+                              const RemovedOnDevice& removed, std::size_t first_row, Range heads) {
+  std::vector<Entry> entries;
+  for (std::size_t s = 0; s < streams.size(); ++s) {
+    const DeltaStream& stream = streams[s];
+    const std::size_t begin = std::max(stream.full_row, first_row);
+    const std::size_t end = std::min(stream.full_row + stream.n_rows, first_row + kRowTile);
+    if (begin >= end) continue;
+    for (std::size_t head = heads.begin; head < heads.end; ++head) {
+      const std::size_t kv_head = shape.kv_head_of(head);
+      entries.push_back({head, kv_head, begin - first_row,
+                         stream.first_row + (begin - stream.full_row), end - begin,
+                         stream.first_row, stream.prefix, removed.of(s, kv_head), entries.size()});
+    }
+  }
+  return entries;
+}
+
+}  // namespace
+
+template <class Device, class T, class P>
+void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
+                     std::span<const DeltaStream> streams, MatrixView<P> out) {
+  const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
+  const Problem<T, P> problem{shape, full, dq, dk, dv, streams, out};
+  std::size_t end_row = 0;
+  for (const DeltaStream& stream : streams) {
+    end_row = std::max(end_row, stream.full_row + stream.n_rows);
+  }
+  const std::size_t bytes_of_head =
+      streams.size() * kRowTile * kMaxColumnTile * (sizeof(T) + sizeof(P));
+  const std::size_t heads_at_once =
+      std::clamp<std::size_t>(kScratchBytes / bytes_of_head, 1, shape.n_heads);
+  for (std::size_t row_tile = 0; row_tile * kRowTile < end_row; ++row_tile) {
+    for (std::size_t head = 0; head < shape.n_heads; head += heads_at_once) {
+      const Range heads{head, std::min(head + heads_at_once, shape.n_heads)};
+      const std::vector<Entry> entries =
+          entries_of(streams, shape, removed, row_tile * kRowTile, heads);
+      if (!entries.empty()) RowTile<T, P>(device, problem, entries, row_tile, heads).run();
+    }
+  }
+}
+
+#define LONGSHADOW_INSTANTIATE(T, P)                                                      \
+  template void attention_delta(Cuda&, const AttentionShape&, const FullAttention<T, P>&, \
+                                HeadRows<const P>, HeadRows<const T>, HeadRows<const P>,  \
+                                std::span<const DeltaStream>, MatrixView<P>);
+LONGSHADOW_INSTANTIATE(float, float)
+LONGSHADOW_INSTANTIATE(float, BF16)
+LONGSHADOW_INSTANTIATE(double, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

@@ -1,0 +1,31 @@
+#include "engine/backend/cuda/launch.h"
+#include "engine/ops/heads.h"
+
+namespace longshadow {
+namespace {
+
+template <class T>
+__global__ void copy_head_kernel(HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                                 std::size_t first) {
+  const std::size_t i = global_thread();
+  const std::size_t of_head = count * from.head_dim;
+  if (i >= from.n_heads * of_head) return;
+  const std::size_t head = i / of_head;
+  to.head(head).row(first)[i % of_head] = from.head(head).data[i % of_head];
+}
+
+}  // namespace
+
+template <class Device, class T>
+void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                    std::size_t first) {
+  launch_elements(device, copy_head_kernel<T>, from.n_heads * count * from.head_dim, from, count,
+                  to, first);
+}
+
+template void copy_head_rows(Cuda&, HeadRows<const float>, std::size_t, HeadRows<float>,
+                             std::size_t);
+template void copy_head_rows(Cuda&, HeadRows<const double>, std::size_t, HeadRows<double>,
+                             std::size_t);
+
+}  // namespace longshadow

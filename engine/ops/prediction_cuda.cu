@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/product.h"
+#include "engine/ops/prediction.h"
+#include "engine/ops/vocabulary_tile_cuda.h"
+
+namespace longshadow {
+namespace {
+
+/// Of each row, over the logits seen so far.
+template <class T>
+struct Partial {
+  T* maxima;
+  double* sums;           ///< of e^(l - maximum)
+  double* weighted_sums;  ///< of (l - maximum) e^(l - maximum)
+  std::int32_t* likeliest;
+  T* top;  ///< [rows, k], the k largest in no order; lane i % kWarp owns a row's entry i
+};
+
+template <class T>
+constexpr T kNothing = -std::numeric_limits<T>::infinity();
+
+template <class T>
+__global__ void begin_kernel(Partial<T> partial, std::size_t rows) {
+  const std::size_t r = global_thread();
+  if (r >= rows) return;
+  partial.maxima[r] = kNothing<T>;
+  partial.sums[r] = 0;
+  partial.weighted_sums[r] = 0;
+  partial.likeliest[r] = 0;
+}
+
+/// A value of a row, and where it is.
+template <class T>
+struct Entry {
+  T value;
+  int index;
+};
+
+/// Of all lanes' entries the largest, among equals the one of the lowest index.
+template <class T>
+__device__ Entry<T> warp_first_largest(Entry<T> entry) {
+  const T value = warp_max(entry.value);
+  const int lowest = -warp_max(entry.value == value ? -entry.index : -2147483647);
+  return {value, lowest};
+}
+
+/// The smallest of a row's top.
+template <class T>
+__device__ Entry<T> smallest(const T* top, int k) {
+  Entry<T> negated{kNothing<T>, 0};
+  for (int i = static_cast<int>(lane()); i < k; i += kWarp) {
+    if (-top[i] > negated.value) negated = {-top[i], i};
+  }
+  negated = warp_first_largest(negated);
+  return {-negated.value, negated.index};
+}
+
+/// Offers a tile of a row's logits to its top, which the vocabulary's first k have filled.
+template <class T>
+__device__ void offer(const T* logits, int width, int first_token, int k, T* top) {
+  for (int c = static_cast<int>(lane()); c < width && first_token + c < k; c += kWarp) {
+    top[first_token + c] = logits[c];
+  }
+  Entry<T> least = smallest(top, k);
+  const int begin = k > first_token ? (k - first_token) / static_cast<int>(kWarp) * 32 : 0;
+  for (int c = begin; c < width; c += kWarp) {
+    const int mine = c + static_cast<int>(lane());
+    const T logit = mine < width && first_token + mine >= k ? logits[mine] : kNothing<T>;
+    unsigned waiting = __ballot_sync(kAllLanes, logit > least.value);
+    while (waiting != 0) {
+      const T candidate = __shfl_sync(kAllLanes, logit, static_cast<unsigned>(__ffs(waiting) - 1));
+      waiting &= waiting - 1;
+      if (!(candidate > least.value)) continue;
+      if (static_cast<unsigned>(least.index) % kWarp == lane()) top[least.index] = candidate;
+      least = smallest(top, k);
+    }
+  }
+}
+
+/// A warp a row: a tile of logits of the tokens from first_token on.
+template <class T>
+__global__ void absorb_kernel(MatrixView<const T> logits, int first_token, int k,
+                              Partial<T> partial) {
+  const std::size_t r = global_warp();
+  if (r >= logits.rows) return;
+  const T* const row = logits.row(r);
+  const int width = static_cast<int>(logits.cols);
+  Entry<T> best{kNothing<T>, 2147483647};
+  for (int c = static_cast<int>(lane()); c < width; c += kWarp) {
+    if (row[c] > best.value) best = {row[c], c};
+  }
+  best = warp_first_largest(best);
+  const T before = __shfl_sync(kAllLanes, lane() == 0 ? partial.maxima[r] : T{0}, 0);
+  const T maximum = best.value > before ? best.value : before;
+  double sum = 0, weighted = 0;
+  for (int c = static_cast<int>(lane()); c < width; c += kWarp) {
+    const T shifted = row[c] - maximum;
+    const T weight = exp(shifted);
+    sum += static_cast<double>(weight);
+    if (weight > 0) weighted += static_cast<double>(shifted * weight);
+  }
+  sum = warp_sum(sum);
+  weighted = warp_sum(weighted);
+  if (lane() == 0) {
+    if (best.value > before) partial.likeliest[r] = first_token + best.index;
+    if (before != kNothing<T>) {
+      const double shift = static_cast<double>(before) - static_cast<double>(maximum);
+      weighted += exp(shift) * (partial.weighted_sums[r] + shift * partial.sums[r]);
+      sum += exp(shift) * partial.sums[r];
+    }
+    partial.maxima[r] = maximum;
+    partial.sums[r] = sum;
+    partial.weighted_sums[r] = weighted;
+  }
+  offer(row, width, first_token, k, partial.top + r * static_cast<std::size_t>(k));
+}
+
+/// A warp a row: the target's logit.
+template <class T>
+__global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> output,
+                              const std::int32_t* targets, std::size_t rows, double* logits) {
+  const std::size_t r = global_warp();
+  if (r >= rows) return;
+  const double logit =
+      warp_dot(hidden.row(r), output.row(static_cast<std::size_t>(targets[r])), hidden.cols);
+  if (lane() == 0) logits[r] = logit;
+}
+
+}  // namespace
+
+template <class Device, class T>
+void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+             std::size_t k, std::span<Prediction> predictions) {
+  const std::size_t rows = predictions.size();
+  const DeviceArray<T> maxima(device, rows), top(device, rows * k);
+  const DeviceArray<double> sums(device, rows), weighted_sums(device, rows);
+  const DeviceArray<std::int32_t> likeliest(device, rows);
+  const Partial<T> partial{maxima.data(), sums.data(), weighted_sums.data(), likeliest.data(),
+                           top.data()};
+  launch_elements(device, begin_kernel<T>, rows, partial, rows);
+
+  const DeviceArray<T> logits(device, rows * std::min(kVocabularyTile, output.rows));
+  for_each_vocabulary_tile(output.rows, [&](const Range& tokens) {
+    const MatrixView<T> tile = logits.rows(rows, tokens.size());
+    product(device, hidden.row_range(0, rows),
+            packed_output.rows().row_range(tokens.begin, tokens.size()), RightFactor::by_output,
+            tile, false);
+    launch_rows(device, absorb_kernel<T>, rows, MatrixView<const T>(tile),
+                static_cast<int>(tokens.begin), static_cast<int>(k), partial);
+  });
+  const DeviceArray<std::int32_t> targets_there(device, targets.first(rows));
+  const DeviceArray<double> target_logits(device, rows);
+  launch_rows(device, target_kernel<T>, rows, hidden, output, targets_there.data(), rows,
+              target_logits.data());
+
+  const std::vector<T> maximum = maxima.on_host(), tops = top.on_host();
+  const std::vector<double> sum = sums.on_host(), weighted_sum = weighted_sums.on_host();
+  const std::vector<double> target_logit = target_logits.on_host();
+  const std::vector<std::int32_t> token = likeliest.on_host();
+  for (std::size_t r = 0; r < rows; ++r) {
+    Prediction& prediction = predictions[r];
+    prediction.log_normaliser = static_cast<double>(maximum[r]) + std::log(sum[r]);
+    prediction.entropy = std::log(sum[r]) - weighted_sum[r] / sum[r];
+    prediction.entropy_top_k = entropy_of_top_k(std::span(tops).subspan(r * k, k), k);
+    prediction.likeliest = token[r];
+    prediction.target_surprisal = prediction.log_normaliser - target_logit[r];
+  }
+}
+
+template void predict(Cuda&, MatrixView<const float>, MatrixView<const float>,
+                      const PackedWeights<float>&, std::span<const std::int32_t>, std::size_t,
+                      std::span<Prediction>);
+template void predict(Cuda&, MatrixView<const double>, MatrixView<const double>,
+                      const PackedWeights<double>&, std::span<const std::int32_t>, std::size_t,
+                      std::span<Prediction>);
+
+}  // namespace longshadow

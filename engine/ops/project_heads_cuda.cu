@@ -1,0 +1,83 @@
+#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/product.h"
+#include "engine/ops/project_heads.h"
+#include "engine/ops/rounding.h"
+
+// One product for all heads, then one pass that adds the bias, rotates, takes the heads apart and
+// rounds: a product a head would be too narrow for the card.
+namespace longshadow {
+namespace {
+
+template <class T, class Q>
+__global__ void split_kernel(MatrixView<const T> x, const T* bias, HeadRows<Q> to) {
+  const std::size_t i = global_thread();
+  if (i >= x.rows * x.cols) return;
+  const std::size_t r = i / x.cols, c = i % x.cols;
+  const T value = x.row(r)[c] + (bias != nullptr ? bias[c] : T{0});
+  to.head(c / to.head_dim).row(r)[c % to.head_dim] = rounded<Q>(value);
+}
+
+/// A thread for each pair of elements that are rotated together.
+template <class T, class Q>
+__global__ void rotate_kernel(MatrixView<const T> x, const T* bias, MatrixView<const T> cosines,
+                              MatrixView<const T> sines, const std::uint32_t* positions,
+                              HeadRows<Q> to) {
+  const std::size_t half = to.head_dim / 2;
+  const std::size_t i = global_thread();
+  if (i >= x.rows * to.n_heads * half) return;
+  const std::size_t pair = i % half, head = i / half % to.n_heads, r = i / half / to.n_heads;
+  const std::size_t c = head * to.head_dim + pair;
+  T first = x.row(r)[c], second = x.row(r)[c + half];
+  if (bias != nullptr) {
+    first += bias[c];
+    second += bias[c + half];
+  }
+  const T cosine = cosines.row(positions[r])[pair], sine = sines.row(positions[r])[pair];
+  Q* const out = to.head(head).row(r);
+  out[pair] = rounded<Q>(first * cosine - second * sine);
+  out[pair + half] = rounded<Q>(second * cosine + first * sine);
+}
+
+/// x Wᵀ [rows, heads d]
+template <class T, class P>
+DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights) {
+  DeviceArray<T> sums(device, x.rows * weights.outputs());
+  product(device, x, weights.rows(), RightFactor::by_output, sums.rows(x.rows, weights.outputs()),
+          false);
+  return sums;
+}
+
+}  // namespace
+
+template <class Device, class T, class P, class Q>
+void project_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+                   MatrixView<const T> bias, HeadRows<Q> to) {
+  const DeviceArray<T> sums = projected<T>(device, x, weights);
+  launch_elements(device, split_kernel<T, Q>, sums.size(),
+                  MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data, to);
+}
+
+template <class Device, class T, class P, class Q>
+void project_rotated_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+                           MatrixView<const T> bias, const RotaryTable<T>& table,
+                           std::span<const std::uint32_t> positions, HeadRows<Q> to) {
+  const DeviceArray<T> sums = projected<T>(device, x, weights);
+  const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
+  launch_elements(device, rotate_kernel<T, Q>, sums.size() / 2,
+                  MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data,
+                  table.cos.view(), table.sin.view(), positions_there.data(), to);
+}
+
+#define LONGSHADOW_INSTANTIATE(T, P, Q)                                                    \
+  template void project_heads(Cuda&, MatrixView<const P>, const PackedWeights<P>&,         \
+                              MatrixView<const T>, HeadRows<Q>);                           \
+  template void project_rotated_heads(Cuda&, MatrixView<const P>, const PackedWeights<P>&, \
+                                      MatrixView<const T>, const RotaryTable<T>&,          \
+                                      std::span<const std::uint32_t>, HeadRows<Q>);
+LONGSHADOW_INSTANTIATE(float, float, float)
+LONGSHADOW_INSTANTIATE(float, BF16, BF16)
+LONGSHADOW_INSTANTIATE(float, BF16, float)
+LONGSHADOW_INSTANTIATE(double, double, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

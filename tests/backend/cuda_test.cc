@@ -1,0 +1,157 @@
+#include "engine/backend/cuda/cuda.h"
+
+#include <catch2/catch.hpp>
+
+#include "engine/backend/cuda/product.h"
+#include "engine/backend/cuda/runtime.h"
+#include "engine/core/error.h"
+#include "tests/support/precision.h"
+#include "tests/support/random_matrix.h"
+#include "tests/support/twins.h"
+
+namespace longshadow {
+namespace {
+
+using test::F32;
+using test::F64;
+using test::MixedBF16;
+using test::random_matrix;
+using test::rounded_copy;
+
+template <class T>
+DeviceArray<T> on_device(Cuda& device, const Matrix<T>& matrix) {
+  return {device, std::span<const T>(matrix.data(), matrix.rows() * matrix.cols())};
+}
+
+TEST_CASE("what goes to a CUDA device comes back", "[host_cuda]") {
+  REQUIRE(Cuda::is_available());
+  Cuda device;
+  std::vector<int> numbers{1, 2, 3, 4, 5};
+  const DeviceArray<int> copy(device, std::span<const int>(numbers));
+  numbers.assign(5, 0);  // the copy was taken before
+  CHECK(copy.on_host() == std::vector<int>{1, 2, 3, 4, 5});
+  CHECK(DeviceArray<int>(device, 0).on_host().empty());
+}
+
+TEST_CASE("matrices of a CUDA device begin at zero", "[host_cuda]") {
+  Cuda device;
+  for (int i = 0; i < 2; ++i) {  // the second time it is memory that was used
+    const Matrix<double> fresh(device.memory(), 30, 20);
+    std::vector<double> values(600, -1);
+    device.copy_to_host(fresh.data(), values.data(), fresh.bytes());
+    CHECK(values == std::vector<double>(600));
+    device.copy_to_device(std::vector<double>(600, 1).data(), const_cast<double*>(fresh.data()),
+                          fresh.bytes());
+  }
+}
+
+TEST_CASE("copies from and to the wrong side are refused", "[host_cuda]") {
+  Cuda device;
+  std::vector<char> host(10);
+  const DeviceArray<char> array(device, 10);
+  CHECK_THROWS_AS(device.copy_to_device(host.data(), array.data(), 11), Error);
+  CHECK_THROWS_AS(device.copy_to_device(array.data(), array.data(), 5), Error);
+  CHECK_THROWS_AS(device.copy_to_host(array.data() + 1, host.data(), 10), Error);
+  CHECK_THROWS_AS(device.copy_to_host(host.data(), host.data(), 1), Error);
+}
+
+TEST_CASE("more memory than there is says how much there is", "[host_cuda]") {
+  Cuda device;
+  CHECK_THROWS_WITH(device.allocate(device.total_bytes() + 1),
+                    Catch::Contains(" GiB more do not fit its memory of "));
+}
+
+// Rows lie apart, as views of parts of matrices do; k products and their sum in T.
+TEMPLATE_TEST_CASE("products on a CUDA device", "[host_cuda]", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  const auto layout = GENERATE(RightFactor::by_output, RightFactor::by_input);
+  const bool accumulate = GENERATE(false, true);
+  constexpr std::size_t m = 7, n = 5, k = 11, apart = 3;
+  const bool by_output = layout == RightFactor::by_output;
+  const Matrix<P> a = rounded_copy<P>(cpu, random_matrix<T>(cpu, m, k + apart, 1));
+  const Matrix<P> b = rounded_copy<P>(
+      cpu, random_matrix<T>(cpu, by_output ? n : k, (by_output ? k : n) + apart, 2));
+  const Matrix<T> before = random_matrix<T>(cpu, m, n + apart, 3);
+  const DeviceArray<P> a_there = on_device(device, a), b_there = on_device(device, b);
+  const DeviceArray<T> c_there = on_device(device, before);
+  const MatrixView<const P> left{a_there.data(), m, k, a.cols()};
+  const MatrixView<const P> right{b_there.data(), b.rows(), b.cols() - apart, b.cols()};
+  product(device, left, right, layout, MatrixView<T>{c_there.data(), m, n, n + apart}, accumulate);
+  const std::vector<T> found = c_there.on_host();
+
+  for (std::size_t r = 0; r < m; ++r) {
+    for (std::size_t c = 0; c < n + apart; ++c) {
+      const auto old = double(before.row(r)[c]);
+      double expected = accumulate || c >= n ? old : 0, size = std::abs(expected);
+      for (std::size_t i = 0; i < k && c < n; ++i) {
+        const double term =
+            widened<double>(a.row(r)[i]) * widened<double>(by_output ? b.row(c)[i] : b.row(i)[c]);
+        expected += term;
+        size += std::abs(term);
+      }
+      CHECK(std::abs(double(found[r * (n + apart) + c]) - expected) <=
+            double(k + 1) * twin::unit_roundoff<T> * size);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("batched products are products", "[host_cuda]", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  constexpr std::size_t m = 4, n = 6, k = 5, count = 3;
+  const auto a = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * m, k, 1)));
+  const auto b = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * n, k, 2)));
+  const DeviceArray<T> c(device, count * m * n), single(device, m * n);
+  std::vector<const P*> as, bs;
+  std::vector<T*> cs;
+  for (std::size_t i = 0; i < count; ++i) {
+    as.push_back(a.data() + i * m * k);
+    bs.push_back(b.data() + (count - 1 - i) * n * k);
+    cs.push_back(c.data() + i * m * n);
+  }
+  const DeviceArray<const P*> as_there(device, std::span<const P* const>(as));
+  const DeviceArray<const P*> bs_there(device, std::span<const P* const>(bs));
+  const DeviceArray<T*> cs_there(device, std::span<T* const>(cs));
+  batched_product<P, T>(device, count, {as_there.data(), m, k, k}, {bs_there.data(), n, k, k},
+                        RightFactor::by_output, {cs_there.data(), m, n, n}, false);
+  const std::vector<T> found = c.on_host();
+  for (std::size_t i = 0; i < count; ++i) {
+    product<P, T>(device, {as[i], m, k, k}, {bs[i], n, k, k}, RightFactor::by_output,
+                  single.rows(m, n), false);
+    CHECK(single.on_host() ==
+          std::vector<T>(found.begin() + i * m * n, found.begin() + (i + 1) * m * n));
+  }
+}
+
+TEST_CASE("products that cuBLAS would do wrong are refused", "[host_cuda]") {
+  Cuda device;
+  const DeviceArray<float> memory(device, 100);
+  const MatrixView<const float> square{memory.data(), 5, 5, 5};
+  const MatrixView<float> out{memory.data() + 50, 5, 5, 5};
+  const auto refused = [&](MatrixView<const float> a, MatrixView<const float> b,
+                           MatrixView<float> c) {
+    try {
+      product(device, a, b, RightFactor::by_output, c, false);
+      device.synchronize();
+      return false;
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  CHECK_FALSE(refused(square, square, out));
+  const std::vector<float> host(100);
+  CHECK(refused({host.data(), 5, 5, 5}, square, out));            // not the device's
+  CHECK(refused({memory.data() + 80, 5, 5, 5}, square, out));     // beyond the end
+  CHECK(refused(square, {memory.data(), 5, 5, 4}, out));          // rows that overlap
+  CHECK(refused(square, square, {memory.data() + 77, 5, 5, 5}));  // beyond the end
+  const auto* odd = reinterpret_cast<const float*>(reinterpret_cast<const char*>(square.data) + 1);
+  CHECK(refused({odd, 5, 5, 5}, square, out));  // between two elements
+}
+
+}  // namespace
+}  // namespace longshadow
