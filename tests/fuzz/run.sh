@@ -19,7 +19,7 @@ fi
 # A run file's libhdf5 begins at tens of kilobytes; the others' seeds are small.
 longest_input() {
   case $1 in
-    run_file) echo 131072 ;;
+    run_file | run_plan) echo 131072 ;;
     *) echo 4096 ;;
   esac
 }
