@@ -207,9 +207,9 @@ class RowTile {
         d_(problem.shape.head_dim),
         scale_(problem.shape.template score_scale<T>()),
         tiles_(column_tiles(first_start_)),
-        probabilities_(device, heads.size() * kRowTile * kMaxColumnTile),
-        score_changes_(device, entries.size() * kRowTile * kMaxColumnTile),
-        weights_(device, entries.size() * kRowTile * kMaxColumnTile),
+        probabilities_(device, heads.size() * kRowTile * widest_tile()),
+        score_changes_(device, entries.size() * kRowTile * widest_tile()),
+        weights_(device, entries.size() * kRowTile * widest_tile()),
         kept_(device, entries.size() * kRowTile * kRowTile),
         joint_queries_(device, entries.size() * kRowTile * 2 * d_),
         joint_keys_(device, entries.size() * kRowTile * 2 * d_),
@@ -233,6 +233,11 @@ class RowTile {
   }
 
  private:
+  /// Tiles become narrower from first to last, but for those of kRowTile.
+  std::size_t widest_tile() const {
+    return tiles_.empty() ? kRowTile : std::max(tiles_.front().width, kRowTile);
+  }
+
   void pass(Form form, const std::vector<Entry>& entries) {
     sums_ = Matrix<T>(device_.memory(), entries_.size() * kRowTile, d_);
     totals_ = Matrix<double>(device_.memory(), entries_.size(), kRowTile);

@@ -6,6 +6,7 @@
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
 #include "tests/support/check_kl.h"
+#include "tests/support/devices.h"
 #include "tests/support/probe_case.h"
 #include "tests/support/random_matrix.h"
 
@@ -20,9 +21,8 @@ std::vector<double> flat(const nlohmann::json& json) {
   return test::flat(json.get<std::vector<std::vector<double>>>());
 }
 
-template <class T>
-void check_influence(const TinyModel& model, Method method) {
-  Cpu cpu(2);
+template <class T, class Device>
+void check_influence(Device& device, const TinyModel& model, Method method) {
   const auto checkpoint = open_checkpoint(model.path);
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
   // Logits of size 10 and more; both the full and the evicted ones are off.
@@ -36,7 +36,7 @@ void check_influence(const TinyModel& model, Method method) {
   const auto measure = [&](const std::string& subjects, const std::string& evict_at) {
     options.subjects = subjects;
     options.evict_at = parse_evict_at(evict_at);
-    return test::probe<T>(cpu, *checkpoint, ids, options).influence.kl;
+    return test::probe<T>(device, *checkpoint, ids, options).influence.kl;
   };
   const auto lag = "lag:" + std::to_string(model.expected["lag"].get<std::size_t>());
   const auto end_subjects = model.expected["subjects"].get<std::vector<std::size_t>>();
@@ -59,11 +59,13 @@ void check_influence(const TinyModel& model, Method method) {
   }
 }
 
-TEMPLATE_TEST_CASE("influence is that of transformers in float64", "", double, float) {
+TEMPLATE_TEST_CASE("influence is that of transformers in float64", "", test::CpuF64, test::CpuF32,
+                   test::CudaF64, test::CudaF32) {
+  typename TestType::Device device;
   for (const TinyModel& model : test::tiny_models()) {
     for (const Method method : {Method::direct, Method::differential}) {
       DYNAMIC_SECTION(model.path.filename().string() << " method " << int(method)) {
-        check_influence<TestType>(model, method);
+        check_influence<typename TestType::T>(device, model, method);
       }
     }
   }

@@ -33,13 +33,13 @@ inline std::string set_of(const std::vector<std::size_t>& tokens) {
 }
 
 /// What probe_document() measures in T, with no word on the way.
-template <class T>
-DocumentRun probe(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<TokenId>& ids,
+template <class T, class Device>
+DocumentRun probe(Device& device, const Checkpoint& checkpoint, const std::vector<TokenId>& ids,
                   ProbeOptions options) {
   options.precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
-  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, options.precision);
+  const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, options.precision);
   std::ostringstream log;
-  return probe_document(cpu, model, checkpoint.tokenizer(), document_of(ids), options,
+  return probe_document(device, model, checkpoint.tokenizer(), document_of(ids), options,
                         ProgressStyle::none, log);
 }
 

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <cstdint>
-#include <cstring>
 #include <new>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -22,6 +21,9 @@ namespace {
 constexpr std::size_t kTotalBytes = std::size_t{64} << 30;
 constexpr std::size_t kAlignment = 256;
 
+/// Access is given in these steps, so that no page of the system's has to be split.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
 /// An allocation and a gap behind it.
 std::size_t with_gap(std::size_t bytes) { return round_up(bytes, kAlignment) + kAlignment; }
 
@@ -33,12 +35,14 @@ DeviceMemory& DeviceMemory::instance() {
 }
 
 DeviceMemory::DeviceMemory() {
-  void* reserved =
-      mmap(nullptr, kTotalBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* reserved = mmap(nullptr, kTotalBytes + kHugePage, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) throw std::bad_alloc();
   begin_ = static_cast<std::byte*>(reserved);
+  begin_ += round_up(reinterpret_cast<std::uintptr_t>(begin_), kHugePage) -
+            reinterpret_cast<std::uintptr_t>(begin_);
 #ifdef MADV_HUGEPAGE
-  madvise(reserved, kTotalBytes, MADV_HUGEPAGE);  // or opening and closing takes its time per page
+  madvise(begin_, kTotalBytes, MADV_HUGEPAGE);  // or opening and closing takes its time per page
 #endif
 }
 
@@ -55,9 +59,7 @@ void* DeviceMemory::allocate(std::size_t bytes) {
   }
   allocations_.emplace(memory, bytes);
   allocated_ += needed;
-  const Access access;
   ASAN_UNPOISON_MEMORY_REGION(memory, needed);
-  std::memset(memory, 0xff, bytes);
   ASAN_POISON_MEMORY_REGION(memory + bytes, needed - bytes);
   return memory;
 }
@@ -94,13 +96,15 @@ std::size_t DeviceMemory::free_bytes() const { return kTotalBytes - allocated_; 
 DeviceMemory::Access::Access() {
   DeviceMemory& memory = instance();
   if (memory.n_accesses_++ == 0) {
-    mprotect(memory.begin_, memory.used_, PROT_READ | PROT_WRITE);
+    mprotect(memory.begin_, round_up(memory.used_, kHugePage), PROT_READ | PROT_WRITE);
   }
 }
 
 DeviceMemory::Access::~Access() {
   DeviceMemory& memory = instance();
-  if (--memory.n_accesses_ == 0) mprotect(memory.begin_, memory.used_, PROT_NONE);
+  if (--memory.n_accesses_ == 0) {
+    mprotect(memory.begin_, round_up(memory.used_, kHugePage), PROT_NONE);
+  }
 }
 
 }  // namespace longshadow::host_cuda

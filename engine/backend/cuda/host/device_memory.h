@@ -6,8 +6,8 @@
 namespace longshadow::host_cuda {
 
 /// A device's memory: a range of addresses that nothing may touch while no DeviceMemory::Access
-/// exists, so that the host's code faults where it reads or writes what is the kernels'. Fresh
-/// memory holds NaN; AddressSanitizer guards what lies between and what was freed.
+/// exists, so that the host's code faults where it reads or writes what is the kernels'.
+/// AddressSanitizer guards what lies between and what was freed.
 class DeviceMemory {
  public:
   /// The process's one.

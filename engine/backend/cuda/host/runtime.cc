@@ -102,9 +102,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   *memory = DeviceMemory::instance().allocate(bytes);
-  return *memory != nullptr ? cudaSuccess : fail(cudaErrorMemoryAllocation, "out of memory");
+  if (*memory == nullptr) return fail(cudaErrorMemoryAllocation, "out of memory");
+  enqueue(stream, [fresh = *memory, bytes] { std::memset(fresh, 0xff, bytes); });
+  return cudaSuccess;
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
