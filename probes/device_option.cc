@@ -22,8 +22,8 @@ DeviceKind parse_device(const std::string& text) {
   }
   if (!Cuda::is_gpu()) {
     throw UsageError(
-        "--device cuda: this build is without CUDA; cmake -DLONGSHADOW_CUDA=nvcc makes one with "
-        "it");
+        "--device cuda: this build has no GPU's CUDA; --device cuda-host runs its kernels on the "
+        "processor, as tests do, a thousand times slower than cpu");
   }
   if (!has_gpu) throw UsageError("--device cuda: found no CUDA device, or no driver for it");
   return DeviceKind::cuda;
