@@ -33,7 +33,9 @@ void launch(Cuda& device, void (*kernel)(Parameters...), std::size_t grid, unsig
   host_cuda::launch(device.stream(), static_cast<unsigned>(grid), block, shared_bytes,
                     [=] { kernel(arguments...); });
 #else
-  kernel<<<static_cast<unsigned>(grid), block, shared_bytes, device.stream()> > >(arguments...);
+  // clang-format off
+  kernel<<<static_cast<unsigned>(grid), block, shared_bytes, device.stream()>>>(arguments...);
+  // clang-format on
   check_cuda(cudaGetLastError(), "launch of a kernel");
 #endif
 }
