@@ -22,8 +22,8 @@ bool is_impossible_kl(double nats);
 /// Throws FormatError unless `root` is that of a file of this format and of a version we read.
 void check_format(const hdf5::Group& root, const std::string& expected);
 
-/// Which program wrote the file, and what it was asked for. Throws FormatError where the hash, which
-/// names files and by which work is resumed, is not that of the configuration.
+/// Which program wrote the file, and what it was asked for. Throws FormatError where the hash,
+/// which names files and by which work is resumed, is not that of the configuration.
 void read_configuration(const hdf5::Group& root, RunFile& run);
 
 /// Throws FormatError where no document may have this name.
