@@ -102,7 +102,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"evict_at", values["evict-at"].as<std::string>()},
                                {"layers", values["layers"].as<std::string>()},
                                {"heads", values["heads"].as<std::string>()},
-                               {"precision", values["precision"].as<std::string>()},
+                               {"precision", name_of(probe.precision)},
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
