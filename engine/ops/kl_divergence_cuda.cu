@@ -36,7 +36,8 @@ struct Moments {
 /// below 2^-26 and 2^-55 of the first. e^x is cut where it would overflow.
 template <class T>
 __device__ T exp_minus_linear(T x) {
-  if (!(x < T(0.5) && x > T(-0.5))) return expm1(x < kLargestExponent<T> ? x : kLargestExponent<T>) - x;
+  if (!(x < T(0.5) && x > T(-0.5)))
+    return expm1(x < kLargestExponent<T> ? x : kLargestExponent<T>) - x;
   constexpr int kLast = sizeof(T) == 4 ? 9 : 16;
   T sum = 1;
   for (int i = kLast; i > 2; --i) sum = 1 + sum * x / static_cast<T>(i);

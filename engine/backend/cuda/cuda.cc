@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "engine/backend/cuda/blas.h"
 #include "engine/backend/cuda/runtime.h"
 #include "engine/core/error.h"
 
@@ -28,7 +29,7 @@ void check_cuda(cudaError_t status, const char* call) {
   throw Error(std::string(call) + ": " + cudaGetErrorString(status));
 }
 
-void check_cuda(cublasStatus_t status, const char* call) {
+void check_cublas(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw Error(std::string(call) + ": " + cublasGetStatusString(status));
 }
@@ -62,11 +63,11 @@ Cuda::Cuda(int index) : index_(index) {
   check_cuda(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything),
              "cudaMemPoolSetAttribute");
   check_cuda(cudaStreamCreate(&stream_), "cudaStreamCreate");
-  check_cuda(cublasCreate(&blas_), "cublasCreate");
-  check_cuda(cublasSetStream(blas_, stream_), "cublasSetStream");
+  check_cublas(cublasCreate(&blas_), "cublasCreate");
+  check_cublas(cublasSetStream(blas_, stream_), "cublasSetStream");
   // f32 products stay f32 (no TF32), and bf16 products are summed in f32 to the end.
-  check_cuda(cublasSetMathMode(blas_, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
-             "cublasSetMathMode");
+  check_cublas(cublasSetMathMode(blas_, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
+               "cublasSetMathMode");
 }
 
 Cuda::~Cuda() {

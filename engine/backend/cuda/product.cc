@@ -1,6 +1,6 @@
 #include "engine/backend/cuda/product.h"
 
-#include "engine/backend/cuda/runtime.h"
+#include "engine/backend/cuda/blas.h"
 #include "engine/core/half.h"
 
 namespace longshadow {
@@ -30,11 +30,12 @@ void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, Right
              MatrixView<Out> c, bool accumulate) {
   if (c.rows == 0 || c.cols == 0) return;
   const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
-  check_cuda(cublasGemmEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols),
-                          as_int(c.rows), as_int(a.cols), &alpha, b.data, kDataType<In>,
-                          as_int(b.stride), a.data, kDataType<In>, as_int(a.stride), &beta, c.data,
-                          kDataType<Out>, as_int(c.stride), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
-             "cublasGemmEx");
+  check_cublas(
+      cublasGemmEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols), as_int(c.rows),
+                   as_int(a.cols), &alpha, b.data, kDataType<In>, as_int(b.stride), a.data,
+                   kDataType<In>, as_int(a.stride), &beta, c.data, kDataType<Out>, as_int(c.stride),
+                   kCompute<Out>, CUBLAS_GEMM_DEFAULT),
+      "cublasGemmEx");
 }
 
 template <class In, class Out>
@@ -46,7 +47,7 @@ void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
   const auto untyped = [](auto* const* pointers) {
     return reinterpret_cast<const void* const*>(pointers);
   };
-  check_cuda(
+  check_cublas(
       cublasGemmBatchedEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols),
                           as_int(c.rows), as_int(a.cols), &alpha, untyped(b.data), kDataType<In>,
                           as_int(b.stride), untyped(a.data), kDataType<In>, as_int(a.stride), &beta,
