@@ -45,16 +45,6 @@ TEST_CASE("matrices of a CUDA device begin at zero", "[host_cuda]") {
   }
 }
 
-TEST_CASE("copies from and to the wrong side are refused", "[host_cuda]") {
-  Cuda device;
-  std::vector<char> host(10);
-  const DeviceArray<char> array(device, 10);
-  CHECK_THROWS_AS(device.copy_to_device(host.data(), array.data(), 11), Error);
-  CHECK_THROWS_AS(device.copy_to_device(array.data(), array.data(), 5), Error);
-  CHECK_THROWS_AS(device.copy_to_host(array.data() + 1, host.data(), 10), Error);
-  CHECK_THROWS_AS(device.copy_to_host(host.data(), host.data(), 1), Error);
-}
-
 TEST_CASE("more memory than there is says how much there is", "[host_cuda]") {
   Cuda device;
   CHECK_THROWS_WITH(device.allocate(device.total_bytes() + 1),
@@ -123,34 +113,12 @@ TEMPLATE_TEST_CASE("batched products are products", "[host_cuda]", F32, F64, Mix
   for (std::size_t i = 0; i < count; ++i) {
     product<P, T>(device, {as[i], m, k, k}, {bs[i], n, k, k}, RightFactor::by_output,
                   single.rows(m, n), false);
-    CHECK(single.on_host() ==
-          std::vector<T>(found.begin() + i * m * n, found.begin() + (i + 1) * m * n));
-  }
-}
-
-TEST_CASE("products that cuBLAS would do wrong are refused", "[host_cuda]") {
-  Cuda device;
-  const DeviceArray<float> memory(device, 100);
-  const MatrixView<const float> square{memory.data(), 5, 5, 5};
-  const MatrixView<float> out{memory.data() + 50, 5, 5, 5};
-  const auto refused = [&](MatrixView<const float> a, MatrixView<const float> b,
-                           MatrixView<float> c) {
-    try {
-      product(device, a, b, RightFactor::by_output, c, false);
-      device.synchronize();
-      return false;
-    } catch (const Error&) {
-      return true;
+    const std::vector<T> expected = single.on_host();
+    for (std::size_t j = 0; j < m * n; ++j) {  // two orders of k products below 16 in size
+      CHECK(std::abs(double(found[i * m * n + j] - expected[j])) <=
+            2 * 16 * double(k) * twin::unit_roundoff<T>);
     }
-  };
-  CHECK_FALSE(refused(square, square, out));
-  const std::vector<float> host(100);
-  CHECK(refused({host.data(), 5, 5, 5}, square, out));            // not the device's
-  CHECK(refused({memory.data() + 80, 5, 5, 5}, square, out));     // beyond the end
-  CHECK(refused(square, {memory.data(), 5, 5, 4}, out));          // rows that overlap
-  CHECK(refused(square, square, {memory.data() + 77, 5, 5, 5}));  // beyond the end
-  const auto* odd = reinterpret_cast<const float*>(reinterpret_cast<const char*>(square.data) + 1);
-  CHECK(refused({odd, 5, 5, 5}, square, out));  // between two elements
+  }
 }
 
 }  // namespace

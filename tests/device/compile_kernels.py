@@ -1,12 +1,13 @@
 """Compiles every CUDA kernel with nvcc, warnings as errors, and holds it to registers.txt beside it.
 
     bash tests/device/fetch_nvcc.sh
-    python3 tests/device/compile_kernels.py build/nvcc/nvidia/cu13 [--write]
+    python3 tests/device/compile_kernels.py [--write]
 
 No GPU is needed. A kernel that takes more registers than its line says, spills any, or has no line
 fails; --write writes the table anew.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NVCC = ROOT / "build/nvcc/nvidia/cu13/bin/nvcc"
 TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
 FLAGS = ("-std=c++20", "-O3", "--expt-relaxed-constexpr", "-Werror", "all-warnings",
@@ -23,12 +25,12 @@ FLAGS = ("-std=c++20", "-O3", "--expt-relaxed-constexpr", "-Werror", "all-warnin
          "-diag-suppress", "554")
 
 
-def compiled(nvcc: Path, source: Path) -> str:
+def compiled(source: Path) -> str:
     """What ptxas says of the kernels of one file, for every architecture and as PTX."""
     targets = [f"-gencode=arch=compute_{one},code=sm_{one}" for one in ARCHITECTURES]
     targets.append(f"-gencode=arch=compute_{ARCHITECTURES[-1]},code=compute_{ARCHITECTURES[-1]}")
     with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run([nvcc, *FLAGS, *targets, f"-I{ROOT}", "-c", source,
+        result = subprocess.run([NVCC, *FLAGS, *targets, f"-I{ROOT}", "-c", source,
                                  "-o", f"{folder}/kernels.o"],
                                 capture_output=True, text=True, check=False)
     if result.returncode != 0:
@@ -65,11 +67,10 @@ def table() -> dict[tuple[str, str], int]:
     return allowed
 
 
-def main(toolkit: str, *options: str) -> None:
+def main(*options: str) -> None:
     sources = sorted(ROOT.glob("engine/ops/*_cuda.cu"))
-    nvcc = Path(toolkit) / "bin/nvcc"
-    with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(lambda source: compiled(nvcc, source), sources))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reports = list(pool.map(compiled, sources))
     found = {}
     for source, report in zip(sources, reports):
         found |= kernels_of(report, source)
