@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/ops/tile_scratch.h"
+#include "probes/arithmetic.h"
 #include "probes/probe_model.h"
 #include "probes/timing.h"
 
@@ -20,34 +21,6 @@ double seconds_of(const std::function<void()>& work) {
   Stopwatch watch;
   work();
   return watch.lap();
-}
-
-/// Floating-point operations of products with the layers' weights, for one token.
-double layer_flops(const ModelConfig& config) {
-  const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t keys = config.n_kv_heads * config.head_dim;
-  return 2.0 * static_cast<double>(config.n_layers * config.hidden_size *
-                                   (2 * queries + 2 * keys + 3 * config.feed_forward_size));
-}
-
-/// The same of the product with the output matrix.
-double output_flops(const ModelConfig& config) {
-  return 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
-}
-
-/// Attention's products for `rows` rows after `prefix` positions: 2 of size d for each row and
-/// prefix column, and for each row and own column 2 in the direct form and 4 in the differential.
-double attention_flops(const ModelConfig& config, std::size_t rows, std::size_t prefix,
-                       Method method) {
-  const double own = static_cast<double>(rows) / 2 * (method == Method::differential ? 4 : 2);
-  return 2.0 * static_cast<double>(config.n_layers * config.n_heads * config.head_dim * rows) *
-         (2.0 * static_cast<double>(prefix) + own);
-}
-
-/// All but the output product's.
-double prefill_flops(const ModelConfig& config, std::size_t context) {
-  return static_cast<double>(context) * layer_flops(config) +
-         attention_flops(config, context, 0, Method::direct);
 }
 
 /// FLOP/s of products with `weights`.
@@ -119,7 +92,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
                          observers, pass);
   };
   const double context = static_cast<double>(options.context);
-  PhaseTimer prefill(context, prefill_flops(config, options.context) + output_flops(config));
+  PhaseTimer prefill(context, prefill_flops(config, options.context) + output_flops(config, 1));
   for (int round = 0; round < kRounds; ++round) {
     prefill.add_round(full_peak(), [&] { read(options.context, {}, options.context - 1); });
   }
@@ -131,7 +104,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
     observers.push_back(tape.get());
   }
   const double all = static_cast<double>(n);
-  PhaseTimer full_pass(all, prefill_flops(config, n) + output_flops(config) * all);
+  PhaseTimer full_pass(all, prefill_flops(config, n) + output_flops(config, n));
   std::unique_ptr<FullPass<T>> full;
   for (int round = 0; round < kRounds; ++round) {
     full_pass.add_round(full_peak(),
@@ -149,7 +122,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
       make_engine(cpu, model, *full, tape.get(), options.precision, options.horizon, max_batch);
   std::vector<double> kl_nats(max_batch * options.horizon);
   const double flops_each =
-      (layer_flops(config) + output_flops(config)) * static_cast<double>(options.horizon) +
+      product_flops(config, options.horizon) +
       attention_flops(config, options.horizon, options.context, options.method);
   const auto subjects = static_cast<double>(options.subjects);
   PhaseTimer counterfactuals(subjects, flops_each * subjects);
@@ -170,11 +143,6 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
 BenchResult run_bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options) {
   return options.precision == Precision::f64 ? bench<double>(cpu, checkpoint, options)
                                              : bench<float>(cpu, checkpoint, options);
-}
-
-double output_share_of_prefill(const ModelConfig& config, std::size_t context) {
-  const double output = static_cast<double>(context) * output_flops(config);
-  return output / (output + prefill_flops(config, context));
 }
 
 }  // namespace longshadow

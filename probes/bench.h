@@ -37,9 +37,4 @@ struct BenchResult {
 /// same mood of the machine.
 BenchResult run_bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options);
 
-/// The product with the output matrix as a share of all floating-point operations of a prefill of
-/// `context` tokens: V D of V D + L (D (2 H d + 2 K d + 3 F) + H d T). What exact entropies of the
-/// whole context cost of a prefill that needs no other prediction than its last.
-double output_share_of_prefill(const ModelConfig& config, std::size_t context);
-
 }  // namespace longshadow

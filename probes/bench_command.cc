@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
+#include "probes/arithmetic.h"
 #include "probes/bench.h"
 #include "probes/commands.h"
 #include "probes/model_location.h"

@@ -11,6 +11,7 @@ namespace longshadow {
 int probe_command(std::span<const std::string> words);
 int retain_command(std::span<const std::string> words);
 int merge_command(std::span<const std::string> words);
+int plan_command(std::span<const std::string> words);
 int info_command(std::span<const std::string> words);
 int generate_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);

@@ -15,6 +15,15 @@
 #include "probes/signals.h"
 
 namespace longshadow {
+namespace {
+
+/// "context 100 and future 20 need 136 tokens, but "
+std::string asked_for(const Reading& reading, std::size_t needed) {
+  return "context " + std::to_string(reading.context) + " and future " +
+         std::to_string(reading.horizon) + " need " + std::to_string(needed) + " tokens, but ";
+}
+
+}  // namespace
 
 void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
   if (k == 0 || k > config.vocab_size) {
@@ -23,7 +32,7 @@ void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
   }
 }
 
-void check_reading(const Document& document, const ModelConfig& config, const Reading& reading) {
+void check_lengths(const ModelConfig& config, const Reading& reading) {
   if (reading.context == 0 || reading.horizon == 0) {
     throw UsageError("--context and --future: expected at least 1 token each");
   }
@@ -33,15 +42,18 @@ void check_reading(const Document& document, const ModelConfig& config, const Re
                      "to read " + std::to_string(config.max_context));
   }
   const std::size_t needed = tokens_needed(reading.evict_at, reading.context, reading.horizon);
-  const std::string asked = "context " + std::to_string(reading.context) + " and future " +
-                            std::to_string(reading.horizon) + " need " + std::to_string(needed) +
-                            " tokens, but ";
-  if (document.tokens.size() < needed) {
-    throw UsageError(document.name + ": " + asked + "the document has " +
-                     std::to_string(document.tokens.size()));
-  }
   if (needed > config.max_context) {
-    throw UsageError(asked + "the model was trained to read " + std::to_string(config.max_context));
+    throw UsageError(asked_for(reading, needed) + "the model was trained to read " +
+                     std::to_string(config.max_context));
+  }
+}
+
+void check_reading(const Document& document, const ModelConfig& config, const Reading& reading) {
+  check_lengths(config, reading);
+  const std::size_t needed = tokens_needed(reading.evict_at, reading.context, reading.horizon);
+  if (document.tokens.size() < needed) {
+    throw UsageError(document.name + ": " + asked_for(reading, needed) + "the document has " +
+                     std::to_string(document.tokens.size()));
   }
   check_entropy_top_k(reading.entropy_top_k, config);
 }

@@ -26,6 +26,9 @@ struct Reading {
 /// Throws UsageError for a k that the truncated entropy cannot have.
 void check_entropy_top_k(std::size_t k, const ModelConfig& config);
 
+/// Throws UsageError where the model is too short for the reading.
+void check_lengths(const ModelConfig& config, const Reading& reading);
+
 /// Throws UsageError where the document or the model is too short for the reading.
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading);
 

@@ -39,6 +39,7 @@ constexpr Subcommand kSubcommands[] = {
     {"merge", merge_command, "a run directory, measured in parts, as one run file"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"inspect", inspect, "a run as one HTML page to read its tokens on"},
+    {"plan", plan_command, "the memory and arithmetic that a probe would take"},
     {"info", info_command, "what a model file holds"},
     {"pos", pos_command, "parts of speech: tag a text, train and evaluate the tagger"},
     {"generate", generate_command, "write text on a cache that a policy compressed"},

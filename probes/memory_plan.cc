@@ -16,13 +16,29 @@ namespace {
 /// Beyond this many rows a batch shares nothing more that would be worth its memory.
 constexpr std::size_t kMaxBatchRows = 8192;
 
+/// "weights 0.91G, cache 0.05G"
+std::string listed(const MemoryPlan& plan) {
+  std::string list;
+  for (const MemoryPlan::Part& part : plan.parts) {
+    if (part.bytes == 0) continue;
+    list += (list.empty() ? "" : ", ") + std::string(part.what) + " " + in_gibibytes(part.bytes);
+  }
+  return list;
+}
+
+}  // namespace
+
 std::string in_gibibytes(std::size_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2fG", static_cast<double>(bytes) / (1 << 30));
   return text;
 }
 
-}  // namespace
+std::size_t MemoryPlan::fixed_bytes() const {
+  std::size_t sum = 0;
+  for (const Part& part : parts) sum += part.bytes;
+  return sum;
+}
 
 const char* name_of(Precision precision) {
   switch (precision) {
@@ -55,13 +71,16 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t signals = kPrefillChunk * config.n_layers * hidden * e +
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
                               config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
-  MemoryPlan plan{};
-  plan.fixed_bytes = (embedding * (config.tied_embeddings ? 2 : 3) + layers + cache) * e +
-                     (embedding + layers + cache) * rounded + signals +
-                     (demand.method == Method::differential ? tape * e : 0);
-  if (demand.gradients) plan.fixed_bytes += (embedding + layers) * p;
+  const bool differential = demand.method == Method::differential;
+  MemoryPlan plan;
+  plan.parts = {{"weights", (embedding * (config.tied_embeddings ? 2 : 3) + layers) * e +
+                                (embedding + layers) * rounded},
+                {"gradients' weights", demand.gradients ? (embedding + layers) * p : 0},
+                {"cache", cache * (e + rounded)},
+                {"tape", differential ? tape * e : 0},
+                {"signals", signals}};
   plan.bytes_per_batch_row =
-      demand.method == Method::differential
+      differential
           ? (hidden + keys) * e + (hidden + 2 * queries + keys + config.feed_forward_size) * p
           : (3 * hidden + 2 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) *
                 e;
@@ -73,8 +92,8 @@ MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& dem
                               std::size_t context, std::size_t n_probes) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   MemoryPlan plan = plan_memory(config, demand);
-  plan.fixed_bytes +=
-      n_probes * (config.n_layers * config.n_kv_heads + config.n_heads) * context * e;
+  plan.parts.push_back(
+      {"gates", n_probes * (config.n_layers * config.n_kv_heads + config.n_heads) * context * e});
   plan.bytes_per_batch_row =
       (3 * config.hidden_size + 4 * config.n_heads * config.head_dim +
        3 * config.n_kv_heads * config.head_dim + 3 * config.feed_forward_size) *
@@ -88,7 +107,8 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   MemoryPlan plan = plan_memory(config, demand);
   if (retain.queries) {
-    plan.fixed_bytes += config.n_layers * retain.context * config.n_heads * config.head_dim * 4;
+    plan.parts.push_back(
+        {"queries", config.n_layers * retain.context * config.n_heads * config.head_dim * 4});
   }
   const std::size_t cache =
       2 * config.n_layers * config.n_kv_heads * config.head_dim * retain.context * e;
@@ -102,14 +122,16 @@ std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
                               std::size_t horizon) {
   const std::size_t helpful = std::max<std::size_t>(1, kMaxBatchRows / horizon) * horizon;
   if (budget_bytes == 0) return helpful;
-  const std::size_t least = plan.fixed_bytes + horizon * plan.bytes_per_batch_row;
+  const std::size_t fixed = plan.fixed_bytes();
+  const std::size_t least = fixed + horizon * plan.bytes_per_batch_row;
   if (budget_bytes < least) {
     throw UsageError(
         "--memory " + in_gibibytes(budget_bytes) +
-        ": this model, context and future need at least " + in_gibibytes(least) +
-        "; a shorter --context, a smaller --future or probe's --method direct needs less");
+        ": this model, context and future need at least " + in_gibibytes(least) + " (" +
+        listed(plan) +
+        "); a shorter --context, a smaller --future or probe's --method direct needs less");
   }
-  const std::size_t rows = (budget_bytes - plan.fixed_bytes) / plan.bytes_per_batch_row;
+  const std::size_t rows = (budget_bytes - fixed) / plan.bytes_per_batch_row;
   return std::min(helpful, rows / horizon * horizon);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "engine/model/config.h"
 
@@ -34,8 +35,14 @@ struct MemoryDemand {
 ///   batch row   (D + K d) e + (D + 2 H d + K d + F) p + 24 ceil(V / 512)
 ///               (3 D + 2 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512) in the direct form
 struct MemoryPlan {
-  std::size_t fixed_bytes;
-  std::size_t bytes_per_batch_row;
+  struct Part {
+    const char* what;
+    std::size_t bytes;
+  };
+  std::vector<Part> parts;  ///< what is there for good
+  std::size_t bytes_per_batch_row = 0;
+
+  std::size_t fixed_bytes() const;
 };
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
@@ -61,10 +68,13 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
                               const RetainDemand& retain);
 
 /// Rows of counterfactuals or gradients to run at once: as many as the budget allows and help, a
-/// multiple of `horizon`. A budget of 0 means no bound. Throws UsageError saying what would fit
-/// where not even `horizon` rows do.
+/// multiple of `horizon`. A budget of 0 means no bound. Throws UsageError saying what takes how
+/// much, and what would take less, where not even `horizon` rows fit.
 std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
                               std::size_t horizon);
+
+/// "1.50G", in units of 2^30 bytes.
+std::string in_gibibytes(std::size_t bytes);
 
 /// Reads `--memory`: bytes, or a number with K, M, G or T (powers of 1024). Throws UsageError.
 std::size_t parse_bytes(const std::string& text);

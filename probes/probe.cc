@@ -173,7 +173,7 @@ class DocumentProbe final : public Measurement {
   std::size_t n_units() const override { return counterfactuals_.size(); }
   std::size_t n_values() const override { return options_.horizon; }
   std::size_t max_batch() const override {
-    const MemoryPlan plan = plan_memory(model_.weights.config, demand_of(options_));
+    const MemoryPlan plan = plan_probe_memory(model_.weights.config, options_);
     const std::size_t rows = choose_batch_rows(plan, options_.memory_bytes, options_.horizon);
     return std::min(rows / options_.horizon, counterfactuals_.size());
   }
@@ -269,7 +269,11 @@ void check_document(const Document& document, const ModelConfig& config,
   parse_subjects(options.subjects, document, rules_of(options));
   parse_cache_part(options.layers, options.heads, config);
   if (options.sketch) sketch_rows(config, options);
-  choose_batch_rows(plan_memory(config, demand_of(options)), options.memory_bytes, options.horizon);
+  choose_batch_rows(plan_probe_memory(config, options), options.memory_bytes, options.horizon);
+}
+
+MemoryPlan plan_probe_memory(const ModelConfig& config, const ProbeOptions& options) {
+  return plan_memory(config, demand_of(options));
 }
 
 std::optional<std::size_t> count_subjects(const Document& document, const ProbeOptions& options) {

@@ -44,6 +44,9 @@ struct ProbeOptions {
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 
+/// What the counterfactuals of a document take.
+MemoryPlan plan_probe_memory(const ModelConfig& config, const ProbeOptions& options);
+
 /// What a probe's units are, in the plural.
 inline constexpr const char* kSubjectUnits = "subjects";
 

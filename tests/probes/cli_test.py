@@ -327,6 +327,33 @@ class BadUsage(CommandLine):
         self.assert_refused(self.probe(context=500), BAD_USAGE, "500", "256")
 
 
+class Plan(CommandLine):
+    """What a probe would take, from a config.json alone."""
+
+    CONFIG = MODELS / "qwen2/config.json"
+
+    def plan(self, *more):
+        return longshadow("plan", "--model", self.CONFIG, "--future", 16, *more)
+
+    def test_parts_make_the_whole(self):
+        result = self.plan("--context", 48)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = result.stdout.splitlines()
+        gigabytes = {line[:20].strip(): float(line[20:].rstrip("G")) for line in lines
+                     if line.endswith("G")}
+        whole = gigabytes.pop("in all")
+        self.assertLessEqual({"weights", "cache", "tape", "signals", "batch"}, set(gigabytes))
+        # Each is rounded to a hundredth.
+        self.assertAlmostEqual(whole, sum(gigabytes.values()), delta=0.005 * (len(gigabytes) + 1))
+        self.assertIn("512 counterfactuals, 8192 rows", result.stdout)
+
+    def test_too_little_memory(self):
+        self.assert_refused(self.plan("--context", 48, "--memory", "100K"), BAD_USAGE, "--memory", "weights")
+
+    def test_too_long(self):
+        self.assert_refused(self.plan("--context", "500"), BAD_USAGE, "500", "256")
+
+
 class BadFiles(CommandLine):
     def test_missing_files_and_directories(self):
         missing = self.folder / "missing.txt"

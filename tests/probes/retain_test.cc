@@ -275,7 +275,7 @@ TEST_CASE("Memory allowed decides how many caches run at once, and nothing else"
       {options.context, options.horizon, 0.3, false});
   Cpu cpu(2);
   const DocumentRun at_once = retain<float>(cpu, model, options);
-  options.memory_bytes = plan.fixed_bytes + options.horizon * plan.bytes_per_batch_row;
+  options.memory_bytes = plan.fixed_bytes() + options.horizon * plan.bytes_per_batch_row;
   const DocumentRun in_turn = retain<float>(cpu, model, options);
   for (std::size_t arm = 0; arm < 3; ++arm) {
     CHECK(at_once.retention[arm].kl == in_turn.retention[arm].kl);

@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/host/executor.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -220,6 +221,14 @@ class Block {
 
 thread_local Block* running = nullptr;
 
+/// Whether the barrier is the one that LONGSHADOW_LEFT_OUT_BARRIER names: "x_cuda.cu:39".
+bool is_left_out(SourceLine where) {
+  static const char* const left_out = std::getenv("LONGSHADOW_LEFT_OUT_BARRIER");
+  if (left_out == nullptr) return false;
+  const std::string path = std::string(where.file) + ":" + std::to_string(where.line);
+  return path.ends_with(std::string("/") + left_out);
+}
+
 }  // namespace
 
 void set_thread_order(ThreadOrder order) { thread_order = order; }
@@ -248,7 +257,9 @@ const ThreadPlace& place() { return running->place(); }
 
 void* shared_memory() { return running->shared_memory(); }
 
-void block_barrier(SourceLine where) { running->wait(State::at_barrier, where); }
+void block_barrier(SourceLine where) {
+  if (!is_left_out(where)) running->wait(State::at_barrier, where);
+}
 
 const std::uint64_t* exchange_in_warp(std::uint64_t value, SourceLine where) {
   return running->exchange(value, where);

@@ -11,6 +11,8 @@
 ///     that a race or a missing barrier reads what is not there yet in one order or another;
 ///   - shared memory begins as NaN in every block;
 ///   - a barrier that some threads of a block miss, or reach in another place, is an error.
+/// With LONGSHADOW_LEFT_OUT_BARRIER=x_cuda.cu:39 in the environment the barrier on that line is not
+/// there: a test that then fails shows that the barrier is needed, and that its lack would be seen.
 namespace longshadow::host_cuda {
 
 enum class ThreadOrder { ascending, descending, shuffled };
