@@ -35,6 +35,8 @@ def arguments():
     parser.add_argument("--peer-subjects", type=int, default=4, help="of those subjects")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"),
+                        help="of Longshadow and transformers; llama.cpp takes part on the cpu alone")
     parser.add_argument("--precision", default="f32", help="of Longshadow: f32, bf16 or f32,bf16")
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench")
     options = parser.parse_args()
@@ -74,7 +76,7 @@ def main():
               "most whose waiting threads spin", file=sys.stderr)
     options.output.mkdir(parents=True, exist_ok=True)
     task = Task(options.model, options.document, tokenize(options), options.context,
-                options.future, options.threads, options.output)
+                options.future, options.threads, options.device, options.output)
     # Evenly spread, with token 0. llama.cpp wants the context's last position kept.
     subjects = np.linspace(0, options.context - 2, options.subjects).astype(int).tolist()
     few = subjects[::max(1, len(subjects) // options.peer_subjects)][:options.peer_subjects]
@@ -88,8 +90,9 @@ def main():
         "transformers f32, one at a time": lambda: run_peer(task, "transformers_loop", few),
         f"transformers f32, {batch} at a time": lambda: run_peer(
             task, "transformers_batched", few, "--batch", batch),
-        "llama.cpp, f32 cache": lambda: run_peer(task, "llama_cpp_loop", few),
     }
+    if options.device == "cpu":
+        contenders["llama.cpp, f32 cache"] = lambda: run_peer(task, "llama_cpp_loop", few)
     rounds = []
     for index in range(options.rounds):
         rounds.append({})
@@ -100,7 +103,7 @@ def main():
     truth = run_longshadow(task, options.longshadow, subjects, "--precision", "f64")
 
     setting = {key: getattr(options, key) for key in
-               ("context", "future", "subjects", "peer_subjects", "rounds", "threads")}
+               ("context", "future", "subjects", "peer_subjects", "rounds", "threads", "device")}
     setting |= {"document": options.document.name, "model": options.model.name,
                 "load_average_at_start": load, "machine": report.machine()}
     summary = report.summarise(rounds, truth, ours)

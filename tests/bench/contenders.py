@@ -24,6 +24,7 @@ class Task:
     context: int
     future: int
     threads: int
+    device: str  # cpu or cuda
     folder: Path  # for results and logs
 
 
@@ -54,7 +55,7 @@ def run_peer(task, script, subjects, *options):
     peak = run_process(
         [sys.executable, PEERS / f"{script}.py", "--model", task.model, "--tokens", task.tokens,
          "--context", task.context, "--future", task.future, "--threads", task.threads,
-         "--subjects", ",".join(map(str, subjects)), "--output", output, *options],
+         "--device", task.device, "--subjects", ",".join(map(str, subjects)), "--output", output, *options],
         output.with_suffix(".log"))
     measured = json.loads(output.with_suffix(".json").read_text())
     return Measurement(subjects, measured["evictions_per_second"],
@@ -70,7 +71,7 @@ def run_longshadow(task, program, subjects, *options):
     peak = run_process(
         [program, "probe", "--model", task.model, "--document", task.document,
          "--context", task.context, "--future", task.future, "--threads", task.threads,
-         "--subjects", "list:" + ",".join(map(str, subjects)), "--evict-at", "end",
+         "--device", task.device, "--subjects", "list:" + ",".join(map(str, subjects)), "--evict-at", "end",
          "--progress", "plain", "-o", run_file, *options], log)
     rate = counterfactual_rate(log.read_text(encoding="utf-8"))
     kl = read_influence(run_file, subjects, np.load(task.tokens))
@@ -91,8 +92,8 @@ def bench_phases(task, program, *options):
     """What `longshadow bench` says of prefill alone, which a probe never does by itself."""
     result = task.folder / "longshadow_bench.json"
     run_process([program, "bench", "--model", task.model, "--context", task.context, "--future",
-                 task.future, "--threads", task.threads, "--subjects", 8, "--json", result,
-                 *options], task.folder / "longshadow_bench.log")
+                 task.future, "--threads", task.threads, "--device", task.device, "--subjects", 8,
+                 "--json", result, *options], task.folder / "longshadow_bench.log")
     return json.loads(result.read_text())
 
 

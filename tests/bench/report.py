@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 
 
 def machine():
@@ -15,7 +16,8 @@ def machine():
     flags = fields.get("flags", fields.get("Features", "")).split()
     telling = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16") if f in flags]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"cpu": fields.get("model name", platform.machine()), "cores": os.cpu_count(),
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {**gpu, "cpu": fields.get("model name", platform.machine()), "cores": os.cpu_count(),
             "features": telling, "memory_gib": round(memory, 1), "system": platform.platform(),
             **{name: version(name) for name in ("torch", "transformers", "llama-cpp-python")}}
 
@@ -70,8 +72,9 @@ def median(values):
 
 def markdown(setting, summary, ours):
     m = setting["machine"]
+    gpu = f"{m['gpu']} in " if setting["device"] == "cuda" else ""
     lines = [
-        f"{m['cpu']}, {setting['threads']} of {m['cores']} cores ({', '.join(m['features'])}), "
+        f"{gpu}{m['cpu']}, {setting['threads']} of {m['cores']} cores ({', '.join(m['features'])}), "
         f"{m['memory_gib']} GiB; torch {m['torch']}, transformers {m['transformers']}, "
         f"llama-cpp-python {m['llama-cpp-python']}. T {setting['context']}, "
         f"H {setting['future']}, {setting['subjects']} subjects, {setting['rounds']} interleaved "

@@ -32,8 +32,6 @@ def main(tests: str) -> None:
     found = barriers()
     if not found:
         sys.exit(f"{KERNELS}: expected kernels with barriers, found none")
-    if is_missed("none", tests):
-        sys.exit(f"{tests}: fails with all barriers in their places")
     survivors = []
     for barrier in found:
         missed = is_missed(barrier, tests)

@@ -11,7 +11,8 @@ def evict(full, subjects):
     """KL [B, H]."""
     batch, future = len(subjects), full.future_ids.shape[1]
     context = full.keys_values[0][0].shape[2]
-    visible = torch.ones(future, context + future, dtype=torch.bool).tril(context)
+    visible = torch.ones(future, context + future, dtype=torch.bool,
+                         device=full.future_ids.device).tril(context)
     visible = visible.repeat(batch, 1, 1, 1)  # [B, 1, H, T + H]
     for row, subject in enumerate(subjects):
         visible[row, :, :, subject] = False

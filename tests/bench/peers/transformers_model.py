@@ -15,9 +15,10 @@ class FullPass:
         logging.disable_progress_bar()
         self.model = AutoModelForCausalLM.from_pretrained(
             options.model.parent, gguf_file=options.model.name, dtype=torch.float32)
-        ids = torch.from_numpy(options.ids)
+        self.model.to(options.device)
+        ids = torch.from_numpy(options.ids).to(options.device)
         self.future_ids = ids[None, options.context:]
-        self.positions = torch.arange(options.context, len(ids))[None]
+        self.positions = torch.arange(options.context, len(ids), device=ids.device)[None]
         cache = DynamicCache()
         context_ids = ids[None, :options.context]
         self.prefill_seconds, _ = clock(
