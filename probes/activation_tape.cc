@@ -9,9 +9,9 @@ namespace longshadow {
 
 template <class Device, class T>
 ActivationTape<Device, T>::ActivationTape(Device& device, const ModelConfig& config,
-                                          std::size_t first_position, std::size_t n)
-    : device_(device), config_(config), first_position_(first_position) {
-  const std::size_t m = n - first_position + kRowTile;
+                                          Range positions, std::size_t row_tiles_before)
+    : device_(device), config_(config), positions_(positions), row_tiles_before_(row_tiles_before) {
+  const std::size_t m = positions.size() + kRowTile;
   const auto make = [&](std::size_t rows, std::size_t cols) {
     return Matrix<T>(device.memory(), rows, cols);
   };
@@ -26,10 +26,10 @@ ActivationTape<Device, T>::ActivationTape(Device& device, const ModelConfig& con
 
 template <class Device, class T>
 typename ActivationTape<Device, T>::Kept ActivationTape<Device, T>::kept(const Chunk& chunk) const {
-  const std::size_t begin = std::max(chunk.first_position, first_position_);
-  const std::size_t end = chunk.first_position + chunk.used_rows;
+  const std::size_t begin = std::max(chunk.first_position, positions_.begin);
+  const std::size_t end = std::min(chunk.first_position + chunk.used_rows, positions_.end);
   if (begin >= end) return {0, 0, 0};
-  return {begin - chunk.first_position, begin - first_position_, end - begin};
+  return {begin - chunk.first_position, begin - positions_.begin, end - begin};
 }
 
 template <class Device, class T>

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "engine/core/range.h"
 #include "engine/model/full_pass.h"
 
 namespace longshadow {
@@ -24,9 +25,9 @@ struct LayerTape {
 template <class Device, class T>
 class ActivationTape final : public FullPassObserver<T> {
  public:
-  /// Positions [first_position, n).
-  ActivationTape(Device& device, const ModelConfig& config, std::size_t first_position,
-                 std::size_t n);
+  /// Whole row tiles of positions that counterfactuals measure too may lie before the first.
+  ActivationTape(Device& device, const ModelConfig& config, Range positions,
+                 std::size_t row_tiles_before = 0);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
   void after_attention(const Chunk& chunk, std::size_t layer,
@@ -36,7 +37,8 @@ class ActivationTape final : public FullPassObserver<T> {
                           const LayerActivations<T>& activations) override;
   void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
 
-  std::size_t first_position() const { return first_position_; }
+  const Range& positions() const { return positions_; }
+  std::size_t row_tiles_before() const { return row_tiles_before_; }
   const LayerTape<T>& layer(std::size_t index) const { return layers_[index]; }
   /// [m, D]: before the final norm.
   const Matrix<T>& final_residual() const { return final_residual_; }
@@ -53,7 +55,8 @@ class ActivationTape final : public FullPassObserver<T> {
 
   Device& device_;
   const ModelConfig& config_;
-  std::size_t first_position_;
+  Range positions_;
+  std::size_t row_tiles_before_;
   std::vector<LayerTape<T>> layers_;
   Matrix<T> final_residual_;
 };

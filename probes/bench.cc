@@ -100,7 +100,7 @@ BenchResult bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& op
   std::unique_ptr<ActivationTape<Cpu, T>> tape;
   std::vector<FullPassObserver<T>*> observers;
   if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, options.context, n);
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, config, Range{options.context, n});
     observers.push_back(tape.get());
   }
   const double all = static_cast<double>(n);

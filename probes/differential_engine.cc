@@ -57,7 +57,7 @@ typename DifferentialEngine<Device, T, P>::Rows DifferentialEngine<Device, T, P>
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
   for (std::size_t b = 0; b < batch.size(); ++b) {
     const std::size_t first_row = b * horizon_;
-    const std::size_t tape_row = batch[b].start - tape_.first_position();
+    const std::size_t tape_row = batch[b].start - tape_.positions().begin;
     rows.streams.push_back({first_row, horizon_, tape_row, batch[b].start});
     rows.tape_rows.push_back({first_row, horizon_, tape_row});
     rows.text_rows.push_back({first_row, horizon_, batch[b].start});
@@ -92,7 +92,8 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
   project_heads(device_, MatrixView<const P>(dnormed), products.value, no_bias, dv);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
-                                 full_.cache.layer(layer), delta_weights_.cache[layer]};
+                                 full_.cache.layer(layer), delta_weights_.cache[layer],
+                                 tape_.row_tiles_before()};
   attention_delta(device_, attention_shape(config), full, HeadRows<const P>(dq),
                   HeadRows<const T>(dk), HeadRows<const P>(dv), std::span(rows.streams), dattended);
   linear(device_, MatrixView<const P>(dattended), products.attention_output, dx, Write::add);

@@ -47,7 +47,7 @@ FisherSketch<Device, T, P>::FisherSketch(Device& device, const Weights<T>& weigh
       gradient_weights_(std::move(gradient_weights)),
       full_(full),
       tape_(tape),
-      max_rows_(std::max(max_rows, full.tokens.size() - tape.first_position())),
+      max_rows_(std::max(max_rows, full.tokens.size() - tape.positions().begin)),
       residual_(device.memory(), round_up(max_rows_, kRowTile), weights.config.hidden_size),
       s_(make_activations<Device, T, P>(device, weights.config, residual_.rows())) {}
 
@@ -59,7 +59,7 @@ std::size_t FisherSketch<Device, T, P>::draws_at_once(std::size_t bin_end) const
 template <class Device, class T, class P>
 typename FisherSketch<Device, T, P>::Rows FisherSketch<Device, T, P>::rows_of(
     const Range& bin, std::size_t n_draws) const {
-  const std::size_t context = tape_.first_position();
+  const std::size_t context = tape_.positions().begin;
   Rows rows;
   rows.positions.resize(round_up(n_draws * bin.end, kRowTile));
   for (std::size_t b = 0; b < n_draws; ++b) {
@@ -131,7 +131,7 @@ void FisherSketch<Device, T, P>::attention_block_backward(const Rows& rows, std:
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
                                  full_.cache.layer(layer), gradient_weights_.cache[layer]};
-  attention_backward(device_, attention_shape(config), full, tape_.first_position(),
+  attention_backward(device_, attention_shape(config), full, tape_.positions().begin,
                      HeadRows<const T>(dattended), pairs,
                      AttentionGradients<T, P>{dq, dk, dv, gates});
   rotate_back(device_, full_.rotary, positions, MatrixView<const T>(dq), dq_unrotated);

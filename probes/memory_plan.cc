@@ -30,7 +30,7 @@ std::string listed(const MemoryPlan& plan) {
 
 std::string in_gibibytes(std::size_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2fG", static_cast<double>(bytes) / (1 << 30));
+  std::snprintf(text, sizeof text, "%.4gG", static_cast<double>(bytes) / (1 << 30));
   return text;
 }
 
@@ -65,19 +65,21 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t layers = config.n_layers * (2 * hidden * queries + 2 * hidden * keys +
                                                 3 * hidden * config.feed_forward_size);
   const std::size_t cache = 2 * config.n_layers * demand.tokens * keys;
-  const std::size_t tape =
-      demand.tape_rows * config.n_layers *
-      (3 * hidden + 2 * queries + config.n_heads + 2 * config.feed_forward_size);
+  const bool differential = demand.method == Method::differential;
+  MemoryPlan plan;
+  if (differential) {
+    plan.bytes_per_tape_row =
+        config.n_layers *
+        (3 * hidden + 2 * queries + config.n_heads + 2 * config.feed_forward_size) * e;
+  }
   const std::size_t signals = kPrefillChunk * config.n_layers * hidden * e +
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
                               config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
-  const bool differential = demand.method == Method::differential;
-  MemoryPlan plan;
   plan.parts = {{"weights", (embedding * (config.tied_embeddings ? 2 : 3) + layers) * e +
                                 (embedding + layers) * rounded},
                 {"gradients' weights", demand.gradients ? (embedding + layers) * p : 0},
                 {"cache", cache * (e + rounded)},
-                {"tape", differential ? tape * e : 0},
+                {"tape", demand.tape_rows * plan.bytes_per_tape_row},
                 {"signals", signals}};
   plan.bytes_per_batch_row =
       differential

@@ -41,6 +41,7 @@ struct MemoryPlan {
   };
   std::vector<Part> parts;  ///< what is there for good
   std::size_t bytes_per_batch_row = 0;
+  std::size_t bytes_per_tape_row = 0;  ///< of the tape's part
 
   std::size_t fixed_bytes() const;
 };

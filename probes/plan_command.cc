@@ -55,15 +55,17 @@ void print_flops(const char* what, double flops) {
   std::printf("%-20s %10.4g TFLOP\n", what, flops * 1e-12);
 }
 
-void print_memory(const MemoryPlan& plan, const ProbeOptions& probe) {
-  const std::size_t rows = choose_batch_rows(plan, probe.memory_bytes, probe.horizon);
-  const std::size_t batch = rows * plan.bytes_per_batch_row;
-  for (const MemoryPlan::Part& part : plan.parts) {
+void print_memory(const ProbeRoom& room, std::size_t horizon) {
+  const std::size_t batch = room.batch_rows * room.plan.bytes_per_batch_row;
+  for (const MemoryPlan::Part& part : room.plan.parts) {
     if (part.bytes != 0) print_bytes(part.what, part.bytes);
   }
   print_bytes("batch", batch);
-  print_bytes("in all", plan.fixed_bytes() + batch);
-  std::printf("%-20s %10zu counterfactuals, %zu rows\n\n", "at once", rows / probe.horizon, rows);
+  print_bytes("in all", room.plan.fixed_bytes() + batch);
+  std::printf("%-20s %10zu counterfactuals, %zu rows\n", "at once", room.batch_rows / horizon,
+              room.batch_rows);
+  std::printf("%-20s %10zu of each document%s\n\n", "full passes", room.n_readings,
+              room.n_readings > 1 ? " at most, since the tape holds a stretch of it" : "");
 }
 
 void print_arithmetic(const ModelConfig& config, const ProbeOptions& probe) {
@@ -91,7 +93,7 @@ int plan_command(std::span<const std::string> words) {
   probe.memory_bytes = parse_bytes(text("memory"));
   const ModelConfig config = config_of(locate_model(text("model")));
   check_lengths(config, {probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k});
-  print_memory(plan_probe_memory(config, probe), probe);
+  print_memory(divide_memory(config, probe), probe.horizon);
   print_arithmetic(config, probe);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <ostream>
 #include <set>
 #include <span>
@@ -13,6 +14,7 @@
 #include "probes/activation_tape.h"
 #include "probes/direct_engine.h"
 #include "probes/document_run.h"
+#include "probes/interrupt.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -152,6 +154,8 @@ class DocumentProbe final : public Measurement {
       : device_(device),
         model_(model),
         options_(checked(document, model, options)),
+        room_(divide_memory(model.weights.config, options)),
+        stretch_(stretch_from(first_start(options))),
         tape_(make_tape()),
         full_(run_full_pass(tokenizer, document, progress, log)) {
     if (options.sketch) take_sketch(sketch, progress, log);
@@ -164,7 +168,7 @@ class DocumentProbe final : public Measurement {
     run.complete = false;
     run.influence.noise_floor =
         options_.method == Method::direct
-            ? direct_noise_floor(device_, model_.weights, full_, distinct_starts(counterfactuals_),
+            ? direct_noise_floor(device_, model_.weights, *full_, distinct_starts(counterfactuals_),
                                  options_.horizon)
             : std::vector<double>(options_.horizon);
     return run;
@@ -173,24 +177,33 @@ class DocumentProbe final : public Measurement {
   std::size_t n_units() const override { return counterfactuals_.size(); }
   std::size_t n_values() const override { return options_.horizon; }
   std::size_t max_batch() const override {
-    const MemoryPlan plan = plan_probe_memory(model_.weights.config, options_);
-    const std::size_t rows = choose_batch_rows(plan, options_.memory_bytes, options_.horizon);
-    return std::min(rows / options_.horizon, counterfactuals_.size());
+    return std::min(room_.batch_rows / options_.horizon, counterfactuals_.size());
   }
   std::pair<std::string, std::string> title() const override {
     return {"counterfactuals", kSubjectUnits};
   }
 
-  void prepare(UnitRange) override {
-    if (prepared_) return;
-    prepared_.emplace(make_engine(device_, model_, full_, tape_.get(), options_.precision,
-                                  options_.horizon, max_batch()));
-  }
+  void prepare(UnitRange) override {}
 
   void measure(std::span<const std::size_t> units, std::span<double> kl_nats) override {
-    std::vector<Counterfactual> batch;
-    for (const std::size_t unit : units) batch.push_back(counterfactuals_[unit]);
-    prepared_->engine->run(batch, kl_nats);
+    std::vector<std::size_t> order(units.size());  // of places in `units`, by their starts
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto start = [&](std::size_t place) { return counterfactuals_[units[place]].start; };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return start(a) < start(b); });
+    for (std::size_t first = 0, end = 0; first < order.size(); first = end) {
+      go_to(start(order[first]));
+      std::vector<Counterfactual> batch;
+      for (; end < order.size() && start(order[end]) + options_.horizon <= stretch_.end; ++end) {
+        batch.push_back(counterfactuals_[units[order[end]]]);
+      }
+      std::vector<double> found(batch.size() * options_.horizon);
+      prepared_->engine->run(batch, found);
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        std::copy_n(found.begin() + std::ptrdiff_t(i * options_.horizon), options_.horizon,
+                    kl_nats.begin() + std::ptrdiff_t(order[first + i] * options_.horizon));
+      }
+    }
   }
 
   DocumentRun results(std::vector<double> kl_nats) const override {
@@ -207,11 +220,44 @@ class DocumentProbe final : public Measurement {
     return options;
   }
 
+  /// The positions to have activations of where a future begins at `start`: from a tile of rows on
+  /// that begins where it would if there were all.
+  Range stretch_from(std::size_t start) const {
+    const std::size_t n = tokens_needed(options_.evict_at, options_.context, options_.horizon);
+    const std::size_t first = first_start(options_);
+    const std::size_t begin = first + (start - first) / kRowTile * kRowTile;
+    return {begin, std::min(begin + room_.tape_rows, n)};
+  }
+
   std::unique_ptr<ActivationTape<Device, T>> make_tape() const {
     if (options_.method != Method::differential) return {};
-    const std::size_t n = tokens_needed(options_.evict_at, options_.context, options_.horizon);
-    return std::make_unique<ActivationTape<Device, T>>(device_, model_.weights.config,
-                                                       first_start(options_), n);
+    const std::size_t row_tiles_before = (stretch_.begin - first_start(options_)) / kRowTile;
+    return std::make_unique<ActivationTape<Device, T>>(device_, model_.weights.config, stretch_,
+                                                       row_tiles_before);
+  }
+
+  /// Makes ready for futures that begin at `start` and after it.
+  void go_to(std::size_t start) {
+    if (start < stretch_.begin || start + options_.horizon > stretch_.end) read_again(start);
+    if (prepared_) return;
+    prepared_.emplace(make_engine(device_, model_, *full_, tape_.get(), options_.precision,
+                                  options_.horizon, max_batch()));
+  }
+
+  /// The same full pass once more, for the activations of another stretch of the document.
+  void read_again(std::size_t start) {
+    prepared_.reset();
+    tape_.reset();
+    full_.reset();
+    stretch_ = stretch_from(start);
+    tape_ = make_tape();
+    FullPassObserver<T>* const observer = tape_.get();
+    FullPassOptions pass;
+    pass.entropy_top_k = options_.entropy_top_k;
+    pass.progress = [](std::size_t) { check_interrupt(); };
+    full_.emplace(longshadow::run_full_pass(device_, model_.weights,
+                                            std::span<const std::int32_t>(run_.tokens.id),
+                                            std::span(&observer, 1), pass));
   }
 
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document,
@@ -233,7 +279,7 @@ class DocumentProbe final : public Measurement {
     const std::size_t n_probes = options_.sketch->bins.size() * options_.sketch->n_probes;
     Progress sketching(log, progress, "sketch", "probes", n_probes);
     run_.sketch =
-        sketch_document(device_, model_, full_, *tape_, options_.precision, *options_.sketch,
+        sketch_document(device_, model_, *full_, *tape_, options_.precision, *options_.sketch,
                         sketch_rows(model_.weights.config, options_), sketching);
   }
 
@@ -254,9 +300,11 @@ class DocumentProbe final : public Measurement {
   Device& device_;
   const ProbeModel<T>& model_;
   const ProbeOptions options_;
+  const ProbeRoom room_;
+  Range stretch_;                                    ///< positions of which there are activations
   std::unique_ptr<ActivationTape<Device, T>> tape_;  ///< for the differential form
   DocumentRun run_;
-  FullPass<T> full_;
+  std::optional<FullPass<T>> full_;
   std::vector<Counterfactual> counterfactuals_;  ///< [n_units]
   std::optional<PreparedEngine> prepared_;
 };
@@ -269,11 +317,37 @@ void check_document(const Document& document, const ModelConfig& config,
   parse_subjects(options.subjects, document, rules_of(options));
   parse_cache_part(options.layers, options.heads, config);
   if (options.sketch) sketch_rows(config, options);
-  choose_batch_rows(plan_probe_memory(config, options), options.memory_bytes, options.horizon);
+  divide_memory(config, options);
 }
 
-MemoryPlan plan_probe_memory(const ModelConfig& config, const ProbeOptions& options) {
-  return plan_memory(config, demand_of(options));
+ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) {
+  const std::size_t horizon = options.horizon;
+  const auto rows_of = [&](const MemoryPlan& plan, std::size_t bytes) {
+    return choose_batch_rows(plan, bytes, horizon);
+  };
+  MemoryDemand demand = demand_of(options);
+  const std::size_t all_rows = demand.tape_rows;
+  MemoryPlan plan = plan_memory(config, demand);
+  // A sketch goes back through all positions at once.
+  const bool is_whole =
+      options.method == Method::direct || options.sketch || options.memory_bytes == 0 ||
+      options.memory_bytes >= plan.fixed_bytes() + horizon * plan.bytes_per_batch_row;
+  if (is_whole) return {plan, rows_of(plan, options.memory_bytes), all_rows, 1};
+
+  demand.tape_rows = std::min(all_rows, horizon + kRowTile);
+  plan = plan_memory(config, demand);
+  const std::size_t most_rows = rows_of(plan, options.memory_bytes);
+  const std::size_t spare = options.memory_bytes - plan.fixed_bytes();
+  const std::size_t batch_rows = std::min(
+      most_rows, std::max(horizon, spare / 2 / plan.bytes_per_batch_row / horizon * horizon));
+  demand.tape_rows += (spare - batch_rows * plan.bytes_per_batch_row) / plan.bytes_per_tape_row;
+  demand.tape_rows = std::min(demand.tape_rows, all_rows);
+  // Of a stretch, the last futures begin H before its end; the next one begins a tile of rows or
+  // less before that.
+  const std::size_t starts = all_rows - horizon + 1;
+  const std::size_t starts_of_stretch = demand.tape_rows - horizon - kRowTile + 1;
+  return {plan_memory(config, demand), batch_rows, demand.tape_rows,
+          1 + (starts - 1) / starts_of_stretch};
 }
 
 std::optional<std::size_t> count_subjects(const Document& document, const ProbeOptions& options) {

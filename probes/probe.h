@@ -44,8 +44,18 @@ struct ProbeOptions {
 void check_document(const Document& document, const ModelConfig& config,
                     const ProbeOptions& options);
 
-/// What the counterfactuals of a document take.
-MemoryPlan plan_probe_memory(const ModelConfig& config, const ProbeOptions& options);
+/// How the counterfactuals of a document divide the memory that they may use.
+struct ProbeRoom {
+  MemoryPlan plan;
+  std::size_t batch_rows;
+  /// Positions whose activations are there at a time: all in which futures lie, or, where those do
+  /// not fit, as many as do. The document is then read again for each stretch of it.
+  std::size_t tape_rows;
+  std::size_t n_readings;  ///< of the document, at most
+};
+
+/// Throws UsageError where the memory allowed is too little.
+ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options);
 
 /// What a probe's units are, in the plural.
 inline constexpr const char* kSubjectUnits = "subjects";

@@ -169,7 +169,7 @@ RunSketch sketch_document(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T
   const Weights<T>& weights = model.weights;
   const auto sketch = [&]<class P>(GradientWeights<T, P> gradients) {
     FisherSketch<Cpu, T, P> fisher(cpu, weights, std::move(gradients), full, tape, max_rows);
-    return sketch_bins(cpu, weights.config, fisher, tape.first_position(), options, progress);
+    return sketch_bins(cpu, weights.config, fisher, tape.positions().begin, options, progress);
   };
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {

@@ -18,6 +18,9 @@ struct FullAttention {
   MatrixView<const T> attended;         ///< [rows, H d]
   KeysValues<const T> cache;
   KeysValues<const P> rounded_cache;  ///< the same in the precision of the delta products
+  /// Tiles of kRowTile positions before full row 0 that are cut as if they were full rows too: sums
+  /// then have the same bits as if they were.
+  std::size_t row_tiles_before = 0;
 };
 
 /// Rows of one counterfactual: position prefix + r is batch row first_row + r and full row

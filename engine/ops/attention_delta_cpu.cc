@@ -94,10 +94,8 @@ class RowTileTask {
         dk_(dk.head(kv_head_)),
         dv_(dv.head(kv_head_)),
         out_(out) {
-    tiles_ = column_tiles(first_start_);
-    for (std::size_t tile = 0; tile <= row_tile; ++tile) {
-      tiles_.push_back({first_start_ + tile * kRowTile, kRowTile, kRowTile});
-    }
+    tiles_ = column_tiles_with_cuts(first_start_ - full.row_tiles_before * kRowTile, kRowTile,
+                                    full.row_tiles_before + row_tile + 1);
     for (const DeltaStream& stream : streams) {
       if (stream.full_row < full_row_ + kRowTile && stream.full_row + stream.n_rows > full_row_) {
         work_.push_back(

@@ -206,7 +206,8 @@ class RowTile {
         heads_(heads),
         d_(problem.shape.head_dim),
         scale_(problem.shape.template score_scale<T>()),
-        tiles_(column_tiles(first_start_)),
+        tiles_(column_tiles_with_cuts(first_start_ - problem.full.row_tiles_before * kRowTile,
+                                      kRowTile, problem.full.row_tiles_before + row_tile + 1)),
         probabilities_(device, heads.size() * kRowTile * widest_tile()),
         score_changes_(device, entries.size() * kRowTile * widest_tile()),
         weights_(device, entries.size() * kRowTile * widest_tile()),
@@ -214,11 +215,7 @@ class RowTile {
         joint_queries_(device, entries.size() * kRowTile * 2 * d_),
         joint_keys_(device, entries.size() * kRowTile * 2 * d_),
         value_changes_(device, entries.size() * kRowTile * d_),
-        lost_(device, entries.size() * kRowTile) {
-    for (std::size_t tile = 0; tile <= row_tile; ++tile) {
-      tiles_.push_back({first_start_ + tile * kRowTile, kRowTile, kRowTile});
-    }
-  }
+        lost_(device, entries.size() * kRowTile) {}
 
   void run() {
     pass(Form::change, entries_);
@@ -233,10 +230,8 @@ class RowTile {
   }
 
  private:
-  /// Tiles become narrower from first to last, but for those of kRowTile.
-  std::size_t widest_tile() const {
-    return tiles_.empty() ? kRowTile : std::max(tiles_.front().width, kRowTile);
-  }
+  /// Tiles become narrower from first to last, but for the cuts of kRowTile.
+  std::size_t widest_tile() const { return std::max(tiles_.front().width, kRowTile); }
 
   void pass(Form form, const std::vector<Entry>& entries) {
     sums_ = Matrix<T>(device_.memory(), entries_.size() * kRowTile, d_);

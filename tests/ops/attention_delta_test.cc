@@ -23,6 +23,7 @@ struct Inputs {
   Matrix<T> queries, keys, values, log_normalisers, attended;
   Matrix<P> rounded_keys, rounded_values;
   Matrix<T> dq, dk, dv;
+  std::size_t row_tiles_before = 0;
 
   Inputs(Cpu& cpu, std::size_t positions, std::size_t first_full, std::size_t batch_rows,
          double scale)
@@ -78,9 +79,12 @@ struct Inputs {
     test::run_on(device, [&](auto& at) {
       const auto kv_heads = [&](const auto& rows) { return as_heads(at.in(rows), 2); };
       const FullAttention<T, P> full{
-          as_heads(at.in(queries), 4), at.in(log_normalisers), at.in(attended),
+          as_heads(at.in(queries), 4),
+          at.in(log_normalisers),
+          at.in(attended),
           KeysValues<const T>{kv_heads(keys), kv_heads(values)},
-          KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)}};
+          KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)},
+          row_tiles_before};
       attention_delta(device, kShape, full, as_heads(at.in(rounded_dq), 4), kv_heads(dk),
                       kv_heads(rounded_dv), streams, at.out(out));
     });
@@ -192,6 +196,34 @@ TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", te
                           test::elements(alone, stream.first_row, stream.n_rows)));
   }
   for (std::size_t i = 0; i < 64; ++i) CHECK(found.row(60)[i] == T{-7});
+}
+
+TEMPLATE_TEST_CASE("attention_delta has the same bits where full rows begin a tile later", "",
+                   test::CpuF32, test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(2);
+  const Inputs<T, P> whole(cpu, 340, 60, 40, 0.1);
+  Inputs<T, P> later(cpu, 340, 60 + kRowTile, 40, 0.1);
+  for (std::size_t head = 0; head < 4; ++head) {
+    const auto from = as_heads(whole.queries.view(), 4).head(head);
+    const auto to = as_heads(later.queries.view(), 4).head(head);
+    for (std::size_t row = 0; row < to.rows; ++row) {
+      std::copy_n(from.row(kRowTile + row), 16, to.row(row));
+    }
+  }
+  later.complete(cpu);
+  later.row_tiles_before = 1;
+  const std::vector<Range> few{{0, 1}, {63, 70}};
+  const std::vector<RemovedColumns> removed{few, few};
+  const auto run = [&](const Inputs<T, P>& in, std::size_t full_row) {
+    const std::vector<DeltaStream> streams{{0, 20, full_row, 200, removed},
+                                           {20, 20, full_row + 3, 203, removed}};
+    return test::elements(in.run(on.device, streams), 0, 40);
+  };
+  CHECK(test::same_bits(run(whole, 140), run(later, 140 - kRowTile)));
 }
 
 // All but a hundred-thousandth of the attention goes: (sum - z o) / (1 + z) would cancel to noise.

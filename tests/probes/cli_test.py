@@ -237,22 +237,23 @@ class Subjects(CommandLine):
 class SameBits(CommandLine):
     """A run file does not tell how many threads or how much memory made it."""
 
-    def measured(self, *more, subjects, memory, threads):
+    def measured(self, *more, subjects, memory, threads, context=48):
         """The run file's bytes, or None where the memory does not do."""
         self.output.unlink(missing_ok=True)
-        result = self.probe(subjects=subjects, more=("--memory", memory, "--threads", threads, *more))
+        result = self.probe(subjects=subjects, context=context, more=("--memory", memory, "--threads", threads, *more))
         if result.returncode == BAD_USAGE:
             self.assertIn("--memory", result.stderr)
             return None
         self.assertEqual(result.returncode, DONE, result.stderr)
         return self.output.read_bytes()
 
-    def least_memory(self, *more):
+    def least_memory(self, *more, context=48):
         """Bytes with which counterfactuals just run, one at a time."""
         low, high = 0, 1 << 30
         while low + 1 < high:
             middle = (low + high) // 2
-            fits = self.measured(*more, subjects="list:3", memory=middle, threads=1) is not None
+            fits = self.measured(*more, subjects="list:3", memory=middle, threads=1,
+                                 context=context) is not None
             low, high = (low, middle) if fits else (middle, high)
         return high
 
@@ -269,6 +270,20 @@ class SameBits(CommandLine):
                                                 (least * 5 // 4, 2), (least * 3 // 2, 3))}
                 self.assertEqual(len(runs), 1, (form, subjects))
                 self.assertNotIn(None, runs)
+
+    def test_a_document_read_in_stretches(self):
+        """Where the activations of all positions do not fit."""
+        lag = ("--evict-at", "lag:3")
+        least = self.least_memory(*lag, context=216)
+        plan = longshadow("plan", "--model", MODEL, "--context", 216, "--future", 16, *lag,
+                          "--memory", least).stdout
+        self.assertRegex(plan, r"full passes +[2-9]\d* ")
+        subjects = "list:100,5-9,213,2,90,150-153"
+        runs = {self.measured(*lag, subjects=subjects, memory=memory, threads=2, context=216)
+                for memory in (0, least, least * 9 // 8)}
+        self.assertEqual(len(runs), 1)
+        self.assertNotIn(None, runs)
+
 
 class BadUsage(CommandLine):
     def test_no_or_unknown_subcommand(self):

@@ -101,7 +101,7 @@ TEMPLATE_TEST_CASE("tokens removed by layer and head, as transformers in float64
     const Counterfactual evicted{table_of(model, config), context};
 
     const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
-    ActivationTape<Cpu, T> tape(cpu, config, context, ids.size());
+    ActivationTape<Cpu, T> tape(cpu, config, {context, ids.size()});
     FullPassObserver<T>* observer = &tape;
     const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
                                            std::span<FullPassObserver<T>* const>(&observer, 1), {});
@@ -159,7 +159,7 @@ struct Engines {
   FullPass<T> read() {
     std::vector<TokenId> tokens;
     for (TokenId i = 0; i < 200; ++i) tokens.push_back(i * 37 % 320);
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, 1, tokens.size());
+    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, Range{1, tokens.size()});
     FullPassObserver<T>* observer = tape.get();
     return run_full_pass(cpu, weights, std::span<const TokenId>(tokens),
                          std::span<FullPassObserver<T>* const>(&observer, 1), {});

@@ -31,7 +31,7 @@ struct Case {
         checkpoint(open_checkpoint(test::kTinyModels / name)),
         model(load_probe_model<T>(cpu, *checkpoint, precision, true)),
         tokens(some_tokens()),
-        tape(cpu, config(), kContext, tokens.size()),
+        tape(cpu, config(), {kContext, tokens.size()}),
         full(read()) {}
 
   static std::vector<TokenId> some_tokens() {
