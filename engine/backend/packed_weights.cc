@@ -51,6 +51,7 @@ struct PackedWeights<T>::Storage {
   std::vector<memory> tiles;
   Matrix<T> w;
   MatrixView<const T> rows;
+  RightFactor layout = RightFactor::by_output;
 };
 
 /// f64 weights stay as they are: Eigen packs them itself.
@@ -59,6 +60,7 @@ struct PackedWeights<double>::Storage {
   std::size_t tile_outputs = 0;
   Matrix<double> w;
   MatrixView<const double> rows;
+  RightFactor layout = RightFactor::by_output;
 };
 
 template <class T>
@@ -105,11 +107,17 @@ PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::
 }
 
 template <class T>
-PackedWeights<T>::PackedWeights(MatrixView<const T> w)
-    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
+PackedWeights<T>::PackedWeights(MatrixView<const T> matrix, RightFactor layout)
+    : outputs_(layout == RightFactor::by_output ? matrix.rows : matrix.cols),
+      inputs_(layout == RightFactor::by_output ? matrix.cols : matrix.rows),
+      storage_(std::make_unique<Storage>()) {
   storage_->tile_outputs = outputs_;
-  storage_->rows = w;
+  storage_->rows = matrix;
+  storage_->layout = layout;
 }
+
+template <class T>
+PackedWeights<T>::PackedWeights(MatrixView<const T> w) : PackedWeights(w, RightFactor::by_output) {}
 
 template <class T>
 PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).view()) {
@@ -119,6 +127,16 @@ PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).vi
 template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
   return storage_->rows;
+}
+
+template <class T>
+RightFactor PackedWeights<T>::layout() const {
+  return storage_->layout;
+}
+
+template <class T>
+PackedWeights<T> PackedWeights<T>::transposed() const {
+  return {storage_->rows, RightFactor::by_input};
 }
 
 template <class T>

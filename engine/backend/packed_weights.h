@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/backend/cpu.h"
+#include "engine/backend/tile_product.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
 
@@ -45,8 +46,13 @@ class PackedWeights {
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
 
-  /// W [out, in], where it is stored as it is.
+  /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns.
   MatrixView<const T> rows() const;
+  RightFactor layout() const;
+
+  /// The right-hand factor of y = x W, from the same memory, where W is stored as it is and not
+  /// transposed itself; this must outlive it.
+  PackedWeights transposed() const;
 
   std::size_t n_tiles() const;
   /// The outputs of tile `index`.
@@ -64,6 +70,7 @@ class PackedWeights {
 
  private:
   struct Storage;
+  PackedWeights(MatrixView<const T> matrix, RightFactor layout);
   std::size_t outputs_;
   std::size_t inputs_;
   std::unique_ptr<Storage> storage_;

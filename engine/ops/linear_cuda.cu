@@ -6,7 +6,7 @@ namespace longshadow {
 template <class Device, class T, class P>
 void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write) {
-  product(device, x, weights.rows(), RightFactor::by_output, y, write == Write::add);
+  product(device, x, weights.rows(), weights.layout(), y, write == Write::add);
 }
 
 template void linear(Cuda&, MatrixView<const float>, const PackedWeights<float>&, MatrixView<float>,

@@ -42,8 +42,7 @@ __global__ void rotate_kernel(MatrixView<const T> x, const T* bias, MatrixView<c
 template <class T, class P>
 DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights) {
   DeviceArray<T> sums(device, x.rows * weights.outputs());
-  product(device, x, weights.rows(), RightFactor::by_output, sums.rows(x.rows, weights.outputs()),
-          false);
+  product(device, x, weights.rows(), weights.layout(), sums.rows(x.rows, weights.outputs()), false);
   return sums;
 }
 

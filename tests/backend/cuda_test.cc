@@ -121,5 +121,46 @@ TEMPLATE_TEST_CASE("batched products are products", "[host_cuda]", F32, F64, Mix
   }
 }
 
+// Columns of a wider matrix as the left factor, rows apart in the result.
+TEMPLATE_TEST_CASE("batched products of a transposed factor", "[host_cuda]", F32, F64, MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  constexpr std::size_t m = 4, n = 6, k = 5, count = 3, apart = 2;
+  const bool accumulate = GENERATE(false, true);
+  const Matrix<P> a = rounded_copy<P>(cpu, random_matrix<T>(cpu, count * k, m + apart, 1));
+  const Matrix<P> b = rounded_copy<P>(cpu, random_matrix<T>(cpu, count * k, n, 2));
+  const Matrix<T> before = random_matrix<T>(cpu, count * m, n + apart, 3);
+  const DeviceArray<P> a_there = on_device(device, a), b_there = on_device(device, b);
+  const DeviceArray<T> c_there = on_device(device, before);
+  std::vector<const P*> as, bs;
+  std::vector<T*> cs;
+  for (std::size_t i = 0; i < count; ++i) {
+    as.push_back(a_there.data() + i * k * a.cols());
+    bs.push_back(b_there.data() + i * k * n);
+    cs.push_back(c_there.data() + i * m * before.cols());
+  }
+  const PointersOnDevice<const P> as_there(device, as), bs_there(device, bs);
+  const PointersOnDevice<T> cs_there(device, cs);
+  batched_transposed_product<P, T>(device, count, as_there.matrices(k, m, a.cols()),
+                                   bs_there.matrices(k, n), cs_there.matrices(m, n, before.cols()),
+                                   accumulate);
+  const std::vector<T> found = c_there.on_host();
+  for (std::size_t row = 0; row < count * m; ++row) {
+    for (std::size_t c = 0; c < n + apart; ++c) {
+      const auto old = double(before.row(row)[c]);
+      double expected = accumulate || c >= n ? old : 0, size = std::abs(expected);
+      for (std::size_t i = row / m * k; i < (row / m + 1) * k && c < n; ++i) {
+        const double term = widened<double>(a.row(i)[row % m]) * widened<double>(b.row(i)[c]);
+        expected += term;
+        size += std::abs(term);
+      }
+      CHECK(std::abs(double(found[row * before.cols() + c]) - expected) <=
+            double(k + 1) * twin::unit_roundoff<T> * size);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace longshadow

@@ -56,6 +56,36 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", test::CpuF32, tes
   }
 }
 
+// As gradients pass through the weights of a CUDA device.
+TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  test::UnderTest<Cuda> on;
+  Cpu cpu(1);
+  constexpr std::size_t rows = 5, inputs = 40, outputs = 21;
+  const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
+  const Matrix<T> w = random_matrix<T>(cpu, inputs, outputs, 2);
+  const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
+  const PackedWeights<P> plain = test::packed(on.device, rounded_copy<P>(cpu, w));
+  const PackedWeights<P> weights = plain.transposed();
+  REQUIRE(weights.inputs() == inputs);
+  REQUIRE(weights.outputs() == outputs);
+  Matrix<T> y(cpu.memory(), rows, outputs);
+  test::run_on(on.device,
+               [&](auto& at) { linear(on.device, at.in(factor_x), weights, at.out(y)); });
+  const double relative = inputs * twin::unit_roundoff<T> + 2.1 * test::kFactorRoundoff<P>;
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      twin::Row factor;
+      for (std::size_t i = 0; i < inputs; ++i) factor.push_back(double(w.row(i)[o]));
+      const twin::Row in = twin::row(x.row(r), inputs);
+      CHECK(std::abs(double(y.row(r)[o]) - twin::dot(in, factor)) <=
+            relative * twin::magnitude(in, factor));
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows", "", F32, F64,
                    MixedBF16) {
   using T = typename TestType::T;

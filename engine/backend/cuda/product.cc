@@ -23,6 +23,24 @@ cublasOperation_t operation_on(RightFactor layout) {
   return layout == RightFactor::by_output ? CUBLAS_OP_T : CUBLAS_OP_N;
 }
 
+/// `terms` in each sum.
+template <class In, class Out>
+void multiply_batch(Cuda& device, std::size_t count, std::size_t terms, MatrixBatch<const In> a,
+                    cublasOperation_t on_a, MatrixBatch<const In> b, cublasOperation_t on_b,
+                    MatrixBatch<Out> c, bool accumulate) {
+  if (count == 0) return;
+  const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
+  const auto untyped = [](auto* const* pointers) {
+    return reinterpret_cast<const void* const*>(pointers);
+  };
+  check_cublas(cublasGemmBatchedEx(
+                   device.blas(), on_b, on_a, as_int(c.cols), as_int(c.rows), as_int(terms), &alpha,
+                   untyped(b.data), kDataType<In>, as_int(b.stride), untyped(a.data), kDataType<In>,
+                   as_int(a.stride), &beta, reinterpret_cast<void* const*>(c.data), kDataType<Out>,
+                   as_int(c.stride), as_int(count), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
+               "cublasGemmBatchedEx");
+}
+
 }  // namespace
 
 template <class In, class Out>
@@ -42,25 +60,22 @@ template <class In, class Out>
 void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
                      MatrixBatch<const In> b, RightFactor layout, MatrixBatch<Out> c,
                      bool accumulate) {
-  if (count == 0) return;
-  const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
-  const auto untyped = [](auto* const* pointers) {
-    return reinterpret_cast<const void* const*>(pointers);
-  };
-  check_cublas(
-      cublasGemmBatchedEx(device.blas(), operation_on(layout), CUBLAS_OP_N, as_int(c.cols),
-                          as_int(c.rows), as_int(a.cols), &alpha, untyped(b.data), kDataType<In>,
-                          as_int(b.stride), untyped(a.data), kDataType<In>, as_int(a.stride), &beta,
-                          reinterpret_cast<void* const*>(c.data), kDataType<Out>, as_int(c.stride),
-                          as_int(count), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
-      "cublasGemmBatchedEx");
+  multiply_batch(device, count, a.cols, a, CUBLAS_OP_N, b, operation_on(layout), c, accumulate);
+}
+
+template <class In, class Out>
+void batched_transposed_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
+                                MatrixBatch<const In> b, MatrixBatch<Out> c, bool accumulate) {
+  multiply_batch(device, count, a.rows, a, CUBLAS_OP_T, b, CUBLAS_OP_N, c, accumulate);
 }
 
 #define LONGSHADOW_INSTANTIATE(In, Out)                                                           \
   template void product(Cuda&, MatrixView<const In>, MatrixView<const In>, RightFactor,           \
                         MatrixView<Out>, bool);                                                   \
   template void batched_product(Cuda&, std::size_t, MatrixBatch<const In>, MatrixBatch<const In>, \
-                                RightFactor, MatrixBatch<Out>, bool);
+                                RightFactor, MatrixBatch<Out>, bool);                             \
+  template void batched_transposed_product(Cuda&, std::size_t, MatrixBatch<const In>,             \
+                                           MatrixBatch<const In>, MatrixBatch<Out>, bool);
 LONGSHADOW_INSTANTIATE(float, float)
 LONGSHADOW_INSTANTIATE(BF16, float)
 LONGSHADOW_INSTANTIATE(double, double)

@@ -34,7 +34,10 @@ class PointersOnDevice {
 
   /// Dense matrices [rows, cols].
   MatrixBatch<T> matrices(std::size_t rows, std::size_t cols) const {
-    return {there_.data(), rows, cols, cols};
+    return matrices(rows, cols, cols);
+  }
+  MatrixBatch<T> matrices(std::size_t rows, std::size_t cols, std::size_t stride) const {
+    return {there_.data(), rows, cols, stride};
   }
   MatrixBatch<const T> const_matrices(std::size_t rows, std::size_t cols) const {
     return {there_.data(), rows, cols, cols};
@@ -49,5 +52,10 @@ template <class In, class Out>
 void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
                      MatrixBatch<const In> b, RightFactor layout, MatrixBatch<Out> c,
                      bool accumulate);
+
+/// c [m, n] = aᵀ b, or c += where `accumulate`, for a [k, m] and b [k, n].
+template <class In, class Out>
+void batched_transposed_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
+                                MatrixBatch<const In> b, MatrixBatch<Out> c, bool accumulate);
 
 }  // namespace longshadow
