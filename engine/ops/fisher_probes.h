@@ -19,7 +19,8 @@ enum class ProbeKind {
 };
 
 /// Stream b of a call is draw first_draw + b. A draw's values at a row depend on the seed, the
-/// draw's number and the full row alone.
+/// draw's number and the full row alone: the sign of token v is bit v % 64 of RandomBits' word
+/// v / 64, a sampled token comes from word 0 and its sign from word 1.
 struct ProbeDraws {
   ProbeKind kind;
   std::uint64_t seed;
@@ -28,6 +29,7 @@ struct ProbeDraws {
 
 /// The output matrix [V, D] as it is, packed, and tile by tile of that packing transposed, each
 /// [D, padded width] with zeros beyond its tokens, in the precision P of the products with p and v.
+/// On a CUDA device there is one tile, of all tokens.
 template <class T, class P>
 struct ProbedOutput {
   MatrixView<const T> rows;

@@ -9,6 +9,7 @@
 #include "engine/ops/dot.h"
 #include "engine/ops/fisher_probes.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/random_bits.h"
 #include "engine/ops/rounded_tile.h"
 
 namespace longshadow {
@@ -16,22 +17,6 @@ namespace {
 
 /// Streams that share a task's probabilities.
 constexpr std::size_t kStreamsAtOnce = 8;
-
-/// Random bits for one draw at one row, by counter, so that no order of work changes them: the
-/// output function of SplitMix64 (Steele, Lea and Flood 2014) over a state that all four make up.
-std::uint64_t random_bits(std::uint64_t seed, std::size_t draw, std::size_t row,
-                          std::size_t index) {
-  const auto mix = [](std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  };
-  constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15u;
-  return mix(mix(mix(mix(seed + kGamma) + draw + kGamma) + row + kGamma) + index + kGamma);
-}
-
-/// Uniform in [0, 1).
-double random_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
 /// logits -> sqrt(p), and p apart; columns past `used` get 0. Returns the sum of p.
 template <class T>
@@ -48,16 +33,18 @@ LONGSHADOW_PER_CPU double to_probabilities(T* logits, T* p, std::size_t used, st
   return sum<T>(total);
 }
 
-/// to = from with the signs that the bits give, kLanes columns to a chunk of bits. Returns the sum.
+/// to = from with the signs that the bits from `first_bit` on give; it and cols are multiples of
+/// the lanes. Returns the sum.
 template <class T, class P>
-LONGSHADOW_PER_CPU double give_signs(const T* from, const std::uint64_t* bits, std::size_t cols,
-                                     P* to) {
+LONGSHADOW_PER_CPU double give_signs(const T* from, const std::uint64_t* bits,
+                                     std::size_t first_bit, std::size_t cols, P* to) {
   using Integers = typename LaneTypes<T>::Integers;
   Integers lane_bit;
   for (std::size_t i = 0; i < kLanes<T>; ++i) lane_bit[i] = 1 << i;
   Lanes<T> total{};
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    const auto word = static_cast<std::uint32_t>(bits[c / 64] >> (c % 64));
+    const std::size_t bit = first_bit + c;
+    const auto word = static_cast<std::uint32_t>(bits[bit / 64] >> (bit % 64));
     const auto chunk = static_cast<int>(word & ((1u << kLanes<T>)-1));
     const Lanes<T> value = load(from + c);
     const Lanes<T> with_sign = ((Integers{} + chunk) & lane_bit) != 0 ? -value : value;
@@ -146,17 +133,20 @@ class ProbeTask {
   void absorb_signs(std::size_t tile, MatrixView<const T> roots) {
     struct Signed;
     const auto with_signs = tile_scratch<P, Signed>(cpu_, kRowTile, roots.cols);
-    std::vector<std::uint64_t> bits(round_up(roots.cols, 64) / 64);
-    const std::size_t words_before = kMaxTileOutputs / 64 * tile;
+    const std::size_t first_token = output_.packed.tile_begin(tile);
+    const std::size_t first_word = first_token / 64;
+    std::vector<std::uint64_t> bits((first_token + roots.cols - 1) / 64 + 1 - first_word);
     for (std::size_t first = 0; first < roots_.size(); first += kRowTile) {
       const std::size_t end = std::min(first + kRowTile, roots_.size());
       for (std::size_t i = first; i < end; ++i) {
         const std::size_t b = i / rows_.size();
         const std::size_t r = i % rows_.size();
+        const RandomBits random = random_bits(b, r);
         for (std::size_t word = 0; word < bits.size(); ++word) {
-          bits[word] = random(b, r, words_before + word);
+          bits[word] = random.word(first_word + word);
         }
-        roots_[i] += give_signs(roots.row(r), bits.data(), roots.cols, with_signs.row(i - first));
+        roots_[i] += give_signs(roots.row(r), bits.data(), first_token % 64, roots.cols,
+                                with_signs.row(i - first));
       }
       std::fill(with_signs.row(end - first), with_signs.row(kRowTile), P{});
       add_product(cpu_, MatrixView<const P>(with_signs), output_.transposed[tile],
@@ -164,8 +154,8 @@ class ProbeTask {
     }
   }
 
-  std::uint64_t random(std::size_t b, std::size_t r, std::size_t index) const {
-    return random_bits(draws_.seed, draws_.first_draw + b, full_row_ + r, index);
+  RandomBits random_bits(std::size_t b, std::size_t r) const {
+    return {draws_.seed, draws_.first_draw + b, full_row_ + r};
   }
 
   T* target(std::size_t b, std::size_t r) const {
@@ -181,8 +171,9 @@ class ProbeTask {
   }
 
   void finish_sampled(std::size_t b, std::size_t r) {
-    const T* direction = output_.rows.row(sample(r, random_unit(random(b, r, 0))));
-    const T sign = random(b, r, 1) % 2 == 0 ? T{1} : T{-1};
+    const RandomBits random = random_bits(b, r);
+    const T* direction = output_.rows.row(sample(r, random.unit(0)));
+    const T sign = random.word(1) % 2 == 0 ? T{1} : T{-1};
     for (std::size_t i = 0; i < means_.cols; ++i) {
       target(b, r)[i] = sign * (direction[i] - means_.row(r)[i]);
     }
