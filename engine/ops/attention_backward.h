@@ -9,6 +9,14 @@
 
 namespace longshadow {
 
+/// The least that a column is taken to leave of the attention, in 1 - p.
+template <class T>
+inline constexpr T kLeastKept = sizeof(T) == 4 ? T(1e-4) : T(1e-10);
+
+/// Beyond this p, dp - dout.o cancels too far for a rounded dp: ds / (1 - p) would be its noise.
+template <class T>
+inline constexpr T kHeavy = T(1.0 / 16);
+
 /// Gradients at what attention reads, in rows of a batch, before the rotation is undone.
 template <class T, class P>
 struct AttentionGradients {

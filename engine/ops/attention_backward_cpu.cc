@@ -13,10 +13,6 @@
 namespace longshadow {
 namespace {
 
-/// The least that a column is taken to leave of the attention.
-template <class T>
-constexpr T kLeastKept = sizeof(T) == 4 ? T(1e-4) : T(1e-10);
-
 /// odds[c] = p / (1 - p)
 template <class T>
 LONGSHADOW_PER_CPU void to_odds(const T* p, std::size_t cols, T* odds) {
@@ -69,9 +65,6 @@ LONGSHADOW_PER_CPU void to_column_weights(T* scores, std::size_t first_visible, 
 struct HeavyEntry {
   std::size_t row, column;
 };
-
-/// Beyond this p, dp - dout.o cancels too far for a rounded dp: ds / (1 - p) would be its noise.
-constexpr double kHeavy = 1.0 / 16;
 
 template <class T>
 LONGSHADOW_PER_CPU T dot(const T* a, const T* b, std::size_t size) {
@@ -259,7 +252,7 @@ class BackwardPass {
     std::vector<HeavyEntry> heavy;
     for (std::size_t r = 0; r < p.rows; ++r) {
       for (std::size_t c = 0; c < p.cols; ++c) {
-        if (p.row(r)[c] > T(kHeavy)) heavy.push_back({r, c});
+        if (p.row(r)[c] > kHeavy<T>) heavy.push_back({r, c});
       }
     }
     return heavy;

@@ -8,6 +8,7 @@
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/removed_columns_cuda.h"
 #include "engine/ops/rounding.h"
+#include "engine/ops/softmax_tile_cuda.h"
 
 // As on the processor, a tile of kRowTile full rows walks over its columns, and the full pass's
 // softmax of a tile is made once for all streams with rows there: it is the one product in T, ten
@@ -34,38 +35,6 @@ struct Entry {
   std::size_t slot;  ///< of its sums
 };
 
-/// Columns of a tile, and the position of the first full row of the tile of rows.
-struct TilePlace {
-  std::size_t begin, width, used;
-  std::size_t first_position;
-
-  /// How many of the columns the tile's full row r sees.
-  __device__ std::size_t visible(std::size_t r) const {
-    const std::size_t seen = first_position + r + 1;
-    if (seen <= begin) return 0;
-    return seen - begin < used ? seen - begin : used;
-  }
-};
-
-/// A warp a row of p [heads, kRowTile, width]: scores -> the full pass's softmax weights, and 0
-/// where a row sees nothing or is not known.
-template <class T>
-__global__ void probability_kernel(T* p, std::size_t n_heads, TilePlace tile,
-                                   std::size_t first_head, std::size_t full_row,
-                                   std::size_t known_rows, MatrixView<const T> log_normalisers,
-                                   T scale) {
-  const std::size_t index = global_warp();
-  if (index >= n_heads * kRowTile) return;
-  const std::size_t r = index % kRowTile;
-  const std::size_t visible = r < known_rows ? tile.visible(r) : 0;
-  const T log_normaliser =
-      visible != 0 ? log_normalisers.row(full_row + r)[first_head + index / kRowTile] : T{0};
-  T* const row = p + index * tile.width;
-  for (std::size_t c = lane(); c < tile.width; c += kWarp) {
-    row[c] = c < visible ? exp(row[c] * scale - log_normaliser) : T{0};
-  }
-}
-
 /// (q, dq) [entries, kRowTile, 2 d], by which own scores change: q.dk + dq.(k + dk).
 template <class T, class P>
 __global__ void joint_query_kernel(const Entry* entries, std::size_t n_entries,
@@ -87,7 +56,7 @@ __global__ void joint_query_kernel(const Entry* entries, std::size_t n_entries,
 /// (dk, k + dk) [entries, width, 2 d] and dv [entries, width, d], without changes before the
 /// stream's start and behind its rows.
 template <class T, class P>
-__global__ void own_change_kernel(const Entry* entries, std::size_t n_entries, TilePlace tile,
+__global__ void own_change_kernel(const Entry* entries, std::size_t n_entries, SoftmaxTile tile,
                                   KeysValues<const T> cache, HeadRows<const T> dk,
                                   HeadRows<const P> dv, P* joint_keys, P* value_changes) {
   const std::size_t d = dk.head_dim;
@@ -112,9 +81,9 @@ __global__ void own_change_kernel(const Entry* entries, std::size_t n_entries, T
 /// A warp a row of ds [entries, kRowTile, width]: score changes -> weights, by form, and where
 /// `kept` is not null p (1 + e). Totals [slots, kRowTile] gain the weights' sum.
 template <class T, class P>
-__global__ void weigh_kernel(const Entry* entries, std::size_t n_entries, TilePlace tile, Form form,
-                             const T* p, std::size_t first_head, const T* ds, T scale, P* weights,
-                             P* kept, double* totals) {
+__global__ void weigh_kernel(const Entry* entries, std::size_t n_entries, SoftmaxTile tile,
+                             Form form, const T* p, std::size_t first_head, const T* ds, T scale,
+                             P* weights, P* kept, double* totals) {
   const std::size_t index = global_warp();
   if (index >= n_entries * kRowTile) return;
   const Entry& entry = entries[index / kRowTile];
@@ -244,8 +213,9 @@ class RowTile {
         (tile.begin + tile.used <= entry.prefix ? in_prefix : own).push_back(entry);
       }
       if (in_prefix.empty() && own.empty()) continue;
-      const TilePlace place{tile.begin, tile.width, tile.used, first_start_ + full_row_};
-      make_probabilities(place);
+      const SoftmaxTile place{tile.begin, tile.width, tile.used, first_start_ + full_row_};
+      make_softmax_tile(device_, problem_.shape, problem_.full, heads_,
+                        Range{full_row_, full_row_ + kRowTile}, place, probabilities_.data());
       if (!in_prefix.empty()) absorb_prefix(form, place, in_prefix);
       if (!own.empty()) absorb_own(form, place, own);
     }
@@ -255,25 +225,7 @@ class RowTile {
                 totals_.data(), lost_.data(), problem_.out);
   }
 
-  /// p [heads, kRowTile, tile width] of the full pass.
-  void make_probabilities(const TilePlace& tile) {
-    std::vector<const T*> queries, keys;
-    std::vector<T*> scores;
-    for (std::size_t head = heads_.begin; head < heads_.end; ++head) {
-      const std::size_t kv_head = problem_.shape.kv_head_of(head);
-      queries.push_back(problem_.full.queries.head(head).row(full_row_));
-      keys.push_back(problem_.full.cache.keys.head(kv_head).row(tile.begin));
-      scores.push_back(probabilities_.data() + scores.size() * kRowTile * tile.width);
-    }
-    multiply<T>(queries, {kRowTile, d_}, keys, {tile.width, d_}, RightFactor::by_output, scores,
-                {kRowTile, tile.width}, false);
-    const std::size_t known_rows = std::min(kRowTile, problem_.full.attended.rows - full_row_);
-    launch_rows(device_, probability_kernel<T>, heads_.size() * kRowTile, probabilities_.data(),
-                heads_.size(), tile, heads_.begin, full_row_, known_rows,
-                problem_.full.log_normalisers, scale_);
-  }
-
-  void absorb_prefix(Form form, const TilePlace& tile, const std::vector<Entry>& entries) {
+  void absorb_prefix(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries) {
     std::vector<const P*> queries, keys;
     for (const Entry& entry : entries) {
       queries.push_back(problem_.dq.head(entry.head).row(entry.batch_row));
@@ -288,7 +240,7 @@ class RowTile {
   }
 
   /// A tile of which some columns, or all, are the streams' own.
-  void absorb_own(Form form, const TilePlace& tile, const std::vector<Entry>& entries) {
+  void absorb_own(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries) {
     const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
     launch_elements(device_, joint_query_kernel<T, P>, entries.size() * kRowTile * 2 * d_,
                     there.data(), entries.size(), problem_.full.queries, full_row_, problem_.dq,
@@ -307,7 +259,7 @@ class RowTile {
                 RightFactor::by_input, sums_of(entries), {kRowTile, d_}, true);
   }
 
-  void weigh(Form form, const TilePlace& tile, const std::vector<Entry>& entries,
+  void weigh(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries,
              const DeviceArray<Entry>& there, P* kept) {
     launch_rows(device_, weigh_kernel<T, P>, entries.size() * kRowTile, there.data(),
                 entries.size(), tile, form, static_cast<const T*>(probabilities_.data()),
@@ -315,7 +267,7 @@ class RowTile {
                 kept, totals_.data());
   }
 
-  void add_weighted_values(const TilePlace& tile, const std::vector<Entry>& entries) {
+  void add_weighted_values(const SoftmaxTile& tile, const std::vector<Entry>& entries) {
     std::vector<const P*> values;
     for (const Entry& entry : entries) {
       values.push_back(problem_.full.rounded_cache.values.head(entry.kv_head).row(tile.begin));

@@ -1,5 +1,6 @@
 #include "engine/backend/cuda/launch.h"
 #include "engine/ops/rotary.h"
+#include "engine/ops/rounding.h"
 
 namespace longshadow {
 namespace {
@@ -12,6 +13,22 @@ __global__ void rotary_table_kernel(const double* frequencies, std::size_t half,
   const double angle = static_cast<double>(i / half) * frequencies[i % half];
   cosines[i] = static_cast<T>(cos(angle));
   sines[i] = static_cast<T>(sin(angle));
+}
+
+/// A thread for each pair of elements that are rotated together.
+template <class T, class P>
+__global__ void rotate_back_kernel(MatrixView<const T> cosines, MatrixView<const T> sines,
+                                   const std::uint32_t* positions, MatrixView<const T> x,
+                                   MatrixView<P> to) {
+  const std::size_t half = cosines.cols;
+  const std::size_t i = global_thread();
+  if (i >= x.rows * x.cols / 2) return;
+  const std::size_t r = i / (x.cols / 2), pair = i % half;
+  const std::size_t c = i % (x.cols / 2) / half * 2 * half + pair;
+  const T first = x.row(r)[c], second = x.row(r)[c + half];
+  const T cosine = cosines.row(positions[r])[pair], sine = sines.row(positions[r])[pair];
+  to.row(r)[c] = rounded<P>(first * cosine + second * sine);
+  to.row(r)[c + half] = rounded<P>(second * cosine - first * sine);
 }
 
 }  // namespace
@@ -28,7 +45,24 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
   return table;
 }
 
+template <class Device, class T, class P>
+void rotate_back(Device& device, const RotaryTable<T>& table,
+                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
+                 MatrixView<P> to) {
+  const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
+  launch_elements(device, rotate_back_kernel<T, P>, x.rows * x.cols / 2, table.cos.view(),
+                  table.sin.view(), positions_there.data(), x, to);
+}
+
 template RotaryTable<float> make_rotary_table(Cuda&, std::span<const double>, std::size_t);
 template RotaryTable<double> make_rotary_table(Cuda&, std::span<const double>, std::size_t);
+
+#define LONGSHADOW_INSTANTIATE(T, P)                                                      \
+  template void rotate_back(Cuda&, const RotaryTable<T>&, std::span<const std::uint32_t>, \
+                            MatrixView<const T>, MatrixView<P>);
+LONGSHADOW_INSTANTIATE(float, float)
+LONGSHADOW_INSTANTIATE(float, BF16)
+LONGSHADOW_INSTANTIATE(double, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/precision.h"
 
@@ -16,10 +17,6 @@ constexpr AttentionShape kShape{4, 2, 16};
 constexpr std::size_t kGroup = 2;
 constexpr std::size_t kDim = 16;
 constexpr double kScale = 0.25;  // 1 / sqrt(d)
-
-using test::F32;
-using test::F64;
-using test::MixedBF16;
 
 twin::Row head_row(HeadRows<const double> heads, std::size_t head, std::size_t row) {
   return twin::row(heads.head(head).row(row), kDim);
@@ -136,14 +133,23 @@ Matrix<T> converted(Cpu& cpu, const Matrix<double>& from) {
   return to;
 }
 
+/// What it found; -7 where it wrote nothing.
 template <class T>
 struct Found {
   Matrix<T> queries, keys, values, removals;
 };
 
-template <class T, class P>
-Found<T> run(Cpu& cpu, const Text& text, const Matrix<double>& dout,
+template <class T, class P = T>
+Matrix<P> unwritten(std::size_t rows, std::size_t cols) {
+  Matrix<P> matrix(Cpu::memory(), rows, cols);
+  std::fill_n(matrix.data(), rows * cols, rounded<P>(T{-7}));
+  return matrix;
+}
+
+template <class T, class P, class Device>
+Found<T> run(Device& device, const Text& text, const Matrix<double>& dout,
              std::span<const PairedRows> streams) {
+  Cpu cpu(1);
   const Matrix<T> queries = converted<T>(cpu, text.queries), keys = converted<T>(cpu, text.keys),
                   values = converted<T>(cpu, text.values), gradients = converted<T>(cpu, dout);
   const Matrix<P> rounded_keys = test::rounded_copy<P>(cpu, keys);
@@ -159,17 +165,22 @@ Found<T> run(Cpu& cpu, const Text& text, const Matrix<double>& dout,
       }
     }
   }
-  const FullAttention<T, P> full{
-      as_heads(queries.view(), 4), log_normalisers.view(), attended.view(),
-      KeysValues<const T>{as_heads(keys.view(), 2), as_heads(values.view(), 2)},
-      KeysValues<const P>{as_heads(rounded_keys.view(), 2), as_heads(rounded_values.view(), 2)}};
   const std::size_t rows = dout.rows() / 4 - kRowTile;
-  Matrix<P> dv(cpu.memory(), rows, 2 * kDim);
-  Found<T> found{Matrix<T>(cpu.memory(), rows, 4 * kDim), Matrix<T>(cpu.memory(), rows, 2 * kDim),
-                 Matrix<T>(), Matrix<T>(cpu.memory(), streams.size() * 2, text.prefix)};
-  attention_backward(cpu, kShape, full, text.prefix, as_heads(gradients.view(), 4), streams,
-                     AttentionGradients<T, P>{found.queries.view(), found.keys.view(), dv.view(),
-                                              found.removals.view()});
+  Matrix<P> dv = unwritten<T, P>(rows, 2 * kDim);
+  Found<T> found{unwritten<T>(rows, 4 * kDim), unwritten<T>(rows, 2 * kDim), Matrix<T>(),
+                 unwritten<T>(streams.size() * 2, text.prefix)};
+  test::run_on(device, [&](auto& at) {
+    const auto kv_heads = [&](const auto& rows_of_heads) {
+      return as_heads(at.in(rows_of_heads), 2);
+    };
+    const FullAttention<T, P> full{
+        as_heads(at.in(queries), 4), at.in(log_normalisers), at.in(attended),
+        KeysValues<const T>{kv_heads(keys), kv_heads(values)},
+        KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)}};
+    attention_backward(device, kShape, full, text.prefix, as_heads(at.in(gradients), 4), streams,
+                       AttentionGradients<T, P>{at.out(found.queries), at.out(found.keys),
+                                                at.out(dv), at.out(found.removals)});
+  });
   found.values = test::widened_copy<T>(cpu, dv);
   return found;
 }
@@ -182,9 +193,11 @@ void check_row(const T* found, const twin::Row& expected, const twin::Row& sizes
   }
 }
 
-TEMPLATE_TEST_CASE("attention_backward is the formula", "", F32, F64, MixedBF16) {
+TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
   using T = typename TestType::T;
   using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   struct Size {
     std::size_t prefix, rows, full_row;
@@ -197,7 +210,7 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", F32, F64, MixedBF16)
                                         {size.rows + 2, size.rows, size.full_row}};
   const Matrix<double> dout =
       random_matrix<double>(cpu, 4 * (2 * size.rows + 2 + kRowTile), kDim, 4);
-  const Found<T> found = run<T, P>(cpu, text, dout, streams);
+  const Found<T> found = run<T, P>(on.device, text, dout, streams);
   // A weight is off by weight_error(), a product of d terms by d roundings, sums over columns (a
   // row's) or rows (a column's) by as many; bf16 rounds both factors of two products in a row.
   const double columns = static_cast<double>(size.prefix + size.rows);
@@ -211,6 +224,9 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", F32, F64, MixedBF16)
                      kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
       }
     }
+  }
+  for (const auto* matrix : {&found.queries, &found.keys, &found.values}) {
+    for (std::size_t i = 0; i < matrix->cols(); ++i) CHECK(matrix->row(size.rows)[i] == T{-7});
   }
   const double relative = test::weight_error<T>(kShape, shape) +
                           (2 * kDim + kGroup * columns + 8) * twin::unit_roundoff<T> +
@@ -275,7 +291,8 @@ TEST_CASE("attention_backward is the derivative of attention under gates") {
 
 // Nearly all attention is on one column: dp - dout.o cancels there, and what is left counts many
 // times. bf16 products must not decide what it is.
-TEST_CASE("attention_backward without its sink") {
+TEMPLATE_TEST_CASE("attention_backward without its sink", "", Cpu, Cuda) {
+  test::UnderTest<TestType> on;
   Cpu cpu(2);
   Text text(cpu, 70, 20, 0);
   for (std::size_t row = 0; row < text.queries.rows(); ++row) text.queries.row(row)[0] = 4;
@@ -284,9 +301,9 @@ TEST_CASE("attention_backward without its sink") {
   }
   const PairedRows stream{0, 20, 0};
   const Matrix<double> dout = random_matrix<double>(cpu, 4 * (20 + kRowTile), kDim, 4);
-  const auto exact = run<double, double>(cpu, text, dout, std::span(&stream, 1));
-  const auto single = run<float, float>(cpu, text, dout, std::span(&stream, 1));
-  const auto mixed = run<float, BF16>(cpu, text, dout, std::span(&stream, 1));
+  const auto exact = run<double, double>(on.device, text, dout, std::span(&stream, 1));
+  const auto single = run<float, float>(on.device, text, dout, std::span(&stream, 1));
+  const auto mixed = run<float, BF16>(on.device, text, dout, std::span(&stream, 1));
   const Expected expected = by_formula(text, as_heads(dout.view(), 4), 0);
   for (std::size_t kv = 0; kv < 2; ++kv) {
     double least = 1, size = 0;
@@ -310,25 +327,61 @@ TEST_CASE("attention_backward without its sink") {
   }
 }
 
-TEMPLATE_TEST_CASE("attention_backward has the same bits for any threads and company", "", F32, F64,
-                   MixedBF16) {
+/// All gradients of some streams of 150 rows after 200 columns.
+template <class T, class P, class Device>
+std::vector<T> gradients_of(Device& device, std::span<const PairedRows> streams) {
+  Cpu cpu(1);
+  const Text text(cpu, 200, 150, 0);
+  const Matrix<double> dout = random_matrix<double>(cpu, 4 * (300 + kRowTile), kDim, 4);
+  const Found<T> found = run<T, P>(device, text, dout, streams);
+  std::vector<T> values = test::elements(found.removals, 0, 2);
+  for (const auto* matrix : {&found.queries, &found.keys, &found.values}) {
+    const std::vector<T> rows = test::elements(*matrix, 0, 150);
+    values.insert(values.end(), rows.begin(), rows.end());
+  }
+  return values;
+}
+
+const std::vector<PairedRows> kTwoStreams{{0, 150, 0}, {150, 150, 0}};
+
+TEMPLATE_TEST_CASE("attention_backward has the same bits in any company", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
   using T = typename TestType::T;
   using P = typename TestType::P;
-  const std::vector<PairedRows> streams{{0, 150, 0}, {150, 150, 0}};
-  const auto bits = [&](Cpu& cpu, std::span<const PairedRows> of) {
-    const Text text(cpu, 200, 150, 0);
-    const Matrix<double> dout = random_matrix<double>(cpu, 4 * (300 + kRowTile), kDim, 4);
-    const Found<T> found = run<T, P>(cpu, text, dout, of);
-    std::vector<T> values = test::elements(found.removals, 0, 2);
-    for (const auto* matrix : {&found.queries, &found.keys, &found.values}) {
-      const std::vector<T> rows = test::elements(*matrix, 0, 150);
-      values.insert(values.end(), rows.begin(), rows.end());
-    }
-    return values;
-  };
-  CHECK(test::same_bits_for_any_threads([&](Cpu& cpu) { return bits(cpu, streams); }));
-  Cpu cpu(2);
-  CHECK(test::same_bits(bits(cpu, std::span(streams).first(1)), bits(cpu, streams)));
+  test::UnderTest<typename TestType::Device> on;
+  const std::span<const PairedRows> both(kTwoStreams);
+  CHECK(test::same_bits(gradients_of<T, P>(on.device, both.first(1)),
+                        gradients_of<T, P>(on.device, both)));
+}
+
+// So many that their heads do not all go at once.
+TEST_CASE("attention_backward of many streams on a CUDA device", "[host_cuda]") {
+  Cuda device;
+  Cpu cpu(1);
+  constexpr std::size_t kRows = 128, kStreams = 260;
+  const Text text(cpu, 1, kRows, 0);
+  const Matrix<double> dout =
+      random_matrix<double>(cpu, 4 * (kStreams * kRows + kRowTile), kDim, 4);
+  std::vector<PairedRows> streams;
+  for (std::size_t b = 0; b < kStreams; ++b) streams.push_back({b * kRows, kRows, 0});
+  const auto together = run<float, float>(device, text, dout, streams);
+  const PairedRows last = streams.back();
+  const auto alone = run<float, float>(device, text, dout, std::span(&last, 1));
+  for (const auto member : {&Found<float>::queries, &Found<float>::keys, &Found<float>::values}) {
+    CHECK(test::same_bits(test::elements(together.*member, last.first_row, kRows),
+                          test::elements(alone.*member, last.first_row, kRows)));
+  }
+  CHECK(test::same_bits(test::elements(together.removals, 2 * (kStreams - 1), 2),
+                        test::elements(alone.removals)));
+}
+
+TEMPLATE_TEST_CASE("attention_backward has the same bits for any threads", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  CHECK(test::same_bits_for_any_threads(
+      [&](Cpu& cpu) { return gradients_of<T, P>(cpu, kTwoStreams); }));
 }
 
 }  // namespace

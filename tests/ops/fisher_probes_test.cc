@@ -1,8 +1,11 @@
 #include "engine/ops/fisher_probes.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "engine/core/range.h"
+#include "engine/ops/random_bits.h"
+#include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -13,6 +16,7 @@ namespace {
 using test::random_matrix;
 
 constexpr std::size_t kFullRow = 3;
+constexpr std::uint64_t kSeed = 7;
 
 /// A full pass of kFullRow + n_rows rows over a vocabulary.
 template <class T>
@@ -55,10 +59,34 @@ struct Inputs {
     return std::exp(logit(kFullRow + r, token) - log_normalisers[kFullRow + r]);
   }
 
+  template <class P, class Device>
+  Matrix<T> run(Device& device, ProbeKind kind, std::size_t draws,
+                std::size_t first_draw = 0) const {
+    std::vector<PairedRows> streams;
+    for (std::size_t b = 0; b < draws; ++b) streams.push_back({b * n_rows, n_rows, kFullRow});
+    Matrix<T> to(Cpu::memory(), draws * n_rows, hidden.cols());
+    test::run_on(device, [&](auto& at) {
+      const MatrixView<const T> rows = at.in(output);
+      const PackedWeights<T> packed = pack_view(device, rows);
+      const Transposed<P> transposed_output = transposed<P>(device, packed);
+      const FullPredictions<T> full{at.in(hidden), log_normalisers, likeliest};
+      fisher_probes(device, ProbedOutput<T, P>{rows, packed, transposed_output.tiles}, full,
+                    ProbeDraws{kind, kSeed, first_draw}, std::span<const PairedRows>(streams),
+                    at.out(to));
+    });
+    return to;
+  }
+
+ private:
   template <class P>
-  Matrix<T> run(Cpu& cpu, ProbeKind kind, std::size_t draws, std::size_t first_draw = 0) const {
-    const PackedWeights<T> packed(cpu, output.view());
-    std::vector<PackedWeights<P>> transposed;
+  struct Transposed {
+    std::vector<PackedWeights<P>> tiles;
+    std::optional<PackedWeights<P>> memory{};  ///< of a CUDA device's
+  };
+
+  template <class P>
+  Transposed<P> transposed(Cpu& cpu, const PackedWeights<T>& packed) const {
+    Transposed<P> output_tiles;
     for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
       Matrix<T> turned(cpu.memory(), output.cols(), packed.padded_width(tile));
       for (std::size_t c = 0; c < packed.tile_width(tile); ++c) {
@@ -66,17 +94,97 @@ struct Inputs {
           turned.row(i)[c] = output.row(packed.tile_begin(tile) + c)[i];
         }
       }
-      transposed.emplace_back(cpu, MatrixView<const P>(test::rounded_copy<P>(cpu, turned).view()));
+      const Matrix<P> rounded = test::rounded_copy<P>(cpu, turned);
+      output_tiles.tiles.emplace_back(cpu, rounded.view());
     }
-    std::vector<PairedRows> streams;
-    for (std::size_t b = 0; b < draws; ++b) streams.push_back({b * n_rows, n_rows, kFullRow});
-    Matrix<T> to(cpu.memory(), draws * n_rows, hidden.cols());
-    const FullPredictions<T> full{hidden.view(), log_normalisers, likeliest};
-    fisher_probes(cpu, ProbedOutput<T, P>{output.view(), packed, transposed}, full,
-                  ProbeDraws{kind, 7, first_draw}, std::span<const PairedRows>(streams), to.view());
-    return to;
+    return output_tiles;
+  }
+
+  template <class P>
+  Transposed<P> transposed(Cuda& device, const PackedWeights<T>&) const {
+    Cpu cpu(1);
+    Transposed<P> whole{{}, pack(device, on_device(device, test::rounded_copy<P>(cpu, output)))};
+    whole.tiles.push_back(whole.memory->transposed());
+    return whole;
   }
 };
+
+/// A row's direction in double.
+struct Direction {
+  twin::Row gradient;   ///< outputᵀ v
+  twin::Row magnitude;  ///< the sum of what that is a sum of
+};
+
+/// Row r of draw `draw` by the formula, its random numbers as ProbeDraws names them.
+template <class T>
+Direction by_formula(const Inputs<T>& in, ProbeKind kind, std::size_t draw, std::size_t r) {
+  const RandomBits random(kSeed, draw, kFullRow + r);
+  std::vector<double> p, drawn(in.vocab_size);
+  for (std::size_t token = 0; token < in.vocab_size; ++token) p.push_back(in.p(r, token));
+  double along = 0;  // how much of p the drawn part takes away
+  if (kind == ProbeKind::signs) {
+    for (std::size_t token = 0; token < in.vocab_size; ++token) {
+      const bool negative = (random.word(token / 64) >> (token % 64) & 1) != 0;
+      drawn[token] = std::sqrt(p[token]) * (negative ? -1 : 1);
+      along += drawn[token];
+    }
+  } else {
+    along = random.word(1) % 2 == 0 ? 1 : -1;
+    double left = random.unit(0);
+    std::size_t token = 0;
+    while (token + 1 < in.vocab_size && left >= p[token]) left -= p[token++];
+    drawn[token] = along;
+  }
+  double size_along = 0;
+  for (const double part : drawn) size_along += std::abs(part);
+  Direction direction{twin::Row(in.hidden.cols()), twin::Row(in.hidden.cols())};
+  for (std::size_t token = 0; token < in.vocab_size; ++token) {
+    for (std::size_t i = 0; i < in.hidden.cols(); ++i) {
+      const double output = double(in.output.row(token)[i]);
+      direction.gradient[i] += (drawn[token] - along * p[token]) * output;
+      direction.magnitude[i] += (std::abs(drawn[token]) + size_along * p[token]) * std::abs(output);
+    }
+  }
+  return direction;
+}
+
+TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(1);
+  const ProbeKind kind = GENERATE(ProbeKind::sampled, ProbeKind::signs);
+  // Tiles of the vocabulary that end within a word of signs; more than a CUDA tile of it.
+  const std::size_t vocabulary = GENERATE(as<std::size_t>(), 20, 700, 4200);
+  constexpr std::size_t kWidth = 6, kRows = 3, kDraws = 2, kFirst = 5;
+  const Inputs<T> in(cpu, vocabulary, kWidth, kRows);
+  const Matrix<T> found = in.template run<P>(on.device, kind, kDraws, kFirst);
+  double logit_size = 0;
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t token = 0; token < vocabulary; ++token) {
+      logit_size =
+          std::max(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
+                                               twin::row(in.output.row(token), kWidth)));
+    }
+  }
+  // A logit is off by D + 1 roundings of its size, less the normaliser by two more, and exp makes
+  // that relative; sums over the vocabulary take as many roundings as it has tokens, and bf16
+  // rounds both factors of their products.
+  const double relative =
+      (2 * (kWidth + 3) * logit_size + 2 * double(vocabulary) + 12) * twin::unit_roundoff<T> +
+      2.1 * test::kFactorRoundoff<P>;
+  for (std::size_t b = 0; b < kDraws; ++b) {
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const Direction expected = by_formula(in, kind, kFirst + b, r);
+      for (std::size_t i = 0; i < kWidth; ++i) {
+        CAPTURE(vocabulary, int(kind), b, r, i);
+        CHECK(std::abs(double(found.row(b * kRows + r)[i]) - expected.gradient[i]) <=
+              relative * expected.magnitude[i]);
+      }
+    }
+  }
+}
 
 TEMPLATE_TEST_CASE("a sampled direction is a token drawn from p, less p", "", float, double) {
   using T = TestType;
@@ -196,6 +304,18 @@ TEMPLATE_TEST_CASE("a draw has the same bits in any company, for any threads", "
     CHECK(test::same_bits(draws(cpu, 9, 2),
                           {together.begin() + 9 * size, together.begin() + 11 * size}));
   }
+}
+
+// So many draws that not all rows go at once.
+TEST_CASE("a draw of a CUDA device has the same bits in any company", "[host_cuda]") {
+  Cuda device;
+  Cpu cpu(1);
+  const ProbeKind kind = GENERATE(ProbeKind::sampled, ProbeKind::signs);
+  constexpr std::size_t kRows = 7, kDraws = 2500;
+  const Inputs<float> in(cpu, 5, 4, kRows);
+  const Matrix<float> together = in.run<float>(device, kind, kDraws);
+  CHECK(test::same_bits(test::elements(in.run<float>(device, kind, 2, kDraws - 2)),
+                        test::elements(together, (kDraws - 2) * kRows, 2 * kRows)));
 }
 
 }  // namespace

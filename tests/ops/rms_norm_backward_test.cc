@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -35,8 +36,10 @@ void check_row(const T* x, const T* w, const T* dy, const T* before, std::size_t
   }
 }
 
-TEMPLATE_TEST_CASE("rms_norm_backward adds the formula's gradient", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("rms_norm_backward adds the formula's gradient", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 48, 577);
   CAPTURE(cols);
@@ -46,7 +49,10 @@ TEMPLATE_TEST_CASE("rms_norm_backward adds the formula's gradient", "", float, d
   const Matrix<T> before = random_matrix<T>(cpu, 20, cols, 4);
   Matrix<T> dx = random_matrix<T>(cpu, 20, cols, 4);
   const std::vector<PairedRows> pairs{{0, 5, 20}, {7, 13, 3}};
-  rms_norm_backward(cpu, x.view(), w.view(), kEpsilon, dy.view(), std::span(pairs), dx.view());
+  test::run_on(on.device, [&](auto& at) {
+    rms_norm_backward(on.device, at.in(x), at.in(w), kEpsilon, at.in(dy), std::span(pairs),
+                      at.out(dx));
+  });
   for (const PairedRows& pair : pairs) {
     for (std::size_t r = 0; r < pair.n_rows; ++r) {
       const std::size_t row = pair.first_row + r;

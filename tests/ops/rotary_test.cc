@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
+#include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -42,18 +44,25 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
 }
 
 // The transpose, as gradients need it: (rotated x).y is x.(y rotated back). Each side takes the
-// roundings above on each of its products.
-TEMPLATE_TEST_CASE("rotating back is the transpose", "", float, double) {
-  using T = TestType;
+// roundings above on each of its products, and that to bf16.
+TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const RotaryTable<T> table =
+      make_rotary_table<typename TestType::Device, T>(on.device, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
-  Matrix<T> back(cpu.memory(), rows, heads * d);
+  Matrix<P> rounded_back(cpu.memory(), rows, heads * d);
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
-  rotate_back(cpu, table, positions, y.view(), back.view());
+  test::run_on(on.device, [&](auto& at) {
+    rotate_back(on.device, table, positions, at.in(y), at.out(rounded_back));
+  });
+  const Matrix<T> back = test::widened_copy<T>(cpu, rounded_back);
   for (std::size_t r = 0; r < rows; ++r) {
     double forward = 0, backward = 0, size = 0;
     for (std::size_t head = 0; head < heads; ++head) {
@@ -63,7 +72,8 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", float, double) {
       backward += twin::dot(of_x, twin::row(back.row(r) + head * d, d));
       for (const double value : of_x) size += std::abs(value) * std::sqrt(twin::dot(of_y, of_y));
     }
-    CHECK(std::abs(forward - backward) <= 8 * twin::unit_roundoff<T> * size);
+    CHECK(std::abs(forward - backward) <=
+          (8 * twin::unit_roundoff<T> + test::kFactorRoundoff<P>)*size);
   }
 }
 

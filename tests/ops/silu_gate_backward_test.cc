@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
+#include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -21,18 +23,26 @@ Gradients by_formula(double gate, double up, double dout) {
   return {dout * up * sigma(gate) * (1 + gate * sigma(-gate)), dout * twin::silu(gate)};
 }
 
-TEMPLATE_TEST_CASE("silu_gate_backward is the formula", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("silu_gate_backward is the formula", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16, test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 37);
   const Matrix<T> gate = random_matrix<T>(cpu, 30, cols, 1, 5);
   const Matrix<T> up = random_matrix<T>(cpu, 30, cols, 2);
   const Matrix<T> dout = random_matrix<T>(cpu, 20, cols, 3);
-  Matrix<T> dgate = random_matrix<T>(cpu, 20, cols, 3);
-  Matrix<T> dup = random_matrix<T>(cpu, 20, cols, 4);
+  const Matrix<P> before = test::rounded_copy<P>(cpu, dout);
+  Matrix<P> dgate_rounded = test::rounded_copy<P>(cpu, dout);
+  Matrix<P> dup_rounded = test::rounded_copy<P>(cpu, dout);
   const std::vector<PairedRows> pairs{{0, 5, 20}, {7, 13, 3}};
-  silu_gate_backward(cpu, gate.view(), up.view(), dout.view(), std::span(pairs), dgate.view(),
-                     dup.view());
+  test::run_on(on.device, [&](auto& at) {
+    silu_gate_backward(on.device, at.in(gate), at.in(up), at.in(dout), std::span(pairs),
+                       at.out(dgate_rounded), at.out(dup_rounded));
+  });
+  const Matrix<T> dgate = test::widened_copy<T>(cpu, dgate_rounded);
+  const Matrix<T> dup = test::widened_copy<T>(cpu, dup_rounded);
   for (const PairedRows& pair : pairs) {
     for (std::size_t r = 0; r < pair.n_rows; ++r) {
       for (std::size_t c = 0; c < cols; ++c) {
@@ -41,8 +51,8 @@ TEMPLATE_TEST_CASE("silu_gate_backward is the formula", "", float, double) {
         const double d = double(dout.row(pair.first_row + r)[c]);
         const Gradients expected = by_formula(g, u, d);
         // exp is within 2 ulp of its argument's result, and a dozen roundings follow; 1 + g (1 -
-        // sigma) cancels where g is near -1.28, so its terms count.
-        const double relative = 20 * twin::unit_roundoff<T>;
+        // sigma) cancels where g is near -1.28, so its terms count. Rounding to bf16 is the last.
+        const double relative = 20 * twin::unit_roundoff<T> + test::kFactorRoundoff<P>;
         CHECK(std::abs(double(dgate.row(pair.first_row + r)[c]) - expected.gate) <=
               relative * std::abs(d * u) * sigma(g) * (1 + std::abs(g) * sigma(-g)));
         CHECK(std::abs(double(dup.row(pair.first_row + r)[c]) - expected.up) <=
@@ -50,7 +60,9 @@ TEMPLATE_TEST_CASE("silu_gate_backward is the formula", "", float, double) {
       }
     }
   }
-  CHECK(test::same_bits(test::elements(dgate, 5, 2), test::elements(dout, 5, 2)));
+  for (const auto* found : {&dgate_rounded, &dup_rounded}) {
+    CHECK(test::same_bits(test::elements(*found, 5, 2), test::elements(before, 5, 2)));
+  }
 }
 
 TEST_CASE("silu_gate_backward is the derivative of silu_gate") {
