@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/ops/attention_backward.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/project_heads.h"
@@ -79,10 +80,7 @@ MatrixView<const P> FisherSketch<Device, T, P>::for_product(MatrixView<const T> 
     return dx;
   } else {
     const MatrixView<P> rounded = s_.residual.view().row_range(0, dx.rows);
-    device_.parallel_for(dx.rows / kRowTile, [&](std::size_t tile) {
-      round_rows(dx.row_range(tile * kRowTile, kRowTile),
-                 rounded.row_range(tile * kRowTile, kRowTile));
-    });
+    round_rows(device_, dx, rounded);
     return rounded;
   }
 }
@@ -170,5 +168,8 @@ void FisherSketch<Device, T, P>::run(const Range& bin, const ProbeDraws& draws, 
 template class FisherSketch<Cpu, float, float>;
 template class FisherSketch<Cpu, float, BF16>;
 template class FisherSketch<Cpu, double, double>;
+template class FisherSketch<Cuda, float, float>;
+template class FisherSketch<Cuda, float, BF16>;
+template class FisherSketch<Cuda, double, double>;
 
 }  // namespace longshadow

@@ -66,7 +66,7 @@ std::optional<std::size_t> count_subjects(const Document& document, const ProbeO
 
 /// Runs the full pass and the sketch of one document, telling progress on `log`; `sketch` is what
 /// an earlier process found, or null. The model outlives what is returned. Throws as check_document
-/// does, and UsageError for a sketch on a device that makes none.
+/// does.
 template <class Device, class T>
 std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
                                          const Tokenizer& tokenizer, const Document& document,

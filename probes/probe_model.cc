@@ -2,7 +2,6 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
-#include "engine/core/error.h"
 #include "engine/ops/rounding.h"
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
@@ -20,7 +19,8 @@ DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
   return weights;
 }
 
-/// What gradients need, in the precision of their products.
+/// What gradients need, in the precision of their products; on a CUDA device it is what the model
+/// holds, read the other way.
 template <class T>
 void load_gradients(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
                     ProbeModel<T>& model) {
@@ -31,8 +31,13 @@ void load_gradients(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
   }
 }
 template <class T>
-void load_gradients(Cuda&, const Checkpoint&, Precision, ProbeModel<T>&) {
-  throw UsageError("--device cuda: the Fisher sketch runs on the processor alone");
+void load_gradients(Cuda&, const Checkpoint&, Precision precision, ProbeModel<T>& model) {
+  if (precision != Precision::bf16) {
+    model.transposed = transpose_weights<T, T>(model.weights.layers, model.weights.packed_output);
+  } else if constexpr (std::is_same_v<T, float>) {
+    model.rounded_transposed =
+        transpose_weights<BF16, float>(model.rounded_layers, *model.rounded_output);
+  }
 }
 
 }  // namespace
@@ -52,7 +57,6 @@ template <class T, class Device>
 ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
                                bool with_gradients) {
   ProbeModel<T> model{load_weights<T>(device, checkpoint), {}, {}};
-  if (with_gradients) load_gradients(device, checkpoint, precision, model);
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
       model.rounded_layers = load_layers<float, BF16>(device, checkpoint);
@@ -62,6 +66,7 @@ ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Pre
       model.rounded_output = pack(device, std::move(rounded));
     }
   }
+  if (with_gradients) load_gradients(device, checkpoint, precision, model);
   return model;
 }
 

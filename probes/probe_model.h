@@ -21,12 +21,13 @@ struct ProbeModel {
   Weights<T> weights;
   std::vector<LayerWeights<T, BF16>> rounded_layers;
   std::optional<PackedWeights<BF16>> rounded_output;  ///< [V, D]
-  /// For gradients, in one of the two precisions or in none.
+  /// For gradients, in one of the two precisions or in none; on a CUDA device of the memory of what
+  /// is above.
   std::optional<TransposedWeights<T>> transposed{};
   std::optional<TransposedWeights<BF16>> rounded_transposed{};
 };
 
-/// With what gradients need where `with_gradients`. Throws UsageError where the device has none.
+/// With what gradients need where `with_gradients`.
 template <class T, class Device>
 ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
                                bool with_gradients = false);

@@ -4,7 +4,8 @@
 #include <cmath>
 #include <span>
 
-#include "engine/core/error.h"
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
 #include "probes/fisher_sketch.h"
 #include "probes/interrupt.h"
 
@@ -103,8 +104,8 @@ void append(const std::vector<float>& from, std::vector<float>& to) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-template <class T, class P>
-RunSketch sketch_bins(Cpu& cpu, const ModelConfig& config, FisherSketch<Cpu, T, P>& fisher,
+template <class Device, class T, class P>
+RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<Device, T, P>& fisher,
                       std::size_t context, const SketchOptions& options, Progress& progress) {
   RunSketch sketch;
   sketch.detail = name_of(options.detail);
@@ -117,11 +118,12 @@ RunSketch sketch_bins(Cpu& cpu, const ModelConfig& config, FisherSketch<Cpu, T, 
     SquareSums tokens(context);
     SquareSums parts(reader.n_parts() * context);
     const std::size_t at_once = std::min(options.n_probes, fisher.draws_at_once(bin.end));
-    Matrix<T> gates(cpu.memory(), config.n_layers * at_once * config.n_kv_heads, context);
     for (std::size_t first = 0; first < options.n_probes; first += at_once) {
       check_interrupt();
       const std::size_t n_draws = std::min(at_once, options.n_probes - first);
-      fisher.run(bin, ProbeDraws{options.kind, options.seed, first}, n_draws, gates.view());
+      Matrix<T> there(device.memory(), config.n_layers * n_draws * config.n_kv_heads, context);
+      fisher.run(bin, ProbeDraws{options.kind, options.seed, first}, n_draws, there.view());
+      const Matrix<T> gates = to_host(device, std::move(there));
       for (std::size_t draw = 0; draw < n_draws; ++draw) {
         reader.read(gates.view(), n_draws, draw, tokens, parts);
       }
@@ -162,43 +164,33 @@ const char* name_of(MapDetail detail) {
   return "";
 }
 
-template <class T>
-RunSketch sketch_document(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                          const ActivationTape<Cpu, T>& tape, Precision precision,
+template <class Device, class T>
+RunSketch sketch_document(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
+                          const ActivationTape<Device, T>& tape, Precision precision,
                           const SketchOptions& options, std::size_t max_rows, Progress& progress) {
   const Weights<T>& weights = model.weights;
   const auto sketch = [&]<class P>(GradientWeights<T, P> gradients) {
-    FisherSketch<Cpu, T, P> fisher(cpu, weights, std::move(gradients), full, tape, max_rows);
-    return sketch_bins(cpu, weights.config, fisher, tape.positions().begin, options, progress);
+    FisherSketch<Device, T, P> fisher(device, weights, std::move(gradients), full, tape, max_rows);
+    return sketch_bins(device, weights.config, fisher, tape.positions().begin, options, progress);
   };
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
-      const KvCache<BF16> cache = round_cache(cpu, weights.config, full.cache, full.tokens.size());
+      const KvCache<BF16> cache =
+          round_cache(device, weights.config, full.cache, full.tokens.size());
       return sketch(gradient_weights<T, BF16>(*model.rounded_transposed, cache));
     }
   }
   return sketch(gradient_weights<T, T>(*model.transposed, full.cache));
 }
 
-template RunSketch sketch_document(Cpu&, const ProbeModel<float>&, const FullPass<float>&,
-                                   const ActivationTape<Cpu, float>&, Precision,
-                                   const SketchOptions&, std::size_t, Progress&);
-template RunSketch sketch_document(Cpu&, const ProbeModel<double>&, const FullPass<double>&,
-                                   const ActivationTape<Cpu, double>&, Precision,
-                                   const SketchOptions&, std::size_t, Progress&);
-
-template <class T>
-RunSketch sketch_document(Cuda&, const ProbeModel<T>&, const FullPass<T>&,
-                          const ActivationTape<Cuda, T>&, Precision, const SketchOptions&,
-                          std::size_t, Progress&) {
-  throw UsageError("--device cuda: the Fisher sketch runs on the processor alone");
-}
-
-template RunSketch sketch_document(Cuda&, const ProbeModel<float>&, const FullPass<float>&,
-                                   const ActivationTape<Cuda, float>&, Precision,
-                                   const SketchOptions&, std::size_t, Progress&);
-template RunSketch sketch_document(Cuda&, const ProbeModel<double>&, const FullPass<double>&,
-                                   const ActivationTape<Cuda, double>&, Precision,
-                                   const SketchOptions&, std::size_t, Progress&);
+#define LONGSHADOW_INSTANTIATE(Device, T)                                               \
+  template RunSketch sketch_document(Device&, const ProbeModel<T>&, const FullPass<T>&, \
+                                     const ActivationTape<Device, T>&, Precision,       \
+                                     const SketchOptions&, std::size_t, Progress&);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

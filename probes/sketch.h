@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "data/format/run_file.h"
-#include "engine/backend/cpu.h"
-#include "engine/backend/cuda/cuda.h"
 #include "engine/core/range.h"
 #include "engine/ops/fisher_probes.h"
 #include "probes/activation_tape.h"
@@ -36,14 +34,9 @@ const char* name_of(MapDetail detail);
 /// from the context's end on, for every token of the context [0, T), with standard errors over the
 /// probes. The tape begins at T. At most `max_rows` rows go through the layers at once, or one
 /// probe's. Progress counts probes, n_probes for each bin.
-template <class T>
-RunSketch sketch_document(Cpu& cpu, const ProbeModel<T>& model, const FullPass<T>& full,
-                          const ActivationTape<Cpu, T>& tape, Precision precision,
-                          const SketchOptions& options, std::size_t max_rows, Progress& progress);
-/// Throws UsageError: gradients are the processor's alone.
-template <class T>
-RunSketch sketch_document(Cuda& device, const ProbeModel<T>& model, const FullPass<T>& full,
-                          const ActivationTape<Cuda, T>& tape, Precision precision,
+template <class Device, class T>
+RunSketch sketch_document(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
+                          const ActivationTape<Device, T>& tape, Precision precision,
                           const SketchOptions& options, std::size_t max_rows, Progress& progress);
 
 }  // namespace longshadow

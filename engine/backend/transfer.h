@@ -23,6 +23,18 @@ Matrix<T> on_device(Cuda& device, Matrix<T> host) {
   return there;
 }
 
+/// A matrix of the device's, in the host's memory.
+template <class T>
+Matrix<T> to_host(Cpu&, Matrix<T> there) {
+  return there;
+}
+template <class T>
+Matrix<T> to_host(Cuda& device, Matrix<T> there) {
+  Matrix<T> host(Cpu::memory(), there.rows(), there.cols());
+  if (there.bytes() != 0) device.copy_to_host(there.data(), host.data(), there.bytes());
+  return host;
+}
+
 /// The right-hand factor of products from a matrix in the device's memory; `multiple` as
 /// PackedWeights() takes it.
 template <class T>

@@ -124,6 +124,20 @@ TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpo
   return transposed;
 }
 
+template <class P, class T>
+TransposedWeights<P> transpose_weights(std::span<const LayerWeights<T, P>> layers,
+                                       const PackedWeights<P>& output) {
+  TransposedWeights<P> transposed;
+  for (const LayerWeights<T, P>& layer : layers) {
+    transposed.layers.push_back({layer.query.transposed(), layer.key.transposed(),
+                                 layer.value.transposed(), layer.attention_output.transposed(),
+                                 layer.gate.transposed(), layer.up.transposed(),
+                                 layer.down.transposed()});
+  }
+  transposed.output.push_back(output.transposed());
+  return transposed;
+}
+
 template <class T, class Device>
 Weights<T> load_weights(Device& device, const Checkpoint& checkpoint) {
   using enum WeightKind;
@@ -149,5 +163,11 @@ template TransposedWeights<BF16> load_transposed_weights(Cpu&, const Checkpoint&
                                                          const Weights<float>&);
 template TransposedWeights<double> load_transposed_weights(Cpu&, const Checkpoint&,
                                                            const Weights<double>&);
+template TransposedWeights<float> transpose_weights(std::span<const LayerWeights<float, float>>,
+                                                    const PackedWeights<float>&);
+template TransposedWeights<BF16> transpose_weights(std::span<const LayerWeights<float, BF16>>,
+                                                   const PackedWeights<BF16>&);
+template TransposedWeights<double> transpose_weights(std::span<const LayerWeights<double, double>>,
+                                                     const PackedWeights<double>&);
 
 }  // namespace longshadow

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "engine/backend/cpu.h"
@@ -60,12 +61,18 @@ struct TransposedLayer {
 template <class P>
 struct TransposedWeights {
   std::vector<TransposedLayer<P>> layers;
-  /// Of each tile of Weights::packed_output: [D, padded_width(tile)], zeros beyond its tokens.
+  /// Of each tile of Weights::packed_output, as ProbedOutput takes them.
   std::vector<PackedWeights<P>> output;
 };
 
 template <class P, class T>
 TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpoint,
                                              const Weights<T>& weights);
+
+/// The same for a CUDA device, from the memory of layers and of the output matrix [V, D], both of
+/// which must outlive the result.
+template <class P, class T>
+TransposedWeights<P> transpose_weights(std::span<const LayerWeights<T, P>> layers,
+                                       const PackedWeights<P>& output);
 
 }  // namespace longshadow

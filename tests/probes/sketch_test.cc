@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "probes/fisher_sketch.h"
+#include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/gated_model.h"
 #include "tests/support/random_matrix.h"
@@ -16,24 +17,33 @@ constexpr std::size_t kContext = 21;
 constexpr std::size_t kFuture = 11;
 
 /// A tiny model after its full pass, with a tape of the future.
-template <class T>
+template <class T, class Device = Cpu>
 struct Case {
-  Cpu cpu;
+  Device device;
   std::unique_ptr<Checkpoint> checkpoint;
   ProbeModel<T> model;
   std::vector<TokenId> tokens;
-  ActivationTape<Cpu, T> tape;
+  ActivationTape<Device, T> tape;
   FullPass<T> full;
 
-  explicit Case(const std::string& name, std::size_t threads = 2,
-                Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32)
-      : cpu(threads),
+  static constexpr Precision kExact = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
+
+  /// On the processor by so many threads.
+  explicit Case(const std::string& name, std::size_t threads = 2, Precision precision = kExact)
+      : device(make_device(threads)),
         checkpoint(open_checkpoint(test::kTinyModels / name)),
-        model(load_probe_model<T>(cpu, *checkpoint, precision, true)),
+        model(load_probe_model<T>(device, *checkpoint, precision, true)),
         tokens(some_tokens()),
-        tape(cpu, config(), {kContext, tokens.size()}),
+        tape(device, config(), {kContext, tokens.size()}),
         full(read()) {}
 
+  static Device make_device(std::size_t threads) {
+    if constexpr (std::is_same_v<Device, Cpu>) {
+      return Cpu(threads);
+    } else {
+      return Device();
+    }
+  }
   static std::vector<TokenId> some_tokens() {
     std::vector<TokenId> tokens;
     for (TokenId i = 0; i < TokenId(kContext + kFuture); ++i) tokens.push_back(i * 37 % 311);
@@ -42,7 +52,7 @@ struct Case {
   const ModelConfig& config() const { return model.weights.config; }
   FullPass<T> read() {
     FullPassObserver<T>* observer = &tape;
-    return run_full_pass(cpu, model.weights, std::span<const TokenId>(tokens),
+    return run_full_pass(device, model.weights, std::span<const TokenId>(tokens),
                          std::span<FullPassObserver<T>* const>(&observer, 1), {});
   }
 
@@ -54,11 +64,19 @@ struct Case {
     return weights;
   }
 
+  /// The gates' derivatives along draws of a bin, as FisherSketch::run() gives them.
+  Matrix<T> gates(const Range& bin, const ProbeDraws& draws, std::size_t n_draws) {
+    FisherSketch<Device, T, T> fisher(device, model.weights, gradient_weights(), full, tape, 64);
+    Matrix<T> there(device.memory(), config().n_layers * n_draws * config().n_kv_heads, kContext);
+    fisher.run(bin, draws, n_draws, there.view());
+    return to_host(device, std::move(there));
+  }
+
   RunSketch sketch(const SketchOptions& options, std::size_t max_rows = 64,
-                   Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32) {
+                   Precision precision = kExact) {
     std::ostringstream log;
     Progress progress(log, ProgressStyle::none, "", "", 1);
-    return sketch_document(cpu, model, full, tape, precision, options, max_rows, progress);
+    return sketch_document(device, model, full, tape, precision, options, max_rows, progress);
   }
 };
 
@@ -73,13 +91,10 @@ TEST_CASE("a probe's gradients are derivatives of the gated model") {
   const Range bin{3, 9};
   const std::size_t n_draws = 2;
   const ProbeDraws draws{kind, 5, 1};
-  FisherSketch<Cpu, double, double> fisher(of.cpu, of.model.weights, of.gradient_weights(), of.full,
-                                           of.tape, 64);
-  Matrix<double> gates(of.cpu.memory(), config.n_layers * n_draws * config.n_kv_heads, kContext);
-  fisher.run(bin, draws, n_draws, gates.view());
+  const Matrix<double> gates = of.gates(bin, draws, n_draws);
 
   // The same directions at the final hidden states.
-  Matrix<double> directions(of.cpu.memory(), n_draws * bin.size(), config.hidden_size);
+  Matrix<double> directions(of.device.memory(), n_draws * bin.size(), config.hidden_size);
   std::vector<PairedRows> streams;
   for (std::size_t b = 0; b < n_draws; ++b) {
     streams.push_back({b * bin.size(), bin.size(), kContext + bin.begin});
@@ -89,7 +104,7 @@ TEST_CASE("a probe's gradients are derivatives of the gated model") {
   const Weights<double>& weights = of.model.weights;
   const ProbedOutput<double, double> output{weights.output(), weights.packed_output,
                                             of.model.transposed->output};
-  fisher_probes(of.cpu, output, full, draws, std::span<const PairedRows>(streams),
+  fisher_probes(of.device, output, full, draws, std::span<const PairedRows>(streams),
                 directions.view());
 
   test::GatedModel model(*of.checkpoint, of.tokens, kContext);
@@ -230,6 +245,49 @@ TEST_CASE("precisions agree on the same probes") {
       Case<float>("llama_llama3", 2, Precision::bf16).sketch(options, 64, Precision::bf16).fi;
   CHECK(relative_error(rounded, exact) < 0.05);
   CHECK(relative_error(rounded, exact) > 0);
+}
+
+/// Of all gates, in the square sum.
+template <class T>
+double gate_difference(Case<T, Cuda>& there, Case<T>& here, ProbeKind kind) {
+  const ProbeDraws draws{kind, 5, 1};
+  const Matrix<T> found = there.gates({3, 9}, draws, 3), expected = here.gates({3, 9}, draws, 3);
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < expected.rows() * expected.cols(); ++i) {
+    error += std::pow(double(found.data()[i]) - double(expected.data()[i]), 2);
+    size += std::pow(double(expected.data()[i]), 2);
+  }
+  return std::sqrt(error / size);
+}
+
+// The same probes: roundings of some hundred terms in a row of products, 2^-53 or 2^-24 each. A map
+// is kept in f32; squares double errors, and of bf16's each side has those of the test above.
+TEST_CASE("a CUDA device's sketch is the processor's", "[host_cuda]") {
+  const test::InThreadOrder order(GENERATE(from_range(test::kThreadOrders)));
+  const std::string name = GENERATE("llama_llama3", "qwen2");
+  const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
+  CAPTURE(name, int(kind));
+  SketchOptions options;
+  options.bins = {{0, 3}, {3, kFuture}};
+  options.n_probes = 5;
+  options.kind = kind;
+  options.detail = MapDetail::head;
+  Case<double> here(name);
+  Case<double, Cuda> there(name);
+  CHECK(gate_difference(there, here, kind) <= 1e-13);
+  const RunSketch expected = here.sketch(options);
+  const RunSketch found = there.sketch(options, 40);
+  for (const auto part : {&RunSketch::fi, &RunSketch::standard_error, &RunSketch::fi_parts}) {
+    CHECK(relative_error(found.*part, expected.*part) <= 0x1p-23);
+  }
+  Case<float> here_f32(name);
+  Case<float, Cuda> there_f32(name);
+  CHECK(gate_difference(there_f32, here_f32, kind) <= 5e-6);
+  CHECK(relative_error(there_f32.sketch(options).fi, here_f32.sketch(options).fi) <= 1e-5);
+  const std::vector<float> rounded =
+      Case<float, Cuda>(name, 2, Precision::bf16).sketch(options, 64, Precision::bf16).fi;
+  CHECK(relative_error(rounded, expected.fi) < 0.05);
+  CHECK(relative_error(rounded, expected.fi) > 0);
 }
 
 TEST_CASE("parts of the map by layer and KV head") {
