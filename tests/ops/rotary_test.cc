@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -43,17 +44,23 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
 
 // The transpose, as gradients need it: (rotated x).y is x.(y rotated back). Each side takes the
 // roundings above on each of its products.
-TEMPLATE_TEST_CASE("rotating back is the transpose", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::CpuF64, test::CudaF32,
+                   test::CudaF64) {
+  using T = typename TestType::T;
+  using Device = typename TestType::Device;
+  test::UnderTest<Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const auto table = make_rotary_table<Device, T>(on.device, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
   Matrix<T> back(cpu.memory(), rows, heads * d);
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
-  rotate_back(cpu, table, positions, y.view(), back.view());
+  test::run_on(on.device, [&](auto& at) {
+    rotate_back(on.device, table, std::span<const std::uint32_t>(positions), at.in(y),
+                at.out(back));
+  });
   for (std::size_t r = 0; r < rows; ++r) {
     double forward = 0, backward = 0, size = 0;
     for (std::size_t head = 0; head < heads; ++head) {
