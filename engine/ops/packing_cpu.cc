@@ -43,14 +43,14 @@ void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
       of_row[group].scale = (of_row[group].scale - of_row[group].minimum) / highest;
     }
     for_each_element(shape, group_row, rows.rows, rows.cols, [&](auto r, auto c, auto group) {
-      std::uint8_t& byte = elements.row(r)[c / shape.elements_of_byte];
-      const std::size_t place = c % shape.elements_of_byte;
-      if (place == 0) byte = 0;
+      const std::size_t bit = c * quantization.bits;
+      std::uint8_t& byte = elements.row(r)[bit / 8];
+      if (bit % 8 == 0) byte = 0;
       const auto [scale, minimum] = of_row[group];
       if (scale == 0) return;  // level 0, the minimum
       const float level = std::round((static_cast<float>(rows.row(r)[c]) - minimum) / scale);
       const auto element = static_cast<unsigned>(std::clamp(level, 0.0F, highest));
-      byte |= static_cast<std::uint8_t>(element << place * quantization.bits);
+      byte |= static_cast<std::uint8_t>(element << bit % 8);
     });
   });
 }
@@ -63,9 +63,10 @@ void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
   const unsigned mask = (1U << quantization.bits) - 1;
   device.parallel_for(shape.group_rows, [&](std::size_t group_row) {
     const PackedGroup* const of_row = groups.row(group_row);
+    const std::size_t bits = quantization.bits;
     for_each_element(shape, group_row, rows.rows, rows.cols, [&](auto r, auto c, auto group) {
-      const unsigned byte = elements.row(r)[c / shape.elements_of_byte];
-      const unsigned level = byte >> c % shape.elements_of_byte * quantization.bits & mask;
+      const std::size_t bit = c * bits;
+      const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & mask;
       rows.row(r)[c] = static_cast<float>(level) * of_row[group].scale + of_row[group].minimum;
     });
   });

@@ -60,8 +60,8 @@ __global__ void unpack_kernel(MatrixView<const std::uint8_t> elements, PackedSha
                               MatrixView<T> rows) {
   const std::size_t r = global_thread() / rows.cols, c = global_thread() % rows.cols;
   if (r >= rows.rows) return;
-  const unsigned place = static_cast<unsigned>(c % shape.elements_of_byte) * bits;
-  const unsigned level = elements.row(r)[c / shape.elements_of_byte] >> place & ((1U << bits) - 1);
+  const std::size_t bit = c * bits;
+  const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & ((1U << bits) - 1);
   const PackedGroup group = group_of(groups, shape, r, c);
   rows.row(r)[c] = static_cast<T>(static_cast<float>(level) * group.scale + group.minimum);
 }

@@ -18,8 +18,8 @@ BENCH = ("bench", "--context", 32, "--future", 8, "--subjects", 2)
 
 
 class Devices(CommandLine):
-    def run_on(self, device, *words):
-        result = longshadow(*words, "--model", MODEL, "--device", device)
+    def run_on(self, device, *words, **options):
+        result = longshadow(*words, "--model", MODEL, "--device", device, **options)
         self.assertEqual(result.returncode, DONE, result.stderr)
         return result
 
@@ -53,7 +53,7 @@ class Devices(CommandLine):
         for more in ((), ("--policy", "snapkv:window=8", "--budget", 0.5, "--kv-bits", 8),
                      ("--temperature", 1, "--seed", 3)):
             with self.subTest(more=more):
-                texts = [self.run_on(device, *GENERATE, *more).stdout
+                texts = [self.run_on(device, *GENERATE, *more, errors="replace").stdout
                          for device in ("cpu", "cuda-host")]
                 self.assertEqual(*texts)
                 self.assertGreater(len(texts[0]), 6)

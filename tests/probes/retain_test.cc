@@ -252,13 +252,14 @@ TEST_CASE("An oracle keeps the tokens of the largest measured influence") {
 /// Every policy once, with options that a short context allows.
 std::vector<std::string> every_policy() {
   std::vector<std::string> policies;
-  for (const std::string& name : policy_names()) {
+  for (const std::string_view name : policy_names()) {
     const bool has_window = name == "snapkv" || name == "pyramidkv" || name == "infokv";
     const bool wraps = name == "adakv" || name == "chunkkv" || name == "key-rotation";
-    policies.push_back(name + (has_window        ? ":window=8"
-                               : wraps           ? "/infokv:window=8"
-                               : name == "lagkv" ? ":lag=8"
-                                                 : ""));
+    const char* options = has_window        ? ":window=8"
+                          : wraps           ? "/infokv:window=8"
+                          : name == "lagkv" ? ":lag=8"
+                                            : "";
+    policies.push_back(std::string(name) + options);
   }
   return policies;
 }
@@ -277,12 +278,13 @@ void retain_on_both(const RetainOptions& wanted, double tolerance) {
     Cuda cuda;
     const auto checkpoint = open_checkpoint(model.path);
     RunFile influence;
-    influence.documents.push_back(
-        test::probe<T>(cpu, *checkpoint, model.expected["token_ids"].get<std::vector<TokenId>>(),
-                       {.context = options.context,
-                        .horizon = options.horizon,
-                        .subjects = "all",
-                        .evict_at = parse_evict_at("end")}));
+    ProbeOptions probe;
+    probe.context = options.context;
+    probe.horizon = options.horizon;
+    probe.subjects = "all";
+    probe.evict_at = parse_evict_at("end");
+    const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
+    influence.documents.push_back(test::probe<T>(cpu, *checkpoint, ids, probe));
     const DocumentRun here = retain<T>(cpu, model, options, &influence);
     const DocumentRun there = retain<T>(cuda, model, options, &influence);
     REQUIRE(there.retention.size() == here.retention.size());
@@ -295,15 +297,18 @@ void retain_on_both(const RetainOptions& wanted, double tolerance) {
       CHECK(found.top1 == expected.top1);
       const double sum = std::accumulate(expected.kl.begin(), expected.kl.end(), 0.0);
       const double of_found = std::accumulate(found.kl.begin(), found.kl.end(), 0.0);
-      std::fprintf(stderr, "ZZ %s %s %g rel %g\n", name, expected.name().c_str(), sum,
-                   std::abs(of_found - sum) / sum);
-      CHECK(std::abs(of_found - sum) <= tolerance * sum);
-      const std::size_t n = options.context + options.horizon;
-      test::check_kl(found.kl, expected.kl, 2 * logit_tolerance<T>(checkpoint->config(), n));
+      const double logit_error =
+          2 * logit_tolerance<T>(checkpoint->config(), options.context + options.horizon);
+      test::check_kl(found.kl, expected.kl, logit_error);
+      // Where nothing is lost, the KL is what rounding makes: the square of the logits' error.
+      const double floor = static_cast<double>(options.horizon) * logit_error * logit_error;
+      CHECK(std::abs(of_found - sum) <= tolerance * sum + floor);
     }
   }
 }
 
+// In f32, KLs of nats come from logits that differ by 1e-6 (4e-7 of a sum at most was seen). What
+// is quantized is so in f64, where an element has another level but once in some million.
 TEST_CASE("A CUDA device keeps what the processor does, at the same cost", "[host_cuda]") {
   RetainOptions options;
   options.policies = every_policy();
