@@ -33,7 +33,8 @@ constexpr std::size_t kPeakRowTiles = 16;
 template <class P>
 using SumOf = std::conditional_t<std::is_same_v<P, double>, double, float>;
 
-/// x [kPeakRowTiles kRowTile, inputs] times `weights`, in tiles as the engine runs them.
+/// x [kPeakRowTiles kRowTile, inputs] times `weights`: on the processor in tiles as the engine runs
+/// them, all with the first rows, which stay in its caches.
 template <class P>
 void multiply(Cpu& cpu, const Matrix<P>& x, const PackedWeights<P>& weights) {
   cpu.parallel_for(weights.n_tiles() * kPeakRowTiles, [&](std::size_t task) {
@@ -41,8 +42,7 @@ void multiply(Cpu& cpu, const Matrix<P>& x, const PackedWeights<P>& weights) {
     const std::size_t tile = task / kPeakRowTiles;
     const MatrixView<SumOf<P>> products =
         tile_scratch<SumOf<P>, Products>(cpu, kRowTile, weights.padded_width(tile));
-    weights.multiply_tile(tile, x.view().row_range(task % kPeakRowTiles * kRowTile, kRowTile),
-                          products);
+    weights.multiply_tile(tile, x.view().row_range(0, kRowTile), products);
   });
 }
 template <class P>

@@ -80,10 +80,7 @@ void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t la
   if (window == 0 || since_cut_ < first) return;
   const HeadRows<const T> from = activations.queries(config_);
   const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
-  for (std::size_t head = 0; head < config_.n_heads; ++head) {
-    copy_rows(device_, from.head(head).row_range(0, 1),
-              to.head(head).row_range(since_cut_ - first, 1));
-  }
+  copy_rows(device_, from.across(0), to.across(since_cut_ - first));
   copy_rows(device_, activations.log_normalisers.view().row_range(0, 1),
             log_normalisers_[layer].view().row_range(since_cut_ - first, 1));
 }

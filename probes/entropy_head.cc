@@ -1,7 +1,6 @@
 #include "probes/entropy_head.h"
 
 #include <span>
-#include <type_traits>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/tile_product.h"
@@ -10,9 +9,11 @@
 namespace longshadow {
 namespace {
 
-/// A GPU's exact product takes a smaller share of its prefill than a processor's in bytes.
+/// Whether products of bytes may choose the likeliest tokens.
 template <class Device, class T>
-inline constexpr bool kScreens = std::is_same_v<Device, Cpu>&& std::is_same_v<T, float>;
+constexpr bool kScreens = false;
+template <>
+constexpr bool kScreens<Cpu, float> = true;
 
 }  // namespace
 

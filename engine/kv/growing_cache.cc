@@ -14,8 +14,8 @@ constexpr std::size_t kRoom = 256;
 
 /// Rows [from, from + count) of one matrix become rows [to, to + count) of another.
 template <class Device, class T>
-void move_rows(Device& device, const Matrix<T>& source, std::size_t from, std::size_t count,
-               Matrix<T>& target, std::size_t to) {
+void copy_row_range(Device& device, const Matrix<T>& source, std::size_t from, std::size_t count,
+                    Matrix<T>& target, std::size_t to) {
   copy_rows(device, source.view().row_range(from, count), target.view().row_range(to, count));
 }
 
@@ -83,8 +83,8 @@ typename GrowingCache<Device, T>::Layer GrowingCache<Device, T>::gather(
       pack(std::as_const(keys).view().row_range(0, n_packed),
            std::as_const(values).view().row_range(0, n_packed), head);
     }
-    move_rows(*device_, keys, n_packed, n_plain, layer.keys, head.plain.begin);
-    move_rows(*device_, values, n_packed, n_plain, layer.values, head.plain.begin);
+    copy_row_range(*device_, keys, n_packed, n_plain, layer.keys, head.plain.begin);
+    copy_row_range(*device_, values, n_packed, n_plain, layer.values, head.plain.begin);
   }
   return layer;
 }
@@ -123,8 +123,8 @@ CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
       row += count;
     }
     const Range& plain = head.plain;
-    move_rows(*device_, layer.keys, plain.begin, plain.size(), unpacked_keys_, row);
-    move_rows(*device_, layer.values, plain.begin, plain.size(), unpacked_values_, row);
+    copy_row_range(*device_, layer.keys, plain.begin, plain.size(), unpacked_keys_, row);
+    copy_row_range(*device_, layer.values, plain.begin, plain.size(), unpacked_values_, row);
   }
   return {{as_heads(std::as_const(unpacked_keys_).view(), 1),
            as_heads(std::as_const(unpacked_values_).view(), 1)},
@@ -166,8 +166,8 @@ void GrowingCache<Device, T>::make_room(Layer& layer) const {
   std::size_t first = 0;
   for (Head& head : layer.heads) {
     const std::size_t count = head.plain.size();
-    move_rows(*device_, layer.keys, head.plain.begin, count, keys, first);
-    move_rows(*device_, layer.values, head.plain.begin, count, values, first);
+    copy_row_range(*device_, layer.keys, head.plain.begin, count, keys, first);
+    copy_row_range(*device_, layer.values, head.plain.begin, count, values, first);
     head.plain = {first, first + count};
     head.capacity = count + kRoom;
     first += head.capacity;

@@ -8,8 +8,8 @@
 #include "engine/ops/top_k_entropy.h"
 #include "engine/ops/vocabulary_tile_cuda.h"
 
-// A GPU's exact product with the output matrix costs a few percent of a prefill, so that nothing is
-// screened; of its logits the k largest leave.
+// Nothing is screened: the exact product is what the output matrix is of the model, 7% for a Llama
+// of 8B. Of a tile's logits the k largest leave.
 namespace longshadow {
 namespace {
 
