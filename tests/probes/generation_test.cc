@@ -152,7 +152,7 @@ TEST_CASE("a quantized cache takes a fraction of the bytes") {
 // so its level is the same but for one of some million elements.
 template <class T>
 void write_on_both(const GenerationOptions& options) {
-  const test::InThreadOrder order(host_cuda::ThreadOrder::shuffled);
+  const test::InThreadOrder order(test::kThreadOrders.back());
   for (const char* name : {"llama_llama3", "qwen2"}) {
     Cpu cpu(2);
     Cuda cuda;

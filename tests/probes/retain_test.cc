@@ -266,7 +266,7 @@ std::vector<std::string> every_policy() {
 
 template <class T>
 void retain_on_both(const RetainOptions& wanted, double tolerance) {
-  const test::InThreadOrder order(host_cuda::ThreadOrder::shuffled);
+  const test::InThreadOrder order(test::kThreadOrders.back());
   for (const char* name : {"llama_llama3", "qwen2"}) {
     const TinyModel model{
         test::kTinyModels / name,
