@@ -2,7 +2,6 @@
 
 #include <cstddef>
 
-#include "engine/backend/cpu.h"
 #include "engine/model/checkpoint.h"
 #include "probes/memory_plan.h"
 
@@ -33,8 +32,9 @@ struct BenchResult {
 };
 
 /// Times the phases on random tokens. The peak is that of products with one layer's feed-forward
-/// weights, in tiles as the engine runs them; it takes turns with the phases, so that both meet the
+/// weights, as the device runs them; it takes turns with the phases, so that both meet the
 /// same mood of the machine.
-BenchResult run_bench(Cpu& cpu, const Checkpoint& checkpoint, const BenchOptions& options);
+template <class Device>
+BenchResult run_bench(Device& device, const Checkpoint& checkpoint, const BenchOptions& options);
 
 }  // namespace longshadow

@@ -7,6 +7,7 @@
 #include "probes/arithmetic.h"
 #include "probes/bench.h"
 #include "probes/commands.h"
+#include "probes/device_option.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/policy_bench.h"
@@ -21,7 +22,7 @@ namespace po = boost::program_options;
 const CommandHelp kHelp{
     "bench [options]",
     "Times prefill, the full pass and the counterfactuals on random tokens, beside the\n"
-    "matrix-product peak that this machine reaches in the same run on the shapes of the\n"
+    "matrix-product peak that the device reaches in the same run on the shapes of the\n"
     "feed-forward weights. Medians of three rounds. With --policies, what eviction policies' "
     "scores\n"
     "add to a prefill.",
@@ -35,10 +36,11 @@ nlohmann::json to_json(const PhaseRate& phase) {
           {"share_of_peak", phase.share_of_peak}};
 }
 
-nlohmann::json to_json(const BenchOptions& options, const BenchResult& result, const Cpu& cpu,
-                       const std::string& model) {
+nlohmann::json to_json(const BenchOptions& options, const BenchResult& result,
+                       const CommandDevice& device, const std::string& model) {
   return {{"model", model},
-          {"threads", cpu.threads()},
+          {"device", device.name()},
+          {"threads", device.threads()},
           {"context", options.context},
           {"future", options.horizon},
           {"subjects", options.subjects},
@@ -92,6 +94,7 @@ int bench_command(std::span<const std::string> words) {
   po::options_description options("Options");
   auto add = options.add_options();
   add_model_options(options);
+  add_device_option(options);
   add_method_options(options);
   add("context,T", po::value<std::size_t>()->default_value(2048), "tokens before the eviction");
   add("future,H", po::value<std::size_t>()->default_value(512), "positions after it");
@@ -104,13 +107,14 @@ int bench_command(std::span<const std::string> words) {
   const auto parsed = parse_options(kHelp, words, options);
   if (!parsed) return 0;
   const po::variables_map& values = *parsed;
+  CommandDevice device(values);
   BenchOptions bench_options{values["context"].as<std::size_t>(),
                              values["future"].as<std::size_t>(),
                              values["subjects"].as<std::size_t>(),
                              {},
                              {}};
   bench_options.precision =
-      parse_precision(values["precision"].as<std::string>(), DeviceKind::cpu, std::cerr);
+      parse_precision(values["precision"].as<std::string>(), device.kind(), std::cerr);
   bench_options.method = parse_method(values["method"].as<std::string>(), bench_options.precision);
   const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
   const std::size_t n = bench_options.context + bench_options.horizon;
@@ -121,18 +125,20 @@ int bench_command(std::span<const std::string> words) {
         "and future together at most the model's " +
         std::to_string(checkpoint->config().max_context) + " tokens");
   }
-  Cpu cpu(values["threads"].as<std::size_t>());
   if (const std::string policies = values["policies"].as<std::string>(); !policies.empty()) {
-    print(bench_policies(cpu, *checkpoint, bench_options.context, split_policies(policies),
-                         parse_budget(values["budget"].as<std::string>())));
+    device.run([&](auto& on) {
+      print(bench_policies(on, *checkpoint, bench_options.context, split_policies(policies),
+                           parse_budget(values["budget"].as<std::string>())));
+    });
     print_output_share(output_share_of_prefill(checkpoint->config(), bench_options.context));
     return 0;
   }
-  const BenchResult result = run_bench(cpu, *checkpoint, bench_options);
+  BenchResult result;
+  device.run([&](auto& on) { result = run_bench(on, *checkpoint, bench_options); });
   print(result);
   if (const std::string path = values["json"].as<std::string>(); !path.empty()) {
     std::ofstream file(path);
-    file << to_json(bench_options, result, cpu, checkpoint->config().name).dump(2) << '\n';
+    file << to_json(bench_options, result, device, checkpoint->config().name).dump(2) << '\n';
     if (!file.flush()) throw Error(path + ": cannot be written");
   }
   return 0;

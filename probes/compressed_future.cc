@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/rms_norm.h"
@@ -104,5 +105,7 @@ std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Comp
 
 template class CompressedFuture<Cpu, float>;
 template class CompressedFuture<Cpu, double>;
+template class CompressedFuture<Cuda, float>;
+template class CompressedFuture<Cuda, double>;
 
 }  // namespace longshadow

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
 #include "engine/core/error.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/prediction.h"
@@ -12,14 +14,11 @@
 namespace longshadow {
 namespace {
 
-/// A range of rows of the only head there is, in f32.
-template <class T>
-Matrix<float> rows_of(HeadRows<const T> heads, const Range& range,
-                      std::pmr::memory_resource* memory) {
-  Matrix<float> rows(memory, range.size(), heads.head_dim);
-  const MatrixView<const T> from = heads.head(0).row_range(range.begin, range.size());
-  std::transform(from.data, from.row(from.rows), rows.data(),
-                 [](T value) { return static_cast<float>(value); });
+/// A range of rows of the only head there is, on the host in f32.
+template <class Device, class T>
+Matrix<float> rows_of(Device& device, HeadRows<const T> heads, const Range& range) {
+  Matrix<float> rows(Cpu::memory(), range.size(), heads.head_dim);
+  copy_to_host(device, heads.head(0).row_range(range.begin, range.size()), rows.view());
   return rows;
 }
 
@@ -81,11 +80,9 @@ void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t la
   if (window == 0 || since_cut_ < first) return;
   const HeadRows<const T> from = activations.queries(config_);
   const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
-  for (std::size_t head = 0; head < config_.n_heads; ++head) {
-    std::copy_n(from.head(head).row(0), config_.head_dim, to.head(head).row(since_cut_ - first));
-  }
-  std::copy_n(activations.log_normalisers.row(0), config_.n_heads,
-              log_normalisers_[layer].row(since_cut_ - first));
+  copy_rows(device_, from.across(0), to.across(since_cut_ - first));
+  copy_rows(device_, activations.log_normalisers.view().row_range(0, 1),
+            log_normalisers_[layer].view().row_range(since_cut_ - first, 1));
 }
 
 template <class Device, class T>
@@ -100,7 +97,7 @@ void DecodingCompressor<Device, T>::after_layers(const Chunk&, MatrixView<const 
 
 template <class Device, class T>
 void DecodingCompressor<Device, T>::after_step(std::span<const T> logits, std::size_t entropy_top_k,
-                                               GrowingCache<T>& cache) {
+                                               GrowingCache<Device, T>& cache) {
   if (policy_.traits().entropy) {
     signals_.entropy.push_back(static_cast<float>(entropy_of_top_k(logits, entropy_top_k)));
   }
@@ -128,8 +125,8 @@ std::vector<std::uint32_t> DecodingCompressor<Device, T>::choose(
     return all;
   }
   const Range& range = rows.by_head[head];
-  const Matrix<float> keys = rows_of(rows.rows.keys, range, device_.memory());
-  const Matrix<float> values = rows_of(rows.rows.values, range, device_.memory());
+  const Matrix<float> keys = rows_of(device_, rows.rows.keys, range);
+  const Matrix<float> values = rows_of(device_, rows.rows.values, range);
   const Matrix<double> received = attention(
       layer, head, {rows.rows.keys.head(0).row(range.begin), 1, n + kRowTile, config_.head_dim}, n);
   LayerView view;
@@ -161,10 +158,14 @@ Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, std::
   add_attention_received(device_, shape, queries, n - window, window, keys,
                          log_normalisers_[layer].view().column_range(first_head, shape.n_heads), 0,
                          outside.view(), received.view());
-  return received;
+  Matrix<double> host(Cpu::memory(), 1, n);
+  copy_to_host(device_, std::as_const(received).view(), host.view());
+  return host;
 }
 
 template class DecodingCompressor<Cpu, float>;
 template class DecodingCompressor<Cpu, double>;
+template class DecodingCompressor<Cuda, float>;
+template class DecodingCompressor<Cuda, double>;
 
 }  // namespace longshadow

@@ -47,13 +47,14 @@ class DecodingCompressor final : public FullPassObserver<T> {
 
   /// After each step; logits [V] are the step's, entropy that of the k likeliest tokens. Cuts the
   /// cache where it is time to.
-  void after_step(std::span<const T> logits, std::size_t entropy_top_k, GrowingCache<T>& cache);
+  void after_step(std::span<const T> logits, std::size_t entropy_top_k,
+                  GrowingCache<Device, T>& cache);
 
  private:
   /// What stays of a head whose rows `rows` of `layer` are.
   std::vector<std::uint32_t> choose(std::size_t layer, std::size_t head, const CachedLayer<T>& rows,
                                     const std::vector<std::uint32_t>& tokens) const;
-  /// [1, n] as LayerView::attention, from the last queries.
+  /// On the host, [1, n] as LayerView::attention, from the last queries.
   Matrix<double> attention(std::size_t layer, std::size_t head, HeadRows<const T> keys,
                            std::size_t n) const;
 

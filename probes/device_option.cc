@@ -1,11 +1,18 @@
 #include "probes/device_option.h"
 
-#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 
 namespace longshadow {
 
 namespace po = boost::program_options;
+
+namespace {
+
+/// What operations of a CUDA device take for a time beside what is planned: tiles of scores, of
+/// logits and of the feed-forward's changes, and cuBLAS's own.
+constexpr std::size_t kCudaWorkBytes = std::size_t{2} << 30;
+
+}  // namespace
 
 void add_device_option(po::options_description& options) {
   options.add_options()("device", po::value<std::string>()->default_value("auto"),
@@ -27,6 +34,15 @@ DeviceKind parse_device(const std::string& text) {
   }
   if (!has_gpu) throw UsageError("--device cuda: found no CUDA device, or no driver for it");
   return DeviceKind::cuda;
+}
+
+CommandDevice::CommandDevice(const po::variables_map& values)
+    : cpu_(values["threads"].as<std::size_t>()) {
+  if (parse_device(values["device"].as<std::string>()) == DeviceKind::cuda) cuda_.emplace();
+}
+
+std::size_t CommandDevice::memory_bytes(std::size_t asked) const {
+  return asked == 0 && cuda_ ? cuda_->total_bytes() - kCudaWorkBytes : asked;
 }
 
 }  // namespace longshadow

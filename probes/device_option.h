@@ -1,7 +1,12 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <cstddef>
+#include <optional>
 #include <string>
+
+#include "engine/backend/cpu.h"
+#include "engine/backend/cuda/cuda.h"
 
 namespace longshadow {
 
@@ -14,5 +19,29 @@ void add_device_option(boost::program_options::options_description& options);
 /// build has no GPU's CUDA, cuda-host, which runs the kernels on the processor for tests. Throws
 /// UsageError, also where there is no such device.
 DeviceKind parse_device(const std::string& text);
+
+/// The device that a command's --device and --threads ask for.
+class CommandDevice {
+ public:
+  /// Throws UsageError as parse_device() does.
+  explicit CommandDevice(const boost::program_options::variables_map& values);
+
+  DeviceKind kind() const { return cuda_ ? DeviceKind::cuda : DeviceKind::cpu; }
+  /// "cpu", or a CUDA device's own.
+  std::string name() const { return cuda_ ? cuda_->name() : "cpu"; }
+  std::size_t threads() const { return cpu_.threads(); }
+  /// `asked` of --memory, or where that is 0 what plans may count on; 0: no bound.
+  std::size_t memory_bytes(std::size_t asked) const;
+
+  /// work(device), a Cpu& or a Cuda&.
+  template <class Work>
+  void run(Work&& work) {
+    cuda_ ? work(*cuda_) : work(cpu_);
+  }
+
+ private:
+  Cpu cpu_;
+  std::optional<Cuda> cuda_;
+};
 
 }  // namespace longshadow

@@ -11,16 +11,17 @@
 namespace longshadow {
 
 /// The entropies that policies score a prompt with, from a full pass that predicted nothing: the
-/// output product's cost without its exponentials, and in f32 a third of that, where the processor
+/// output product's cost without its exponentials, and in f32 a third of that on a processor that
 /// multiplies bytes (ScreeningOutput).
-template <class T>
+template <class Device, class T>
 class EntropyHead {
  public:
-  /// `weights` must outlive the head. In f32, a byte more for each element of the output matrix.
-  EntropyHead(Cpu& cpu, const Weights<T>& weights);
+  /// `weights` must outlive the head. For screening, a byte more for each element of the output
+  /// matrix.
+  EntropyHead(Device& device, const Weights<T>& weights);
 
   /// Nats, of the k likeliest tokens after each of the pass's first n.
-  std::vector<float> entropies(Cpu& cpu, const FullPass<T>& full, std::size_t n,
+  std::vector<float> entropies(Device& device, const FullPass<T>& full, std::size_t n,
                                std::size_t k) const;
 
  private:

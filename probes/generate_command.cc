@@ -9,6 +9,7 @@
 #include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
+#include "probes/device_option.h"
 #include "probes/generation.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
@@ -42,6 +43,7 @@ CommandHelp help() {
 po::options_description options() {
   po::options_description options("Options");
   add_model_options(options);
+  add_device_option(options);
   add_quantization_options(options);
   auto add = options.add_options();
   add("prompt", po::value<std::string>(), "the text to go on from");
@@ -154,9 +156,9 @@ void print_summary(const Generation& result, std::size_t prompt_tokens, std::uin
                static_cast<double>(result.bytes_end) * 1e-6);
 }
 
-template <class T>
-void write_text(Cpu& cpu, const Checkpoint& checkpoint, const Weights<T>& weights,
-                const EntropyHead<T>& entropy_head, std::span<const TokenId> prompt,
+template <class Device, class T>
+void write_text(Device& device, const Checkpoint& checkpoint, const Weights<T>& weights,
+                const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
                 const GenerationOptions& options) {
   TextStream text;
   const auto show = [](const std::string& piece) {
@@ -164,7 +166,7 @@ void write_text(Cpu& cpu, const Checkpoint& checkpoint, const Weights<T>& weight
     std::fflush(stdout);
   };
   const Generation result = generate(
-      cpu, weights, entropy_head, prompt, options,
+      device, weights, entropy_head, prompt, options,
       [&](TokenId token) { show(text.add(checkpoint.tokenizer().decode(std::span(&token, 1)))); });
   show(text.finish() + "\n");
   print_summary(result, prompt.size(), options.seed);
@@ -188,9 +190,10 @@ double overhead(const std::vector<double>& times, const std::vector<double>& bas
   return median(percent);
 }
 
-template <class T>
-void compare_scoring(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
-                     std::span<const TokenId> prompt, GenerationOptions options) {
+template <class Device, class T>
+void compare_scoring(Device& device, const Weights<T>& weights,
+                     const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
+                     GenerationOptions options) {
   options.end_tokens.clear();  // as many tokens for each
   std::vector<Times> all{{"streaming-llm", {}, {}, {}}, {"snapkv", {}, {}, {}}};
   if (options.policy != "streaming-llm" && options.policy != "snapkv") {
@@ -200,7 +203,7 @@ void compare_scoring(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& 
     for (Times& times : all) {
       options.policy = times.policy;
       const Generation result =
-          generate(cpu, weights, entropy_head, prompt, options, [](TokenId) {});
+          generate(device, weights, entropy_head, prompt, options, [](TokenId) {});
       times.prefill.push_back(result.prefill_seconds + result.choosing_seconds);
       times.decoding.push_back(result.decoding_seconds);
       times.total.push_back(times.prefill.back() + times.decoding.back());
@@ -221,15 +224,15 @@ void compare_scoring(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& 
   }
 }
 
-template <class T>
-void run(Cpu& cpu, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
+template <class T, class Device>
+void run(Device& device, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
          const GenerationOptions& options, bool compare) {
-  const Weights<T> weights = load_weights<T>(cpu, checkpoint);
-  const EntropyHead<T> entropy_head(cpu, weights);
+  const Weights<T> weights = load_weights<T>(device, checkpoint);
+  const EntropyHead<Device, T> entropy_head(device, weights);
   if (compare) {
-    compare_scoring(cpu, weights, entropy_head, prompt, options);
+    compare_scoring(device, weights, entropy_head, prompt, options);
   } else {
-    write_text(cpu, checkpoint, weights, entropy_head, prompt, options);
+    write_text(device, checkpoint, weights, entropy_head, prompt, options);
   }
 }
 
@@ -239,6 +242,7 @@ int generate_command(std::span<const std::string> words) {
   const auto parsed = parse_options(help(), words, options());
   if (!parsed) return 0;
   const po::variables_map& values = *parsed;
+  CommandDevice device(values);
   GenerationOptions options = read_options(values);
   const Precision precision = parse_plain_precision(values["precision"].as<std::string>());
   const bool compare = values["compare-scoring"].as<bool>();
@@ -250,12 +254,13 @@ int generate_command(std::span<const std::string> words) {
   const std::vector<TokenId> prompt = read_prompt(values, *checkpoint);
   check_generation(checkpoint->config(), prompt.size(), options);
   note_interrupts();
-  Cpu cpu(values["threads"].as<std::size_t>());
-  if (precision == Precision::f64) {
-    run<double>(cpu, *checkpoint, prompt, options, compare);
-  } else {
-    run<float>(cpu, *checkpoint, prompt, options, compare);
-  }
+  device.run([&](auto& on) {
+    if (precision == Precision::f64) {
+      run<double>(on, *checkpoint, prompt, options, compare);
+    } else {
+      run<float>(on, *checkpoint, prompt, options, compare);
+    }
+  });
   return 0;
 }
 

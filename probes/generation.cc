@@ -6,9 +6,11 @@
 #include <random>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/model/decoder.h"
 #include "engine/model/rotary_frequencies.h"
+#include "engine/ops/rows.h"
 #include "engine/policy/registry.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
@@ -33,9 +35,9 @@ Compression keep_everything(const ModelConfig& config, std::size_t n) {
 }
 
 /// What the policy keeps of the prompt. Its signals are noted for the cuts to come.
-template <class T>
+template <class Device, class T>
 Compression choose(const ModelConfig& config, const Policy& policy, const FullPass<T>& full,
-                   PolicyInputs<Cpu, T>& inputs, const GenerationOptions& options,
+                   PolicyInputs<Device, T>& inputs, const GenerationOptions& options,
                    TokenSignals& signals) {
   const std::size_t n = full.tokens.size();
   Compression compression = keep_everything(config, n);
@@ -54,44 +56,49 @@ Compression choose(const ModelConfig& config, const Policy& policy, const FullPa
 }
 
 /// The prompt's compressed cache and the logits behind it.
-template <class T>
+template <class Device, class T>
 struct Prefilled {
-  GrowingCache<T> cache;
+  GrowingCache<Device, T> cache;
   TokenSignals signals;
   Matrix<T> hidden;  ///< [kFewRows, D], the first row is that of the prompt's last token
 };
 
-template <class T>
-Prefilled<T> prefill(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
-                     std::span<const TokenId> prompt, const Policy* policy,
-                     const GenerationOptions& options, Generation& result) {
+template <class Device, class T>
+Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
+                             const EntropyHead<Device, T>& entropy_head,
+                             std::span<const TokenId> prompt, const Policy* policy,
+                             const GenerationOptions& options, Generation& result) {
   Stopwatch watch;
   const ModelConfig& config = weights.config;
-  std::optional<PolicyInputs<Cpu, T>> inputs;
+  std::optional<PolicyInputs<Device, T>> inputs;
   std::vector<FullPassObserver<T>*> observers;
   FullPassOptions pass_options;
   pass_options.predict_from = prompt.size();
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
-    inputs.emplace(cpu, config, prompt.size(), std::span(&policy->traits(), 1));
+    inputs.emplace(device, config, prompt.size(), std::span(&policy->traits(), 1));
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
-      cpu, weights, prompt, std::span<FullPassObserver<T>* const>(observers), pass_options);
+      device, weights, prompt, std::span<FullPassObserver<T>* const>(observers), pass_options);
+  device.synchronize();
   result.prefill_seconds = watch.lap();
 
   if (policy != nullptr && policy->traits().entropy) {
-    inputs->set_entropy(entropy_head.entropies(cpu, full, prompt.size(), options.entropy_top_k));
+    inputs->set_entropy(entropy_head.entropies(device, full, prompt.size(), options.entropy_top_k));
   }
   TokenSignals signals;
   Compression compression = policy == nullptr
                                 ? keep_everything(config, prompt.size())
                                 : choose(config, *policy, full, *inputs, options, signals);
   compression.quantization = options.quantization;
-  Prefilled<T> prefilled{GrowingCache<T>(cpu.memory(), full.cache, compression,
-                                         rotary_frequencies(config.rope, config.head_dim)),
-                         std::move(signals), Matrix<T>(cpu.memory(), kFewRows, config.hidden_size)};
-  std::copy_n(full.hidden.row(prompt.size() - 1), config.hidden_size, prefilled.hidden.data());
+  Prefilled<Device, T> prefilled{
+      GrowingCache<Device, T>(device, full.cache, compression,
+                              rotary_frequencies(config.rope, config.head_dim)),
+      std::move(signals), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
+  copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
+            prefilled.hidden.view().row_range(0, 1));
+  device.synchronize();
   result.choosing_seconds = watch.lap();
   result.bytes_full =
       2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim * sizeof(T);
@@ -129,24 +136,25 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
   }
 }
 
-template <class T>
-Generation generate(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
-                    std::span<const TokenId> prompt, const GenerationOptions& options,
-                    const std::function<void(TokenId)>& written) {
+template <class Device, class T>
+Generation generate(Device& device, const Weights<T>& weights,
+                    const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
+                    const GenerationOptions& options, const std::function<void(TokenId)>& written) {
   check_generation(weights.config, prompt.size(), options);
   const std::unique_ptr<Policy> policy = make_generation_policy(options);
   Generation result;
-  Prefilled<T> text = prefill(cpu, weights, entropy_head, prompt, policy.get(), options, result);
+  Prefilled<Device, T> text =
+      prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
 
   Stopwatch watch;
-  std::optional<DecodingCompressor<Cpu, T>> compressor;
+  std::optional<DecodingCompressor<Device, T>> compressor;
   std::vector<FullPassObserver<T>*> observers;
   if (options.interval) {
-    compressor.emplace(cpu, weights.config, *policy, *options.interval, std::move(text.signals),
+    compressor.emplace(device, weights.config, *policy, *options.interval, std::move(text.signals),
                        options.seed);
     observers.push_back(&*compressor);
   }
-  Decoder<Cpu, T> decoder(cpu, weights, prompt.size() + options.max_tokens);
+  Decoder<Device, T> decoder(device, weights, prompt.size() + options.max_tokens);
   std::mt19937_64 random(options.seed);
   std::span<const T> logits = decoder.logits(std::as_const(text.hidden).view());
   while (result.tokens.size() < options.max_tokens) {
@@ -166,11 +174,14 @@ Generation generate(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& e
   return result;
 }
 
-template Generation generate(Cpu&, const Weights<float>&, const EntropyHead<float>&,
-                             std::span<const TokenId>, const GenerationOptions&,
-                             const std::function<void(TokenId)>&);
-template Generation generate(Cpu&, const Weights<double>&, const EntropyHead<double>&,
-                             std::span<const TokenId>, const GenerationOptions&,
-                             const std::function<void(TokenId)>&);
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                 \
+  template Generation generate(Device&, const Weights<T>&, const EntropyHead<Device, T>&, \
+                               std::span<const TokenId>, const GenerationOptions&,        \
+                               const std::function<void(TokenId)>&);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

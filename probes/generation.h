@@ -45,9 +45,9 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
 
 /// Reads the prompt, compresses its cache, and writes token after token on what is left. `written`
 /// is called with each token as it comes. Throws as check_generation() does, and Interrupted.
-template <class T>
-Generation generate(Cpu& cpu, const Weights<T>& weights, const EntropyHead<T>& entropy_head,
-                    std::span<const TokenId> prompt, const GenerationOptions& options,
-                    const std::function<void(TokenId)>& written);
+template <class Device, class T>
+Generation generate(Device& device, const Weights<T>& weights,
+                    const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
+                    const GenerationOptions& options, const std::function<void(TokenId)>& written);
 
 }  // namespace longshadow

@@ -4,6 +4,7 @@
 #include <memory>
 #include <random>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/kv/compressed_cache.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
@@ -18,36 +19,42 @@ constexpr std::size_t kRounds = 5;
 constexpr std::size_t kEntropyTopK = 20;
 
 /// Seconds of one prefill; `policy` null: alone.
-double prefill(Cpu& cpu, const Weights<float>& weights, const EntropyHead<float>& entropy_head,
-               std::span<const TokenId> tokens, const Policy* policy, double share) {
+template <class Device>
+double prefill(Device& device, const Weights<float>& weights,
+               const EntropyHead<Device, float>& entropy_head, std::span<const TokenId> tokens,
+               const Policy* policy, double share) {
   const ModelConfig& config = weights.config;
+  device.synchronize();
   Stopwatch watch;
   FullPassOptions options;
   options.predict_from = tokens.size() - 1;
   if (policy == nullptr) {
-    run_full_pass(cpu, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
+    run_full_pass(device, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
   } else {
-    PolicyInputs<Cpu, float> inputs(cpu, config, tokens.size(), std::span(&policy->traits(), 1));
+    PolicyInputs<Device, float> inputs(device, config, tokens.size(),
+                                       std::span(&policy->traits(), 1));
     FullPassObserver<float>* observer = &inputs;
     const FullPass<float> full = run_full_pass(
-        cpu, weights, tokens, std::span<FullPassObserver<float>* const>(&observer, 1), options);
+        device, weights, tokens, std::span<FullPassObserver<float>* const>(&observer, 1), options);
     if (policy->traits().entropy) {
-      inputs.set_entropy(entropy_head.entropies(cpu, full, tokens.size(), kEntropyTopK));
+      inputs.set_entropy(entropy_head.entropies(device, full, tokens.size(), kEntropyTopK));
     }
     Compression compression{{}, policy->traits().rotates_keys};
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       inputs.show(full, layer);
       compression.layers.push_back(keep(*policy, inputs.view(policy->traits()), share));
     }
-    const CompressedCache<float> cache(cpu, full.cache, std::span(&compression, 1),
+    const CompressedCache<float> cache(device, full.cache, std::span(&compression, 1),
                                        rotary_frequencies(config.rope, config.head_dim));
   }
+  device.synchronize();
   return watch.lap();
 }
 
 }  // namespace
 
-std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint,
+template <class Device>
+std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& checkpoint,
                                           std::size_t context,
                                           std::span<const std::string> policies, double share) {
   std::vector<std::unique_ptr<Policy>> made(1);  // the first, null: the prefill alone
@@ -55,8 +62,8 @@ std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint
     made.push_back(make_policy(text));
     check_prompt(made.back()->traits(), context);
   }
-  const Weights<float> weights = load_weights<float>(cpu, checkpoint);
-  const EntropyHead<float> entropy_head(cpu, weights);
+  const Weights<float> weights = load_weights<float>(device, checkpoint);
+  const EntropyHead<Device, float> entropy_head(device, weights);
   std::mt19937_64 random(0);
   std::vector<TokenId> tokens(context);
   for (TokenId& token : tokens) {
@@ -66,7 +73,7 @@ std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint
       over_first(made.size());
   for (std::size_t round = 0; round <= kRounds; ++round) {
     for (std::size_t i = 0; i < made.size(); ++i) {
-      const double took = prefill(cpu, weights, entropy_head, tokens, made[i].get(), share);
+      const double took = prefill(device, weights, entropy_head, tokens, made[i].get(), share);
       if (round == 0) continue;  // the products' code is generated
       seconds[i].push_back(took);
       over_alone[i].push_back(took / seconds[0].back() - 1);
@@ -80,5 +87,10 @@ std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint
   }
   return result;
 }
+
+template std::vector<PolicyPrefill> bench_policies(Cpu&, const Checkpoint&, std::size_t,
+                                                   std::span<const std::string>, double);
+template std::vector<PolicyPrefill> bench_policies(Cuda&, const Checkpoint&, std::size_t,
+                                                   std::span<const std::string>, double);
 
 }  // namespace longshadow

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/cpu.h"
 #include "engine/model/checkpoint.h"
 
 namespace longshadow {
@@ -22,7 +21,8 @@ struct PolicyPrefill {
 /// Times the prefill alone and with each policy in f32, in turns on random tokens, so that all meet
 /// the same mood of the machine; `share` of the slots is kept. Throws UsageError as make_policy()
 /// and check_prompt() do.
-std::vector<PolicyPrefill> bench_policies(Cpu& cpu, const Checkpoint& checkpoint,
+template <class Device>
+std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& checkpoint,
                                           std::size_t context,
                                           std::span<const std::string> policies, double share);
 

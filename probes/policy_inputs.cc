@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/rows.h"
@@ -10,12 +12,11 @@
 namespace longshadow {
 namespace {
 
-/// The first `rows` rows of every head as f32.
-template <class T>
-void copy_context(HeadRows<const T> from, std::size_t rows, HeadRows<float> to) {
+/// The first rows of every head, as many as `to` has, to the host as f32.
+template <class Device, class T>
+void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
   for (std::size_t head = 0; head < from.n_heads; ++head) {
-    std::transform(from.head(head).data, from.head(head).row(rows), to.head(head).data,
-                   [](T value) { return static_cast<float>(value); });
+    copy_to_host(device, from.head(head).row_range(0, to.rows), to.head(head));
   }
 }
 
@@ -30,11 +31,14 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
       frequencies_(rotary_frequencies(config.rope, config.head_dim)),
       rotary_(make_rotary_table<Device, T>(device, frequencies_, context)),
       outside_(device.memory(), config.n_kv_heads, context),
-      keys_(device.memory(), config.n_kv_heads * context, config.head_dim),
-      values_(device.memory(), config.n_kv_heads * context, config.head_dim) {
+      keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),
+      values_(Cpu::memory(), config.n_kv_heads * context, config.head_dim) {
   bool any_queries = false, any_drift = false;
   for (const PolicyTraits& one : traits) {
-    if (one.attention_queries != 0) windows_.try_emplace(one.attention_queries);
+    if (one.attention_queries != 0) {
+      windows_.try_emplace(one.attention_queries);
+      shown_windows_.try_emplace(one.attention_queries, Cpu::memory(), config.n_kv_heads, context);
+    }
     any_queries |= one.queries;
     any_drift |= one.drift;
   }
@@ -44,7 +48,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
       window.second.emplace_back(device.memory(), config.n_kv_heads, context);
     }
     if (any_queries) {
-      queries_.emplace_back(device.memory(), context, config.n_heads * config.head_dim);
+      queries_.emplace_back(Cpu::memory(), context, config.n_heads * config.head_dim);
     }
     if (any_drift) inputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
   }
@@ -101,26 +105,27 @@ void PolicyInputs<Device, T>::add_queries(const Chunk& chunk, std::size_t layer,
   const HeadRows<const T> heads = activations.queries(config_);
   Matrix<T> rotated(device_.memory(), rows, heads.n_heads * d);
   for (std::size_t head = 0; head < heads.n_heads; ++head) {
-    for (std::size_t r = 0; r < rows; ++r) {
-      std::copy_n(heads.head(head).row(r), d, rotated.row(r) + head * d);
-    }
+    copy_rows(device_, heads.head(head).row_range(0, rows),
+              rotated.view().column_range(head * d, d));
   }
   std::vector<std::uint32_t> positions(rows);
   std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(chunk.first_position));
   Matrix<T> plain(device_.memory(), rows, rotated.cols());
   rotate_back(device_, rotary_, std::span<const std::uint32_t>(positions),
               std::as_const(rotated).view(), plain.view());
-  std::transform(plain.data(), plain.data() + rows * plain.cols(),
-                 queries_[layer].row(chunk.first_position),
-                 [](T value) { return static_cast<float>(value); });
+  copy_to_host(device_, std::as_const(plain).view(),
+               queries_[layer].view().row_range(chunk.first_position, rows));
 }
 
 template <class Device, class T>
 void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
   shown_ = layer;
   const KeysValues<const T> cache = full.cache.layer(layer);
-  copy_context(cache.keys, context_, as_heads(keys_.view(), config_.n_kv_heads));
-  copy_context(cache.values, context_, as_heads(values_.view(), config_.n_kv_heads));
+  copy_context(device_, cache.keys, as_heads(keys_.view(), config_.n_kv_heads));
+  copy_context(device_, cache.values, as_heads(values_.view(), config_.n_kv_heads));
+  for (auto& [window, host] : shown_windows_) {
+    copy_to_host(device_, std::as_const(windows_[window][layer]).view(), host.view());
+  }
   if (all_drift_.empty()) return;
   const auto of_layer = all_drift_.begin() + static_cast<std::ptrdiff_t>(layer * context_);
   drift_.assign(of_layer, of_layer + static_cast<std::ptrdiff_t>(context_));
@@ -136,7 +141,7 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
   if (traits.queries) view.queries = queries_[shown_].view();
   view.frequencies = frequencies_;
   if (traits.attention_queries != 0) {
-    view.attention = windows_.at(traits.attention_queries)[shown_].view();
+    view.attention = shown_windows_.at(traits.attention_queries).view();
   }
   view.entropy = entropy_;
   view.drift = drift_;
@@ -145,5 +150,7 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
 
 template class PolicyInputs<Cpu, float>;
 template class PolicyInputs<Cpu, double>;
+template class PolicyInputs<Cuda, float>;
+template class PolicyInputs<Cuda, double>;
 
 }  // namespace longshadow

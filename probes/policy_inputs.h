@@ -13,7 +13,9 @@
 namespace longshadow {
 
 /// Gathers, while the full pass runs, what eviction policies look at besides keys and values, and
-/// shows it to them layer by layer, in f32 whatever the pass computes in.
+/// shows it to them layer by layer, in f32 whatever the pass computes in. What grows with the
+/// square of the context, attention and its sums, stays where the pass is; policies score on the
+/// host, to which a layer brings some numbers a token.
 template <class Device, class T>
 class PolicyInputs final : public FullPassObserver<T> {
  public:
@@ -29,7 +31,7 @@ class PolicyInputs final : public FullPassObserver<T> {
 
   /// [T] nats, of the distribution that each context token predicts, for policies that look at it.
   void set_entropy(std::vector<float> entropy) { entropy_ = std::move(entropy); }
-  /// After the pass, makes `layer` the one that view() shows.
+  /// After the pass, makes `layer` the one that view() shows, and brings it to the host.
   void show(const FullPass<T>& full, std::size_t layer);
   /// All but the measured influence and the seed; valid until the next show().
   LayerView view(const PolicyTraits& traits) const;
@@ -43,16 +45,19 @@ class PolicyInputs final : public FullPassObserver<T> {
   const ModelConfig& config_;
   std::size_t context_;
   std::vector<double> frequencies_;
-  RotaryTable<T> rotary_;               ///< of the context's positions
-  std::vector<Matrix<float>> queries_;  ///< per layer [T, H d], before rotation; empty: not needed
+  RotaryTable<T> rotary_;  ///< of the context's positions
+  /// On the host, per layer [T, H d], before rotation; empty: not needed.
+  std::vector<Matrix<float>> queries_;
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
   Matrix<double> outside_;         ///< [K, T], for queries outside a window; none are given
   std::vector<Matrix<T>> inputs_;  ///< of one chunk, per layer; empty: drift is not needed
   std::vector<float> all_drift_;   ///< [L, T], or empty
 
+  // On the host, of the layer shown.
   std::size_t shown_ = 0;
-  Matrix<float> keys_, values_;  ///< [K T, d] of the layer shown
+  Matrix<float> keys_, values_;                          ///< [K T, d]
+  std::map<std::size_t, Matrix<double>> shown_windows_;  ///< [K, T] each
   std::vector<float> entropy_, drift_;
 };
 

@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
 #include "probes/document_options.h"
@@ -45,10 +44,6 @@ const CommandHelp kHelp{
     "--evict-at end -o run.h5\n"
     "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"
     "  longshadow probe --document a.txt --method screen --future 512 -o run.h5\n"};
-
-/// What operations of a CUDA device take for a time beside what is planned: tiles of scores, of
-/// logits and of the feed-forward's changes, and cuBLAS's own.
-constexpr std::size_t kCudaWorkBytes = std::size_t{2} << 30;
 
 po::options_description options() {
   po::options_description options("Options");
@@ -147,7 +142,7 @@ int probe_command(std::span<const std::string> words) {
   const po::variables_map& values = *parsed;
   const auto text = [&](const char* name) { return values[name].as<std::string>(); };
 
-  const DeviceKind kind = parse_device(text("device"));
+  CommandDevice device(values);
   ProbeOptions probe;
   probe.context = values["context"].as<std::size_t>();
   probe.horizon = values["future"].as<std::size_t>();
@@ -160,16 +155,11 @@ int probe_command(std::span<const std::string> words) {
   probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   probe.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
-  probe.precision = parse_precision(text("precision"), kind, std::cerr);
+  probe.precision = parse_precision(text("precision"), device.kind(), std::cerr);
   if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
   read_sketch_options(values, probe);
-  probe.memory_bytes = parse_bytes(text("memory"));
+  probe.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   const RunOutput output(values);
-  std::optional<Cuda> cuda;
-  if (kind == DeviceKind::cuda) {
-    cuda.emplace();
-    if (probe.memory_bytes == 0) probe.memory_bytes = cuda->total_bytes() - kCudaWorkBytes;
-  }
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
   const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
@@ -180,21 +170,19 @@ int probe_command(std::span<const std::string> words) {
 
   note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
-  const RunPlan plan =
-      plan_of(begin_run(model, configuration_of(values, model, kind, probe, documents, tags)),
-              documents, probe);
-  Cpu cpu(values["threads"].as<std::size_t>());
+  const RunPlan plan = plan_of(
+      begin_run(model, configuration_of(values, model, device.kind(), probe, documents, tags)),
+      documents, probe);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {
-    const auto measure_on = [&](auto& device) {
+    device.run([&](auto& on) {
       if (probe.precision == Precision::f64) {
-        probe_all<double>(device, *checkpoint, documents, tags, probe, progress, store);
+        probe_all<double>(on, *checkpoint, documents, tags, probe, progress, store);
       } else {
-        probe_all<float>(device, *checkpoint, documents, tags, probe, progress, store);
+        probe_all<float>(on, *checkpoint, documents, tags, probe, progress, store);
       }
-    };
-    cuda ? measure_on(*cuda) : measure_on(cpu);
+    });
   }
   output.finish(store, progress, std::cerr);
   return 0;

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
 #include "probes/compressed_future.h"
@@ -88,10 +89,10 @@ std::size_t max_batch(std::span<const std::unique_ptr<Policy>> policies, const M
 }
 
 /// What every arm keeps, layer by layer: the policies' choices.
-template <class T>
+template <class Device, class T>
 std::vector<Compression> choose(std::span<const std::unique_ptr<Policy>> policies,
                                 std::span<const Arm> arms, const RetainOptions& options,
-                                const FullPass<T>& full, PolicyInputs<Cpu, T>& inputs,
+                                const FullPass<T>& full, PolicyInputs<Device, T>& inputs,
                                 const MeasuredInfluence& influence, Progress& progress) {
   std::vector<double> compression;  // the share to drop
   for (const std::string& budget : options.budgets) compression.push_back(1 - parse_budget(budget));
@@ -134,20 +135,20 @@ std::vector<std::uint8_t> kept_mask(const Compression& compression, std::size_t 
 }
 
 /// A document's arms.
-template <class T>
+template <class Device, class T>
 class DocumentRetention final : public Measurement {
  public:
-  DocumentRetention(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+  DocumentRetention(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                     const Document& document, const RetainOptions& options,
                     const RunFile* influence, ProgressStyle progress, std::ostream& log)
-      : cpu_(cpu),
+      : device_(device),
         model_(model),
         options_(checked(document, model, options, influence)),
         progress_(progress),
         log_(log),
         arms_(arms_of(options)),
         policies_(make_policies(options)),
-        inputs_(cpu, model.weights.config, options.context, traits_of(policies_)),
+        inputs_(device, model.weights.config, options.context, traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
       influence_ = influence_of(*influence, document, options.context);
@@ -175,7 +176,8 @@ class DocumentRetention final : public Measurement {
     compressions_ =
         choose(std::span(policies_), arms, options_, full_, inputs_, influence_, choosing);
     if (engine_) return;
-    engine_.emplace(cpu_, model_.weights, full_, options_.context, options_.horizon, max_batch());
+    engine_.emplace(device_, model_.weights, full_, options_.context, options_.horizon,
+                    max_batch());
   }
 
   void measure(std::span<const std::size_t> units, std::span<double> values) override {
@@ -211,7 +213,7 @@ class DocumentRetention final : public Measurement {
 
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
     const std::array<FullPassObserver<T>*, 1> observers{&inputs_};
-    DocumentPass<T> pass = run_document_pass<T>(cpu_, model_.weights, tokenizer, document,
+    DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress_, log_);
     run_ = std::move(pass.run);
     const auto entropy = run_.signals.entropy_topk.begin();
@@ -239,20 +241,20 @@ class DocumentRetention final : public Measurement {
     return retention;
   }
 
-  Cpu& cpu_;
+  Device& device_;
   const ProbeModel<T>& model_;
   const RetainOptions options_;
   ProgressStyle progress_;
   std::ostream& log_;
   std::vector<Arm> arms_;  ///< [n_units]
   std::vector<std::unique_ptr<Policy>> policies_;
-  PolicyInputs<Cpu, T> inputs_;
+  PolicyInputs<Device, T> inputs_;
   MeasuredInfluence influence_;
   DocumentRun run_;
   FullPass<T> full_;
   UnitRange units_;                        ///< those prepared
   std::vector<Compression> compressions_;  ///< of them
-  std::optional<CompressedFuture<Cpu, T>> engine_;
+  std::optional<CompressedFuture<Device, T>> engine_;
 };
 
 }  // namespace
@@ -320,33 +322,35 @@ std::size_t count_caches(const RetainOptions& options) { return arms_of(options)
 /// For every position its KL, likeliest token and surprisal; and the cache's bytes.
 std::size_t values_of_cache(const RetainOptions& options) { return 3 * options.horizon + 1; }
 
-template <class T>
-std::unique_ptr<Measurement> begin_retention(Cpu& cpu, const ProbeModel<T>& model,
+template <class Device, class T>
+std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel<T>& model,
                                              const Tokenizer& tokenizer, const Document& document,
                                              const RetainOptions& options, const RunFile* influence,
                                              ProgressStyle progress, std::ostream& log) {
-  return std::make_unique<DocumentRetention<T>>(cpu, model, tokenizer, document, options, influence,
-                                                progress, log);
+  return std::make_unique<DocumentRetention<Device, T>>(device, model, tokenizer, document, options,
+                                                        influence, progress, log);
 }
 
-template <class T>
-DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+template <class Device, class T>
+DocumentRun retain_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log) {
-  DocumentRetention<T> retention(cpu, model, tokenizer, document, options, influence, progress,
-                                 log);
+  DocumentRetention<Device, T> retention(device, model, tokenizer, document, options, influence,
+                                         progress, log);
   return measure_all(retention, progress, log);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                             \
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                     \
   template std::unique_ptr<Measurement> begin_retention(                                      \
-      Cpu&, const ProbeModel<T>&, const Tokenizer&, const Document&, const RetainOptions&,    \
+      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, const RetainOptions&, \
       const RunFile*, ProgressStyle, std::ostream&);                                          \
-  template DocumentRun retain_document(Cpu&, const ProbeModel<T>&, const Tokenizer&,          \
+  template DocumentRun retain_document(Device&, const ProbeModel<T>&, const Tokenizer&,       \
                                        const Document&, const RetainOptions&, const RunFile*, \
                                        ProgressStyle, std::ostream&);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
 #undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

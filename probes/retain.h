@@ -57,15 +57,15 @@ std::size_t values_of_cache(const RetainOptions& options);
 /// Runs the full pass of one document, telling progress on `log`. In the measurement every policy
 /// chooses at every budget, and the future runs on what each keeps. `influence` is what an oracle
 /// keeps by, or null. The model outlives what is returned. Throws as check_retention() does.
-template <class T>
-std::unique_ptr<Measurement> begin_retention(Cpu& cpu, const ProbeModel<T>& model,
+template <class Device, class T>
+std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel<T>& model,
                                              const Tokenizer& tokenizer, const Document& document,
                                              const RetainOptions& options, const RunFile* influence,
                                              ProgressStyle progress, std::ostream& log);
 
 /// Measures all of one document, in memory. Throws as check_retention() does.
-template <class T>
-DocumentRun retain_document(Cpu& cpu, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+template <class Device, class T>
+DocumentRun retain_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log);
 

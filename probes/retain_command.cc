@@ -9,6 +9,7 @@
 #include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
+#include "probes/device_option.h"
 #include "probes/document_options.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
@@ -56,6 +57,7 @@ po::options_description options() {
   add_document_options(options);
   add_output_options(options);
   add_model_options(options);
+  add_device_option(options);
   add_quantization_options(options);
   auto add = options.add_options();
   add("policies,p", po::value<std::string>()->default_value("infokv,snapkv,h2o,random"),
@@ -109,33 +111,36 @@ std::optional<RunFile> read_influence(const std::string& path, const RunModel& m
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const std::optional<RunFile>& influence) {
-  return {{"command", "retain"},
-          {"weights_sha256", model.weights_sha256},
-          {"context", values["context"].as<std::size_t>()},
-          {"future", values["future"].as<std::size_t>()},
-          {"policies", values["policies"].as<std::string>()},
-          {"budgets", values["budgets"].as<std::string>()},
-          {"sinks", values["sinks"].as<std::size_t>()},
-          {"influence", influence ? influence->configuration_hash : ""},
-          {"precision", values["precision"].as<std::string>()},
-          {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
-          {"kv_bits", values["kv-bits"].as<std::size_t>()},
-          {"kv_group", values["kv-group"].as<std::size_t>()},
-          {"seed", values["seed"].as<std::uint64_t>()}};
+                                DeviceKind device, const std::optional<RunFile>& influence) {
+  nlohmann::json configuration{{"command", "retain"},
+                               {"weights_sha256", model.weights_sha256},
+                               {"context", values["context"].as<std::size_t>()},
+                               {"future", values["future"].as<std::size_t>()},
+                               {"policies", values["policies"].as<std::string>()},
+                               {"budgets", values["budgets"].as<std::string>()},
+                               {"sinks", values["sinks"].as<std::size_t>()},
+                               {"influence", influence ? influence->configuration_hash : ""},
+                               {"precision", values["precision"].as<std::string>()},
+                               {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
+                               {"kv_bits", values["kv-bits"].as<std::size_t>()},
+                               {"kv_group", values["kv-group"].as<std::size_t>()},
+                               {"seed", values["seed"].as<std::uint64_t>()}};
+  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
+  return configuration;
 }
 
-template <class T>
-void retain_all(Cpu& cpu, const Checkpoint& checkpoint, const std::vector<Document>& documents,
-                const std::vector<DocumentTags>& tags, const RetainOptions& retain,
-                const RunFile* influence, ProgressStyle progress, const RunStore& store) {
-  const ProbeModel<T> model = load_probe_model<T>(cpu, checkpoint, retain.precision);
+template <class T, class Device>
+void retain_all(Device& device, const Checkpoint& checkpoint,
+                const std::vector<Document>& documents, const std::vector<DocumentTags>& tags,
+                const RetainOptions& retain, const RunFile* influence, ProgressStyle progress,
+                const RunStore& store) {
+  const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, retain.precision);
   for (std::size_t d = 0; d < documents.size(); ++d) {
     if (!store.has_work(d)) continue;
     if (documents.size() > 1 && progress != ProgressStyle::none) {
       std::cerr << documents[d].name << '\n';
     }
-    const auto measurement = begin_retention(cpu, model, checkpoint.tokenizer(), documents[d],
+    const auto measurement = begin_retention(device, model, checkpoint.tokenizer(), documents[d],
                                              retain, influence, progress, std::cerr);
     store.measure(d, *measurement, tags[d], progress, std::cerr);
   }
@@ -158,6 +163,7 @@ int retain_command(std::span<const std::string> words) {
   const po::variables_map& values = *parsed;
   const auto text = [&](const char* name) { return values[name].as<std::string>(); };
 
+  CommandDevice device(values);
   RetainOptions retain;
   retain.context = values["context"].as<std::size_t>();
   retain.horizon = values["future"].as<std::size_t>();
@@ -165,7 +171,7 @@ int retain_command(std::span<const std::string> words) {
   retain.budgets = split_budgets(text("budgets"));
   retain.n_sinks = values["sinks"].as<std::size_t>();
   retain.precision = parse_plain_precision(text("precision"));
-  retain.memory_bytes = parse_bytes(text("memory"));
+  retain.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   retain.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   retain.quantization = read_quantization(values);
   retain.seed = values["seed"].as<std::uint64_t>();
@@ -184,16 +190,19 @@ int retain_command(std::span<const std::string> words) {
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
   note_interrupts(kGoOn);
-  nlohmann::json configuration = configuration_of(values, model, influence);
+  nlohmann::json configuration = configuration_of(values, model, device.kind(), influence);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
-  Cpu cpu(values["threads"].as<std::size_t>());
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {
-    const auto measure =
-        retain.precision == Precision::f64 ? retain_all<double> : retain_all<float>;
-    measure(cpu, *checkpoint, documents, tags, retain, measured, progress, store);
+    device.run([&](auto& on) {
+      if (retain.precision == Precision::f64) {
+        retain_all<double>(on, *checkpoint, documents, tags, retain, measured, progress, store);
+      } else {
+        retain_all<float>(on, *checkpoint, documents, tags, retain, measured, progress, store);
+      }
+    });
   }
   output.finish(store, progress, std::cerr);
   return 0;

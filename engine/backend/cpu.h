@@ -23,6 +23,9 @@ class Cpu {
   /// Memory for matrices: aligned to a cache line and zeroed.
   static std::pmr::memory_resource* memory();
 
+  /// What it is asked for is done when the call returns, and so there is nothing to wait for.
+  static void synchronize() {}
+
   /// Calls body(i) for every i in [0, count), in any order, on all threads. An exception that a
   /// call throws is rethrown here after the calls under way have ended.
   template <class Body>

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -66,6 +68,26 @@ std::vector<T> on_host(Cuda& device, const Matrix<T>& there) {
   std::vector<T> host(there.rows() * there.cols());
   if (!host.empty()) device.copy_to_host(there.data(), host.data(), there.bytes());
   return host;
+}
+
+/// Dense rows of the device's become dense rows of the host's of the same shape, in U.
+template <class T, class U>
+void copy_to_host(Cpu&, MatrixView<const T> there, MatrixView<U> host) {
+  std::transform(there.data, there.data + there.rows * there.cols, host.data,
+                 [](T value) { return static_cast<U>(value); });
+}
+template <class T, class U>
+void copy_to_host(Cuda& device, MatrixView<const T> there, MatrixView<U> host) {
+  const std::size_t size = there.rows * there.cols;
+  if (size == 0) return;
+  if constexpr (std::is_same_v<T, U>) {
+    device.copy_to_host(there.data, host.data, size * sizeof(T));
+  } else {
+    std::vector<T> as_it_is(size);
+    device.copy_to_host(there.data, as_it_is.data(), size * sizeof(T));
+    std::transform(as_it_is.begin(), as_it_is.end(), host.data,
+                   [](T value) { return static_cast<U>(value); });
+  }
 }
 
 }  // namespace longshadow

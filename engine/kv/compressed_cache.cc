@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-#include "engine/kv/key_rotation.h"
+#include "engine/backend/cuda/cuda.h"
+#include "engine/ops/key_rotation.h"
 #include "engine/ops/rows.h"
 
 namespace longshadow {
@@ -10,12 +11,12 @@ namespace longshadow {
 namespace {
 
 /// What one head's keys and values take, which quantization rounds in place.
-template <class T>
-std::size_t stored_bytes(MatrixView<T> keys, MatrixView<T> values,
+template <class Device, class T>
+std::size_t stored_bytes(Device& device, MatrixView<T> keys, MatrixView<T> values,
                          const std::optional<Quantization>& quantization) {
   if (!quantization) return 2 * keys.rows * keys.cols * sizeof(T);
-  return round_through_packing(keys, GroupAxis::rows, *quantization) +
-         round_through_packing(values, GroupAxis::columns, *quantization);
+  return round_through_packing(device, keys, GroupAxis::rows, *quantization) +
+         round_through_packing(device, values, GroupAxis::columns, *quantization);
 }
 
 }  // namespace
@@ -46,8 +47,8 @@ CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
         gather_rows(device, from.keys.head(head), slots, keys);
         const MatrixView<T> values = layer.values.view().row_range(first, slots.size());
         gather_rows(device, from.values.head(head), slots, values);
-        if (one.rotates_keys) rotate_kept_keys(kept, frequencies, keys);
-        bytes_[c] += stored_bytes(keys, values, one.quantization);
+        if (one.rotates_keys) rotate_kept_keys(device, std::span(kept), frequencies, keys);
+        bytes_[c] += stored_bytes(device, keys, values, one.quantization);
         layer.rows.push_back({first, first + slots.size()});
         first += slots.size();
       }
@@ -63,12 +64,15 @@ std::size_t CompressedCache<T>::allocated_bytes() const {
   return bytes;
 }
 
-#define LONGSHADOW_INSTANTIATE(T)               \
-  template class CompressedCache<T>;            \
+template class CompressedCache<float>;
+template class CompressedCache<double>;
+#define LONGSHADOW_INSTANTIATE(Device, T)       \
   template CompressedCache<T>::CompressedCache( \
-      Cpu&, const KvCache<T>&, std::span<const Compression>, std::span<const double>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
+      Device&, const KvCache<T>&, std::span<const Compression>, std::span<const double>);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
 #undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -1,9 +1,10 @@
 #include "engine/kv/growing_cache.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "engine/kv/key_rotation.h"
+#include "engine/backend/cuda/cuda.h"
+#include "engine/ops/key_rotation.h"
+#include "engine/ops/rows.h"
 
 namespace longshadow {
 namespace {
@@ -11,17 +12,20 @@ namespace {
 /// Rows that a head gets beyond those it needs.
 constexpr std::size_t kRoom = 256;
 
-template <class T>
-void copy_row(const T* from, MatrixView<T> to, std::size_t row) {
-  std::copy_n(from, to.cols, to.row(row));
+/// Rows [from, from + count) of one matrix become rows [to, to + count) of another.
+template <class Device, class T>
+void copy_row_range(Device& device, const Matrix<T>& source, std::size_t from, std::size_t count,
+                    Matrix<T>& target, std::size_t to) {
+  copy_rows(device, source.view().row_range(from, count), target.view().row_range(to, count));
 }
 
 }  // namespace
 
-template <class T>
-GrowingCache<T>::GrowingCache(std::pmr::memory_resource* memory, const KvCache<T>& prefilled,
-                              const Compression& compression, std::span<const double> frequencies)
-    : memory_(memory),
+template <class Device, class T>
+GrowingCache<Device, T>::GrowingCache(Device& device, const KvCache<T>& prefilled,
+                                      const Compression& compression,
+                                      std::span<const double> frequencies)
+    : device_(&device),
       frequencies_(frequencies.begin(), frequencies.end()),
       quantization_(compression.quantization),
       rotates_keys_(compression.rotates_keys),
@@ -44,8 +48,8 @@ GrowingCache<T>::GrowingCache(std::pmr::memory_resource* memory, const KvCache<T
   }
 }
 
-template <class T>
-typename GrowingCache<T>::Layer GrowingCache<T>::gather(
+template <class Device, class T>
+typename GrowingCache<Device, T>::Layer GrowingCache<Device, T>::gather(
     CachedLayer<T> from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
     bool rotates) const {
   Layer layer;
@@ -57,44 +61,43 @@ typename GrowingCache<T>::Layer GrowingCache<T>::gather(
     head.capacity = n_plain + kRoom;
     n_rows += head.capacity;
   }
-  layer.keys = Matrix<T>(memory_, n_rows + kRowTile, head_dim_);
-  layer.values = Matrix<T>(memory_, n_rows + kRowTile, head_dim_);
+  layer.keys = Matrix<T>(device_->memory(), n_rows + kRowTile, head_dim_);
+  layer.values = Matrix<T>(device_->memory(), n_rows + kRowTile, head_dim_);
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     const std::vector<std::uint32_t>& slots = slots_by_head[h];
     Head& head = layer.heads[h];
-    Matrix<T> keys(memory_, slots.size(), head_dim_);
-    Matrix<T> values(memory_, slots.size(), head_dim_);
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      const std::size_t row = from.by_head[h].begin + slots[i];
-      copy_row(from.rows.keys.head(0).row(row), keys.view(), i);
-      copy_row(from.rows.values.head(0).row(row), values.view(), i);
-    }
+    const Range& rows = from.by_head[h];
+    const std::vector<std::int32_t> ids(slots.begin(), slots.end());
+    Matrix<T> keys(device_->memory(), slots.size(), head_dim_);
+    Matrix<T> values(device_->memory(), slots.size(), head_dim_);
+    gather_rows(*device_, from.rows.keys.head(0).row_range(rows.begin, rows.size()),
+                std::span<const std::int32_t>(ids), keys.view());
+    gather_rows(*device_, from.rows.values.head(0).row_range(rows.begin, rows.size()),
+                std::span<const std::int32_t>(ids), values.view());
     if (rotates) {
-      rotate_kept_keys(std::span(slots), std::span<const double>(frequencies_), keys.view());
+      rotate_kept_keys(*device_, std::span(slots), std::span<const double>(frequencies_),
+                       keys.view());
     }
-    const std::size_t n_packed = slots.size() - head.plain.size();
-    for (std::size_t first = 0; first < n_packed; first += quantization_->group) {
-      pack(std::as_const(keys).view(), std::as_const(values).view(), first, head);
+    const std::size_t n_plain = head.plain.size(), n_packed = slots.size() - n_plain;
+    if (n_packed != 0) {
+      pack(std::as_const(keys).view().row_range(0, n_packed),
+           std::as_const(values).view().row_range(0, n_packed), head);
     }
-    for (std::size_t i = n_packed; i < slots.size(); ++i) {
-      copy_row(std::as_const(keys).row(i), layer.keys.view(), head.plain.begin + i - n_packed);
-      copy_row(std::as_const(values).row(i), layer.values.view(), head.plain.begin + i - n_packed);
-    }
+    copy_row_range(*device_, keys, n_packed, n_plain, layer.keys, head.plain.begin);
+    copy_row_range(*device_, values, n_packed, n_plain, layer.values, head.plain.begin);
   }
   return layer;
 }
 
-template <class T>
-void GrowingCache<T>::pack(MatrixView<const T> keys, MatrixView<const T> values, std::size_t first,
-                           Head& head) const {
-  const std::size_t group = quantization_->group;
-  head.packed_keys.emplace_back(keys.row_range(first, group), GroupAxis::rows, *quantization_);
-  head.packed_values.emplace_back(values.row_range(first, group), GroupAxis::columns,
-                                  *quantization_);
+template <class Device, class T>
+void GrowingCache<Device, T>::pack(MatrixView<const T> keys, MatrixView<const T> values,
+                                   Head& head) const {
+  head.packed_keys.emplace_back(*device_, keys, GroupAxis::rows, *quantization_);
+  head.packed_values.emplace_back(*device_, values, GroupAxis::columns, *quantization_);
 }
 
-template <class T>
-CachedLayer<T> GrowingCache<T>::read(std::size_t index) {
+template <class Device, class T>
+CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
   const Layer& layer = layers_[index];
   by_head_.clear();
   if (!quantization_) {
@@ -107,30 +110,30 @@ CachedLayer<T> GrowingCache<T>::read(std::size_t index) {
     n_rows += head.tokens.size();
   }
   if (unpacked_keys_.rows() < n_rows + kRowTile) {
-    unpacked_keys_ = Matrix<T>(memory_, n_rows + kRoom + kRowTile, head_dim_);
-    unpacked_values_ = Matrix<T>(memory_, n_rows + kRoom + kRowTile, head_dim_);
+    unpacked_keys_ = Matrix<T>(device_->memory(), n_rows + kRoom + kRowTile, head_dim_);
+    unpacked_values_ = Matrix<T>(device_->memory(), n_rows + kRoom + kRowTile, head_dim_);
   }
   for (std::size_t h = 0; h < layer.heads.size(); ++h) {
     const Head& head = layer.heads[h];
     std::size_t row = by_head_[h].begin;
     for (std::size_t block = 0; block < head.packed_keys.size(); ++block) {
       const std::size_t count = head.packed_keys[block].rows();
-      head.packed_keys[block].unpack(unpacked_keys_.view().row_range(row, count));
-      head.packed_values[block].unpack(unpacked_values_.view().row_range(row, count));
+      head.packed_keys[block].unpack(*device_, unpacked_keys_.view().row_range(row, count));
+      head.packed_values[block].unpack(*device_, unpacked_values_.view().row_range(row, count));
       row += count;
     }
-    for (std::size_t i = head.plain.begin; i < head.plain.end; ++i, ++row) {
-      copy_row(layer.keys.row(i), unpacked_keys_.view(), row);
-      copy_row(layer.values.row(i), unpacked_values_.view(), row);
-    }
+    const Range& plain = head.plain;
+    copy_row_range(*device_, layer.keys, plain.begin, plain.size(), unpacked_keys_, row);
+    copy_row_range(*device_, layer.values, plain.begin, plain.size(), unpacked_values_, row);
   }
   return {{as_heads(std::as_const(unpacked_keys_).view(), 1),
            as_heads(std::as_const(unpacked_values_).view(), 1)},
           by_head_};
 }
 
-template <class T>
-void GrowingCache<T>::append(std::size_t index, KeysValues<const T> own, std::size_t token) {
+template <class Device, class T>
+void GrowingCache<Device, T>::append(std::size_t index, KeysValues<const T> own,
+                                     std::size_t token) {
   for (const Head& head : layers_[index].heads) {
     if (head.plain.size() == head.capacity) {
       make_room(layers_[index]);
@@ -140,31 +143,31 @@ void GrowingCache<T>::append(std::size_t index, KeysValues<const T> own, std::si
   Layer& layer = layers_[index];
   for (std::size_t h = 0; h < layer.heads.size(); ++h) {
     Head& head = layer.heads[h];
-    copy_row(own.keys.head(h).row(0), layer.keys.view(), head.plain.end);
-    copy_row(own.values.head(h).row(0), layer.values.view(), head.plain.end);
+    copy_rows(*device_, own.keys.head(h).row_range(0, 1),
+              layer.keys.view().row_range(head.plain.end, 1));
+    copy_rows(*device_, own.values.head(h).row_range(0, 1),
+              layer.values.view().row_range(head.plain.end, 1));
     ++head.plain.end;
     head.tokens.push_back(static_cast<std::uint32_t>(token));
     if (quantization_ && head.plain.size() == quantization_->group) {
-      pack(std::as_const(layer.keys).view(), std::as_const(layer.values).view(), head.plain.begin,
-           head);
+      pack(std::as_const(layer.keys).view().row_range(head.plain.begin, head.plain.size()),
+           std::as_const(layer.values).view().row_range(head.plain.begin, head.plain.size()), head);
       head.plain.end = head.plain.begin;
     }
   }
 }
 
-template <class T>
-void GrowingCache<T>::make_room(Layer& layer) const {
+template <class Device, class T>
+void GrowingCache<Device, T>::make_room(Layer& layer) const {
   std::size_t n_rows = 0;
   for (const Head& head : layer.heads) n_rows += head.plain.size() + kRoom;
-  Matrix<T> keys(memory_, n_rows + kRowTile, head_dim_);
-  Matrix<T> values(memory_, n_rows + kRowTile, head_dim_);
+  Matrix<T> keys(device_->memory(), n_rows + kRowTile, head_dim_);
+  Matrix<T> values(device_->memory(), n_rows + kRowTile, head_dim_);
   std::size_t first = 0;
   for (Head& head : layer.heads) {
     const std::size_t count = head.plain.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      copy_row(std::as_const(layer.keys).row(head.plain.begin + i), keys.view(), first + i);
-      copy_row(std::as_const(layer.values).row(head.plain.begin + i), values.view(), first + i);
-    }
+    copy_row_range(*device_, layer.keys, head.plain.begin, count, keys, first);
+    copy_row_range(*device_, layer.values, head.plain.begin, count, values, first);
     head.plain = {first, first + count};
     head.capacity = count + kRoom;
     first += head.capacity;
@@ -173,9 +176,9 @@ void GrowingCache<T>::make_room(Layer& layer) const {
   layer.values = std::move(values);
 }
 
-template <class T>
-void GrowingCache<T>::keep(std::size_t index,
-                           const std::vector<std::vector<std::uint32_t>>& slots_by_head) {
+template <class Device, class T>
+void GrowingCache<Device, T>::keep(std::size_t index,
+                                   const std::vector<std::vector<std::uint32_t>>& slots_by_head) {
   Layer kept = gather(read(index), slots_by_head, rotates_keys_);
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     for (const std::uint32_t slot : slots_by_head[h]) {
@@ -185,8 +188,8 @@ void GrowingCache<T>::keep(std::size_t index,
   layers_[index] = std::move(kept);
 }
 
-template <class T>
-std::size_t GrowingCache<T>::bytes() const {
+template <class Device, class T>
+std::size_t GrowingCache<Device, T>::bytes() const {
   std::size_t total = 0;
   for (const Layer& layer : layers_) {
     for (const Head& head : layer.heads) {
@@ -198,7 +201,9 @@ std::size_t GrowingCache<T>::bytes() const {
   return total;
 }
 
-template class GrowingCache<float>;
-template class GrowingCache<double>;
+template class GrowingCache<Cpu, float>;
+template class GrowingCache<Cpu, double>;
+template class GrowingCache<Cuda, float>;
+template class GrowingCache<Cuda, double>;
 
 }  // namespace longshadow

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory_resource>
 #include <optional>
 #include <span>
 #include <vector>
@@ -27,13 +26,13 @@ struct CachedLayer {
 /// then those of the tokens since. Quantized, every whole group of a head's slots is packed, and
 /// the last slots, fewer than a group, stay as they are until the group is full (as in KIVI, Liu et
 /// al. 2024, arXiv 2402.02750).
-template <class T>
+template <class Device, class T>
 class GrowingCache {
  public:
-  /// What `compression` keeps of a prefilled cache. `memory` must outlive the cache; frequencies
+  /// What `compression` keeps of a prefilled cache. `device` must outlive the cache; frequencies
   /// [d / 2], radians per position, turn keys that move.
-  GrowingCache(std::pmr::memory_resource* memory, const KvCache<T>& prefilled,
-               const Compression& compression, std::span<const double> frequencies);
+  GrowingCache(Device& device, const KvCache<T>& prefilled, const Compression& compression,
+               std::span<const double> frequencies);
 
   std::size_t n_layers() const { return layers_.size(); }
   /// The tokens of a KV head's slots, as positions in the text.
@@ -59,7 +58,7 @@ class GrowingCache {
  private:
   struct Head {
     std::vector<std::uint32_t> tokens;
-    std::vector<PackedRows> packed_keys, packed_values;  ///< a group of slots each
+    std::vector<PackedRows> packed_keys, packed_values;  ///< whole groups of slots each
     Range plain;                                         ///< rows that hold the slots behind them
     std::size_t capacity = 0;                            ///< rows of the head from plain.begin on
   };
@@ -71,13 +70,12 @@ class GrowingCache {
   /// A layer of the named rows of each head.
   Layer gather(CachedLayer<T> from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
                bool rotates) const;
-  /// Packs a group of rows and puts it behind the head's other groups.
-  void pack(MatrixView<const T> keys, MatrixView<const T> values, std::size_t first,
-            Head& head) const;
+  /// Packs whole groups of rows and puts them behind the head's other groups.
+  void pack(MatrixView<const T> keys, MatrixView<const T> values, Head& head) const;
   /// So that every head of the layer has rows to spare.
   void make_room(Layer& layer) const;
 
-  std::pmr::memory_resource* memory_;
+  Device* device_;
   std::vector<double> frequencies_;
   std::optional<Quantization> quantization_;
   bool rotates_keys_;

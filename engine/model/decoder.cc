@@ -1,5 +1,7 @@
 #include "engine/model/decoder.h"
 
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/rms_norm.h"
@@ -16,17 +18,19 @@ Decoder<Device, T>::Decoder(Device& device, const Weights<T>& weights, std::size
       activations_(device, weights.config, kFewRows),
       residual_(device.memory(), kFewRows, weights.config.hidden_size),
       hidden_(device.memory(), kFewRows, weights.config.hidden_size),
-      logits_(device.memory(), kFewRows, weights.config.vocab_size) {}
+      logits_(device.memory(), kFewRows, weights.config.vocab_size),
+      host_logits_(Cpu::memory(), 1, weights.config.vocab_size) {}
 
 template <class Device, class T>
 std::span<const T> Decoder<Device, T>::logits(MatrixView<const T> hidden) {
   linear(device_, hidden.row_range(0, kFewRows), weights_.packed_output, logits_.view());
-  return {logits_.row(0), logits_.cols()};
+  copy_to_host(device_, std::as_const(logits_).view().row_range(0, 1), host_logits_.view());
+  return {host_logits_.data(), host_logits_.cols()};
 }
 
 template <class Device, class T>
 std::span<const T> Decoder<Device, T>::step(std::int32_t token, std::size_t index,
-                                            GrowingCache<T>& cache,
+                                            GrowingCache<Device, T>& cache,
                                             std::span<FullPassObserver<T>* const> observers) {
   const ModelConfig& config = weights_.config;
   const Chunk chunk{index, 1};
@@ -58,5 +62,7 @@ std::span<const T> Decoder<Device, T>::step(std::int32_t token, std::size_t inde
 
 template class Decoder<Cpu, float>;
 template class Decoder<Cpu, double>;
+template class Decoder<Cuda, float>;
+template class Decoder<Cuda, double>;
 
 }  // namespace longshadow

@@ -11,7 +11,8 @@
 
 namespace longshadow {
 
-/// Reads one token after the other on a growing cache.
+/// Reads one token after the other on a growing cache. Logits come to the host, which draws from
+/// them.
 template <class Device, class T>
 class Decoder {
  public:
@@ -21,7 +22,7 @@ class Decoder {
   /// The logits [V] behind token number `index` of the text, whose keys and values the cache then
   /// holds; valid until the next step. Observers see a chunk of one row, and as the keys those of
   /// the cache without it, as one head.
-  std::span<const T> step(std::int32_t token, std::size_t index, GrowingCache<T>& cache,
+  std::span<const T> step(std::int32_t token, std::size_t index, GrowingCache<Device, T>& cache,
                           std::span<FullPassObserver<T>* const> observers);
 
   /// The logits behind a row of hidden states after the final norm, hidden [>= kFewRows, D].
@@ -34,6 +35,7 @@ class Decoder {
   LayerActivations<T> activations_;
   Matrix<T> residual_, hidden_;  ///< [kFewRows, D], of which the first row counts
   Matrix<T> logits_;             ///< [kFewRows, V], likewise
+  Matrix<T> host_logits_;        ///< [1, V]
 };
 
 }  // namespace longshadow

@@ -22,6 +22,10 @@ struct HeadRows {
   }
   /// [n_heads * rows, d], of all heads.
   MatrixView<T> all() const { return {data, n_heads * rows, head_dim, head_dim}; }
+  /// [n_heads, d]: row `row` of every head.
+  MatrixView<T> across(std::size_t row) const {
+    return {data + row * head_dim, n_heads, head_dim, rows * head_dim};
+  }
   /// Heads [first, first + count) from row `row` on, which is row 0 of the part.
   HeadRows part(std::size_t first, std::size_t count, std::size_t row) const {
     return {data + (first * rows + row) * head_dim, count, rows, head_dim};

@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "engine/backend/cuda/launch.h"
 #include "engine/backend/cuda/product.h"
 #include "engine/ops/prediction.h"
+#include "engine/ops/top_k_cuda.h"
 #include "engine/ops/vocabulary_tile_cuda.h"
 
 namespace longshadow {
@@ -17,11 +17,8 @@ struct Partial {
   double* sums;           ///< of e^(l - maximum)
   double* weighted_sums;  ///< of (l - maximum) e^(l - maximum)
   std::int32_t* likeliest;
-  T* top;  ///< [rows, k], the k largest in no order; lane i % kWarp owns a row's entry i
+  T* top;  ///< [rows, k], as offer_top_k() keeps them
 };
-
-template <class T>
-constexpr T kNothing = -std::numeric_limits<T>::infinity();
 
 template <class T>
 __global__ void begin_kernel(Partial<T> partial, std::size_t rows) {
@@ -31,54 +28,6 @@ __global__ void begin_kernel(Partial<T> partial, std::size_t rows) {
   partial.sums[r] = 0;
   partial.weighted_sums[r] = 0;
   partial.likeliest[r] = 0;
-}
-
-/// A value of a row, and where it is.
-template <class T>
-struct Entry {
-  T value;
-  int index;
-};
-
-/// Of all lanes' entries the largest, among equals the one of the lowest index.
-template <class T>
-__device__ Entry<T> warp_first_largest(Entry<T> entry) {
-  const T value = warp_max(entry.value);
-  const int lowest = -warp_max(entry.value == value ? -entry.index : -2147483647);
-  return {value, lowest};
-}
-
-/// The smallest of a row's top.
-template <class T>
-__device__ Entry<T> smallest(const T* top, int k) {
-  Entry<T> negated{kNothing<T>, 0};
-  for (int i = static_cast<int>(lane()); i < k; i += kWarp) {
-    if (-top[i] > negated.value) negated = {-top[i], i};
-  }
-  negated = warp_first_largest(negated);
-  return {-negated.value, negated.index};
-}
-
-/// Offers a tile of a row's logits to its top, which the vocabulary's first k have filled.
-template <class T>
-__device__ void offer(const T* logits, int width, int first_token, int k, T* top) {
-  for (int c = static_cast<int>(lane()); c < width && first_token + c < k; c += kWarp) {
-    top[first_token + c] = logits[c];
-  }
-  Entry<T> least = smallest(top, k);
-  const int begin = k > first_token ? (k - first_token) / static_cast<int>(kWarp) * 32 : 0;
-  for (int c = begin; c < width; c += kWarp) {
-    const int mine = c + static_cast<int>(lane());
-    const T logit = mine < width && first_token + mine >= k ? logits[mine] : kNothing<T>;
-    unsigned waiting = __ballot_sync(kAllLanes, logit > least.value);
-    while (waiting != 0) {
-      const T candidate = __shfl_sync(kAllLanes, logit, static_cast<unsigned>(__ffs(waiting) - 1));
-      waiting &= waiting - 1;
-      if (!(candidate > least.value)) continue;
-      if (static_cast<unsigned>(least.index) % kWarp == lane()) top[least.index] = candidate;
-      least = smallest(top, k);
-    }
-  }
 }
 
 /// A warp a row: a tile of logits of the tokens from first_token on.
@@ -116,7 +65,7 @@ __global__ void absorb_kernel(MatrixView<const T> logits, int first_token, int k
     partial.sums[r] = sum;
     partial.weighted_sums[r] = weighted;
   }
-  offer(row, width, first_token, k, partial.top + r * static_cast<std::size_t>(k));
+  offer_top_k(row, width, first_token, k, partial.top + r * static_cast<std::size_t>(k));
 }
 
 /// A warp a row: the target's logit.

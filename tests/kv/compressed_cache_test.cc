@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/core/range.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -12,15 +13,16 @@ namespace {
 constexpr std::size_t kLayers = 2, kHeads = 2, kSlots = 9, kHeadDim = 4;
 const std::vector<double> kFrequencies{1.0, 0.1};
 
-template <class T>
-KvCache<T> random_cache(Cpu& cpu) {
-  KvCache<T> cache(cpu.memory(), kLayers, kHeads, kSlots, kHeadDim);
+template <class T, class Device>
+KvCache<T> random_cache(Device& device) {
+  Cpu cpu(1);
+  KvCache<T> cache(device.memory(), kLayers, kHeads, kSlots, kHeadDim);
   unsigned seed = 0;
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     for (std::size_t head = 0; head < kHeads; ++head) {
       for (const HeadRows<T>& heads : {cache.layer(layer).keys, cache.layer(layer).values}) {
         const Matrix<T> random = test::random_matrix<T>(cpu, kSlots, kHeadDim, ++seed);
-        std::copy_n(random.data(), kSlots * kHeadDim, heads.head(head).data);
+        test::set(device, random, heads.head(head).data);
       }
     }
   }
@@ -34,25 +36,29 @@ Compression ragged() {
 
 Compression rotated() { return {{{kSlots, {{2, 7}, {0, 8}}}, {kSlots, {{4}, {3}}}}, true}; }
 
-TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const KvCache<T> full = random_cache<T>(cpu);
+  const KvCache<T> there = random_cache<T>(on.device);
   const std::vector<Compression> compressions{ragged(), rotated()};
-  const CompressedCache<T> cache(cpu, full, compressions, kFrequencies);
+  const CompressedCache<T> cache(on.device, there, compressions, kFrequencies);
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
-    const KeysValues<const T> rows = cache.layer(layer);
+    const Matrix<T> keys = test::host_copy(on.device, cache.layer(layer).keys.all());
+    const Matrix<T> values = test::host_copy(on.device, cache.layer(layer).values.all());
     for (std::size_t c = 0; c < compressions.size(); ++c) {
       for (std::size_t head = 0; head < kHeads; ++head) {
-        const auto& kept = compressions[c].layers[layer].by_head[head];
+        const std::vector<std::uint32_t>& kept = compressions[c].layers[layer].by_head[head];
         const Range range = cache.rows(layer, c)[head];
         REQUIRE(range.size() == kept.size());
-        REQUIRE(range.end + kRowTile <= rows.keys.rows);  // what a tile may read
+        REQUIRE(range.end + kRowTile <= keys.rows());  // what a tile may read
         for (std::size_t r = 0; r < kept.size(); ++r) {
           const T* value = full.layer(layer).values.head(head).row(kept[r]);
-          CHECK(test::same_bits(twin::row(rows.values.all().row(range.begin + r), kHeadDim),
+          CHECK(test::same_bits(twin::row(values.row(range.begin + r), kHeadDim),
                                 twin::row(value, kHeadDim)));
-          const auto key = twin::row(rows.keys.all().row(range.begin + r), kHeadDim);
+          const auto key = twin::row(keys.row(range.begin + r), kHeadDim);
           const auto old = twin::row(full.layer(layer).keys.head(head).row(kept[r]), kHeadDim);
           if (!compressions[c].rotates_keys) {
             CHECK(key == old);

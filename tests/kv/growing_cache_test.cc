@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
@@ -14,14 +15,16 @@ constexpr std::size_t kHeads = 2, kSlots = 100, kHeadDim = 16;
 const std::vector<double> kNoFrequencies(kHeadDim / 2, 0.0);
 using Slots = std::vector<std::vector<std::uint32_t>>;
 
-KvCache<float> random_cache(Cpu& cpu) {
-  KvCache<float> cache(cpu.memory(), 1, kHeads, kSlots, kHeadDim);
+template <class Device>
+KvCache<float> random_cache(Device& device) {
+  Cpu cpu(1);
+  KvCache<float> cache(device.memory(), 1, kHeads, kSlots, kHeadDim);
   for (std::size_t head = 0; head < kHeads; ++head) {
     const auto seed = static_cast<unsigned>(head);
     const auto keys = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed);
     const auto values = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed + 1);
-    std::copy_n(keys.data(), kSlots * kHeadDim, cache.layer(0).keys.head(head).data);
-    std::copy_n(values.data(), kSlots * kHeadDim, cache.layer(0).values.head(head).data);
+    test::set(device, keys, cache.layer(0).keys.head(head).data);
+    test::set(device, values, cache.layer(0).values.head(head).data);
   }
   return cache;
 }
@@ -32,15 +35,18 @@ std::vector<std::uint32_t> every(std::uint32_t step, std::uint32_t end) {
   return slots;
 }
 
-/// One token's keys and values, those of slot `slot` of the full cache, in the first rows.
+/// One token's keys and values, those of slot `slot` of the host's full cache, in the first rows.
 struct Own {
   Matrix<float> keys, values;
-  Own(Cpu& cpu, const KvCache<float>& from, std::size_t slot)
-      : keys(cpu.memory(), kHeads, kHeadDim), values(cpu.memory(), kHeads, kHeadDim) {
+  template <class Device>
+  Own(Device& device, const KvCache<float>& from, std::size_t slot)
+      : keys(Cpu::memory(), kHeads, kHeadDim), values(Cpu::memory(), kHeads, kHeadDim) {
     for (std::size_t head = 0; head < kHeads; ++head) {
       std::copy_n(from.layer(0).keys.head(head).row(slot), kHeadDim, keys.row(head));
       std::copy_n(from.layer(0).values.head(head).row(slot), kHeadDim, values.row(head));
     }
+    keys = on_device(device, std::move(keys));
+    values = on_device(device, std::move(values));
   }
   KeysValues<const float> view() const {
     return {as_heads(keys.view(), kHeads), as_heads(values.view(), kHeads)};
@@ -48,9 +54,13 @@ struct Own {
 };
 
 /// Largest difference between the cache's rows and those of the tokens they say they are.
-float largest_error(GrowingCache<float>& cache, const KvCache<float>& full) {
+template <class Device>
+float largest_error(Device& device, GrowingCache<Device, float>& cache,
+                    const KvCache<float>& full) {
   float largest = 0;
   const CachedLayer<float> layer = cache.read(0);
+  const Matrix<float> keys = test::host_copy(device, layer.rows.keys.all());
+  const Matrix<float> values = test::host_copy(device, layer.rows.values.all());
   for (std::size_t head = 0; head < kHeads; ++head) {
     const auto& tokens = cache.tokens(0, head);
     REQUIRE(layer.by_head[head].size() == tokens.size());
@@ -61,68 +71,80 @@ float largest_error(GrowingCache<float>& cache, const KvCache<float>& full) {
       for (std::size_t c = 0; c < kHeadDim; ++c) {
         const float key = full.layer(0).keys.head(head).row(slot)[c];
         const float value = full.layer(0).values.head(head).row(slot)[c];
-        largest = std::max({largest, std::abs(layer.rows.keys.head(0).row(row)[c] - key),
-                            std::abs(layer.rows.values.head(0).row(row)[c] - value)});
+        largest = std::max(
+            {largest, std::abs(keys.row(row)[c] - key), std::abs(values.row(row)[c] - value)});
       }
     }
   }
   return largest;
 }
 
-TEST_CASE("a growing cache holds what was kept and what was added, through evictions") {
+TEMPLATE_TEST_CASE("a growing cache holds what was kept and what was added, through evictions", "",
+                   test::CpuF32, test::CudaF32) {
+  using Device = typename TestType::Device;
+  test::UnderTest<Device> on;
   Cpu cpu(1);
   const KvCache<float> full = random_cache(cpu);
+  const KvCache<float> there = random_cache(on.device);
   const Compression start{{{kSlots, {every(3, kSlots), every(2, 50)}}}, false};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
   CHECK(cache.tokens(0, 0) == start.layers[0].by_head[0]);
   CHECK(cache.bytes() == 2 * (34 + 25) * kHeadDim * sizeof(float));
   for (std::size_t token = kSlots; token < kSlots + 600; ++token) {  // beyond the room at first
-    cache.append(0, Own(cpu, full, token % kSlots).view(), token);
+    cache.append(0, Own(on.device, full, token % kSlots).view(), token);
   }
   CHECK(cache.next_position(0, 700) == 700);
-  CHECK(largest_error(cache, full) == 0);
+  CHECK(largest_error(on.device, cache, full) == 0);
   cache.keep(0, {every(7, 634), every(1, 30)});
   CHECK(cache.tokens(0, 0)[1] == 21);
   CHECK(cache.tokens(0, 1)[29] == kSlots + 4);
-  CHECK(largest_error(cache, full) == 0);
+  CHECK(largest_error(on.device, cache, full) == 0);
   CHECK(cache.bytes() == 2 * (91 + 30) * kHeadDim * sizeof(float));
 }
 
 // Elements are within 4.5 deviations here, so half a scale is at most 9/255/2 in 8 bits and 9/15/2
 // in 4, twice that where a group was packed again after an eviction.
-TEST_CASE("a quantized growing cache packs whole groups and keeps the rest as it is") {
+TEMPLATE_TEST_CASE("a quantized growing cache packs whole groups and keeps the rest as it is", "",
+                   test::CpuF32, test::CudaF32) {
+  using Device = typename TestType::Device;
+  test::UnderTest<Device> on;
   Cpu cpu(1);
   const std::size_t bits = GENERATE(as<std::size_t>(), 8, 4);
   const float half_scale = 4.5F / (bits == 8 ? 255 : 15);
   const KvCache<float> full = random_cache(cpu);
+  const KvCache<float> there = random_cache(on.device);
   const Compression start{
       {{kSlots, {every(1, kSlots), every(2, 50)}}}, false, Quantization{bits, 32}};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
   const auto packed_bytes = [&](std::size_t groups) {
     const std::size_t elements = 32 * kHeadDim;  // a group of channels is half full here
     return groups * (2 * elements * bits / 8 + 8 * (kHeadDim + 32));
   };
   const auto plain_bytes = [](std::size_t rows) { return 2 * rows * kHeadDim * sizeof(float); };
   CHECK(cache.bytes() == packed_bytes(3) + plain_bytes(4 + 25));
-  CHECK(largest_error(cache, full) <= half_scale);
-  CHECK(largest_error(cache, full) > 0);
+  CHECK(largest_error(on.device, cache, full) <= half_scale);
+  CHECK(largest_error(on.device, cache, full) > 0);
   for (std::size_t token = kSlots; token < kSlots + 40; ++token) {
-    cache.append(0, Own(cpu, full, token % kSlots).view(), token);
+    cache.append(0, Own(on.device, full, token % kSlots).view(), token);
   }
   CHECK(cache.bytes() == packed_bytes(4 + 2) + plain_bytes(12 + 1));
-  CHECK(largest_error(cache, full) <= half_scale);
+  CHECK(largest_error(on.device, cache, full) <= half_scale);
   cache.keep(0, {every(2, 140), every(1, 40)});
   CHECK(cache.bytes() == packed_bytes(2 + 1) + plain_bytes(6 + 8));
-  CHECK(largest_error(cache, full) <= 2 * half_scale);
+  CHECK(largest_error(on.device, cache, full) <= 2 * half_scale);
 }
 
-TEST_CASE("keys that move follow one another, and so does the next token") {
+TEMPLATE_TEST_CASE("keys that move follow one another, and so does the next token", "",
+                   test::CpuF32, test::CudaF32) {
+  using Device = typename TestType::Device;
+  test::UnderTest<Device> on;
   Cpu cpu(1);
   const KvCache<float> full = random_cache(cpu);
+  const KvCache<float> there = random_cache(on.device);
   const Compression start{{{kSlots, {{4, 9}, {0, 1}}}}, true};
-  GrowingCache<float> cache(cpu.memory(), full, start, kNoFrequencies);
+  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
   CHECK(cache.next_position(0, kSlots) == 2);
-  cache.append(0, Own(cpu, full, 3).view(), kSlots);
+  cache.append(0, Own(on.device, full, 3).view(), kSlots);
   CHECK(cache.next_position(0, kSlots + 1) == 3);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/model/rotary_frequencies.h"
+#include "tests/support/devices.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
 
@@ -61,8 +62,8 @@ TEST_CASE("decoding on the whole cache is the full pass, in f64") {
                               .get<std::vector<std::int32_t>>();
       const auto full = read<double>(cpu, weights, tokens);
       const auto prefilled = read<double>(cpu, weights, std::span(tokens).first(kContext));
-      GrowingCache<double> cache(cpu.memory(), prefilled.cache, all_but_some(config, false),
-                                 rotary_frequencies(config.rope, config.head_dim));
+      GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
+                                      rotary_frequencies(config.rope, config.head_dim));
       Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
       for (std::size_t i = kContext; i < tokens.size(); ++i) {
         const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
@@ -91,8 +92,8 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
   }();
   const auto full = read<double>(cpu, weights, tokens);
   const auto compression = all_but_some(config, true);
-  GrowingCache<double> cache(cpu.memory(), full.cache, compression,
-                             rotary_frequencies(config.rope, config.head_dim));
+  GrowingCache<Cpu, double> cache(cpu, full.cache, compression,
+                                  rotary_frequencies(config.rope, config.head_dim));
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
 
   RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
@@ -130,6 +131,42 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
       const double expected =
           twin::dot(hidden, twin::row(weights.output().row(v), config.hidden_size));
       REQUIRE(std::abs(logits[v] - expected) <= 2000 * 0x1p-53 * 20);
+    }
+  }
+}
+
+/// The logits behind each of the first steps on a cache that lacks some slots.
+template <class T, class Device>
+std::vector<double> logits_of_steps(Device& device, const std::string& name, std::size_t n_steps) {
+  const auto weights = load_weights<T>(device, *open_checkpoint(test::kTinyModels / name));
+  const ModelConfig& config = weights.config;
+  std::vector<std::int32_t> tokens;
+  for (std::size_t i = 0; i < kContext + n_steps; ++i) {
+    tokens.push_back(static_cast<std::int32_t>(i * i * 37 % config.vocab_size));
+  }
+  const auto prefilled =
+      run_full_pass(device, weights, std::span<const std::int32_t>(tokens).first(kContext),
+                    std::span<FullPassObserver<T>* const>{}, {});
+  GrowingCache<Device, T> cache(device, prefilled.cache, all_but_some(config, true),
+                                rotary_frequencies(config.rope, config.head_dim));
+  Decoder<Device, T> decoder(device, weights, tokens.size());
+  std::vector<double> all;
+  for (std::size_t i = kContext; i < tokens.size(); ++i) {
+    const std::span<const T> logits = decoder.step(tokens[i], i, cache, {});
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  return all;
+}
+
+TEST_CASE("a CUDA device decodes as the processor does, in f64", "[host_cuda]") {
+  test::UnderTest<Cuda> on;
+  Cpu cpu(2);
+  for (const char* name : {"llama_llama3", "qwen2"}) {
+    const std::vector<double> here = logits_of_steps<double>(cpu, name, 4);
+    const std::vector<double> there = logits_of_steps<double>(on.device, name, 4);
+    REQUIRE(there.size() == here.size());
+    for (std::size_t i = 0; i < here.size(); ++i) {
+      REQUIRE(std::abs(there[i] - here[i]) <= 2 * 2000 * 0x1p-53 * 20);  // each of both, as above
     }
   }
 }

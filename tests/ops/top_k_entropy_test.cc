@@ -4,6 +4,7 @@
 
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 
@@ -18,16 +19,20 @@ constexpr std::size_t kHidden = 24;
 template <class T>
 struct Inputs {
   Matrix<T> hidden, output;
-  PackedWeights<T> packed;
 
   Inputs(Cpu& cpu, std::size_t rows, std::size_t vocab_size)
       : hidden(random_matrix<T>(cpu, round_up(rows, kRowTile), kHidden, 1)),
-        output(random_matrix<T>(cpu, vocab_size, kHidden, 2, 0.5)),
-        packed(cpu, output.view()) {}
+        output(random_matrix<T>(cpu, vocab_size, kHidden, 2, 0.5)) {}
 
-  std::vector<float> exact(Cpu& cpu, std::size_t rows, std::size_t k) const {
+  template <class Device>
+  std::vector<float> exact(Device& device, std::size_t rows, std::size_t k) const {
+    Matrix<T> copy(Cpu::memory(), output.rows(), kHidden);
+    std::copy_n(output.data(), output.rows() * kHidden, copy.data());
+    const PackedWeights<T> weights = test::packed(device, std::move(copy));
     std::vector<float> entropies(rows);
-    entropies_of_top_k(cpu, hidden.view(), packed, k, std::span(entropies));
+    test::run_on(device, [&](auto& at) {
+      entropies_of_top_k(device, at.in(hidden), weights, k, std::span(entropies));
+    });
     return entropies;
   }
   std::vector<float> screened(Cpu& cpu, std::size_t rows, std::size_t k) const {
@@ -67,7 +72,10 @@ bool bytes_are_multiplied() {
 // 5000 tokens are ten tiles, 256 exactly one, 257 one and a row.
 const std::size_t kVocabularies[] = {1, 5, 256, 257, 5000};
 
-TEMPLATE_TEST_CASE("entropies of the k likeliest tokens", "", float, double) {
+TEMPLATE_TEST_CASE("entropies of the k likeliest tokens", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const std::size_t vocab_size =
       GENERATE(from_range(std::begin(kVocabularies), std::end(kVocabularies)));
@@ -75,10 +83,21 @@ TEMPLATE_TEST_CASE("entropies of the k likeliest tokens", "", float, double) {
   const std::size_t k =
       GENERATE_COPY(values({std::size_t{1}, std::min<std::size_t>(20, vocab_size), vocab_size}));
   CAPTURE(vocab_size, rows, k);
-  const Inputs<TestType> in(cpu, rows, vocab_size);
-  const std::vector<float> found = in.exact(cpu, rows, k);
+  const Inputs<T> in(cpu, rows, vocab_size);
+  const std::vector<float> found = in.exact(on.device, rows, k);
   for (std::size_t r = 0; r < rows; r += 43)
-    in.check(r, k, double(found[r]), twin::unit_roundoff<TestType>);
+    in.check(r, k, double(found[r]), twin::unit_roundoff<T>);
+}
+
+// Rows are taken by the thousand on a CUDA device, and by tiles on the processor.
+TEMPLATE_TEST_CASE("entropies of many rows are those of each", "", test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  const Inputs<float> in(cpu, 4100, 8);
+  const std::vector<float> found = in.exact(on.device, 4100, 3);
+  for (const std::size_t r : {0, 4095, 4096, 4099}) {
+    in.check(r, 3, double(found[r]), twin::unit_roundoff<float>);
+  }
 }
 
 // Bytes move a logit of 24 random terms by some hundredths of the logits' spread, and the 60th of
@@ -106,7 +125,6 @@ TEST_CASE("padding is no candidate") {
       in.output.row(v)[i] = -static_cast<float>(v + 1) * in.hidden.row(0)[i];
     }
   }
-  in.packed = PackedWeights<float>(cpu, in.output.view());
   in.check(0, 2, double(in.exact(cpu, 1, 2)[0]), twin::unit_roundoff<float>);
   if (bytes_are_multiplied())
     in.check(0, 2, double(in.screened(cpu, 1, 2)[0]), twin::unit_roundoff<double>);
@@ -120,13 +138,30 @@ TEST_CASE("a row of zeros is undecided") {
   if (bytes_are_multiplied()) CHECK(double(in.screened(cpu, 1, 20)[0]) == Approx(std::log(20)));
 }
 
-TEST_CASE("a row that is not a number has an entropy that is none") {
+TEMPLATE_TEST_CASE("a logit that is not a number is passed over", "", test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   Inputs<float> in(cpu, 2, 300);
   in.hidden.row(0)[3] = std::numeric_limits<float>::quiet_NaN();
-  CHECK(std::isnan(in.exact(cpu, 2, 20)[0]));
-  in.check(1, 20, double(in.exact(cpu, 2, 20)[1]), twin::unit_roundoff<float>);
+  const std::vector<float> found = in.exact(on.device, 2, 20);
+  CHECK(std::isnan(found[0]));  // it has no other
+  in.check(1, 20, double(found[1]), twin::unit_roundoff<float>);
+
+  Inputs<float> one(cpu, 1, 300), without(cpu, 1, 300);
+  for (const std::size_t token : {2, 77, 299}) {
+    one.output.row(token)[0] = std::numeric_limits<float>::quiet_NaN();
+    for (std::size_t i = 0; i < kHidden; ++i) {
+      without.output.row(token)[i] = -100 * without.hidden.row(0)[i];  // the least likely
+    }
+  }
+  CHECK(one.exact(on.device, 1, 20) == without.exact(on.device, 1, 20));
+}
+
+TEST_CASE("screened, a row that is not a number has an entropy that is none") {
   if (!bytes_are_multiplied()) return;
+  Cpu cpu(1);
+  Inputs<float> in(cpu, 2, 300);
+  in.hidden.row(0)[3] = std::numeric_limits<float>::quiet_NaN();
   CHECK(std::isnan(in.screened(cpu, 2, 20)[0]));
   in.check(1, 20, double(in.screened(cpu, 2, 20)[1]), twin::unit_roundoff<double>);
 }

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "engine/kv/key_rotation.h"
+#include "engine/ops/key_rotation.h"
 #include "engine/policy/registry.h"
 #include "tests/policy/layer_fixture.h"
 
@@ -150,7 +150,7 @@ TEST_CASE("Kept keys turn to their new positions as kvpress turns them") {
       for (std::size_t row = 0; row < slots.size(); ++row) {
         std::copy_n(view.keys.head(head).row(slots[row]), keys.cols(), keys.row(row));
       }
-      rotate_kept_keys(slots, fixture.frequencies, keys.view());
+      rotate_kept_keys(cpu, std::span(slots), fixture.frequencies, keys.view());
       moved.insert(moved.end(), keys.data(), keys.data() + keys.rows() * keys.cols());
     }
     const std::vector<float> expected = fixture.tensor(layer, "rotated_keys");

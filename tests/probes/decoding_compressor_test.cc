@@ -29,7 +29,8 @@ struct Reading {
           return run_full_pass(cpu, weights, tokens,
                                std::span<FullPassObserver<double>* const>(&observer, 1), {});
         }()) {
-    inputs.set_entropy(EntropyHead<double>(cpu, weights).entropies(cpu, full, tokens.size(), 20));
+    inputs.set_entropy(
+        EntropyHead<Cpu, double>(cpu, weights).entropies(cpu, full, tokens.size(), 20));
   }
 };
 
@@ -69,8 +70,8 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text, head by 
       std::iota(all.begin(), all.end(), 0U);
       everything.layers.push_back({kPrompt, std::vector(config.n_kv_heads, all)});
     }
-    GrowingCache<double> cache(cpu.memory(), prompt.full.cache, everything,
-                               rotary_frequencies(config.rope, config.head_dim));
+    GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything,
+                                    rotary_frequencies(config.rope, config.head_dim));
     DecodingCompressor<Cpu, double> compressor(cpu, config, *policy, {kEvery, kTarget}, signals, 0);
     FullPassObserver<double>* const observer = &compressor;
     Decoder<Cpu, double> decoder(cpu, weights, tokens.size());

@@ -6,6 +6,7 @@
 
 #include "engine/model/checkpoint.h"
 #include "probes/text_stream.h"
+#include "tests/support/devices.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_models.h"
 
@@ -28,17 +29,17 @@ Ids long_prompt(std::size_t n) {
   return prompt;
 }
 
-template <class T>
-Weights<T> load(Cpu& cpu, const std::filesystem::path& model) {
-  return load_weights<T>(cpu, *open_checkpoint(test::kTinyModels / model));
+template <class T, class Device>
+Weights<T> load(Device& device, const std::filesystem::path& model) {
+  return load_weights<T>(device, *open_checkpoint(test::kTinyModels / model));
 }
 
-template <class T>
-Generation write(Cpu& cpu, const Weights<T>& weights, const Ids& prompt,
+template <class Device, class T>
+Generation write(Device& device, const Weights<T>& weights, const Ids& prompt,
                  const GenerationOptions& options) {
   Ids seen;
-  Generation result = generate(cpu, weights, EntropyHead<T>(cpu, weights), std::span(prompt),
-                               options, [&](TokenId id) { seen.push_back(id); });
+  Generation result = generate(device, weights, EntropyHead<Device, T>(device, weights),
+                               std::span(prompt), options, [&](TokenId id) { seen.push_back(id); });
   CHECK(seen == result.tokens);
   return result;
 }
@@ -145,6 +146,37 @@ TEST_CASE("a quantized cache takes a fraction of the bytes") {
   };
   CHECK(share(in_8) == Approx((8 + (2 + 4) / 2.0) / 32));
   CHECK(share(in_4) == Approx((4 + (2 + 4) / 2.0) / 32));
+}
+
+// In f32, where the tokens' logits differ by rounding alone; what is quantized in f64, where x and
+// so its level is the same but for one of some million elements.
+template <class T>
+void write_on_both(const GenerationOptions& options) {
+  const test::InThreadOrder order(test::kThreadOrders.back());
+  for (const char* name : {"llama_llama3", "qwen2"}) {
+    Cpu cpu(2);
+    Cuda cuda;
+    const Generation here = write(cpu, load<T>(cpu, name), long_prompt(100), options);
+    const Generation there = write(cuda, load<T>(cuda, name), long_prompt(100), options);
+    CAPTURE(name, options.policy);
+    CHECK(there.tokens == here.tokens);
+    CHECK(there.bytes_kept == here.bytes_kept);
+    CHECK(there.bytes_end == here.bytes_end);
+  }
+}
+
+TEST_CASE("a CUDA device writes what the processor does", "[host_cuda]") {
+  GenerationOptions options = plain(12);
+  write_on_both<float>(options);
+  options.sampling = {1.5, 0.9};
+  options.budget = 0.5;
+  options.interval = {8, 44};
+  for (const char* policy : {"infokv:window=8", "key-rotation/snapkv:window=8"}) {
+    options.policy = policy;
+    write_on_both<float>(options);
+  }
+  options.quantization = Quantization{4, 32};
+  write_on_both<double>(options);
 }
 
 TEST_CASE("what does not fit is refused") {

@@ -262,7 +262,8 @@ TEST_CASE("screened entropies of SmolLM2 on an article", "[long]") {
   const FullPass<float> full =
       run_full_pass(cpu, weights, std::span<const TokenId>(ids),
                     std::span<FullPassObserver<float>* const>(), {.entropy_top_k = kTopK});
-  const std::vector<float> found = EntropyHead<float>(cpu, weights).entropies(cpu, full, n, kTopK);
+  const std::vector<float> found =
+      EntropyHead<Cpu, float>(cpu, weights).entropies(cpu, full, n, kTopK);
   std::vector<double> screened(found.begin(), found.end()), exact;
   double largest_difference = 0;
   for (std::size_t i = 0; i < n; ++i) {

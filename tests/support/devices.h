@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <functional>
@@ -50,6 +51,24 @@ struct UnderTest<Cuda> {
 template <class Device, class T>
 PackedWeights<T> packed(Device& device, Matrix<T> host, std::size_t multiple = kOutputMultiple) {
   return pack(device, on_device(device, std::move(host)), multiple);
+}
+
+/// The host's elements, to the device's memory.
+template <class T>
+void set(Cpu&, const Matrix<T>& host, T* there) {
+  std::copy_n(host.data(), host.rows() * host.cols(), there);
+}
+template <class T>
+void set(Cuda& device, const Matrix<T>& host, T* there) {
+  device.copy_to_device(host.data(), there, host.bytes());
+}
+
+/// The device's rows on the host.
+template <class Device, class T>
+Matrix<T> host_copy(Device& device, MatrixView<const T> there) {
+  Matrix<T> host(Cpu::memory(), there.rows, there.cols);
+  copy_to_host(device, there, host.view());
+  return host;
 }
 
 /// Matrices in a device's memory while one op runs.

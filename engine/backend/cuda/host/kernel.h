@@ -22,6 +22,7 @@ using std::exp;
 using std::expm1;
 using std::log;
 using std::log1p;
+using std::round;
 using std::sin;
 using std::sqrt;
 }  // namespace longshadow

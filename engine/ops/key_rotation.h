@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
 
 namespace longshadow {
@@ -11,8 +12,8 @@ namespace longshadow {
 /// position kept[r] after rotation, is turned by (r - kept[r]) frequency, so that its position is
 /// r. frequencies [d / 2], radians per position. In f32 the angles are f32 too, as in kvpress
 /// 0.5.5.
-template <class T>
-void rotate_kept_keys(std::span<const std::uint32_t> kept, std::span<const double> frequencies,
-                      MatrixView<T> keys);
+template <class Device, class T>
+void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+                      std::span<const double> frequencies, MatrixView<T> keys);
 
 }  // namespace longshadow

@@ -1,15 +1,15 @@
-#include "engine/kv/key_rotation.h"
-
 #include <cmath>
 #include <cstddef>
 
+#include "engine/ops/key_rotation.h"
+
 namespace longshadow {
 
-template <class T>
-void rotate_kept_keys(std::span<const std::uint32_t> kept, std::span<const double> frequencies,
-                      MatrixView<T> keys) {
+template <class Device, class T>
+void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+                      std::span<const double> frequencies, MatrixView<T> keys) {
   const std::size_t half = frequencies.size();
-  for (std::size_t row = 0; row < kept.size(); ++row) {
+  device.parallel_for(kept.size(), [&](std::size_t row) {
     T* key = keys.row(row);
     const T steps = static_cast<T>(row) - static_cast<T>(kept[row]);
     for (std::size_t i = 0; i < half; ++i) {
@@ -19,12 +19,12 @@ void rotate_kept_keys(std::span<const std::uint32_t> kept, std::span<const doubl
       key[i] = first * cosine - second * sine;
       key[i + half] = second * cosine + first * sine;
     }
-  }
+  });
 }
 
-template void rotate_kept_keys(std::span<const std::uint32_t>, std::span<const double>,
+template void rotate_kept_keys(Cpu&, std::span<const std::uint32_t>, std::span<const double>,
                                MatrixView<float>);
-template void rotate_kept_keys(std::span<const std::uint32_t>, std::span<const double>,
+template void rotate_kept_keys(Cpu&, std::span<const std::uint32_t>, std::span<const double>,
                                MatrixView<double>);
 
 }  // namespace longshadow

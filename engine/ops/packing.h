@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/backend/cpu.h"
+#include "engine/core/matrix.h"
+
+namespace longshadow {
+
+/// How cached keys or values are rounded to integers.
+struct Quantization {
+  std::size_t bits = 8;    ///< of an element: 8 or 4
+  std::size_t group = 64;  ///< elements that share a scale and a minimum: 32 or 64
+};
+
+/// Which elements form a group.
+enum class GroupAxis {
+  rows,     ///< of one channel, in consecutive rows: for keys, whose channels differ in size
+  columns,  ///< of one row, in consecutive channels: for values
+};
+
+/// What the elements of a group share.
+struct PackedGroup {
+  float scale;
+  float minimum;
+};
+
+/// The shapes of rows [n, d] in few bits; the last group of a row or column holds what is left.
+struct PackedShape {
+  std::size_t rows_of_group, cols_of_group;
+  std::size_t group_rows, group_cols;  ///< of the matrix of groups
+  std::size_t elements_of_byte;        ///< of two, the low bits are the first's
+  std::size_t bytes_of_row;
+
+  constexpr PackedShape(std::size_t n, std::size_t d, GroupAxis axis, const Quantization& by)
+      : rows_of_group(axis == GroupAxis::rows ? by.group : 1),
+        cols_of_group(axis == GroupAxis::rows ? 1 : by.group),
+        group_rows((n + rows_of_group - 1) / rows_of_group),
+        group_cols((d + cols_of_group - 1) / cols_of_group),
+        elements_of_byte(8 / by.bits),
+        bytes_of_row((d + elements_of_byte - 1) / elements_of_byte) {}
+};
+
+/// rows [n, d] in few bits: x becomes round((x - minimum) / scale), where scale is the group's
+/// range over 2^bits - 1, so that it comes back within half a scale. Groups and axes are those of
+/// KIVI (Liu et al. 2024, KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache, arXiv
+/// 2402.02750).
+///   elements [n, bytes_of_row]; groups [group_rows, group_cols].
+template <class Device, class T>
+void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+               const Quantization& quantization, MatrixView<std::uint8_t> elements,
+               MatrixView<PackedGroup> groups);
+
+/// The inverse: rows [n, d] = level * scale + minimum.
+template <class Device, class T>
+void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+                 MatrixView<const PackedGroup> groups, GroupAxis axis,
+                 const Quantization& quantization, MatrixView<T> rows);
+
+}  // namespace longshadow

@@ -1,0 +1,94 @@
+"""`--device` of every command that runs a model: the same figures on a CUDA device, which is the
+processor where the build has no GPU's CUDA, and refusals.
+
+    python3 tests/probes/device_cli_test.py build/longshadow
+"""
+
+import json
+import sys
+import unittest
+
+import cli_test
+from cli_test import BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, CommandLine, longshadow
+
+ON_DOCUMENT = ("--document", DOCUMENT, "--context", 40, "--future", 8, "--progress", "none")
+RETAIN = ("retain", *ON_DOCUMENT, "--budgets", "0.4", "--policies")
+GENERATE = ("generate", "--document", DOCUMENT, "--context", 40, "--max-tokens", 6)
+BENCH = ("bench", "--context", 32, "--future", 8, "--subjects", 2)
+
+
+class Devices(CommandLine):
+    def run_on(self, device, *words, **options):
+        result = longshadow(*words, "--model", MODEL, "--device", device, **options)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        return result
+
+    def setUp(self):
+        super().setUp()
+        refused = longshadow(*BENCH, "--model", "none", "--device", "cuda-host").stderr
+        self.cuda = "cuda" if "expected auto" in refused else "cuda-host"
+
+    def test_retain_costs_the_same(self):
+        costs = []
+        for device in ("cpu", self.cuda):
+            output, figures = (self.folder / f"{device}.{kind}" for kind in ("h5", "json"))
+            self.run_on(device, *RETAIN, "infokv:window=8,expected-attention,key-rotation/knorm",
+                        "-o", output)
+            self.assertEqual(longshadow("analyze", output, "--json", figures).returncode, DONE)
+            arms = json.loads(figures.read_text())["retention"]["arms"]
+            self.assertEqual(len(arms), 3)
+            costs.append([arm["near"]["mean_nats"]["value"] for arm in arms])
+        for cpu, cuda in zip(*costs):
+            self.assertGreater(cpu, 0)
+            self.assertAlmostEqual(cuda / cpu, 1, delta=1e-5)
+
+    def test_a_run_belongs_to_its_device(self):
+        output = self.folder / "run.h5"
+        self.run_on("cpu", *RETAIN, "knorm", "-o", output)
+        taken = longshadow(*RETAIN, "knorm", "-o", output, "--model", MODEL, "--device", self.cuda)
+        self.assertEqual(taken.returncode, FAILED)
+        self.assertIn("the name is taken", taken.stderr)
+
+    def test_generate_writes_the_same(self):
+        for more in ((), ("--policy", "snapkv:window=8", "--budget", 0.5, "--kv-bits", 8),
+                     ("--temperature", 1, "--seed", 3)):
+            with self.subTest(more=more):
+                texts = [self.run_on(device, *GENERATE, *more, errors="replace").stdout
+                         for device in ("cpu", self.cuda)]
+                self.assertEqual(*texts)
+                self.assertGreater(len(texts[0]), 6)
+
+    def test_bench_times_the_device(self):
+        figures = self.folder / "bench.json"
+        for precision in ("f32", "bf16"):
+            self.run_on(self.cuda, *BENCH, "--precision", precision, "--json", figures)
+            timed = json.loads(figures.read_text())
+            self.assertNotEqual(timed["device"], "cpu")
+            self.assertEqual(timed["precision"], precision)
+            for phase in ("prefill", "full_pass", "counterfactuals"):
+                self.assertGreater(timed[phase]["per_s"], 0)
+        table = self.run_on(self.cuda, *BENCH, "--policies", "snapkv:window=8,infokv:window=8")
+        for word in ("alone", "snapkv:window=8", "infokv:window=8", "%"):
+            self.assertIn(word, table.stdout)
+
+    def test_what_no_device_does(self):
+        output = ("-o", self.output)
+        for words in (("probe", *ON_DOCUMENT, *output), (*RETAIN, "knorm", *output), GENERATE,
+                      BENCH):
+            refusals = [(("--device", "tpu"), "--device", "tpu", "auto, cpu or cuda"),
+                        (("--device", self.cuda, "--precision", "f16"), "f16", "f32")]
+            if self.cuda != "cuda":
+                refusals.append((("--device", "cuda"), "--device cuda", "no GPU", "cuda-host"))
+            if words[0] in ("retain", "generate"):
+                refusals.append((("--device", self.cuda, "--precision", "bf16"), "f32 or f64"))
+            if words[0] == "retain":
+                refusals.append((("--device", self.cuda, "--memory", "1K"), "--memory"))
+            for more, *named in refusals:
+                with self.subTest(command=words[0], more=more):
+                    self.assert_refused(longshadow(*words, "--model", MODEL, *more), BAD_USAGE,
+                                        *named)
+
+
+if __name__ == "__main__":
+    cli_test.PROGRAM = sys.argv.pop(1)
+    unittest.main()
