@@ -91,8 +91,10 @@ void DifferentialEngine<Device, T, P>::attention_block(const Rows& rows, std::si
                         positions, dk);
   project_heads(device_, MatrixView<const P>(dnormed), products.value, no_bias, dv);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
-                                 tape.log_normalisers.view(), tape.attended.view(),
-                                 full_.cache.layer(layer), delta_weights_.cache[layer],
+                                 tape.log_normalisers.view(),
+                                 tape.attended.view(),
+                                 full_.cache.layer(layer),
+                                 delta_weights_.cache[layer],
                                  tape_.row_tiles_before()};
   attention_delta(device_, attention_shape(config), full, HeadRows<const P>(dq),
                   HeadRows<const T>(dk), HeadRows<const P>(dv), std::span(rows.streams), dattended);
