@@ -18,8 +18,8 @@
 namespace longshadow::hdf5 {
 namespace {
 
-/// "GCOL", version 1 and three zeros.
-constexpr std::string_view kSignature("GCOL\x01\0\0\0", 8);
+/// "GCOL" and version 1. The three zeros behind it libhdf5 does not look at.
+constexpr std::string_view kSignature("GCOL\x01");
 constexpr std::size_t kHeaderBytes = 16;
 /// Of an object: index, references, four zeros, size.
 constexpr std::size_t kObjectHeaderBytes = 16;

@@ -58,6 +58,7 @@ TEST_CASE("global heaps whose objects lead nowhere, which libhdf5 would never le
     INFO(fault.what);
     std::string damaged = whole;
     std::memcpy(damaged.data() + fault.at, &fault.size, sizeof fault.size);
+    damaged[heap + 7] = GENERATE('\0', '\xfe');  // a reserved byte, at which libhdf5 does not look
     const auto path = folder.write("damaged.h5", damaged);
     CHECK_THROWS_WITH(hdf5::check_global_heaps(path), Contains(path.string()) &&
                                                           Contains("global heap at byte") &&
