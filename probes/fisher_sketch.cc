@@ -75,17 +75,6 @@ typename FisherSketch<Device, T, P>::Rows FisherSketch<Device, T, P>::rows_of(
 }
 
 template <class Device, class T, class P>
-MatrixView<const P> FisherSketch<Device, T, P>::for_product(MatrixView<const T> dx) {
-  if constexpr (std::is_same_v<T, P>) {
-    return dx;
-  } else {
-    const MatrixView<P> rounded = s_.residual.view().row_range(0, dx.rows);
-    round_rows(device_, dx, rounded);
-    return rounded;
-  }
-}
-
-template <class Device, class T, class P>
 void FisherSketch<Device, T, P>::feed_forward_backward(const Rows& rows, std::size_t layer,
                                                        MatrixView<T> dx) {
   const TransposedLayer<P>& products = gradient_weights_.transposed.layers[layer];
@@ -97,7 +86,8 @@ void FisherSketch<Device, T, P>::feed_forward_backward(const Rows& rows, std::si
   const MatrixView<P> dgate = of_batch(s_.gate);
   const MatrixView<P> dup = of_batch(s_.up);
 
-  linear(device_, for_product(dx), products.down, dgated);
+  linear(device_, rounded_rows(device_, MatrixView<const T>(dx), of_batch(s_.residual)),
+         products.down, dgated);
   silu_gate_backward(device_, tape.gate.view(), tape.up.view(), MatrixView<const T>(dgated), pairs,
                      dgate, dup);
   linear(device_, MatrixView<const P>(dgate), products.gate, dnormed);
@@ -124,8 +114,8 @@ void FisherSketch<Device, T, P>::attention_block_backward(const Rows& rows, std:
   const MatrixView<P> dk_unrotated = of_batch(s_.unrotated_keys);
   const MatrixView<P> dv = of_batch(s_.values);
 
-  project_heads(device_, for_product(dx), products.attention_output, MatrixView<const T>{},
-                dattended);
+  project_heads(device_, rounded_rows(device_, MatrixView<const T>(dx), of_batch(s_.residual)),
+                products.attention_output, MatrixView<const T>{}, dattended);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), config.n_heads),
                                  tape.log_normalisers.view(), tape.attended.view(),
                                  full_.cache.layer(layer), gradient_weights_.cache[layer]};

@@ -74,8 +74,6 @@ class FisherSketch {
   void feed_forward_backward(const Rows& rows, std::size_t layer, MatrixView<T> dx);
   void attention_block_backward(const Rows& rows, std::size_t layer, MatrixView<T> gates,
                                 MatrixView<T> dx);
-  /// The residual stream's gradient, for a product.
-  MatrixView<const P> for_product(MatrixView<const T> dx);
 
   Device& device_;
   const Weights<T>& weights_;

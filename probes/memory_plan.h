@@ -74,7 +74,7 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
 std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
                               std::size_t horizon);
 
-/// "1.50G", in units of 2^30 bytes.
+/// "1.5G", in units of 2^30 bytes.
 std::string in_gibibytes(std::size_t bytes);
 
 /// Reads `--memory`: bytes, or a number with K, M, G or T (powers of 1024). Throws UsageError.

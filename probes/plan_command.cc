@@ -88,6 +88,7 @@ int plan_command(std::span<const std::string> words) {
   probe.context = (*parsed)["context"].as<std::size_t>();
   probe.horizon = (*parsed)["future"].as<std::size_t>();
   probe.evict_at = parse_evict_at(text("evict-at"));
+  // Any precision may be planned: the run's machine need not be this one.
   probe.precision = parse_precision(text("precision"), DeviceKind::cuda, std::cerr);
   probe.method = parse_method(text("method"), probe.precision);
   probe.memory_bytes = parse_bytes(text("memory"));

@@ -183,6 +183,7 @@ class DocumentProbe final : public Measurement {
     return {"counterfactuals", kSubjectUnits};
   }
 
+  /// The first measure() prepares: not until then is it known which stretch the tape has to hold.
   void prepare(UnitRange) override {}
 
   void measure(std::span<const std::size_t> units, std::span<double> kl_nats) override {
@@ -322,9 +323,6 @@ void check_document(const Document& document, const ModelConfig& config,
 
 ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) {
   const std::size_t horizon = options.horizon;
-  const auto rows_of = [&](const MemoryPlan& plan, std::size_t bytes) {
-    return choose_batch_rows(plan, bytes, horizon);
-  };
   MemoryDemand demand = demand_of(options);
   const std::size_t all_rows = demand.tape_rows;
   MemoryPlan plan = plan_memory(config, demand);
@@ -332,11 +330,11 @@ ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) 
   const bool is_whole =
       options.method == Method::direct || options.sketch || options.memory_bytes == 0 ||
       options.memory_bytes >= plan.fixed_bytes() + horizon * plan.bytes_per_batch_row;
-  if (is_whole) return {plan, rows_of(plan, options.memory_bytes), all_rows, 1};
+  if (is_whole) return {plan, choose_batch_rows(plan, options.memory_bytes, horizon), all_rows, 1};
 
   demand.tape_rows = std::min(all_rows, horizon + kRowTile);
   plan = plan_memory(config, demand);
-  const std::size_t most_rows = rows_of(plan, options.memory_bytes);
+  const std::size_t most_rows = choose_batch_rows(plan, options.memory_bytes, horizon);
   const std::size_t spare = options.memory_bytes - plan.fixed_bytes();
   const std::size_t batch_rows = std::min(
       most_rows, std::max(horizon, spare / 2 / plan.bytes_per_batch_row / horizon * horizon));

@@ -58,12 +58,13 @@ template <class Divisor>
 std::vector<float> SignalObserver<Device, T>::divided(const std::vector<Matrix<double>>& sums,
                                                       Divisor&& divisor) const {
   std::vector<float> signal(n_layers_ * shape_.n_kv_heads * n_);
+  Matrix<double> of_layer(Cpu::memory(), shape_.n_kv_heads, context_);
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
-    const std::vector<double> of_layer = on_host(device_, sums[layer]);
+    copy_to_host(device_, sums[layer].view(), of_layer.view());
     for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
       float* const row = signal.data() + (layer * shape_.n_kv_heads + head) * n_;
       for (std::size_t j = 0; j < context_; ++j) {
-        row[j] = static_cast<float>(of_layer[head * context_ + j] / divisor(j));
+        row[j] = static_cast<float>(of_layer.row(head)[j] / divisor(j));
       }
     }
   }

@@ -25,18 +25,6 @@ Matrix<T> on_device(Cuda& device, Matrix<T> host) {
   return there;
 }
 
-/// A matrix of the device's, in the host's memory.
-template <class T>
-Matrix<T> to_host(Cpu&, Matrix<T> there) {
-  return there;
-}
-template <class T>
-Matrix<T> to_host(Cuda& device, Matrix<T> there) {
-  Matrix<T> host(Cpu::memory(), there.rows(), there.cols());
-  if (there.bytes() != 0) device.copy_to_host(there.data(), host.data(), there.bytes());
-  return host;
-}
-
 /// The right-hand factor of products from a matrix in the device's memory; `multiple` as
 /// PackedWeights() takes it.
 template <class T>
@@ -58,18 +46,6 @@ PackedWeights<T> pack_view(Cuda&, MatrixView<const T> there) {
   return PackedWeights<T>(there);
 }
 
-/// The elements of a matrix of the device's, row by row.
-template <class T>
-std::vector<T> on_host(Cpu&, const Matrix<T>& there) {
-  return {there.data(), there.data() + there.rows() * there.cols()};
-}
-template <class T>
-std::vector<T> on_host(Cuda& device, const Matrix<T>& there) {
-  std::vector<T> host(there.rows() * there.cols());
-  if (!host.empty()) device.copy_to_host(there.data(), host.data(), there.bytes());
-  return host;
-}
-
 /// Dense rows of the device's become dense rows of the host's of the same shape, in U.
 template <class T, class U>
 void copy_to_host(Cpu&, MatrixView<const T> there, MatrixView<U> host) {
@@ -88,6 +64,18 @@ void copy_to_host(Cuda& device, MatrixView<const T> there, MatrixView<U> host) {
     std::transform(as_it_is.begin(), as_it_is.end(), host.data,
                    [](T value) { return static_cast<U>(value); });
   }
+}
+
+/// A matrix of the device's, in the host's memory.
+template <class T>
+Matrix<T> to_host(Cpu&, Matrix<T> there) {
+  return there;
+}
+template <class T>
+Matrix<T> to_host(Cuda& device, const Matrix<T>& there) {
+  Matrix<T> host(Cpu::memory(), there.rows(), there.cols());
+  copy_to_host(device, there.view(), host.view());
+  return host;
 }
 
 }  // namespace longshadow

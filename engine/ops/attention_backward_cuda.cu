@@ -110,14 +110,10 @@ template <class T, class P>
 class RoundedHeads {
  public:
   RoundedHeads(Cuda& device, HeadRows<const T> heads)
-      : there_(device, std::is_same_v<T, P> ? 0 : heads.n_heads * heads.rows * heads.head_dim) {
-    if constexpr (std::is_same_v<T, P>) {
-      view_ = heads;
-    } else {
-      round_rows(device, heads.all(), there_.rows(heads.n_heads * heads.rows, heads.head_dim));
-      view_ = {there_.data(), heads.n_heads, heads.rows, heads.head_dim};
-    }
-  }
+      : there_(device, std::is_same_v<T, P> ? 0 : heads.n_heads * heads.rows * heads.head_dim),
+        view_(as_heads(rounded_rows(device, heads.all(),
+                                    there_.rows(heads.n_heads * heads.rows, heads.head_dim)),
+                       heads.n_heads)) {}
 
   HeadRows<const P> view() const { return view_; }
 
@@ -291,7 +287,10 @@ class BackwardPass {
   /// after the other.
   void add_to_keys_and_values(const WorkTile& tile) {
     const std::size_t tile_size = tile.rows.size() * tile.columns.width;
-    const P* const p = weights_for_product(tile);
+    const std::size_t rows = heads_of(tile).size() * tile.rows.size();
+    const MatrixView<const P> p =
+        rounded_rows(device_, MatrixView<const T>(p_.rows(rows, tile.columns.width)),
+                     rounded_p_.rows(rows, tile.columns.width));
     for (std::size_t member = 0; member < tile.group; ++member) {
       std::vector<const P*> ds, queries, weights, dout;
       std::vector<T*> dk, dv;
@@ -302,7 +301,7 @@ class BackwardPass {
         ds.push_back(ds_.data() + slot * tile_size);
         queries.push_back(
             rounded_queries_.view().head(head).row(stream.full_row + tile.rows.begin));
-        weights.push_back(p + slot / streams_.size() * tile_size);
+        weights.push_back(p.data + slot / streams_.size() * tile_size);
         dout.push_back(rounded_dout_.view().head(head).row(stream.first_row + tile.rows.begin));
         dk.push_back(gradients_.keys.row(to_row) + to_col);
         dv.push_back(value_sums_.view().row(to_row) + to_col);
@@ -310,18 +309,6 @@ class BackwardPass {
       const bool is_first = member == 0 && prefix_ + tile.rows.begin == tile.columns.begin;
       add_transposed(tile, ds, queries, dk, gradients_.keys.stride, is_first);
       add_transposed(tile, weights, dout, dv, value_sums_.view().stride, is_first);
-    }
-  }
-
-  /// p of the heads in work, in the precision of products.
-  const P* weights_for_product(const WorkTile& tile) {
-    if constexpr (std::is_same_v<T, P>) {
-      return p_.data();
-    } else {
-      const std::size_t rows = heads_of(tile).size() * tile.rows.size();
-      round_rows(device_, MatrixView<const T>(p_.rows(rows, tile.columns.width)),
-                 rounded_p_.rows(rows, tile.columns.width));
-      return rounded_p_.data();
     }
   }
 

@@ -190,7 +190,8 @@ class RowsInWork {
     launch_rows(device_, probability_kernel<T>, n_rows_ * mass_tiles(tokens.size()), roots, p,
                 static_cast<const double*>(log_normalisers_.data()), masses(),
                 tokens.begin / kMassTokens);
-    add_product(for_product(p), tokens, means_);
+    add_product(rounded_rows(device_, MatrixView<const T>(p), rounded_p_.rows(p.rows, p.cols)),
+                tokens, means_);
     if (draws_.kind != ProbeKind::signs) return;
     const MatrixView<P> signed_roots = signed_roots_.rows(n_signed_, tokens.size());
     launch_rows(device_, sign_kernel<T, P>, n_signed_, MatrixView<const T>(roots), rows_, draws_,
@@ -203,15 +204,6 @@ class RowsInWork {
     product(device_, weights,
             output_.transposed.front().rows().row_range(tokens.begin, tokens.size()),
             RightFactor::by_input, sums.view(), true);
-  }
-
-  MatrixView<const P> for_product(MatrixView<const T> p) {
-    if constexpr (std::is_same_v<T, P>) {
-      return p;
-    } else {
-      round_rows(device_, p, rounded_p_.rows(p.rows, p.cols));
-      return rounded_p_.rows(p.rows, p.cols);
-    }
   }
 
   Cuda& device_;

@@ -37,4 +37,15 @@ void round_rows(MatrixView<const double> from, MatrixView<double> to);
 template <class Device>
 void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to);
 
+/// x as a factor of a product in precision P: itself, or rounded into `scratch`, of its shape.
+template <class P, class Device, class T>
+MatrixView<const P> rounded_rows(Device& device, MatrixView<const T> x, MatrixView<P> scratch) {
+  if constexpr (std::is_same_v<P, T>) {
+    return x;
+  } else {
+    round_rows(device, x, scratch);
+    return scratch;
+  }
+}
+
 }  // namespace longshadow
