@@ -1,5 +1,7 @@
 #include "probes/device_option.h"
 
+#include <nlohmann/json.hpp>
+
 #include "engine/core/error.h"
 
 namespace longshadow {
@@ -34,6 +36,10 @@ DeviceKind parse_device(const std::string& text) {
   }
   if (!has_gpu) throw UsageError("--device cuda: found no CUDA device, or no driver for it");
   return DeviceKind::cuda;
+}
+
+void configure_device(DeviceKind device, nlohmann::json& configuration) {
+  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
 }
 
 CommandDevice::CommandDevice(const po::variables_map& values)

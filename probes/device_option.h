@@ -2,15 +2,15 @@
 
 #include <boost/program_options.hpp>
 #include <cstddef>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
 #include "engine/backend/cpu.h"
 #include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device_kind.h"
 
 namespace longshadow {
-
-enum class DeviceKind { cpu, cuda };
 
 /// Adds --device.
 void add_device_option(boost::program_options::options_description& options);
@@ -19,6 +19,9 @@ void add_device_option(boost::program_options::options_description& options);
 /// build has no GPU's CUDA, cuda-host, which runs the kernels on the processor for tests. Throws
 /// UsageError, also where there is no such device.
 DeviceKind parse_device(const std::string& text);
+
+/// Adds to a run's configuration a CUDA device, whose sums have other bits than the processor's.
+void configure_device(DeviceKind device, nlohmann::json& configuration);
 
 /// The device that a command's --device and --threads ask for.
 class CommandDevice {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 #include "engine/backend/packed_weights.h"
 #include "engine/core/error.h"
@@ -24,6 +25,30 @@ std::string listed(const MemoryPlan& plan) {
     list += (list.empty() ? "" : ", ") + std::string(part.what) + " " + in_gibibytes(part.bytes);
   }
   return list;
+}
+
+/// Elements of all matrices of the layers.
+std::size_t layer_elements(const ModelConfig& config) {
+  const std::size_t queries = config.n_heads * config.head_dim;
+  const std::size_t keys = config.n_kv_heads * config.head_dim;
+  return config.n_layers * config.hidden_size *
+         (2 * queries + 2 * keys + 3 * config.feed_forward_size);
+}
+
+/// Of weights and of what gradients need beside them.
+std::pair<std::size_t, std::size_t> weight_bytes(const ModelConfig& config,
+                                                 const MemoryDemand& demand) {
+  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
+  const std::size_t embedding = config.vocab_size * config.hidden_size;
+  const std::size_t layers = layer_elements(config);
+  const std::size_t tables = embedding * (config.tied_embeddings ? 1 : 2) * e;
+  if (demand.device == DeviceKind::cuda) {
+    const bool narrow = config.bf16_layers && e == 4;
+    return {tables + embedding * rounded + layers * (narrow ? 2 : e + rounded), 0};
+  }
+  return {tables + embedding * (e + rounded) + layers * (e + rounded),
+          demand.gradients ? (embedding + layers) * (rounded != 0 ? rounded : e) : 0};
 }
 
 }  // namespace
@@ -61,9 +86,6 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
-  const std::size_t embedding = config.vocab_size * hidden;
-  const std::size_t layers = config.n_layers * (2 * hidden * queries + 2 * hidden * keys +
-                                                3 * hidden * config.feed_forward_size);
   const std::size_t cache = 2 * config.n_layers * demand.tokens * keys;
   const bool differential = demand.method == Method::differential;
   MemoryPlan plan;
@@ -75,9 +97,9 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t signals = kPrefillChunk * config.n_layers * hidden * e +
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
                               config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
-  plan.parts = {{"weights", (embedding * (config.tied_embeddings ? 2 : 3) + layers) * e +
-                                (embedding + layers) * rounded},
-                {"gradients' weights", demand.gradients ? (embedding + layers) * p : 0},
+  const auto [weights, gradients] = weight_bytes(config, demand);
+  plan.parts = {{"weights", weights},
+                {"gradients' weights", gradients},
                 {"cache", cache * (e + rounded)},
                 {"tape", demand.tape_rows * plan.bytes_per_tape_row},
                 {"signals", signals}};
@@ -108,7 +130,8 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
                               const RetainDemand& retain) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   MemoryPlan plan = plan_memory(config, demand);
-  if (retain.queries) {
+  // Of a CUDA device's pass they are the host's.
+  if (retain.queries && demand.device == DeviceKind::cpu) {
     plan.parts.push_back(
         {"queries", config.n_layers * retain.context * config.n_heads * config.head_dim * 4});
   }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/device_kind.h"
 #include "engine/model/config.h"
 
 namespace longshadow {
@@ -22,6 +23,7 @@ struct MemoryDemand {
   std::size_t tokens;      ///< n, of the longest document
   std::size_t tape_rows;   ///< positions whose activations the differential form keeps
   bool gradients = false;  ///< whether weights are there for gradients too
+  DeviceKind device = DeviceKind::cpu;
 };
 
 /// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
@@ -29,6 +31,9 @@ struct MemoryDemand {
 /// for bf16 products:
 ///   weights     (2 V D [+ V D untied] + W) e        [+ (V D + W) 2]
 ///   gradients   (V D + W) p
+///   on a CUDA device, which reads a matrix either way and the embedding as the output:
+///   weights     (V D [+ V D untied] + W) e          [+ (V D + W) 2]
+///               with 2 W for all copies of W where e is 4 and the model's file keeps them in bf16
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
 ///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
 #include "engine/model/checkpoint.h"
 #include "probes/arithmetic.h"
@@ -22,8 +23,8 @@ const CommandHelp kHelp{
     "Says what a probe would take, before there is a machine to run it on: memory, how many\n"
     "counterfactuals share a batch, and the arithmetic of each. A model's config.json is enough.",
     "  longshadow plan\n"
-    "  longshadow plan --model config.json --context 16384 --future 512 --evict-at end "
-    "--precision bf16 --memory 78G\n"};
+    "  longshadow plan --device cuda --model config.json --context 16384 --future 512 --evict-at "
+    "end --precision bf16 --memory 78G\n"};
 
 po::options_description options() {
   po::options_description options("Options");
@@ -36,9 +37,18 @@ po::options_description options() {
   add("future,H", po::value<std::size_t>()->default_value(256),
       "positions measured from a subject's eviction on");
   add("evict-at", po::value<std::string>()->default_value("lag:16"), "end or lag:W, as in probe");
+  add("device", po::value<std::string>()->default_value("cpu"),
+      "cpu or cuda, what to plan for; this machine need not have it");
   add("memory", po::value<std::string>()->default_value("0", "none"),
       "most memory to use, as in 4G");
   return options;
+}
+
+/// Unlike parse_device(), whatever this machine has.
+DeviceKind planned_device(const std::string& text) {
+  if (text == "cpu") return DeviceKind::cpu;
+  if (text == "cuda") return DeviceKind::cuda;
+  throw UsageError("--device \"" + text + "\": expected cpu or cuda");
 }
 
 ModelConfig config_of(const std::filesystem::path& path) {
@@ -91,6 +101,7 @@ int plan_command(std::span<const std::string> words) {
   // Any precision may be planned: the run's machine need not be this one.
   probe.precision = parse_precision(text("precision"), DeviceKind::cuda, std::cerr);
   probe.method = parse_method(text("method"), probe.precision);
+  probe.device = planned_device(text("device"));
   probe.memory_bytes = parse_bytes(text("memory"));
   const ModelConfig config = config_of(locate_model(text("model")));
   check_lengths(config, {probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k});

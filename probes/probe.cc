@@ -126,8 +126,8 @@ std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights
 
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  return {options.precision, options.method, n, n - first_start(options),
-          options.sketch.has_value()};
+  return {options.precision,          options.method, n, n - first_start(options),
+          options.sketch.has_value(), options.device};
 }
 
 std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {

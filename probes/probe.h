@@ -32,6 +32,7 @@ struct ProbeOptions {
   std::string heads = "all";
   Precision precision = Precision::f32;
   Method method = Method::differential;
+  DeviceKind device = DeviceKind::cpu;
   std::optional<SketchOptions> sketch;  ///< every token's influence, estimated
   std::optional<ScreenOptions> screen;  ///< after a sketch, instead of `subjects`
   std::size_t memory_bytes = 0;         ///< 0: no bound

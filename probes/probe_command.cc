@@ -84,8 +84,7 @@ po::options_description options() {
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                DeviceKind device, const ProbeOptions& probe,
-                                const std::vector<Document>& documents,
+                                const ProbeOptions& probe, const std::vector<Document>& documents,
                                 const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
@@ -101,7 +100,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
-  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
+  configure_device(probe.device, configuration);
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
   configure_documents(values, documents, tags, configuration);
   return configuration;
@@ -158,6 +157,7 @@ int probe_command(std::span<const std::string> words) {
   probe.precision = parse_precision(text("precision"), device.kind(), std::cerr);
   if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
   read_sketch_options(values, probe);
+  probe.device = device.kind();
   probe.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   const RunOutput output(values);
 
@@ -171,8 +171,7 @@ int probe_command(std::span<const std::string> words) {
   note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
   const RunPlan plan = plan_of(
-      begin_run(model, configuration_of(values, model, device.kind(), probe, documents, tags)),
-      documents, probe);
+      begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

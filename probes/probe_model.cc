@@ -59,7 +59,7 @@ ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Pre
   ProbeModel<T> model{load_weights<T>(device, checkpoint), {}, {}};
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
-      model.rounded_layers = load_layers<float, BF16>(device, checkpoint);
+      model.rounded_layers = load_rounded_layers(device, checkpoint, model.weights);
       const MatrixView<const float> output = model.weights.output();
       Matrix<BF16> rounded(device.memory(), output.rows, output.cols);
       round_rows(device, output, rounded.view());

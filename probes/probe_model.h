@@ -16,6 +16,7 @@
 namespace longshadow {
 
 /// A model ready for probes in precision T; rounded_* are for bf16 products alone and else empty.
+/// The layers may be of the memory of `weights`.
 template <class T>
 struct ProbeModel {
   Weights<T> weights;

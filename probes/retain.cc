@@ -81,7 +81,8 @@ std::size_t max_batch(std::span<const std::unique_ptr<Policy>> policies, const M
                       const RetainOptions& options) {
   const bool queries = std::any_of(policies.begin(), policies.end(),
                                    [](const auto& policy) { return policy->traits().queries; });
-  const MemoryDemand pass{options.precision, Method::direct, options.context + options.horizon, 0};
+  MemoryDemand pass{options.precision, Method::direct, options.context + options.horizon, 0};
+  pass.device = options.device;
   const MemoryPlan plan = plan_retain_memory(
       config, pass,
       {options.context, options.horizon, largest_share(policies, config, options), queries});

@@ -27,6 +27,7 @@ struct RetainOptions {
   std::vector<std::string> budgets;   ///< as parse_budget() reads them
   std::size_t n_sinks = 0;            ///< first tokens that every policy protects at least
   Precision precision = Precision::f32;
+  DeviceKind device = DeviceKind::cpu;
   std::size_t memory_bytes = 0;  ///< 0: no bound
   std::size_t entropy_top_k = 20;
   std::optional<Quantization> quantization{};  ///< of what every policy keeps

@@ -111,7 +111,7 @@ std::optional<RunFile> read_influence(const std::string& path, const RunModel& m
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                DeviceKind device, const std::optional<RunFile>& influence) {
+                                const std::optional<RunFile>& influence) {
   nlohmann::json configuration{{"command", "retain"},
                                {"weights_sha256", model.weights_sha256},
                                {"context", values["context"].as<std::size_t>()},
@@ -125,7 +125,6 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"kv_bits", values["kv-bits"].as<std::size_t>()},
                                {"kv_group", values["kv-group"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
-  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
   return configuration;
 }
 
@@ -171,6 +170,7 @@ int retain_command(std::span<const std::string> words) {
   retain.budgets = split_budgets(text("budgets"));
   retain.n_sinks = values["sinks"].as<std::size_t>();
   retain.precision = parse_plain_precision(text("precision"));
+  retain.device = device.kind();
   retain.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   retain.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   retain.quantization = read_quantization(values);
@@ -190,7 +190,8 @@ int retain_command(std::span<const std::string> words) {
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
   note_interrupts(kGoOn);
-  nlohmann::json configuration = configuration_of(values, model, device.kind(), influence);
+  nlohmann::json configuration = configuration_of(values, model, influence);
+  configure_device(retain.device, configuration);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;

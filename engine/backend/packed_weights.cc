@@ -51,6 +51,8 @@ struct PackedWeights<T>::Storage {
   std::vector<memory> tiles;
   Matrix<T> w;
   MatrixView<const T> rows;
+  Matrix<BF16> bf16_w;
+  MatrixView<const BF16> bf16_rows;
   RightFactor layout = RightFactor::by_output;
 };
 
@@ -107,17 +109,15 @@ PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::
 }
 
 template <class T>
-PackedWeights<T>::PackedWeights(MatrixView<const T> matrix, RightFactor layout)
-    : outputs_(layout == RightFactor::by_output ? matrix.rows : matrix.cols),
-      inputs_(layout == RightFactor::by_output ? matrix.cols : matrix.rows),
-      storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = outputs_;
-  storage_->rows = matrix;
-  storage_->layout = layout;
+PackedWeights<T>::PackedWeights(std::size_t outputs, std::size_t inputs)
+    : outputs_(outputs), inputs_(inputs), storage_(std::make_unique<Storage>()) {
+  storage_->tile_outputs = outputs;
 }
 
 template <class T>
-PackedWeights<T>::PackedWeights(MatrixView<const T> w) : PackedWeights(w, RightFactor::by_output) {}
+PackedWeights<T>::PackedWeights(MatrixView<const T> w) : PackedWeights(w.rows, w.cols) {
+  storage_->rows = w;
+}
 
 template <class T>
 PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).view()) {
@@ -125,8 +125,20 @@ PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).vi
 }
 
 template <class T>
+PackedWeights<T>::PackedWeights(Matrix<BF16> w) requires std::is_same_v<T, float>
+    : PackedWeights(w.rows(), w.cols()) {
+  storage_->bf16_w = std::move(w);
+  storage_->bf16_rows = std::as_const(storage_->bf16_w).view();
+}
+
+template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
   return storage_->rows;
+}
+
+template <class T>
+MatrixView<const BF16> PackedWeights<T>::bf16_rows() const requires std::is_same_v<T, float> {
+  return storage_->bf16_rows;
 }
 
 template <class T>
@@ -136,7 +148,11 @@ RightFactor PackedWeights<T>::layout() const {
 
 template <class T>
 PackedWeights<T> PackedWeights<T>::transposed() const {
-  return {storage_->rows, RightFactor::by_input};
+  PackedWeights turned(inputs_, outputs_);
+  turned.storage_->rows = storage_->rows;
+  if constexpr (std::is_same_v<T, float>) turned.storage_->bf16_rows = storage_->bf16_rows;
+  turned.storage_->layout = RightFactor::by_input;
+  return turned;
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "engine/backend/cpu.h"
@@ -28,8 +29,9 @@ inline constexpr std::size_t kOutputMultiple = 16;
 inline constexpr std::size_t kMaxTileOutputs = 512;
 
 /// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
-/// it: on the processor split into tiles of outputs, on a CUDA device as it is. W is f32 or f64 as
-/// T, or bf16 or bytes for f32 sums; those of bytes are exact up to 1024 inputs.
+/// it: on the processor split into tiles of outputs, on a CUDA device as it is, or in bf16 where it
+/// consists of such numbers. W is f32 or f64 as T, or bf16 or bytes for f32 sums; those of bytes
+/// are exact up to 1024 inputs.
 template <class T>
 class PackedWeights {
  public:
@@ -39,6 +41,8 @@ class PackedWeights {
   /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
   explicit PackedWeights(Matrix<T> w);
   explicit PackedWeights(MatrixView<const T> w);
+  /// The same for f32 weights kept in bf16, to be widened when they are multiplied.
+  explicit PackedWeights(Matrix<BF16> w) requires std::is_same_v<T, float>;
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();
@@ -48,6 +52,8 @@ class PackedWeights {
 
   /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns.
   MatrixView<const T> rows() const;
+  /// The same where f32 weights are kept in bf16; elsewhere [0, 0].
+  MatrixView<const BF16> bf16_rows() const requires std::is_same_v<T, float>;
   RightFactor layout() const;
 
   /// The right-hand factor of y = x W, from the same memory, where W is stored as it is and not
@@ -70,7 +76,7 @@ class PackedWeights {
 
  private:
   struct Storage;
-  PackedWeights(MatrixView<const T> matrix, RightFactor layout);
+  PackedWeights(std::size_t outputs, std::size_t inputs);
   std::size_t outputs_;
   std::size_t inputs_;
   std::unique_ptr<Storage> storage_;

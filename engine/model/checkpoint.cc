@@ -42,6 +42,15 @@ void check_tensors(const StoredModel& model, std::span<const WeightName> table) 
   }
 }
 
+bool has_bf16_layers(const StoredModel& model, std::span<const WeightName> table) {
+  return std::ranges::all_of(table, [&](const WeightName& weight) {
+    const bool is_of_layer = weight.rows > 1 && weight.kind != WeightKind::token_embedding &&
+                             weight.kind != WeightKind::output;
+    return !is_of_layer ||
+           find_tensor(model.tensors, weight.*model.tensor_name)->type == StorageType::bf16;
+  });
+}
+
 bool is_rotated(WeightKind kind) {
   return kind == WeightKind::query || kind == WeightKind::query_bias || kind == WeightKind::key ||
          kind == WeightKind::key_bias;
@@ -67,12 +76,14 @@ bool all_finite(std::span<const float> values) {
 class StoredCheckpoint final : public Checkpoint {
  public:
   explicit StoredCheckpoint(StoredModel model) : model_(std::move(model)) {
-    check_tensors(model_, weight_table(model_.config));
+    const std::vector<WeightName> table = weight_table(model_.config);
+    check_tensors(model_, table);
     if (model_.tokenizer.vocab_size() > model_.config.vocab_size) {
       throw Error(model_.source + ": the tokenizer has " +
                   std::to_string(model_.tokenizer.vocab_size()) + " tokens, the model only " +
                   std::to_string(model_.config.vocab_size));
     }
+    model_.config.bf16_layers = has_bf16_layers(model_, table);
   }
 
   const ModelConfig& config() const override { return model_.config; }

@@ -222,6 +222,14 @@ void refuse_unsupported_options(const json& config, const std::string& source) {
   }
 }
 
+/// What the weights are stored in, as "bfloat16"; empty where it does not say.
+std::string weight_type(const json& config, const std::string& source) {
+  for (const char* key : {"dtype", "torch_dtype"}) {  // of transformers 5 and of those before
+    if (const auto type = json_find<std::string>(config, key, source)) return *type;
+  }
+  return {};
+}
+
 }  // namespace
 
 const char* name_of(Architecture architecture) {
@@ -293,6 +301,7 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   config.tied_embeddings = json_find<bool>(document, "tie_word_embeddings", source).value_or(false);
   config.attention_bias = config.architecture == Architecture::qwen2 ||
                           json_find<bool>(document, "attention_bias", source).value_or(false);
+  config.bf16_layers = weight_type(document, source) == "bfloat16";
   config.rope = rope_from_json(document, source);
   return config;
 }

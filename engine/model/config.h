@@ -46,6 +46,7 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   bool tied_embeddings = false;  ///< the output matrix is the embedding matrix
   bool attention_bias = false;   ///< biases on q, k and v (Qwen2)
+  bool bf16_layers = false;      ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
@@ -60,7 +61,7 @@ const char* name_of(Architecture architecture);
 ModelConfig config_from_gguf(const Gguf& gguf);
 
 /// From a Hugging Face config.json, of transformers 5 or earlier; `source` names it in messages.
-/// Throws Error as above.
+/// Throws Error as above. Believes what it says of the weights' type.
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source);
 
 }  // namespace longshadow

@@ -30,7 +30,13 @@ class WeightLoader {
 
   PackedWeights<P> packed(WeightKind kind, std::size_t layer,
                           std::size_t multiple = kOutputMultiple) const {
-    return pack(device_, on_device(device_, read<P>(names_.at({kind, layer}))), multiple);
+    const WeightName& name = names_.at({kind, layer});
+    if constexpr (std::is_same_v<Device, Cuda> && std::is_same_v<P, float>) {
+      if (checkpoint_.config().bf16_layers) {
+        return PackedWeights<float>(on_device(device_, read<BF16>(name)));
+      }
+    }
+    return pack(device_, on_device(device_, read<P>(name)), multiple);
   }
 
   PackedWeights<P> transposed(WeightKind kind, std::size_t layer,
@@ -74,24 +80,28 @@ class WeightLoader {
   std::map<std::pair<WeightKind, std::size_t>, WeightName> names_;
 };
 
-}  // namespace
-
-template <class T, class P, class Device>
-std::vector<LayerWeights<T, P>> load_layers(Device& device, const Checkpoint& checkpoint) {
+/// Matrices are packed(their kind, their place in a layer, the layer's index, multiple).
+template <class T, class P, class Device, class Packed>
+std::vector<LayerWeights<T, P>> load_layers(const WeightLoader<Device, T, P>& load,
+                                            std::size_t n_layers, const Packed& packed) {
   using enum WeightKind;
-  const WeightLoader<Device, T, P> load(device, checkpoint);
+  using In = LayerWeights<T>;
   const std::size_t heads = load.whole_heads();
   std::vector<LayerWeights<T, P>> layers;
-  for (std::size_t layer = 0; layer < checkpoint.config().n_layers; ++layer) {
-    layers.push_back({load.plain(attention_norm, layer), load.packed(query, layer, heads),
-                      load.packed(key, layer, heads), load.packed(value, layer, heads),
-                      load.plain(query_bias, layer), load.plain(key_bias, layer),
-                      load.plain(value_bias, layer), load.packed(attention_output, layer),
-                      load.plain(feed_forward_norm, layer), load.packed(gate, layer),
-                      load.packed(up, layer), load.packed(down, layer)});
+  for (std::size_t layer = 0; layer < n_layers; ++layer) {
+    layers.push_back(
+        {load.plain(attention_norm, layer), packed(query, &In::query, layer, heads),
+         packed(key, &In::key, layer, heads), packed(value, &In::value, layer, heads),
+         load.plain(query_bias, layer), load.plain(key_bias, layer), load.plain(value_bias, layer),
+         packed(attention_output, &In::attention_output, layer, kOutputMultiple),
+         load.plain(feed_forward_norm, layer), packed(gate, &In::gate, layer, kOutputMultiple),
+         packed(up, &In::up, layer, kOutputMultiple),
+         packed(down, &In::down, layer, kOutputMultiple)});
   }
   return layers;
 }
+
+}  // namespace
 
 template <class P, class T>
 std::vector<PackedWeights<P>> transpose_output(Cpu& cpu, const Weights<T>& weights) {
@@ -142,18 +152,37 @@ template <class T, class Device>
 Weights<T> load_weights(Device& device, const Checkpoint& checkpoint) {
   using enum WeightKind;
   const WeightLoader<Device, T, T> load(device, checkpoint);
+  auto layers =
+      load_layers<T, T>(load, checkpoint.config().n_layers,
+                        [&](WeightKind kind, auto /*place*/, std::size_t layer,
+                            std::size_t multiple) { return load.packed(kind, layer, multiple); });
   Matrix<T> embedding = load.plain(token_embedding);
   Matrix<T> untied = load.plain(output);
   const bool tied = checkpoint.config().tied_embeddings;
   PackedWeights<T> packed = pack_view(device, std::as_const(tied ? embedding : untied).view());
-  return {checkpoint.config(),    std::move(embedding), load_layers<T, T>(device, checkpoint),
+  return {checkpoint.config(),    std::move(embedding), std::move(layers),
           load.plain(final_norm), std::move(untied),    std::move(packed)};
 }
 
-#define LONGSHADOW_INSTANTIATE(Device)                               \
-  template Weights<float> load_weights(Device&, const Checkpoint&);  \
-  template Weights<double> load_weights(Device&, const Checkpoint&); \
-  template std::vector<LayerWeights<float, BF16>> load_layers(Device&, const Checkpoint&);
+template <class Device>
+std::vector<LayerWeights<float, BF16>> load_rounded_layers(Device& device,
+                                                           const Checkpoint& checkpoint,
+                                                           const Weights<float>& weights) {
+  const WeightLoader<Device, float, BF16> load(device, checkpoint);
+  return load_layers<float, BF16>(
+      load, weights.layers.size(),
+      [&](WeightKind kind, auto place, std::size_t layer, std::size_t multiple) {
+        const MatrixView<const BF16> kept = (weights.layers[layer].*place).bf16_rows();
+        return kept.data != nullptr ? PackedWeights<BF16>(kept)
+                                    : load.packed(kind, layer, multiple);
+      });
+}
+
+#define LONGSHADOW_INSTANTIATE(Device)                                                            \
+  template Weights<float> load_weights(Device&, const Checkpoint&);                               \
+  template Weights<double> load_weights(Device&, const Checkpoint&);                              \
+  template std::vector<LayerWeights<float, BF16>> load_rounded_layers(Device&, const Checkpoint&, \
+                                                                      const Weights<float>&);
 LONGSHADOW_INSTANTIATE(Cpu)
 LONGSHADOW_INSTANTIATE(Cuda)
 #undef LONGSHADOW_INSTANTIATE

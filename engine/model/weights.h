@@ -41,13 +41,17 @@ struct Weights {
 };
 
 /// Reads, converts and packs every weight, in the device's memory. Holds one tensor in f32 beside
-/// the result at a time. Throws Error as Checkpoint::read does.
+/// the result at a time. On a CUDA device f32 matrices of layers stay in bf16 where the file keeps
+/// them so: the products are the same. Throws Error as Checkpoint::read does.
 template <class T, class Device>
 Weights<T> load_weights(Device& device, const Checkpoint& checkpoint);
 
-/// The layers alone, for products in precision P.
-template <class T, class P, class Device>
-std::vector<LayerWeights<T, P>> load_layers(Device& device, const Checkpoint& checkpoint);
+/// The layers alone, for products in bf16. Matrices that `weights` keeps in bf16 are in its memory,
+/// which must then outlive the result.
+template <class Device>
+std::vector<LayerWeights<float, BF16>> load_rounded_layers(Device& device,
+                                                           const Checkpoint& checkpoint,
+                                                           const Weights<float>& weights);
 
 /// One layer's matrices transposed, for products that carry gradients from outputs to inputs:
 /// dx = dy W is linear(dy, Wᵀ). attention_output is packed in whole heads.

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
 #include "engine/ops/gated_linear_delta.h"
+#include "engine/ops/linear.h"
 #include "engine/ops/paired_rows_cuda.h"
 #include "engine/ops/rounding.h"
 
@@ -51,10 +51,8 @@ void gated_linear_delta(Device& device, MatrixView<const P> dx, const GatedLinea
   for (std::size_t first = 0; first < dx.rows; first += rows_at_once) {
     const std::size_t count = std::min(rows_at_once, dx.rows - first);
     const MatrixView<T> dgate_rows = dgate.rows(count, cols), dup_rows = dup.rows(count, cols);
-    product(device, dx.row_range(first, count), full.gate_weights.rows(), RightFactor::by_output,
-            dgate_rows, false);
-    product(device, dx.row_range(first, count), full.up_weights.rows(), RightFactor::by_output,
-            dup_rows, false);
+    linear(device, dx.row_range(first, count), full.gate_weights, dgate_rows);
+    linear(device, dx.row_range(first, count), full.up_weights, dup_rows);
     launch_elements(device, gate_delta_kernel<T, P>, there.n_rows() * cols, full.gate, full.up,
                     MatrixView<const T>(dgate_rows), MatrixView<const T>(dup_rows), there.view(),
                     there.n_rows(), first, out);

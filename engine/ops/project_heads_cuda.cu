@@ -1,5 +1,5 @@
 #include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/ops/linear.h"
 #include "engine/ops/project_heads.h"
 #include "engine/ops/rounding.h"
 
@@ -42,7 +42,7 @@ __global__ void rotate_kernel(MatrixView<const T> x, const T* bias, MatrixView<c
 template <class T, class P>
 DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights) {
   DeviceArray<T> sums(device, x.rows * weights.outputs());
-  product(device, x, weights.rows(), weights.layout(), sums.rows(x.rows, weights.outputs()), false);
+  linear(device, x, weights, sums.rows(x.rows, weights.outputs()));
   return sums;
 }
 

@@ -66,6 +66,8 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(static_cast<float>(a.norm_epsilon) == static_cast<float>(b.norm_epsilon));
       CHECK(a.tied_embeddings == b.tied_embeddings);
       CHECK(a.attention_bias == b.attention_bias);
+      CHECK(a.bf16_layers == (name == "llama_llama3"));
+      CHECK(b.bf16_layers == a.bf16_layers);
       CHECK(a.rope.theta == b.rope.theta);
       CHECK(a.rope.scaling == b.rope.scaling);
       if (a.rope.scaling == RopeScaling::linear) CHECK(a.rope.factor == b.rope.factor);

@@ -259,6 +259,10 @@ TEST_CASE("a configuration is read from config.json") {
   CHECK(parse_with(R"({"tie_word_embeddings": true})").tied_embeddings);
   CHECK(parse_with(R"({"attention_bias": true})").attention_bias);
   CHECK(parse_with(R"({"rope_theta": null})").rope.theta == 10000.0);
+  CHECK_FALSE(config.bf16_layers);
+  CHECK_FALSE(parse_with(R"({"torch_dtype": "float16"})").bf16_layers);
+  CHECK(parse_with(R"({"torch_dtype": "bfloat16"})").bf16_layers);
+  CHECK(parse_with(R"({"dtype": "bfloat16"})").bf16_layers);
   const ModelConfig qwen = parse_with(
       R"({"model_type": "qwen2", "use_sliding_window": false, "sliding_window": 4096,
           "layer_types": ["full_attention", "full_attention"]})");

@@ -86,6 +86,36 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
   }
 }
 
+// More weights than are widened at a time, and the same as gradients pass through them.
+TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
+  test::UnderTest<Cuda> on;
+  Cpu cpu(2);
+  constexpr std::size_t many = std::size_t{1} << 16, few = 80;
+  const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
+  const PackedWeights<float> plain(on_device(on.device, rounded_copy<BF16>(cpu, w)));
+  const PackedWeights<float> transposed = plain.transposed();
+  const auto check = [&](const PackedWeights<float>& weights, const auto& weight) {
+    const Matrix<float> x = random_matrix<float>(cpu, 3, weights.inputs(), 2);
+    const Matrix<float> before = random_matrix<float>(cpu, 3, weights.outputs(), 3);
+    Matrix<float> y = random_matrix<float>(cpu, 3, weights.outputs(), 3);
+    test::run_on(on.device, [&](auto& at) {
+      linear(on.device, at.in(x), weights, at.out(y), Write::add);
+    });
+    const double relative = double(weights.inputs() + 1) * twin::unit_roundoff<float>;
+    for (std::size_t o = 0; o < weights.outputs(); ++o) {
+      double sum = before.row(2)[o], magnitude = std::abs(sum);
+      for (std::size_t i = 0; i < weights.inputs(); ++i) {
+        const double term = double(x.row(2)[i]) * to_float(to_bf16(weight(o, i)));
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      CHECK(std::abs(double(y.row(2)[o]) - sum) <= relative * magnitude);
+    }
+  };
+  check(plain, [&](std::size_t o, std::size_t i) { return w.row(o)[i]; });
+  check(transposed, [&](std::size_t o, std::size_t i) { return w.row(i)[o]; });
+}
+
 TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows", "", F32, F64,
                    MixedBF16) {
   using T = typename TestType::T;

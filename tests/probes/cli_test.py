@@ -395,6 +395,12 @@ class Plan(CommandLine):
     def test_too_long(self):
         self.assert_refused(self.plan("--context", "500"), BAD_USAGE, "500", "256")
 
+    def test_a_device_that_is_not_here(self):
+        here, there = (float(self.plan("--context", 48, "--device", device).stdout.split()[1].rstrip("G"))
+                       for device in ("cpu", "cuda"))
+        self.assertLess(there, here)
+        self.assert_refused(self.plan("--context", 48, "--device", "gpu"), BAD_USAGE, "--device", "gpu")
+
 
 class BadFiles(CommandLine):
     def test_missing_files_and_directories(self):

@@ -51,6 +51,23 @@ TEST_CASE("A plan counts what a probe keeps and what a row takes") {
   CHECK(direct.bytes_per_batch_row == (3 * 8 + 2 * 12 + 2 * 6 + 4 + 3 * 10) * 8 + 24 * 2);
 }
 
+TEST_CASE("A CUDA device reads its matrices either way, and keeps those in bf16 that are") {
+  constexpr std::size_t layers = 1056, output = 8000;
+  const auto weights = [](const ModelConfig& config, Precision precision) {
+    const MemoryPlan plan = plan_memory(
+        config, {precision, Method::differential, 100, 30, true, DeviceKind::cuda});
+    CHECK(bytes_of(plan, "gradients' weights") == 0);
+    return bytes_of(plan, "weights");
+  };
+  ModelConfig model = small_model();
+  CHECK(weights(model, Precision::bf16) == (2 * output + layers) * 4 + (output + layers) * 2);
+  model.bf16_layers = true;
+  CHECK(weights(model, Precision::f64) == (2 * output + layers) * 8);
+  CHECK(weights(model, Precision::f32) == 2 * output * 4 + layers * 2);
+  model.tied_embeddings = true;
+  CHECK(weights(model, Precision::bf16) == output * 4 + output * 2 + layers * 2);
+}
+
 TEST_CASE("The memory allowed decides how many futures run at once") {
   const MemoryPlan plan{{{"weights", 1000}, {"tape", 0}, {"cache", 500}}, 10};
   CHECK(choose_batch_rows(plan, 1500 + 3 * 160, 16) == 48);
