@@ -54,6 +54,31 @@ LONGSHADOW_PER_CPU double weigh(const T* p, const T* ds, std::size_t cols, T sca
   return weigh_columns<T, P, false>(p, ds, cols, scale, form, weights, kept).total;
 }
 
+/// to = (dk, k + dk), 2 d elements.
+template <class T, class P>
+LONGSHADOW_PER_CPU void join_row(const T* k, const T* dk, std::size_t d, P* to) {
+  std::size_t i = 0;
+  for (; i + kLanes<T> <= d; i += kLanes<T>) {
+    const Lanes<T> change = load(dk + i);
+    store<T>(to + i, change);
+    store<T>(to + d + i, load(k + i) + change);
+  }
+  for (; i < d; ++i) {
+    to[i] = rounded<P>(dk[i]);
+    to[d + i] = rounded<P>(k[i] + dk[i]);
+  }
+}
+
+/// to = (sums - drop o) scale, in f64 on the way.
+template <class T, class P>
+LONGSHADOW_PER_CPU void finish_row(const T* sums, const T* o, std::size_t d, double drop,
+                                   double scale, P* to) {
+  for (std::size_t i = 0; i < d; ++i) {
+    const double change = (static_cast<double>(sums[i]) - drop * static_cast<double>(o[i])) * scale;
+    to[i] = rounded<P>(static_cast<T>(change));
+  }
+}
+
 /// Rows of one stream that fall into a tile of kRowTile full rows.
 struct Member {
   const DeltaStream& stream;
@@ -301,11 +326,7 @@ class RowTileTask {
         continue;
       }
       const std::size_t own = stream.first_row + (position - stream.prefix);
-      const T* dk = dk_.row(own);
-      for (std::size_t i = 0; i < d_; ++i) {
-        joint[i] = rounded<P>(dk[i]);
-        joint[d_ + i] = rounded<P>(k.row(c)[i] + dk[i]);
-      }
+      join_row<T, P>(k.row(c), dk_.row(own), d_, joint);
       std::copy_n(dv_.row(own), d_, values.row(c));
     }
   }
@@ -321,9 +342,8 @@ class RowTileTask {
         all = false;
         continue;
       }
-      finish(work, r, [&](T sum, T o) {
-        return static_cast<T>((static_cast<double>(sum) - z * static_cast<double>(o)) / (1 + z));
-      });
+      // (sums - z o) / (1 + z)
+      finish(work, r, z, 1 / (1 + z));
     }
     return all;
   }
@@ -332,17 +352,15 @@ class RowTileTask {
   void finish_wholes(const Work& work) {
     for (std::size_t r = 0; r < work.member.used_rows; ++r) {
       if (!work.lost_most[r]) continue;
-      const T inverse = static_cast<T>(1 / work.totals[r]);
-      finish(work, r, [&](T sum, T o) { return sum * inverse - o; });
+      // sums / total - o
+      finish(work, r, work.totals[r], 1 / work.totals[r]);
     }
   }
 
-  template <class Combine>
-  void finish(const Work& work, std::size_t r, Combine&& combine) {
+  void finish(const Work& work, std::size_t r, double drop, double scale) {
     const T* o = full_.attended.row(full_row_ + work.member.tile_row + r) + head_ * d_;
     P* to = out_.row(work.member.batch_row + r) + head_ * d_;
-    const T* from = work.sums.row(r);
-    for (std::size_t i = 0; i < d_; ++i) to[i] = rounded<P>(combine(from[i], o[i]));
+    finish_row<T, P>(work.sums.row(r), o, d_, drop, scale, to);
   }
 
   Cpu& cpu_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -63,9 +64,9 @@ LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
   typedef std::uint16_t Halves __attribute__((vector_size(32)));
   Bits bits;
   std::memcpy(&bits, &lanes, sizeof bits);
-  const Bits nearest_even = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const Bits quiet_nan = (bits >> 16) | 0x40u;
-  const Bits rounded = (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : nearest_even;
+  const Bits high = bits >> 16;
+  const Bits rounded =
+      lanes != lanes ? high | 0x40u : (bits + 0x7fffu + (high & 1u)) >> 16;  // NaN: made quiet
   const Halves halves = __builtin_convertvector(rounded, Halves);
   std::memcpy(to, &halves, sizeof halves);
 }
@@ -94,18 +95,49 @@ LONGSHADOW_INLINE Lanes<T> magnitude(Lanes<T> a) {
   return a;
 }
 
-/// The lanes' sum in f64, first to last.
+template <class Half>
+struct Halves {
+  Half low, high;
+};
+template <class Half, class Whole>
+LONGSHADOW_INLINE Halves<Half> halves(Whole whole) {
+  static_assert(sizeof(Halves<Half>) == sizeof whole);
+  Halves<Half> parts;
+  std::memcpy(&parts, &whole, sizeof parts);
+  return parts;
+}
+
+/// The lanes' sum in f64: halves are added to each other until one number is left.
 template <class T>
 LONGSHADOW_INLINE double sum(Lanes<T> lanes) {
-  double total = 0;
-  for (std::size_t i = 0; i < kLanes<T>; ++i) total += static_cast<double>(lanes[i]);
-  return total;
+  typedef double Eight __attribute__((vector_size(64)));
+  typedef double Four __attribute__((vector_size(32)));
+  typedef double Two __attribute__((vector_size(16)));
+  Eight eight;
+  if constexpr (sizeof(T) == sizeof(double)) {
+    eight = lanes;
+  } else {
+    typedef T EightNarrow __attribute__((vector_size(32)));
+    const auto [low, high] = halves<EightNarrow>(lanes);
+    eight = __builtin_convertvector(low, Eight) + __builtin_convertvector(high, Eight);
+  }
+  const auto fours = halves<Four>(eight);
+  const auto twos = halves<Two>(fours.low + fours.high);
+  const Two two = twos.low + twos.high;
+  return two[0] + two[1];
 }
 
 template <class T>
 LONGSHADOW_INLINE T largest(Lanes<T> lanes) {
-  T value = lanes[0];
-  for (std::size_t i = 1; i < kLanes<T>; ++i) value = lanes[i] > value ? lanes[i] : value;
+  typedef T Half __attribute__((vector_size(32)));
+  typedef T Quarter __attribute__((vector_size(16)));
+  const auto [low, high] = halves<Half>(lanes);
+  const auto [first, second] = halves<Quarter>(low > high ? low : high);
+  const Quarter quarter = first > second ? first : second;
+  T value = quarter[0];
+  for (std::size_t i = 1; i < sizeof quarter / sizeof(T); ++i) {
+    value = quarter[i] > value ? quarter[i] : value;
+  }
   return value;
 }
 
@@ -129,16 +161,21 @@ struct ExpConstants<double> {
   static constexpr std::int64_t exponent_bias = 1023, mantissa_bits = 52;
 };
 
+/// 1/i! for i up to `last`.
+template <class T, int last>
+constexpr std::array<T, last + 1> inverse_factorials() {
+  std::array<T, last + 1> inverse{T(1)};
+  double factorial = 1;
+  for (int i = 1; i <= last; ++i) inverse[i] = static_cast<T>(1 / (factorial *= i));
+  return inverse;
+}
+
 /// 1/first! + x/(first + 1)! + ... up to x^(last - first)/last!, by Horner's rule.
 template <class T, int first, int last>
 LONGSHADOW_INLINE Lanes<T> taylor(Lanes<T> x) {
-  T inverse_factorial = 1;
-  for (int i = 2; i <= last; ++i) inverse_factorial /= static_cast<T>(i);
-  Lanes<T> value = broadcast<T>(inverse_factorial);
-  for (int i = last; i > first; --i) {
-    inverse_factorial *= static_cast<T>(i);
-    value = value * x + inverse_factorial;
-  }
+  static constexpr std::array kInverse = inverse_factorials<T, last>();
+  Lanes<T> value = x * kInverse[last] + kInverse[last - 1];
+  for (int i = last - 2; i >= first; --i) value = value * x + kInverse[i];
   return value;
 }
 

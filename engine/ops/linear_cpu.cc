@@ -1,10 +1,19 @@
 #include <algorithm>
 
+#include "engine/ops/lanes.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/product_tiles.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
+namespace {
+
+template <class T>
+LONGSHADOW_PER_CPU void add_row(const T* from, std::size_t cols, T* to) {
+  for (std::size_t c = 0; c < cols; ++c) to[c] += from[c];
+}
+
+}  // namespace
 
 template <class Device, class T, class P>
 void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
@@ -18,7 +27,7 @@ void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weigh
                                   .column_range(weights.tile_begin(tile), weights.tile_width(tile));
     for (std::size_t r = 0; r < part.rows; ++r) {
       if (write == Write::add) {
-        for (std::size_t c = 0; c < out.cols; ++c) out.row(r)[c] += sums.row(r)[c];
+        add_row<T>(sums.row(r), out.cols, out.row(r));
       } else {
         std::copy_n(sums.row(r), out.cols, out.row(r));
       }
