@@ -48,20 +48,12 @@ memory::desc any_packing(std::size_t inputs, std::size_t width) {
 template <class T>
 struct PackedWeights<T>::Storage {
   std::size_t tile_outputs = 0;
+  /// On the processor, but for f64 weights, which stay in `w`: Eigen packs them itself.
   std::vector<memory> tiles;
   Matrix<T> w;
   MatrixView<const T> rows;
   Matrix<BF16> bf16_w;
   MatrixView<const BF16> bf16_rows;
-  RightFactor layout = RightFactor::by_output;
-};
-
-/// f64 weights stay as they are: Eigen packs them itself.
-template <>
-struct PackedWeights<double>::Storage {
-  std::size_t tile_outputs = 0;
-  Matrix<double> w;
-  MatrixView<const double> rows;
   RightFactor layout = RightFactor::by_output;
 };
 
@@ -125,10 +117,11 @@ PackedWeights<T>::PackedWeights(Matrix<T> w) : PackedWeights(std::as_const(w).vi
 }
 
 template <class T>
-PackedWeights<T>::PackedWeights(Matrix<BF16> w) requires std::is_same_v<T, float>
-    : PackedWeights(w.rows(), w.cols()) {
-  storage_->bf16_w = std::move(w);
-  storage_->bf16_rows = std::as_const(storage_->bf16_w).view();
+PackedWeights<T> PackedWeights<T>::kept_in_bf16(Matrix<BF16> w) {
+  PackedWeights kept(w.rows(), w.cols());
+  kept.storage_->bf16_rows = std::as_const(w).view();
+  kept.storage_->bf16_w = std::move(w);
+  return kept;
 }
 
 template <class T>
@@ -137,7 +130,7 @@ MatrixView<const T> PackedWeights<T>::rows() const {
 }
 
 template <class T>
-MatrixView<const BF16> PackedWeights<T>::bf16_rows() const requires std::is_same_v<T, float> {
+MatrixView<const BF16> PackedWeights<T>::bf16_rows() const {
   return storage_->bf16_rows;
 }
 
@@ -150,7 +143,7 @@ template <class T>
 PackedWeights<T> PackedWeights<T>::transposed() const {
   PackedWeights turned(inputs_, outputs_);
   turned.storage_->rows = storage_->rows;
-  if constexpr (std::is_same_v<T, float>) turned.storage_->bf16_rows = storage_->bf16_rows;
+  turned.storage_->bf16_rows = storage_->bf16_rows;
   turned.storage_->layout = RightFactor::by_input;
   return turned;
 }

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "engine/backend/cpu.h"
@@ -41,8 +40,8 @@ class PackedWeights {
   /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
   explicit PackedWeights(Matrix<T> w);
   explicit PackedWeights(MatrixView<const T> w);
-  /// The same for f32 weights kept in bf16, to be widened when they are multiplied.
-  explicit PackedWeights(Matrix<BF16> w) requires std::is_same_v<T, float>;
+  /// The same for wider weights kept in bf16, to be widened when they are multiplied.
+  static PackedWeights kept_in_bf16(Matrix<BF16> w);
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();
@@ -52,8 +51,8 @@ class PackedWeights {
 
   /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns.
   MatrixView<const T> rows() const;
-  /// The same where f32 weights are kept in bf16; elsewhere [0, 0].
-  MatrixView<const BF16> bf16_rows() const requires std::is_same_v<T, float>;
+  /// The same where wider weights are kept in bf16; elsewhere [0, 0].
+  MatrixView<const BF16> bf16_rows() const;
   RightFactor layout() const;
 
   /// The right-hand factor of y = x W, from the same memory, where W is stored as it is and not

@@ -33,7 +33,7 @@ class WeightLoader {
     const WeightName& name = names_.at({kind, layer});
     if constexpr (std::is_same_v<Device, Cuda> && std::is_same_v<P, float>) {
       if (checkpoint_.config().bf16_layers) {
-        return PackedWeights<float>(on_device(device_, read<BF16>(name)));
+        return PackedWeights<float>::kept_in_bf16(on_device(device_, read<BF16>(name)));
       }
     }
     return pack(device_, on_device(device_, read<P>(name)), multiple);

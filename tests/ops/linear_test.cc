@@ -92,15 +92,15 @@ TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
   Cpu cpu(2);
   constexpr std::size_t many = std::size_t{1} << 16, few = 80;
   const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
-  const PackedWeights<float> plain(on_device(on.device, rounded_copy<BF16>(cpu, w)));
+  const auto plain =
+      PackedWeights<float>::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
   const PackedWeights<float> transposed = plain.transposed();
   const auto check = [&](const PackedWeights<float>& weights, const auto& weight) {
     const Matrix<float> x = random_matrix<float>(cpu, 3, weights.inputs(), 2);
     const Matrix<float> before = random_matrix<float>(cpu, 3, weights.outputs(), 3);
     Matrix<float> y = random_matrix<float>(cpu, 3, weights.outputs(), 3);
-    test::run_on(on.device, [&](auto& at) {
-      linear(on.device, at.in(x), weights, at.out(y), Write::add);
-    });
+    test::run_on(on.device,
+                 [&](auto& at) { linear(on.device, at.in(x), weights, at.out(y), Write::add); });
     const double relative = double(weights.inputs() + 1) * twin::unit_roundoff<float>;
     for (std::size_t o = 0; o < weights.outputs(); ++o) {
       double sum = before.row(2)[o], magnitude = std::abs(sum);
