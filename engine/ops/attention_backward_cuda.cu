@@ -251,11 +251,8 @@ class BackwardPass {
       values.push_back(full_.rounded_cache.values.head(shape_.kv_head_of(head)).row(columns.begin));
       dp.push_back(dp_.data() + slot * tile.rows.size() * columns.width);
     });
-    const PointersOnDevice<const P> dout_there(device_, dout), values_there(device_, values);
-    const PointersOnDevice<T> dp_there(device_, dp);
-    batched_product<P, T>(device_, dp.size(), dout_there.matrices(tile.rows.size(), d_),
-                          values_there.matrices(columns.width, d_), RightFactor::by_output,
-                          dp_there.matrices(tile.rows.size(), columns.width), false);
+    batched_product<P, T>(device_, {dout, tile.rows.size(), d_}, {values, columns.width, d_},
+                          RightFactor::by_output, {dp, tile.rows.size(), columns.width}, false);
     launch(device_, score_gradient_kernel<T, P>,
            streams_.size() * tile.kv_heads.size() * (columns.width / kWarp), kWarpsOfRows * kWarp,
            kWarpsOfRows * kWarp * sizeof(double), tile, streams_there_.view(),
@@ -275,12 +272,9 @@ class BackwardPass {
           full_.rounded_cache.keys.head(shape_.kv_head_of(head)).row(tile.columns.begin));
       dq.push_back(gradients_.queries.row(stream.first_row + tile.rows.begin) + head * d_);
     });
-    const PointersOnDevice<const P> ds_there(device_, ds), keys_there(device_, keys);
-    const PointersOnDevice<T> dq_there(device_, dq);
-    batched_product<P, T>(
-        device_, dq.size(), ds_there.matrices(tile.rows.size(), tile.columns.width),
-        keys_there.matrices(tile.columns.width, d_), RightFactor::by_input,
-        dq_there.matrices(tile.rows.size(), d_, gradients_.queries.stride), !is_first);
+    batched_product<P, T>(device_, {ds, tile.rows.size(), tile.columns.width},
+                          {keys, tile.columns.width, d_}, RightFactor::by_input,
+                          {dq, tile.rows.size(), d_, gradients_.queries.stride}, !is_first);
   }
 
   /// dk += dsᵀ q and dv += pᵀ dout for the streams' own columns, one query head of each KV head
@@ -316,14 +310,9 @@ class BackwardPass {
   void add_transposed(const WorkTile& tile, const std::vector<const P*>& weights,
                       const std::vector<const P*>& factors, const std::vector<T*>& to,
                       std::size_t to_stride, bool is_first) {
-    const PointersOnDevice<const P> weights_there(device_, weights),
-        factors_there(device_, factors);
-    const PointersOnDevice<T> there(device_, to);
     batched_transposed_product<P, T>(
-        device_, to.size(),
-        weights_there.matrices(tile.rows.size(), tile.columns.used, tile.columns.width),
-        factors_there.matrices(tile.rows.size(), d_),
-        there.matrices(tile.columns.used, d_, to_stride), !is_first);
+        device_, {weights, tile.rows.size(), tile.columns.used, tile.columns.width},
+        {factors, tile.rows.size(), d_}, {to, tile.columns.used, d_, to_stride}, !is_first);
   }
 
   Cuda& device_;

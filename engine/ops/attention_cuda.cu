@@ -204,18 +204,14 @@ class PartsInWork {
       values.push_back(columns.values);
       sums.push_back(values_.data() + p * rows_ * d_);
     }
-    const PointersOnDevice<const T> queries_there(device_, queries), keys_there(device_, keys),
-        values_there(device_, values);
-    const PointersOnDevice<T> scores_there(device_, scores), sums_there(device_, sums);
+    const MatrixBatch<T> of_scores(scores, rows_, width);
     const DeviceArray<Tile> tiles_there(device_, std::span<const Tile>(tiles));
-    batched_product<T, T>(device_, members.size(), queries_there.matrices(rows_, d_),
-                          keys_there.matrices(width, d_), RightFactor::by_output,
-                          scores_there.matrices(rows_, width), false);
+    batched_product<T, T>(device_, {queries, rows_, d_}, {keys, width, d_}, RightFactor::by_output,
+                          of_scores, false);
     launch_rows(device_, absorb_kernel<T>, members.size() * rows_, tiles_there.data(),
                 members.size(), rows_, width, d_, scale_, scores_.data(), running());
-    batched_product<T, T>(device_, members.size(), scores_there.const_matrices(rows_, width),
-                          values_there.matrices(width, d_), RightFactor::by_input,
-                          sums_there.matrices(rows_, d_), round != 0);
+    batched_product<T, T>(device_, of_scores, {values, width, d_}, RightFactor::by_input,
+                          {sums, rows_, d_}, round != 0);
   }
 
   Cuda& device_;

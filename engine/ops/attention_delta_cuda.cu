@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "engine/backend/cuda/launch.h"
@@ -205,6 +206,7 @@ class RowTile {
   void pass(Form form, const std::vector<Entry>& entries) {
     sums_ = Matrix<T>(device_.memory(), entries_.size() * kRowTile, d_);
     totals_ = Matrix<double>(device_.memory(), entries_.size(), kRowTile);
+    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
     for (const ColumnTile& tile : tiles_) {
       std::vector<Entry> in_prefix, own;
       for (const Entry& entry : entries) {
@@ -216,47 +218,52 @@ class RowTile {
       const SoftmaxTile place{tile.begin, tile.width, tile.used, first_start_ + full_row_};
       make_softmax_tile(device_, problem_.shape, problem_.full, heads_,
                         Range{full_row_, full_row_ + kRowTile}, place, probabilities_.data());
-      if (!in_prefix.empty()) absorb_prefix(form, place, in_prefix);
-      if (!own.empty()) absorb_own(form, place, own);
+      if (in_prefix.size() == entries.size()) {
+        absorb_prefix(form, place, in_prefix, there);
+        continue;
+      }
+      if (!in_prefix.empty()) {
+        absorb_prefix(form, place, in_prefix, {device_, std::span<const Entry>(in_prefix)});
+      }
+      if (!own.empty()) absorb_own(form, place, own, {device_, std::span<const Entry>(own)});
     }
-    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
     launch_rows(device_, finish_kernel<T, P>, entries.size() * kRowTile, there.data(),
                 entries.size(), form, full_row_, d_, problem_.full.attended, sums_.data(),
                 totals_.data(), lost_.data(), problem_.out);
   }
 
-  void absorb_prefix(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries) {
+  void absorb_prefix(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries,
+                     const DeviceArray<Entry>& there) {
     std::vector<const P*> queries, keys;
     for (const Entry& entry : entries) {
       queries.push_back(problem_.dq.head(entry.head).row(entry.batch_row));
       keys.push_back(problem_.full.rounded_cache.keys.head(entry.kv_head).row(tile.begin));
     }
-    const std::vector<T*> changes = parts<T>(score_changes_, entries, kRowTile * tile.width);
-    multiply<P>(queries, {kRowTile, d_}, keys, {tile.width, d_}, RightFactor::by_output, changes,
-                {kRowTile, tile.width}, false);
-    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
+    batched_product<P, T>(device_, {queries, kRowTile, d_}, {keys, tile.width, d_},
+                          RightFactor::by_output,
+                          parts<T>(score_changes_, entries, kRowTile, tile.width), false);
     weigh(form, tile, entries, there, nullptr);
     add_weighted_values(tile, entries);
   }
 
   /// A tile of which some columns, or all, are the streams' own.
-  void absorb_own(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries) {
-    const DeviceArray<Entry> there(device_, std::span<const Entry>(entries));
+  void absorb_own(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries,
+                  const DeviceArray<Entry>& there) {
     launch_elements(device_, joint_query_kernel<T, P>, entries.size() * kRowTile * 2 * d_,
                     there.data(), entries.size(), problem_.full.queries, full_row_, problem_.dq,
                     joint_queries_.data());
     launch_elements(device_, own_change_kernel<T, P>, entries.size() * tile.width * d_,
                     there.data(), entries.size(), tile, problem_.full.cache, problem_.dk,
                     problem_.dv, joint_keys_.data(), value_changes_.data());
-    multiply<P>(parts<const P>(joint_queries_, entries, kRowTile * 2 * d_), {kRowTile, 2 * d_},
-                parts<const P>(joint_keys_, entries, tile.width * 2 * d_), {tile.width, 2 * d_},
-                RightFactor::by_output, parts<T>(score_changes_, entries, kRowTile * tile.width),
-                {kRowTile, tile.width}, false);
+    batched_product<P, T>(device_, parts<const P>(joint_queries_, entries, kRowTile, 2 * d_),
+                          parts<const P>(joint_keys_, entries, tile.width, 2 * d_),
+                          RightFactor::by_output,
+                          parts<T>(score_changes_, entries, kRowTile, tile.width), false);
     weigh(form, tile, entries, there, kept_.data());
     add_weighted_values(tile, entries);
-    multiply<P>(parts<const P>(kept_, entries, kRowTile * tile.width), {kRowTile, tile.width},
-                parts<const P>(value_changes_, entries, tile.width * d_), {tile.width, d_},
-                RightFactor::by_input, sums_of(entries), {kRowTile, d_}, true);
+    batched_product<P, T>(device_, parts<const P>(kept_, entries, kRowTile, tile.width),
+                          parts<const P>(value_changes_, entries, tile.width, d_),
+                          RightFactor::by_input, sums_of(entries), true);
   }
 
   void weigh(Form form, const SoftmaxTile& tile, const std::vector<Entry>& entries,
@@ -272,40 +279,26 @@ class RowTile {
     for (const Entry& entry : entries) {
       values.push_back(problem_.full.rounded_cache.values.head(entry.kv_head).row(tile.begin));
     }
-    multiply<P>(parts<const P>(weights_, entries, kRowTile * tile.width), {kRowTile, tile.width},
-                values, {tile.width, d_}, RightFactor::by_input, sums_of(entries), {kRowTile, d_},
-                true);
+    batched_product<P, T>(device_, parts<const P>(weights_, entries, kRowTile, tile.width),
+                          {values, tile.width, d_}, RightFactor::by_input, sums_of(entries), true);
   }
 
-  struct Shape {
-    std::size_t rows, cols;
-  };
-
-  /// Dense factors a, b and results c.
-  template <class Factor>
-  void multiply(const std::vector<const Factor*>& a, Shape a_shape,
-                const std::vector<const Factor*>& b, Shape b_shape, RightFactor layout,
-                const std::vector<T*>& c, Shape c_shape, bool accumulate) {
-    const PointersOnDevice<const Factor> as(device_, a), bs(device_, b);
-    const PointersOnDevice<T> cs(device_, c);
-    batched_product<Factor, T>(device_, a.size(), as.matrices(a_shape.rows, a_shape.cols),
-                               bs.matrices(b_shape.rows, b_shape.cols), layout,
-                               cs.matrices(c_shape.rows, c_shape.cols), accumulate);
-  }
-
-  /// Equal parts of an array, one an entry.
+  /// Equal parts of an array, a matrix [rows, cols] an entry.
   template <class Pointer, class Element>
-  static std::vector<Pointer*> parts(const DeviceArray<Element>& array,
-                                     const std::vector<Entry>& entries, std::size_t size) {
+  static MatrixBatch<Pointer> parts(const DeviceArray<Element>& array,
+                                    const std::vector<Entry>& entries, std::size_t rows,
+                                    std::size_t cols) {
     std::vector<Pointer*> pointers;
-    for (std::size_t i = 0; i < entries.size(); ++i) pointers.push_back(array.data() + i * size);
-    return pointers;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      pointers.push_back(array.data() + i * rows * cols);
+    }
+    return {std::move(pointers), rows, cols};
   }
 
-  std::vector<T*> sums_of(const std::vector<Entry>& entries) {
+  MatrixBatch<T> sums_of(const std::vector<Entry>& entries) {
     std::vector<T*> pointers;
     for (const Entry& entry : entries) pointers.push_back(sums_.row(entry.slot * kRowTile));
-    return pointers;
+    return {std::move(pointers), kRowTile, d_};
   }
 
   Cuda& device_;

@@ -65,11 +65,9 @@ void add_attention_received(Device& device, const AttentionShape& shape, HeadRow
       of_keys.push_back(keys.head(shape.kv_head_of(head)).row(tile.begin));
       of_scores.push_back(scores.data() + head * used_rows * tile.width);
     }
-    const PointersOnDevice<const T> queries_there(device, of_queries), keys_there(device, of_keys);
-    const PointersOnDevice<T> scores_there(device, of_scores);
-    batched_product<T, T>(device, shape.n_heads, queries_there.matrices(used_rows, shape.head_dim),
-                          keys_there.matrices(tile.width, shape.head_dim), RightFactor::by_output,
-                          scores_there.matrices(used_rows, tile.width), false);
+    batched_product<T, T>(device, {of_queries, used_rows, shape.head_dim},
+                          {of_keys, tile.width, shape.head_dim}, RightFactor::by_output,
+                          {of_scores, used_rows, tile.width}, false);
     launch(device, received_kernel<T>, shape.n_kv_heads * ((tile.used + kWarp - 1) / kWarp),
            kWarpsOfRows * kWarp, kWarpsOfRows * 2 * kWarp * sizeof(double),
            static_cast<const T*>(scores.data()), used_rows, tile.width, tile, shape.group_size(),

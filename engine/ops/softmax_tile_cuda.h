@@ -54,11 +54,9 @@ void make_softmax_tile(Cuda& device, const AttentionShape& shape, const FullAtte
     keys.push_back(full.cache.keys.head(shape.kv_head_of(head)).row(tile.begin));
     scores.push_back(p + scores.size() * rows.size() * tile.width);
   }
-  const PointersOnDevice<const T> queries_there(device, queries), keys_there(device, keys);
-  const PointersOnDevice<T> scores_there(device, scores);
-  batched_product<T, T>(device, heads.size(), queries_there.matrices(rows.size(), shape.head_dim),
-                        keys_there.matrices(tile.width, shape.head_dim), RightFactor::by_output,
-                        scores_there.matrices(rows.size(), tile.width), false);
+  batched_product<T, T>(device, {queries, rows.size(), shape.head_dim},
+                        {keys, tile.width, shape.head_dim}, RightFactor::by_output,
+                        {scores, rows.size(), tile.width}, false);
   const std::size_t known_rows = std::min(rows.size(), full.attended.rows - rows.begin);
   launch_rows(device, softmax_tile_kernel<T>, heads.size() * rows.size(), p, heads.size(),
               rows.size(), tile, heads.begin, rows.begin, known_rows, full.log_normalisers,

@@ -1,6 +1,9 @@
 #include "engine/backend/cuda/cuda.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <numeric>
 
 #include "engine/backend/cuda/product.h"
 #include "engine/backend/cuda/runtime.h"
@@ -104,11 +107,7 @@ TEMPLATE_TEST_CASE("batched products are products", "[host_cuda]", F32, F64, Mix
     bs.push_back(b.data() + (count - 1 - i) * n * k);
     cs.push_back(c.data() + i * m * n);
   }
-  const DeviceArray<const P*> as_there(device, std::span<const P* const>(as));
-  const DeviceArray<const P*> bs_there(device, std::span<const P* const>(bs));
-  const DeviceArray<T*> cs_there(device, std::span<T* const>(cs));
-  batched_product<P, T>(device, count, {as_there.data(), m, k, k}, {bs_there.data(), n, k, k},
-                        RightFactor::by_output, {cs_there.data(), m, n, n}, false);
+  batched_product<P, T>(device, {as, m, k}, {bs, n, k}, RightFactor::by_output, {cs, m, n}, false);
   const std::vector<T> found = c.on_host();
   for (std::size_t i = 0; i < count; ++i) {
     product<P, T>(device, {as[i], m, k, k}, {bs[i], n, k, k}, RightFactor::by_output,
@@ -141,11 +140,8 @@ TEMPLATE_TEST_CASE("batched products of a transposed factor", "[host_cuda]", F32
     bs.push_back(b_there.data() + i * k * n);
     cs.push_back(c_there.data() + i * m * before.cols());
   }
-  const PointersOnDevice<const P> as_there(device, as), bs_there(device, bs);
-  const PointersOnDevice<T> cs_there(device, cs);
-  batched_transposed_product<P, T>(device, count, as_there.matrices(k, m, a.cols()),
-                                   bs_there.matrices(k, n), cs_there.matrices(m, n, before.cols()),
-                                   accumulate);
+  batched_transposed_product<P, T>(device, {as, k, m, a.cols()}, {bs, k, n},
+                                   {cs, m, n, before.cols()}, accumulate);
   const std::vector<T> found = c_there.on_host();
   for (std::size_t row = 0; row < count * m; ++row) {
     for (std::size_t c = 0; c < n + apart; ++c) {
@@ -160,6 +156,24 @@ TEMPLATE_TEST_CASE("batched products of a transposed factor", "[host_cuda]", F32
             double(k + 1) * twin::unit_roundoff<T> * size);
     }
   }
+}
+
+// The host goes on while copies wait for their turn: what they pass through must not be used again
+// before, by small copies that share its parts nor by one that takes all of them several times.
+TEST_CASE("copies arrive whole, however many are on their way", "[host_cuda]") {
+  Cuda device;
+  constexpr std::size_t small = 1000, count = 25'000;
+  std::vector<std::uint32_t> host(small * count);
+  std::iota(host.begin(), host.end(), 0u);
+  const DeviceArray<std::uint32_t> pieces(device, host.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    device.copy_to_device(host.data() + i * small, pieces.data() + i * small,
+                          small * sizeof(std::uint32_t));
+  }
+  CHECK(pieces.on_host() == host);
+  std::reverse(host.begin(), host.end());
+  const DeviceArray<std::uint32_t> whole(device, std::span<const std::uint32_t>(host));
+  CHECK(whole.on_host() == host);
 }
 
 }  // namespace

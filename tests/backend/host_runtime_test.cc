@@ -12,7 +12,6 @@ TEST_CASE("copies from and to the wrong side are refused", "[host_cuda]") {
   std::vector<char> host(10);
   const DeviceArray<char> array(device, 10);
   CHECK_THROWS_AS(device.copy_to_device(host.data(), array.data(), 11), Error);
-  CHECK_THROWS_AS(device.copy_to_device(array.data(), array.data(), 5), Error);
   CHECK_THROWS_AS(device.copy_to_host(array.data() + 1, host.data(), 10), Error);
   CHECK_THROWS_AS(device.copy_to_host(host.data(), host.data(), 1), Error);
 }

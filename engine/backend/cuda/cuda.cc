@@ -4,6 +4,7 @@
 
 #include "engine/backend/cuda/blas.h"
 #include "engine/backend/cuda/runtime.h"
+#include "engine/backend/cuda/staging.h"
 #include "engine/core/error.h"
 
 namespace longshadow {
@@ -68,9 +69,11 @@ Cuda::Cuda(int index) : index_(index) {
   // f32 products stay f32 (no TF32), and bf16 products are summed in f32 to the end.
   check_cublas(cublasSetMathMode(blas_, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
                "cublasSetMathMode");
+  staging_ = std::make_unique<Staging>(stream_);
 }
 
 Cuda::~Cuda() {
+  staging_.reset();
   if (blas_ != nullptr) cublasDestroy(blas_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
@@ -96,14 +99,11 @@ void* Cuda::allocate(std::size_t bytes) {
 void Cuda::free(void* memory) noexcept { cudaFreeAsync(memory, stream_); }
 
 void Cuda::copy_to_device(const void* host, void* device, std::size_t bytes) {
-  check_cuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
-             "copy to the device");
+  staging_->copy_to_device(host, device, bytes);
 }
 
 void Cuda::copy_to_host(const void* device, void* host, std::size_t bytes) {
-  check_cuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
-             "copy to the host");
-  synchronize();
+  staging_->copy_to_host(device, host, bytes);
 }
 
 void Cuda::synchronize() { check_cuda(cudaStreamSynchronize(stream_), "on the CUDA device"); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <memory_resource>
 #include <span>
 #include <string>
@@ -13,6 +14,8 @@ struct CUstream_st;    // a cudaStream_t points to it
 struct cublasContext;  // and a cublasHandle_t to this
 
 namespace longshadow {
+
+class Staging;
 
 /// A CUDA device with one stream, on which everything happens in the order of the calls: kernels,
 /// products, copies, and giving memory out and back. Calls return before the device is done; those
@@ -42,7 +45,8 @@ class Cuda {
   void* allocate(std::size_t bytes);
   void free(void* memory) noexcept;
 
-  /// The host's bytes may change as soon as the call returns.
+  /// Through page-locked memory (staging.h). The host's bytes may change as soon as the call
+  /// returns.
   void copy_to_device(const void* host, void* device, std::size_t bytes);
   /// Waits until the bytes are there, and so until the device is done.
   void copy_to_host(const void* device, void* host, std::size_t bytes);
@@ -68,6 +72,7 @@ class Cuda {
   std::string name_;
   CUstream_st* stream_ = nullptr;
   cublasContext* blas_ = nullptr;
+  std::unique_ptr<Staging> staging_;
   ZeroedMemory zeroed_{*this};
 };
 

@@ -1,5 +1,7 @@
 #include "engine/backend/cuda/product.h"
 
+#include <span>
+
 #include "engine/backend/cuda/blas.h"
 #include "engine/core/half.h"
 
@@ -25,20 +27,23 @@ cublasOperation_t operation_on(RightFactor layout) {
 
 /// `terms` in each sum.
 template <class In, class Out>
-void multiply_batch(Cuda& device, std::size_t count, std::size_t terms, MatrixBatch<const In> a,
-                    cublasOperation_t on_a, MatrixBatch<const In> b, cublasOperation_t on_b,
-                    MatrixBatch<Out> c, bool accumulate) {
+void multiply_batch(Cuda& device, std::size_t terms, const MatrixBatch<const In>& a,
+                    cublasOperation_t on_a, const MatrixBatch<const In>& b, cublasOperation_t on_b,
+                    const MatrixBatch<Out>& c, bool accumulate) {
+  const std::size_t count = c.data.size();
   if (count == 0) return;
+  std::vector<const void*> pointers(b.data.begin(), b.data.end());
+  pointers.insert(pointers.end(), a.data.begin(), a.data.end());
+  pointers.insert(pointers.end(), c.data.begin(), c.data.end());
+  const DeviceArray<const void*> there(device, std::span<const void* const>(pointers));
   const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
-  const auto untyped = [](auto* const* pointers) {
-    return reinterpret_cast<const void* const*>(pointers);
-  };
-  check_cublas(cublasGemmBatchedEx(
-                   device.blas(), on_b, on_a, as_int(c.cols), as_int(c.rows), as_int(terms), &alpha,
-                   untyped(b.data), kDataType<In>, as_int(b.stride), untyped(a.data), kDataType<In>,
-                   as_int(a.stride), &beta, reinterpret_cast<void* const*>(c.data), kDataType<Out>,
-                   as_int(c.stride), as_int(count), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
-               "cublasGemmBatchedEx");
+  check_cublas(
+      cublasGemmBatchedEx(device.blas(), on_b, on_a, as_int(c.cols), as_int(c.rows), as_int(terms),
+                          &alpha, there.data(), kDataType<In>, as_int(b.stride),
+                          there.data() + count, kDataType<In>, as_int(a.stride), &beta,
+                          const_cast<void* const*>(there.data() + 2 * count), kDataType<Out>,
+                          as_int(c.stride), as_int(count), kCompute<Out>, CUBLAS_GEMM_DEFAULT),
+      "cublasGemmBatchedEx");
 }
 
 }  // namespace
@@ -57,25 +62,26 @@ void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, Right
 }
 
 template <class In, class Out>
-void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
-                     MatrixBatch<const In> b, RightFactor layout, MatrixBatch<Out> c,
-                     bool accumulate) {
-  multiply_batch(device, count, a.cols, a, CUBLAS_OP_N, b, operation_on(layout), c, accumulate);
+void batched_product(Cuda& device, const MatrixBatch<const In>& a, const MatrixBatch<const In>& b,
+                     RightFactor layout, const MatrixBatch<Out>& c, bool accumulate) {
+  multiply_batch(device, a.cols, a, CUBLAS_OP_N, b, operation_on(layout), c, accumulate);
 }
 
 template <class In, class Out>
-void batched_transposed_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
-                                MatrixBatch<const In> b, MatrixBatch<Out> c, bool accumulate) {
-  multiply_batch(device, count, a.rows, a, CUBLAS_OP_T, b, CUBLAS_OP_N, c, accumulate);
+void batched_transposed_product(Cuda& device, const MatrixBatch<const In>& a,
+                                const MatrixBatch<const In>& b, const MatrixBatch<Out>& c,
+                                bool accumulate) {
+  multiply_batch(device, a.rows, a, CUBLAS_OP_T, b, CUBLAS_OP_N, c, accumulate);
 }
 
-#define LONGSHADOW_INSTANTIATE(In, Out)                                                           \
-  template void product(Cuda&, MatrixView<const In>, MatrixView<const In>, RightFactor,           \
-                        MatrixView<Out>, bool);                                                   \
-  template void batched_product(Cuda&, std::size_t, MatrixBatch<const In>, MatrixBatch<const In>, \
-                                RightFactor, MatrixBatch<Out>, bool);                             \
-  template void batched_transposed_product(Cuda&, std::size_t, MatrixBatch<const In>,             \
-                                           MatrixBatch<const In>, MatrixBatch<Out>, bool);
+#define LONGSHADOW_INSTANTIATE(In, Out)                                                            \
+  template void product(Cuda&, MatrixView<const In>, MatrixView<const In>, RightFactor,            \
+                        MatrixView<Out>, bool);                                                    \
+  template void batched_product(Cuda&, const MatrixBatch<const In>&, const MatrixBatch<const In>&, \
+                                RightFactor, const MatrixBatch<Out>&, bool);                       \
+  template void batched_transposed_product(Cuda&, const MatrixBatch<const In>&,                    \
+                                           const MatrixBatch<const In>&, const MatrixBatch<Out>&,  \
+                                           bool);
 LONGSHADOW_INSTANTIATE(float, float)
 LONGSHADOW_INSTANTIATE(BF16, float)
 LONGSHADOW_INSTANTIATE(double, double)

@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "engine/backend/cuda/cuda.h"
@@ -16,46 +17,36 @@ template <class In, class Out>
 void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
              MatrixView<Out> c, bool accumulate);
 
-/// Matrices of one shape: `data` holds a pointer to each, itself in the device's memory.
+/// Matrices of one shape in the device's memory. The pointers to them are the host's; a product
+/// brings those of all its matrices to the device at once.
 template <class T>
 struct MatrixBatch {
-  T* const* data;
+  std::vector<T*> data;
   std::size_t rows;
   std::size_t cols;
   std::size_t stride;
+
+  /// Dense matrices, unless their rows lie `apart`.
+  MatrixBatch(std::vector<T*> matrices, std::size_t n_rows, std::size_t n_cols,
+              std::size_t apart = 0)
+      : data(std::move(matrices)),
+        rows(n_rows),
+        cols(n_cols),
+        stride(apart != 0 ? apart : n_cols) {}
+  operator MatrixBatch<const T>() const requires(!std::is_const_v<T>) {
+    return {{data.begin(), data.end()}, rows, cols, stride};
+  }
 };
 
-/// The pointers of a batch, for the time of its products.
-template <class T>
-class PointersOnDevice {
- public:
-  PointersOnDevice(Cuda& device, const std::vector<T*>& pointers)
-      : there_(device, std::span<T* const>(pointers)) {}
-
-  /// Dense matrices [rows, cols].
-  MatrixBatch<T> matrices(std::size_t rows, std::size_t cols) const {
-    return matrices(rows, cols, cols);
-  }
-  MatrixBatch<T> matrices(std::size_t rows, std::size_t cols, std::size_t stride) const {
-    return {there_.data(), rows, cols, stride};
-  }
-  MatrixBatch<const T> const_matrices(std::size_t rows, std::size_t cols) const {
-    return {there_.data(), rows, cols, cols};
-  }
-
- private:
-  DeviceArray<T*> there_;
-};
-
-/// The same for `count` matrices at once.
+/// product() for as many matrices as each of the batches has.
 template <class In, class Out>
-void batched_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
-                     MatrixBatch<const In> b, RightFactor layout, MatrixBatch<Out> c,
-                     bool accumulate);
+void batched_product(Cuda& device, const MatrixBatch<const In>& a, const MatrixBatch<const In>& b,
+                     RightFactor layout, const MatrixBatch<Out>& c, bool accumulate);
 
 /// c [m, n] = aᵀ b, or c += where `accumulate`, for a [k, m] and b [k, n].
 template <class In, class Out>
-void batched_transposed_product(Cuda& device, std::size_t count, MatrixBatch<const In> a,
-                                MatrixBatch<const In> b, MatrixBatch<Out> c, bool accumulate);
+void batched_transposed_product(Cuda& device, const MatrixBatch<const In>& a,
+                                const MatrixBatch<const In>& b, const MatrixBatch<Out>& c,
+                                bool accumulate);
 
 }  // namespace longshadow

@@ -3,8 +3,10 @@
 #include <cstring>
 #include <deque>
 #include <exception>
+#include <iterator>
+#include <map>
+#include <new>
 #include <utility>
-#include <vector>
 
 #include "engine/backend/cuda/host/device_memory.h"
 
@@ -14,6 +16,12 @@ using longshadow::host_cuda::refuse;
 
 struct CUstream_st {
   std::deque<std::function<void()>> work;
+};
+
+/// What was recorded last has happened once `to_come` is 0.
+struct CUevent_st {
+  cudaStream_t stream = nullptr;
+  std::size_t to_come = 0;
 };
 
 namespace {
@@ -29,7 +37,33 @@ std::string bytes_at(std::size_t bytes, const char* what) {
   return std::to_string(bytes) + " bytes that are not " + what;
 }
 
-bool is_host(const void* memory) { return !DeviceMemory::instance().is_device_address(memory); }
+/// Page-locked memory of the host's: addresses, bytes.
+std::map<const std::byte*, std::size_t> page_locked;
+
+bool is_page_locked(const void* memory, std::size_t bytes) {
+  const auto* const address = static_cast<const std::byte*>(memory);
+  const auto after = page_locked.upper_bound(address);
+  if (after == page_locked.begin()) return false;
+  const auto& [begin, size] = *std::prev(after);
+  return address + bytes <= begin + size;
+}
+
+/// Does what the stream has left, until `done()`.
+template <class Done>
+cudaError_t run(cudaStream_t stream, const Done& done) {
+  const DeviceMemory::Access access;
+  try {
+    while (!stream->work.empty() && !done()) {
+      const std::function<void()> work = std::move(stream->work.front());
+      stream->work.pop_front();
+      work();
+    }
+  } catch (const std::exception& error) {
+    stream->work.clear();
+    return fail(cudaErrorLaunchFailure, error.what());
+  }
+  return cudaSuccess;
+}
 
 }  // namespace
 
@@ -88,17 +122,42 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const DeviceMemory::Access access;
-  try {
-    while (!stream->work.empty()) {
-      const std::function<void()> work = std::move(stream->work.front());
-      stream->work.pop_front();
-      work();
-    }
-  } catch (const std::exception& error) {
-    stream->work.clear();
-    return fail(cudaErrorLaunchFailure, error.what());
+  return run(stream, [] { return false; });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->stream = stream;
+  ++event->to_come;
+  enqueue(stream, [event] { --event->to_come; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream == nullptr) return cudaSuccess;  // never recorded
+  return run(event->stream, [event] { return event->to_come == 0; });
+}
+
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  *memory = ::operator new(bytes);
+  page_locked[static_cast<std::byte*>(*memory)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* memory) {
+  if (page_locked.erase(static_cast<std::byte*>(memory)) == 0) {
+    return refuse("freed what was not allocated");
   }
+  ::operator delete(memory);
   return cudaSuccess;
 }
 
@@ -126,19 +185,14 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   const DeviceMemory& device = DeviceMemory::instance();
-  const bool fits_to = kind == cudaMemcpyDeviceToHost ? is_host(to) : device.holds(to, bytes);
-  const bool fits_from = kind == cudaMemcpyHostToDevice ? is_host(from) : device.holds(from, bytes);
+  const bool fits_to =
+      kind == cudaMemcpyDeviceToHost ? is_page_locked(to, bytes) : device.holds(to, bytes);
+  const bool fits_from =
+      kind == cudaMemcpyHostToDevice ? is_page_locked(from, bytes) : device.holds(from, bytes);
   if (!fits_to || !fits_from) {
     return refuse("cudaMemcpy " + std::string(fits_to ? "from " : "to ") +
                   bytes_at(bytes, "where the kind of the copy says"));
   }
-  if (kind == cudaMemcpyHostToDevice) {
-    const auto* const first = static_cast<const std::byte*>(from);
-    enqueue(stream, [to, staged = std::vector<std::byte>(first, first + bytes)] {
-      std::memcpy(to, staged.data(), staged.size());
-    });
-  } else {
-    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
-  }
+  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
