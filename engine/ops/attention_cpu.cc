@@ -40,7 +40,9 @@ LONGSHADOW_PER_CPU T absorb_scores(T* scores, std::size_t cols, T scale, Running
     store<T>(scores + c, weight);
     total += weight;
   }
-  const T rescale = static_cast<T>(std::exp(static_cast<double>(row.maximum - new_maximum)));
+  const T rescale = row.maximum == new_maximum
+                        ? T{1}
+                        : static_cast<T>(std::exp(static_cast<double>(row.maximum - new_maximum)));
   row.sum = row.sum * static_cast<double>(rescale) + sum<T>(total);
   row.maximum = new_maximum;
   return rescale;

@@ -151,6 +151,7 @@ struct ExpConstants<float> {
   static constexpr int terms = 8;
   static constexpr float log2_high = 0.693145752f, log2_low = 1.42860677e-6f;
   static constexpr float lowest = -87.3f, highest = 88.3f;
+  static constexpr float shift = 0x1.8p23f;
   static constexpr std::int32_t exponent_bias = 127, mantissa_bits = 23;
 };
 template <>
@@ -158,6 +159,7 @@ struct ExpConstants<double> {
   static constexpr int terms = 14;
   static constexpr double log2_high = 0.69314718036912382, log2_low = 1.9082149292705877e-10;
   static constexpr double lowest = -708.3, highest = 709.3;
+  static constexpr double shift = 0x1.8p52;
   static constexpr std::int64_t exponent_bias = 1023, mantissa_bits = 52;
 };
 
@@ -192,11 +194,12 @@ LONGSHADOW_INLINE ReducedExponent<T> reduce_exponent(Lanes<T> x) {
   using Integers = typename LaneTypes<T>::Integers;
   // In this order the comparisons, false for NaN, choose x.
   x = minimum<T>(broadcast<T>(C::highest), maximum<T>(broadcast<T>(C::lowest), x));
-  const Lanes<T> scaled = x * static_cast<T>(1.4426950408889634);
-  const Lanes<T> half = scaled < 0 ? broadcast<T>(T(-0.5)) : broadcast<T>(T(0.5));
-  const Integers k = __builtin_convertvector(scaled + half, Integers);
-  const Lanes<T> k_real = __builtin_convertvector(k, Lanes<T>);
-  const Integers power_bits = (k + C::exponent_bias) << C::mantissa_bits;
+  // Beside 1.5 2^mantissa_bits a sum has no bits left for a fraction: its last ones are k.
+  const Lanes<T> shifted = x * static_cast<T>(1.4426950408889634) + C::shift;
+  const Lanes<T> k_real = shifted - C::shift;
+  Integers power_bits;
+  std::memcpy(&power_bits, &shifted, sizeof power_bits);
+  power_bits = (power_bits + C::exponent_bias) << C::mantissa_bits;
   ReducedExponent<T> reduced;
   std::memcpy(&reduced.power, &power_bits, sizeof reduced.power);
   reduced.r = (x - k_real * C::log2_high) - k_real * C::log2_low;
