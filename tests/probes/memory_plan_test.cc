@@ -54,8 +54,8 @@ TEST_CASE("A plan counts what a probe keeps and what a row takes") {
 TEST_CASE("A CUDA device reads its matrices either way, and keeps those in bf16 that are") {
   constexpr std::size_t layers = 1056, output = 8000;
   const auto weights = [](const ModelConfig& config, Precision precision) {
-    const MemoryPlan plan = plan_memory(
-        config, {precision, Method::differential, 100, 30, true, DeviceKind::cuda});
+    const MemoryPlan plan =
+        plan_memory(config, {precision, Method::differential, 100, 30, true, DeviceKind::cuda});
     CHECK(bytes_of(plan, "gradients' weights") == 0);
     return bytes_of(plan, "weights");
   };
