@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <boost/crc.hpp>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -30,22 +31,11 @@ static_assert(sizeof(RecordHead) == 16);
 
 constexpr std::array<char, 4> kMagic = {'L', 'S', 'J', '1'};
 
-/// CRC-32 of IEEE 802.3: the polynomial 0x04C11DB7, bits reflected.
+/// That of IEEE 802.3.
 std::uint32_t crc32(std::span<const std::byte> bytes) {
-  static const std::array<std::uint32_t, 256> table = [] {
-    std::array<std::uint32_t, 256> made{};
-    for (std::uint32_t i = 0; i < made.size(); ++i) {
-      std::uint32_t value = i;
-      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0xEDB88320U : 0U);
-      made[i] = value;
-    }
-    return made;
-  }();
-  std::uint32_t crc = ~std::uint32_t{0};
-  for (const std::byte byte : bytes) {
-    crc = (crc >> 8) ^ table[(crc ^ std::to_integer<std::uint32_t>(byte)) & 0xFF];
-  }
-  return ~crc;
+  boost::crc_32_type crc;
+  crc.process_bytes(bytes.data(), bytes.size());
+  return crc.checksum();
 }
 
 void append_bytes(std::vector<std::byte>& to, std::span<const std::byte> bytes) {

@@ -9,7 +9,7 @@ namespace {
 
 TEST_CASE("copies from and to the wrong side are refused", "[host_cuda]") {
   Cuda device;
-  std::vector<char> host(10);
+  std::vector<char> host(11);
   const DeviceArray<char> array(device, 10);
   CHECK_THROWS_AS(device.copy_to_device(host.data(), array.data(), 11), Error);
   CHECK_THROWS_AS(device.copy_to_host(array.data() + 1, host.data(), 10), Error);

@@ -28,6 +28,7 @@ FOREIGN = {
     r"openssl/.*": ("engine/core",),
     r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
+    r"boost/crc\.hpp": ("data/format",),
     r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),
 }
 
