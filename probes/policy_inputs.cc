@@ -29,7 +29,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
       config_(config),
       context_(context),
       frequencies_(rotary_frequencies(config.rope, config.head_dim)),
-      rotary_(make_rotary_table<Device, T>(device, frequencies_, context)),
+      rotary_(make_rotary_table<T>(device, frequencies_, context)),
       outside_(device.memory(), config.n_kv_heads, context),
       keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),
       values_(Cpu::memory(), config.n_kv_heads * context, config.head_dim) {

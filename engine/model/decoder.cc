@@ -13,7 +13,7 @@ template <class Device, class T>
 Decoder<Device, T>::Decoder(Device& device, const Weights<T>& weights, std::size_t max_tokens)
     : device_(device),
       weights_(weights),
-      rotary_(make_rotary_table<Device, T>(
+      rotary_(make_rotary_table<T>(
           device, rotary_frequencies(weights.config.rope, weights.config.head_dim), max_tokens)),
       activations_(device, weights.config, kFewRows),
       residual_(device.memory(), kFewRows, weights.config.hidden_size),

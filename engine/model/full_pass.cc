@@ -35,7 +35,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   const std::size_t padded_n = round_up(n, kRowTile) + kRowTile;
   FullPass<T> pass{
       {tokens.begin(), tokens.end()},
-      make_rotary_table<Device, T>(device, rotary_frequencies(config.rope, config.head_dim), n),
+      make_rotary_table<T>(device, rotary_frequencies(config.rope, config.head_dim), n),
       KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
       Matrix<T>(device.memory(), padded_n, config.hidden_size),
       std::vector<Prediction>(n),

@@ -40,9 +40,10 @@ void multiply_widened(Cuda& device, MatrixView<const float> x, const PackedWeigh
 
 }  // namespace
 
-template <class Device, class T, class P>
-void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
+template <class T, class P>
+void linear(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write) {
+  check_linear(x, weights, y);
   if constexpr (std::is_same_v<P, float>) {
     if (weights.bf16_rows().data != nullptr) {
       multiply_widened(device, x, weights, y, write == Write::add);

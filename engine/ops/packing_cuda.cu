@@ -68,10 +68,11 @@ __global__ void unpack_kernel(MatrixView<const std::uint8_t> elements, PackedSha
 
 }  // namespace
 
-template <class Device, class T>
-void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+template <class T>
+void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups) {
+  require_packed("pack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const auto bits = static_cast<unsigned>(quantization.bits);
   const auto highest = static_cast<float>((1U << bits) - 1);
@@ -81,10 +82,11 @@ void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
                   highest, MatrixView<const PackedGroup>(groups), elements);
 }
 
-template <class Device, class T>
-void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+template <class T>
+void unpack_rows(Cuda& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,
                  const Quantization& quantization, MatrixView<T> rows) {
+  require_packed("unpack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   launch_elements(device, unpack_kernel<T>, rows.rows * rows.cols, elements, shape,
                   static_cast<unsigned>(quantization.bits), groups, rows);

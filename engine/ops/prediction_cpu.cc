@@ -119,6 +119,7 @@ double entropy_of(std::vector<double> logits) {
 
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
+  require_at_least("entropy_of_top_k", "k", k, 1);
   std::vector<double> top;
   for (const T logit : logits) {
     if (!std::isnan(logit)) top.push_back(static_cast<double>(logit));
@@ -132,10 +133,11 @@ double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
 template double entropy_of_top_k(std::span<const float>, std::size_t);
 template double entropy_of_top_k(std::span<const double>, std::size_t);
 
-template <class Device, class T>
-void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+template <class T>
+void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions) {
+  check_predict(hidden, output, packed_output, targets, k, predictions);
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
   const std::size_t n_tiles = packed_output.n_tiles();

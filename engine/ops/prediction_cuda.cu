@@ -81,10 +81,11 @@ __global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> ou
 
 }  // namespace
 
-template <class Device, class T>
-void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+template <class T>
+void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions) {
+  check_predict(hidden, output, packed_output, targets, k, predictions);
   const std::size_t rows = predictions.size();
   const DeviceArray<T> maxima(device, rows), top(device, rows * k);
   const DeviceArray<double> sums(device, rows), weighted_sums(device, rows);

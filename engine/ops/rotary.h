@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 #include "engine/ops/heads.h"
 
 namespace longshadow {
@@ -17,8 +18,11 @@ struct RotaryTable {
 };
 
 /// frequencies [d / 2], radians per position.
-template <class Device, class T>
-RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
+template <class T>
+RotaryTable<T> make_rotary_table(Cpu& device, std::span<const double> frequencies,
+                                 std::size_t positions);
+template <class T>
+RotaryTable<T> make_rotary_table(Cuda& device, std::span<const double> frequencies,
                                  std::size_t positions);
 
 /// Splits x [rows, heads * d] into heads and rotates each row by its position (Su et al. 2021,
@@ -32,8 +36,27 @@ void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> po
 /// Rotates every head of x [rows, heads * d] back: the inverse of the rotation, which is also its
 /// transpose and so carries gradients. positions [rows], below the table's; `to`, shaped like x, in
 /// the precision P of the product it goes into.
-template <class Device, class T, class P>
-void rotate_back(Device& device, const RotaryTable<T>& table,
+template <class T, class P>
+void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                 MatrixView<const T> x, MatrixView<P> to);
+template <class T, class P>
+void rotate_back(Cuda& device, const RotaryTable<T>& table,
                  std::span<const std::uint32_t> positions, MatrixView<const T> x, MatrixView<P> to);
+
+/// Requires rows x of whole heads of the table's size, at positions that the table has.
+template <class T>
+void require_rotation(const char* operation, const RotaryTable<T>& table,
+                      std::span<const std::uint32_t> positions, MatrixView<const T> x) {
+  require_equal(operation, "positions.size()", positions.size(), x.rows);
+  require_below(operation, "positions", positions, table.cos.rows());
+  require_multiple(operation, "x.cols", x.cols, 2 * table.cos.cols());
+}
+
+template <class T, class P>
+void check_rotate_back(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                       MatrixView<const T> x, MatrixView<P> to) {
+  require_rotation("rotate_back", table, positions, x);
+  require_shape("rotate_back", "to", to, x.rows, x.cols);
+}
 
 }  // namespace longshadow

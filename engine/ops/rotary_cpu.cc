@@ -25,8 +25,8 @@ LONGSHADOW_PER_CPU void rotate(const T* x, const T* cos, const T* sin, std::size
 
 }  // namespace
 
-template <class Device, class T>
-RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
+template <class T>
+RotaryTable<T> make_rotary_table(Cpu& device, std::span<const double> frequencies,
                                  std::size_t positions) {
   RotaryTable<T> table{Matrix<T>(device.memory(), positions, frequencies.size()),
                        Matrix<T>(device.memory(), positions, frequencies.size())};
@@ -43,6 +43,8 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
 template <class T, class P>
 void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
                   MatrixView<const T> x, HeadRows<P> to) {
+  require_rotation("rotate_heads", table, positions, x);
+  require_heads("rotate_heads", "to", to, x.cols / to.head_dim, x.rows, 2 * table.cos.cols());
   const std::size_t half = table.cos.cols();
   for (std::size_t head = 0; head < to.n_heads; ++head) {
     for (std::size_t r = 0; r < x.rows; ++r) {
@@ -52,10 +54,10 @@ void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> po
   }
 }
 
-template <class Device, class T, class P>
-void rotate_back(Device& device, const RotaryTable<T>& table,
-                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
-                 MatrixView<P> to) {
+template <class T, class P>
+void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                 MatrixView<const T> x, MatrixView<P> to) {
+  check_rotate_back(table, positions, x, to);
   const std::size_t half = table.cos.cols();
   device.parallel_for(x.rows, [&](std::size_t r) {
     const T* cos = table.cos.row(positions[r]);

@@ -33,8 +33,8 @@ __global__ void rotate_back_kernel(MatrixView<const T> cosines, MatrixView<const
 
 }  // namespace
 
-template <class Device, class T>
-RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
+template <class T>
+RotaryTable<T> make_rotary_table(Cuda& device, std::span<const double> frequencies,
                                  std::size_t positions) {
   const std::size_t half = frequencies.size();
   RotaryTable<T> table{Matrix<T>(device.memory(), positions, half),
@@ -45,10 +45,11 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
   return table;
 }
 
-template <class Device, class T, class P>
-void rotate_back(Device& device, const RotaryTable<T>& table,
+template <class T, class P>
+void rotate_back(Cuda& device, const RotaryTable<T>& table,
                  std::span<const std::uint32_t> positions, MatrixView<const T> x,
                  MatrixView<P> to) {
+  check_rotate_back(table, positions, x, to);
   const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
   launch_elements(device, rotate_back_kernel<T, P>, x.rows * x.cols / 2, table.cos.view(),
                   table.sin.view(), positions_there.data(), x, to);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/core/require.h"
 #include "engine/ops/sampling.h"
 
 namespace longshadow {
@@ -11,6 +12,7 @@ namespace longshadow {
 template <class T>
 std::int32_t sample_token(std::span<const T> logits, const SamplingOptions& options,
                           double uniform) {
+  require_at_least("sample_token", "logits.size()", logits.size(), 1);
   for (std::size_t id = 0; id < logits.size(); ++id) {
     if (std::isnan(logits[id])) {
       throw Error("the logit of token " + std::to_string(id) +

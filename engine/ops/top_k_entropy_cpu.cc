@@ -175,10 +175,11 @@ Matrix<std::int8_t> in_bytes(Cpu& cpu, MatrixView<const float> output, std::vect
 ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
     : packed(cpu, in_bytes(cpu, output, scales).view()) {}
 
-template <class Device, class T>
-void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
+template <class T>
+void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
                         const PackedWeights<T>& packed_output, std::size_t k,
                         std::span<float> entropies) {
+  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
                                               packed_output, nullptr, k);
@@ -188,10 +189,12 @@ void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
   });
 }
 
-template <class Device>
-void screened_entropies_of_top_k(Device& device, MatrixView<const float> hidden,
+void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
                                  std::size_t k, std::span<float> entropies) {
+  require_shape("screened_entropies_of_top_k", "output", output, screening.packed.outputs(),
+                screening.packed.inputs());
+  check_entropies_of_top_k("screened_entropies_of_top_k", hidden, screening.packed, k, entropies);
   struct Bytes;
   const std::size_t count = std::min(output.rows, kScreenedPerToken * k);
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
@@ -211,7 +214,5 @@ template void entropies_of_top_k(Cpu&, MatrixView<const float>, const PackedWeig
                                  std::size_t, std::span<float>);
 template void entropies_of_top_k(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
                                  std::size_t, std::span<float>);
-template void screened_entropies_of_top_k(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                                          const ScreeningOutput&, std::size_t, std::span<float>);
 
 }  // namespace longshadow

@@ -8,6 +8,7 @@
 #include "engine/backend/cuda/product.h"
 #include "engine/backend/cuda/runtime.h"
 #include "engine/core/error.h"
+#include "tests/support/contracts.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -175,6 +176,30 @@ TEST_CASE("copies arrive whole, however many are on their way", "[host_cuda]") {
   const DeviceArray<std::uint32_t> whole(device, std::span<const std::uint32_t>(host));
   CHECK(whole.on_host() == host);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("products on a CUDA device refuse shapes that do not fit", "[contract][host_cuda]") {
+  Cuda device;
+  const MatrixBatch<const float> two({nullptr, nullptr}, 3, 4), one({nullptr}, 3, 4);
+  const MatrixBatch<float> square({nullptr, nullptr}, 3, 3);
+  CHECK(test::error_of([&] {
+          product(device, test::shaped<const float>(3, 4), test::shaped<const float>(5, 4),
+                  RightFactor::by_input, test::shaped<float>(3, 5), false);
+        }) == "product: b is [5, 4], expected [4, 5]");
+  CHECK(test::error_of([&] {
+          batched_product<float>(device, two, one, RightFactor::by_output, square, false);
+        }) == "batched_product: b.data.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          batched_product<float>(device, two, two, RightFactor::by_input, square, false);
+        }) == "batched_product: b's outputs is 4, expected 3");
+  CHECK(test::error_of([&] {
+          batched_transposed_product<float>(device, two, two, square, false);
+        }) == "batched_transposed_product: c.rows is 3, expected 4");
+  CHECK(test::error_of([&] {
+          copy_to_host(device, test::shaped<const float>(3, 4), test::shaped<float>(4, 3));
+        }) == "copy_to_host: host is [4, 3], expected [3, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

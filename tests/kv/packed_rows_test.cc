@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/error_of.h"
 #include "tests/support/random_matrix.h"
@@ -61,6 +62,15 @@ TEST_CASE("no rows, other bits and other groups") {
              }),
              Catch::Contains("32 or 64 elements share a scale, found 48"));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("rows are unpacked into rows of their shape", "[contract]") {
+  Cpu cpu(1);
+  const PackedRows packed(cpu, random_matrix<float>(cpu, 64, 16, 1).view(), GroupAxis::rows, {});
+  CHECK(test::error_of([&] { packed.unpack(cpu, test::shaped<float>(63, 16)); }) ==
+        "unpack_rows: elements is [64, 16], expected [63, 16]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -70,7 +70,7 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
   std::iota(batch.positions.begin(),
             batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
   batch.streams = {{0, tokens.size(), 0}};
-  const RotaryTable<double> rotary = make_rotary_table<Cpu, double>(
+  const RotaryTable<double> rotary = make_rotary_table<double>(
       cpu, rotary_frequencies(config.rope, config.head_dim), tokens.size());
   LayerActivations<double> activations(cpu, config, batch.padded_rows());
   Matrix<double> x(cpu.memory(), batch.padded_rows(), config.hidden_size);

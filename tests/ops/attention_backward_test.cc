@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/precision.h"
@@ -383,6 +384,37 @@ TEMPLATE_TEST_CASE("attention_backward has the same bits for any threads", "", t
   CHECK(test::same_bits_for_any_threads(
       [&](Cpu& cpu) { return gradients_of<T, P>(cpu, kTwoStreams); }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("attention_backward refuses streams and gradients that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](const std::vector<PairedRows>& streams, std::size_t removals) {
+    const auto queries = test::shaped_heads<const float>(4, 20, kDim);
+    const auto cache = test::shaped_heads<const float>(2, 70, kDim);
+    const FullAttention<float, float> full{queries,
+                                           test::shaped<const float>(20, 4),
+                                           test::shaped<const float>(20, 64),
+                                           {cache, cache},
+                                           {cache, cache}};
+    const AttentionGradients<float, float> gradients{
+        test::shaped<float>(10, 64), test::shaped<float>(10, 32), test::shaped<float>(10, 32),
+        test::shaped<float>(removals, 50)};
+    attention_backward(on.device, kShape, full, std::size_t{50},
+                       test::shaped_heads<const float>(4, 10 + kRowTile, kDim), std::span(streams),
+                       gradients);
+  };
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {5, 4, 0}}, 4);
+        }) == "attention_backward: a stream's n_rows is 4, expected 5");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {6, 5, 0}}, 4);
+        }) == "attention_backward: the end of a pair's rows is 11, expected at most 10");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {5, 5, 0}}, 3);
+        }) == "attention_backward: gradients.removals is [3, 50], expected [4, 50]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -134,6 +135,23 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
   among_others.resize(kRowTile * 700);
   CHECK(test::same_bits(product(cpu, kRowTile), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("linear refuses shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(5, 4), weights, test::shaped<float>(5, 7));
+        }) == "linear: x.rows is 5, expected 16 or a multiple of 128");
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(16, 5), weights, test::shaped<float>(16, 7));
+        }) == "linear: x is [16, 5], expected [16, 4]");
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(16, 4), weights, test::shaped<float>(16, 8));
+        }) == "linear: y is [16, 8], expected [16, 7]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 
@@ -101,6 +102,26 @@ TEMPLATE_TEST_CASE("what is equal in a group, and its ends, come back exactly", 
   });
   CHECK(test::elements(back) == values);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("packing refuses shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  CHECK(test::error_of([&] {
+          pack_rows(on.device, test::shaped<const float>(70, 5), GroupAxis::rows, {4, 32},
+                    test::shaped<std::uint8_t>(70, 2), test::shaped<PackedGroup>(3, 5));
+        }) == "pack_rows: elements is [70, 2], expected [70, 3]");
+  CHECK(test::error_of([&] {
+          unpack_rows(on.device, test::shaped<const std::uint8_t>(70, 3),
+                      test::shaped<const PackedGroup>(2, 5), GroupAxis::rows, {4, 32},
+                      test::shaped<float>(70, 5));
+        }) == "unpack_rows: groups is [2, 5], expected [3, 5]");
+  CHECK(test::error_of([&] {
+          pack_rows(on.device, test::shaped<const float>(70, 5), GroupAxis::rows, {3, 32},
+                    test::shaped<std::uint8_t>(70, 2), test::shaped<PackedGroup>(3, 5));
+        }) == "pack_rows: quantization.bits is 3, expected a divisor of 8");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -4,6 +4,7 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -149,6 +150,27 @@ TEMPLATE_TEST_CASE("predictions have one result for any threads and any other ro
   among_others.resize(4 * 100);
   CHECK(test::same_bits(summary(cpu, 100), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("predict refuses shapes, targets and k that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<Prediction> predictions(2);
+  const auto call = [&](std::size_t rows, std::int32_t target, std::size_t k) {
+    const std::vector<std::int32_t> targets{0, target};
+    predict(on.device, test::shaped<const float>(rows, 4), test::shaped<const float>(7, 4), weights,
+            std::span(targets), k, std::span(predictions));
+  };
+  CHECK(test::error_of([&] { call(100, 0, 1); }) ==
+        "predict: hidden.rows is 100, expected a multiple of 128");
+  CHECK(test::error_of([&] { call(kRowTile, 7, 1); }) ==
+        "predict: targets[1] is 7, expected at least 0 and below 7");
+  CHECK(test::error_of([&] { call(kRowTile, 0, 8); }) == "predict: k is 8, expected at most 7");
+  CHECK(test::error_of([&] { entropy_of_top_k(std::span<const float>(), 0); }) ==
+        "entropy_of_top_k: k is 0, expected at least 1");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -19,7 +20,7 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   using T = TestType;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20, slack = 7;
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
@@ -52,8 +53,7 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table =
-      make_rotary_table<typename TestType::Device, T>(on.device, kFrequencies, 5000);
+  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
   Matrix<P> rounded_back(cpu.memory(), rows, heads * d);
@@ -80,12 +80,38 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
 TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   using T = TestType;
   Cpu cpu(1);
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 1);
+  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
   Matrix<T> out(cpu.memory(), 2, 8);
   rotate_heads(table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const RotaryTable<float> table = make_rotary_table<float>(on.device, kFrequencies, 10);
+  const std::vector<std::uint32_t> positions{9, 10};
+  const std::span<const std::uint32_t> last(positions);
+  CHECK(test::error_of([&] {
+          rotate_back(on.device, table, last, test::shaped<const float>(2, 16),
+                      test::shaped<float>(2, 16));
+        }) == "rotate_back: positions[1] is 10, expected at least 0 and below 10");
+  CHECK(test::error_of([&] {
+          rotate_back(on.device, table, last.first(1), test::shaped<const float>(1, 12),
+                      test::shaped<float>(1, 12));
+        }) == "rotate_back: x.cols is 12, expected a multiple of 8");
+  CHECK(test::error_of([&] {
+          rotate_heads(table, last, test::shaped<const float>(1, 16),
+                       test::shaped_heads<float>(2, 1, 8));
+        }) == "rotate_heads: positions.size() is 2, expected 1");
+  CHECK(test::error_of([&] {
+          rotate_heads(table, last.first(1), test::shaped<const float>(1, 16),
+                       test::shaped_heads<float>(1, 1, 8));
+        }) == "rotate_heads: to is 1 heads of [1, 8], expected 2 of [1, 8] or more rows");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "tests/support/contracts.h"
 #include "tests/support/error_of.h"
 
 namespace longshadow {
@@ -90,6 +91,13 @@ TEST_CASE("a logit that is not a number is refused") {
   CHECK_THAT(test::error_of([&] { sample(logits, {}, 0.5); }),
              Catch::Contains("token 1 is not a number"));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("a token is drawn from one logit at least", "[contract]") {
+  CHECK(test::error_of([&] { sample<float>({}, {}, 0.5); }) ==
+        "sample_token: logits.size() is 0, expected at least 1");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

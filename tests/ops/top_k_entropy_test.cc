@@ -4,6 +4,7 @@
 
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -181,6 +182,31 @@ TEST_CASE("entropies of the k likeliest have one result for any threads and any 
   among_others.resize(100);
   CHECK(test::same_bits(run(cpu, 100), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("entropies_of_top_k refuses shapes and k that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<float> entropies(129);
+  CHECK(test::error_of([&] {
+          entropies_of_top_k(on.device, test::shaped<const float>(128, 4), weights, 1,
+                             std::span(entropies));
+        }) == "entropies_of_top_k: entropies.size() is 129, expected at most 128");
+  CHECK(test::error_of([&] {
+          entropies_of_top_k(on.device, test::shaped<const float>(256, 4), weights, 8,
+                             std::span(entropies));
+        }) == "entropies_of_top_k: k is 8, expected at most 7");
+  Cpu cpu(1);
+  const Matrix<float> output(cpu.memory(), 7, 4);
+  const ScreeningOutput screening(cpu, output.view());
+  CHECK(test::error_of([&] {
+          screened_entropies_of_top_k(cpu, test::shaped<const float>(256, 4),
+                                      test::shaped<const float>(6, 4), screening, 1,
+                                      std::span(entropies));
+        }) == "screened_entropies_of_top_k: output is [6, 4], expected [7, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

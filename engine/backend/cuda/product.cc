@@ -25,6 +25,14 @@ cublasOperation_t operation_on(RightFactor layout) {
   return layout == RightFactor::by_output ? CUBLAS_OP_T : CUBLAS_OP_N;
 }
 
+/// Requires as many matrices in each.
+template <class In, class Out>
+void require_batches(const char* operation, const MatrixBatch<const In>& a,
+                     const MatrixBatch<const In>& b, const MatrixBatch<Out>& c) {
+  require_equal(operation, "a.data.size()", a.data.size(), c.data.size());
+  require_equal(operation, "b.data.size()", b.data.size(), c.data.size());
+}
+
 /// `terms` in each sum.
 template <class In, class Out>
 void multiply_batch(Cuda& device, std::size_t terms, const MatrixBatch<const In>& a,
@@ -51,6 +59,7 @@ void multiply_batch(Cuda& device, std::size_t terms, const MatrixBatch<const In>
 template <class In, class Out>
 void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
              MatrixView<Out> c, bool accumulate) {
+  require_product("product", a, b, layout, c);
   if (c.rows == 0 || c.cols == 0) return;
   const Out alpha = 1, beta = accumulate ? Out{1} : Out{0};
   check_cublas(
@@ -64,6 +73,11 @@ void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, Right
 template <class In, class Out>
 void batched_product(Cuda& device, const MatrixBatch<const In>& a, const MatrixBatch<const In>& b,
                      RightFactor layout, const MatrixBatch<Out>& c, bool accumulate) {
+  const bool by_output = layout == RightFactor::by_output;
+  require_batches("batched_product", a, b, c);
+  require_equal("batched_product", "c.rows", c.rows, a.rows);
+  require_equal("batched_product", "b's outputs", by_output ? b.rows : b.cols, c.cols);
+  require_equal("batched_product", "b's inputs", by_output ? b.cols : b.rows, a.cols);
   multiply_batch(device, a.cols, a, CUBLAS_OP_N, b, operation_on(layout), c, accumulate);
 }
 
@@ -71,6 +85,10 @@ template <class In, class Out>
 void batched_transposed_product(Cuda& device, const MatrixBatch<const In>& a,
                                 const MatrixBatch<const In>& b, const MatrixBatch<Out>& c,
                                 bool accumulate) {
+  require_batches("batched_transposed_product", a, b, c);
+  require_equal("batched_transposed_product", "b.rows", b.rows, a.rows);
+  require_equal("batched_transposed_product", "c.rows", c.rows, a.cols);
+  require_equal("batched_transposed_product", "c.cols", c.cols, b.cols);
   multiply_batch(device, a.rows, a, CUBLAS_OP_T, b, CUBLAS_OP_N, c, accumulate);
 }
 
