@@ -1,7 +1,5 @@
 #include "engine/model/checkpoint.h"
 
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -9,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/backend/parallel_for.h"
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "engine/io/utf8.h"
@@ -119,7 +118,7 @@ class StoredCheckpoint final : public Checkpoint {
                    std::span<float> out) const {
     std::atomic<bool> finite = true;
     // Rows are whole blocks of a range that has been checked, so that nothing throws in here.
-    tbb::parallel_for(std::size_t{0}, out.size() / cols, [&](std::size_t row) {
+    parallel_for(out.size() / cols, [&](std::size_t row) {
       const std::size_t stored = interleaved ? interleaved_row(row, model_.config.head_dim) : row;
       const std::span<float> values = out.subspan(row * cols, cols);
       dequantize(tensor, stored * cols, values);

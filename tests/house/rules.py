@@ -23,7 +23,7 @@ ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
 FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
     r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
-    r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
+    r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
     r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),
     r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
