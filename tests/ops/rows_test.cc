@@ -145,6 +145,9 @@ TEMPLATE_TEST_CASE("operations on rows refuse shapes that do not fit", "[contrac
           copy_head_rows(on.device, test::shaped_heads<const float>(3, 9, 4), 5,
                          test::shaped_heads<float>(2, 9, 4), 0);
         }) == "copy_head_rows: from is 3 heads of [9, 4], expected 2 of [5, 4] or more rows");
+  CHECK(test::error_of([&] {
+          copy_to_host(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 3));
+        }) == "copy_to_host: host is [4, 3], expected [3, 4]");
 }
 #endif
 
