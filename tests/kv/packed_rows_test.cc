@@ -66,7 +66,8 @@ TEST_CASE("no rows, other bits and other groups") {
 #ifdef LONGSHADOW_CONTRACTS
 TEST_CASE("rows are unpacked into rows of their shape", "[contract]") {
   Cpu cpu(1);
-  const PackedRows packed(cpu, random_matrix<float>(cpu, 64, 16, 1).view(), GroupAxis::rows, {});
+  const Matrix<float> rows = random_matrix<float>(cpu, 64, 16, 1);
+  const PackedRows packed(cpu, rows.view(), GroupAxis::rows, {});
   CHECK(test::error_of([&] { packed.unpack(cpu, test::shaped<float>(63, 16)); }) ==
         "unpack_rows: elements is [64, 16], expected [63, 16]");
 }
