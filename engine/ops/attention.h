@@ -129,7 +129,10 @@ void check_attention(const AttentionShape& shape, HeadRows<const T> queries,
         require_equal(kName, "a stream's ragged_prefix.size()", stream.ragged_prefix.size(),
                       shape.n_kv_heads);
         for (const Range& range : stream.ragged_prefix) {
-          require_keys_values(kName, prefix, 1, range.end + kRowTile, shape.head_dim);
+          require_rows(kName, "a ragged prefix's keys", prefix.keys.all(), range.end + kRowTile,
+                       shape.head_dim);
+          require_rows(kName, "a ragged prefix's values", prefix.values.all(), range.end + kRowTile,
+                       shape.head_dim);
         }
       } else if (stream.prefix != 0) {
         require_keys_values(kName, prefix, shape.n_kv_heads, stream.prefix + kRowTile,

@@ -62,7 +62,7 @@ void require_full_attention(const char* operation, const AttentionShape& shape,
   require_attention_shape(operation, shape);
   const std::size_t rows = full.attended.rows;
   require_shape(operation, "full.attended", full.attended, rows, shape.n_heads * shape.head_dim);
-  require_shape(operation, "full.log_normalisers", full.log_normalisers, rows, shape.n_heads);
+  require_rows(operation, "full.log_normalisers", full.log_normalisers, rows, shape.n_heads);
   require_heads(operation, "full.queries", full.queries, shape.n_heads, rows, shape.head_dim);
   require_keys_values(operation, full.cache, shape.n_kv_heads, columns, shape.head_dim);
   require_keys_values(operation, full.rounded_cache, shape.n_kv_heads, columns, shape.head_dim);

@@ -233,6 +233,7 @@ TEMPLATE_TEST_CASE("attention refuses shapes and streams that do not fit", "[con
   constexpr AttentionShape shape{4, 2, 8};
   const std::vector<Range> overlapping{{2, 5}, {4, 6}}, beyond{{50, 60}};
   const std::vector<RemovedColumns> removed{{}, overlapping}, too_far{beyond, {}};
+  const std::vector<Range> ragged{{0, 5}, {250, 300}};
   CHECK(test::error_of([&] {
           call({5, 2, 8}, {0, 10, 50}, 10);
         }) == "attention: shape.n_heads is 5, expected a multiple of 2");
@@ -252,6 +253,9 @@ TEMPLATE_TEST_CASE("attention refuses shapes and streams that do not fit", "[con
   CHECK(test::error_of([&] {
           call(shape, {0, 10, 50, removed}, 10);
         }) == "attention: the begin of a removed range is 4, expected at least 5");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 0, {}, ragged}, 10);
+        }) == "attention: a ragged prefix's keys is [356, 8], expected [428, 8] or more rows");
   CHECK(test::error_of([&] {
           call(shape, {0, 10, 50, too_far}, 10);
         }) == "attention: the end of what is removed is 60, expected at most 50");
