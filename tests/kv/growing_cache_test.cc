@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
@@ -71,8 +72,8 @@ float largest_error(Device& device, GrowingCache<Device, float>& cache,
       for (std::size_t c = 0; c < kHeadDim; ++c) {
         const float key = full.layer(0).keys.head(head).row(slot)[c];
         const float value = full.layer(0).values.head(head).row(slot)[c];
-        largest = std::max(
-            {largest, std::abs(keys.row(row)[c] - key), std::abs(values.row(row)[c] - value)});
+        largest = test::larger(largest, std::abs(keys.row(row)[c] - key));
+        largest = test::larger(largest, std::abs(values.row(row)[c] - value));
       }
     }
   }

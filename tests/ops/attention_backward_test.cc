@@ -6,6 +6,7 @@
 #include "tests/support/attention_case.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 
 namespace longshadow {
@@ -219,9 +220,9 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
     for (std::size_t r = 0; r < size.rows; ++r) {
       const twin::Row query = head_row(text.query_heads(), head, size.full_row + r);
       for (std::size_t j = 0; j <= size.prefix + r; ++j) {
-        shape.score_magnitude =
-            std::max(shape.score_magnitude,
-                     kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
+        shape.score_magnitude = test::larger(
+            shape.score_magnitude,
+            kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
       }
     }
   }
@@ -312,7 +313,7 @@ TEMPLATE_TEST_CASE("attention_backward without its sink", "", Cpu, Cuda) {
         const Text::Row row = text.attend(head, r);
         const twin::Row d = head_row(as_heads(dout.view(), 4), head, r);
         const twin::Row value = head_row(text.value_heads(), kv, 0);
-        least = std::min(least, 1 - row.p[0]);
+        least = test::smaller(least, 1 - row.p[0]);
         size += (twin::magnitude(d, value) + twin::magnitude(d, row.out)) / (1 - row.p[0]);
       }
     }

@@ -6,6 +6,7 @@
 #include "engine/core/range.h"
 #include "engine/ops/random_bits.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -164,8 +165,8 @@ TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF6
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t token = 0; token < vocabulary; ++token) {
       logit_size =
-          std::max(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
-                                               twin::row(in.output.row(token), kWidth)));
+          test::larger(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
+                                                   twin::row(in.output.row(token), kWidth)));
     }
   }
   // A logit is off by D + 1 roundings of its size, less the normaliser by two more, and exp makes

@@ -6,6 +6,7 @@
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -96,8 +97,8 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
   for (std::size_t v = 0; v < full.size(); ++v) {
     evicted[v] += change[v];
     const twin::Row direction = twin::row(in.output.row(v), kHidden);
-    logit_magnitude = std::max(logit_magnitude, twin::magnitude(direction, hidden));
-    change_magnitude = std::max(change_magnitude, twin::magnitude(direction, delta));
+    logit_magnitude = test::larger(logit_magnitude, twin::magnitude(direction, hidden));
+    change_magnitude = test::larger(change_magnitude, twin::magnitude(direction, delta));
   }
   const std::vector<long double> p = twin::softmax(full), q = twin::softmax(evicted);
   const long double a = change[in.likeliest[full_row]];

@@ -15,6 +15,7 @@
 #include "tests/support/check_kl.h"
 #include "tests/support/devices.h"
 #include "tests/support/error_of.h"
+#include "tests/support/larger.h"
 #include "tests/support/probe_case.h"
 
 namespace longshadow {
@@ -235,8 +236,8 @@ TEST_CASE("An oracle keeps the tokens of the largest measured influence") {
     double least_kept = 1e300, most_evicted = 0;
     for (std::size_t i = 0; i < options.context; ++i) {
       double& bound = run.retention[arm].kept[i] != 0 ? least_kept : most_evicted;
-      bound = run.retention[arm].kept[i] != 0 ? std::min(bound, influence_of_token(i))
-                                              : std::max(bound, influence_of_token(i));
+      bound = run.retention[arm].kept[i] != 0 ? test::smaller(bound, influence_of_token(i))
+                                              : test::larger(bound, influence_of_token(i));
     }
     CHECK(least_kept >= most_evicted * (1 - 1e-12));  // sums in another order
   }
