@@ -14,6 +14,7 @@
 #include "engine/io/mapped_file.h"
 #include "tests/support/error_of.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/skip.h"
 #include "tests/support/temporary_folder.h"
 
 namespace longshadow {
@@ -305,8 +306,8 @@ TEST_CASE("biases of a GGUF llama are put in halves order with their rows") {
 TEST_CASE("SmolLM2 opens at once and decodes whole") {
   const fs::path path = kModels / "../../models/SmolLM2-135M-Instruct.Q4_1.gguf";
   if (!fs::exists(path)) {
-    WARN("skipped: run data/fetch_model.sh to fetch " << path.lexically_normal().string());
-    return;
+    return test::skip("no " + path.lexically_normal().string() +
+                      "; bash data/fetch_model.sh fetches it");
   }
   const auto start = std::chrono::steady_clock::now();
   const auto checkpoint = open_checkpoint(path);

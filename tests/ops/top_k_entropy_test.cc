@@ -5,7 +5,9 @@
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
+#include "tests/support/skip.h"
 #include "tests/support/twins.h"
 
 namespace longshadow {
@@ -50,7 +52,7 @@ struct Inputs {
     for (std::size_t v = 0; v < output.rows(); ++v) {
       const twin::Row direction = twin::row(output.row(v), kHidden);
       logits.push_back(twin::dot(row, direction));
-      magnitude = std::max(magnitude, twin::magnitude(row, direction));
+      magnitude = test::larger(magnitude, twin::magnitude(row, direction));
     }
     const auto [lowest, highest] = std::minmax_element(logits.begin(), logits.end());
     // Moving every logit by e moves the entropy by at most e times the mean of |log p + entropy|,
@@ -65,7 +67,7 @@ struct Inputs {
 };
 
 bool bytes_are_multiplied() {
-  if (!has_byte_products()) WARN("this processor does not multiply bytes: skipped");
+  if (!has_byte_products()) test::skip("this processor does not multiply bytes");
   return has_byte_products();
 }
 
@@ -170,7 +172,7 @@ TEST_CASE("entropies of the k likeliest have one result for any threads and any 
   const auto run = [](Cpu& cpu, std::size_t rows) {
     const Inputs<float> in(cpu, 300, 5000);
     std::vector<float> both = in.exact(cpu, rows, 20);
-    if (!has_byte_products()) return both;
+    if (!bytes_are_multiplied()) return both;
     const std::vector<float> screened = in.screened(cpu, rows, 20);
     for (std::size_t r = 0; r < rows; ++r) both[r] += screened[r];
     return both;

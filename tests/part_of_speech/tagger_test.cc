@@ -11,6 +11,7 @@
 #include "probes/part_of_speech/token_tags.h"
 #include "probes/part_of_speech/weights_file.h"
 #include "tests/part_of_speech/treebank.h"
+#include "tests/support/skip.h"
 
 namespace longshadow {
 namespace {
@@ -102,8 +103,7 @@ TEST_CASE("HTML, emoji, right-to-left text, code and stray bytes are projected o
 TEST_CASE("every token of whole documents is in its word, by SmolLM2's tokenizer") {
   const fs::path documents = fs::path(LONGSHADOW_SHARED) / "data/docs";
   if (!fs::exists(kSmolLm2) || !fs::exists(documents)) {
-    WARN("skipped: no " << documents.string() << " or no " << kSmolLm2.string());
-    return;
+    return test::skip("no " + documents.string() + " or no " + kSmolLm2.string());
   }
   const MappedFile file(kSmolLm2);
   const Tokenizer tokenizer = Tokenizer::from_gguf(parse_gguf(file.bytes(), kSmolLm2), kSmolLm2);
