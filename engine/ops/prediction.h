@@ -24,7 +24,8 @@ struct Prediction {
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 
-/// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits.
+/// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits. Where a logit is
+/// NaN, so is all that sums over the vocabulary; entropy_top_k is as entropy_of_top_k() has it.
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
 template <class Device, class T>
