@@ -12,6 +12,7 @@
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "probes/interrupt.h"
+#include "probes/measurement.h"
 #include "probes/signals.h"
 
 namespace longshadow {
@@ -133,6 +134,8 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
   };
   FullPass<T> full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
                                    std::span<FullPassObserver<T>* const>(all), options);
+
+  check_numbers(full.log_normalisers, document.name + ", the full pass");
 
   DocumentRun run;
   run.name = document.name;

@@ -46,7 +46,8 @@ struct DocumentPass {
 };
 
 /// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
-/// `observers` look at it beside those of the signals. Throws Interrupted between chunks.
+/// `observers` look at it beside those of the signals. Throws Interrupted between chunks, and Error
+/// where what the model predicts is not a number.
 template <class T, class Device>
 DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
                                   const Tokenizer& tokenizer, const Document& document,

@@ -186,6 +186,7 @@ class DocumentRetention final : public Measurement {
     for (const std::size_t unit : units) batch.push_back(compressions_[unit - units_.begin]);
     auto value = values.begin();
     for (const FutureOnCache& future : engine_->run(batch)) {
+      check_numbers(future.kl, run_.name + ", the future of a compressed cache");
       value = std::copy(future.kl.begin(), future.kl.end(), value);
       value = std::copy(future.top1.begin(), future.top1.end(), value);
       value = std::copy(future.surprisal.begin(), future.surprisal.end(), value);
