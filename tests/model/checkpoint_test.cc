@@ -236,7 +236,7 @@ TEST_CASE("GGUF models with missing, foreign or split tensors are refused") {
   }
   SECTION("case 49: one part of several") {
     model.gguf.metadata["split.count"] = std::uint64_t{3};
-    CHECK_THAT(model.refusal(), Contains("expected a whole model, found one of 3 parts"));
+    CHECK_THAT(model.refusal(), Contains("one of 3 parts of a model, so expected a name"));
   }
   SECTION("one part of one is whole") {
     model.gguf.metadata["split.count"] = std::uint64_t{1};
@@ -245,6 +245,31 @@ TEST_CASE("GGUF models with missing, foreign or split tensors are refused") {
   SECTION("case 96: more tokens than embedding rows") {
     model.gguf.metadata["llama.vocab_size"] = std::uint64_t{319};
     CHECK_THAT(model.refusal(), Contains("expected the shape [319, 48], found [320, 48]"));
+  }
+  SECTION("a model in parts has the tensors, the digest and the name of all of them") {
+    Gguf last = model.gguf;
+    last.metadata.clear();
+    model.gguf.metadata.erase("general.name");
+    const auto half = static_cast<std::ptrdiff_t>(model.gguf.tensors.size() / 2);
+    model.gguf.tensors.erase(model.gguf.tensors.begin() + half, model.gguf.tensors.end());
+    last.tensors.erase(last.tensors.begin(), last.tensors.begin() + half);
+    const TemporaryFolder folder;
+    std::string digests;
+    for (std::uint64_t no : {0, 1}) {
+      Gguf& part = no == 0 ? model.gguf : last;
+      part.metadata["split.no"] = no;
+      part.metadata["split.count"] = std::uint64_t{2};
+      const auto bytes = rebuild(part).build();
+      folder.write("tiny-0000" + std::to_string(no + 1) + "-of-00002.gguf", bytes);
+      digests += sha256_hex(bytes);
+    }
+    const auto checkpoint = open_checkpoint(folder.path() / "tiny-00002-of-00002.gguf");
+    CHECK(checkpoint->config().name == "tiny");
+    CHECK(checkpoint->weights_sha256() == sha256_hex(std::as_bytes(std::span(digests))));
+    for (const WeightName& weight : weight_table(checkpoint->config())) {
+      CHECK(read(*checkpoint, weight) ==
+            read(*open_checkpoint(kModels / "llama_plain.gguf"), weight));
+    }
   }
   SECTION("an unnamed model is called after its file") {
     model.gguf.metadata.erase("general.name");

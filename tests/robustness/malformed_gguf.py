@@ -1,10 +1,13 @@
 """Malformed GGUF files, 1 to 49: the tiny llama model with one thing wrong.
 
-A case's `spoil` takes the model (gguf_layout.Gguf) and gives back it, or the file's bytes.
+A case's `spoil` takes the model (gguf_layout.Gguf) and gives back it, or the file's bytes, or several files: {name:
+either}, of which the first is opened and the one that the refusal names is the last.
 """
 
-from gguf_layout import (ARRAY, BOOL, F32, F64, I64, STRING, U8, U32, U64, array, f32, f64, i32, i64, text, u8, u32,
-                         u64)
+import copy
+
+from gguf_layout import (ARRAY, BOOL, F32, F64, I32, I64, STRING, U8, U16, U32, U64, array, f32, f64, i32, i64, text,
+                         u8, u16, u32, u64)
 from malformed import MODELS, Case
 
 MODEL = MODELS / "llama_plain.gguf"
@@ -58,6 +61,46 @@ def byte_token(model):
     """Such as vocabularies have that are not byte-level; a peer read the number with its sign."""
     return (model.replace_element("tokenizer.ggml.tokens", 300, text("<0x-1>"))
             .replace_element("tokenizer.ggml.token_type", 300, i32(6)))
+
+
+def part(model, number, count=2, tensors=None):
+    """That part of the model, numbered from 0: the first half of its tensors or, without other metadata, the rest."""
+    half = len(model.tensors) // 2
+    model = copy.deepcopy(model).change(tensors=model.tensors[:half] if number == 0 else model.tensors[half:])
+    if number > 0:
+        model.pairs.clear()
+    if tensors is not None:
+        model.change(tensors=tensors)
+    return model.add_pair("split.no", U16, u16(number)).add_pair("split.count", U16, u16(count))
+
+
+def parts(**second):
+    """The model in two parts, of which the second is made as told; without a word, it is missing."""
+    def spoil(model):
+        files = {"model-00001-of-00002.gguf": part(model, 0)}
+        if second:
+            files["model-00002-of-00002.gguf"] = part(model, **second)
+        return files
+    return spoil
+
+
+def first_part_twice(model):
+    return {"model-00001-of-00002.gguf": part(model, 0), "model-00002-of-00002.gguf": part(model, 0)}
+
+
+def tensor_in_two_parts(model):
+    """Told of the first part."""
+    return {"model-00002-of-00002.gguf": part(model, 1, tensors=model.tensors),
+            "model-00001-of-00002.gguf": part(model, 0)}
+
+
+def tensor_in_no_part(model):
+    first = part(model, 0).add_pair("split.tensors.count", I32, i32(len(model.tensors)))
+    return {"model-00002-of-00002.gguf": part(model, 1, tensors=model.tensors[-2:]), "model-00001-of-00002.gguf": first}
+
+
+def cut_part(model):
+    return {"model-00001-of-00002.gguf": part(model, 0), "model-00002-of-00002.gguf": part(model, 1).encode()[:-1]}
 
 
 CASES = [
@@ -142,5 +185,12 @@ CASES = [
          llama("attention.layer_norm_rms_epsilon", F32, f32(NAN))),
     Case(48, "epsilon infinite", "epsilon': expected a positive number",
          llama("attention.layer_norm_rms_epsilon", F32, f32(INFINITY))),
-    Case(49, "one of three parts", "expected a whole model, found one of 3 parts", pair("split.count", U32, u32(3))),
+    Case(49, "a part without its name", "one of 3 parts of a model, so expected a name that ends in -NNNNN-of-00003.gguf",
+         pair("split.count", U16, u16(3))),
+    Case(49, "a part is missing", "part 2 of the model's 2 is missing; put 'model-00002-of-00002.gguf' beside it", parts()),
+    Case(49, "a part twice", "expected 'split.no' 1 by the file's name, found 0", first_part_twice),
+    Case(49, "a part of three among two", "expected one of 2 parts like the first", parts(number=1, count=3)),
+    Case(49, "a tensor in two parts", "is in two of its 2 parts", tensor_in_two_parts),
+    Case(49, "a tensor in no part", "tensors in its 2 parts (split.tensors.count)", tensor_in_no_part),
+    Case(49, "a part cut by one byte", "the file may be cut short", cut_part),
 ]
