@@ -6,7 +6,7 @@
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
 #include "engine/model/checkpoint.h"
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"

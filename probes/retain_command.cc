@@ -6,7 +6,7 @@
 
 #include "analysis/run_reader.h"
 #include "engine/core/error.h"
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"

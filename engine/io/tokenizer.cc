@@ -50,6 +50,7 @@ struct Tokenizer::Implementation {
   bool fuses_unknown;
   std::optional<TokenId> bos;
   bool adds_bos;
+  std::vector<std::string> warnings;
 };
 
 Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
@@ -63,7 +64,8 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
       bos(definition.bos),
-      adds_bos(definition.adds_bos) {}
+      adds_bos(definition.adds_bos),
+      warnings(std::move(definition.warnings)) {}
 
 class Tokenizer::Implementation::Encoder {
  public:
@@ -175,5 +177,6 @@ std::string Tokenizer::decode(std::span<const TokenId> ids) const {
 std::size_t Tokenizer::vocab_size() const { return implementation_->vocabulary.size(); }
 std::optional<TokenId> Tokenizer::bos() const { return implementation_->bos; }
 bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
+const std::vector<std::string>& Tokenizer::warnings() const { return implementation_->warnings; }
 
 }  // namespace longshadow

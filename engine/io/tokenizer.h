@@ -58,6 +58,8 @@ class Tokenizer {
   std::optional<TokenId> bos() const;
   /// Whether the tokenizer's own settings put bos() before a text.
   bool adds_bos() const;
+  /// What the file leaves out that a user should know of, a line each.
+  const std::vector<std::string>& warnings() const;
 
  private:
   struct Implementation;

@@ -45,6 +45,8 @@ struct AddedToken {
 /// A byte-level tokenizer as its file defines it, whichever format the file has.
 struct TokenizerDefinition {
   std::string source;  ///< names the file in error messages
+  /// What the file leaves out that a user should know of, a line each.
+  std::vector<std::string> warnings;
 
   /// Spellings in the byte alphabet by id; ids may have holes.
   std::vector<std::optional<std::string>> vocabulary;

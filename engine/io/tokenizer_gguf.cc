@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/io/gguf_pretokenizers.h"
 #include "engine/io/tokenizer_definition.h"
 #include "engine/io/utf8.h"
 
@@ -15,40 +16,18 @@ constexpr std::string_view kTypesKey = "tokenizer.ggml.token_type";
 constexpr std::string_view kScoresKey = "tokenizer.ggml.scores";
 constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
 
-// What each pre-tokenizer's name means in llama.cpp (llama-vocab.cpp), whose ids ours equal. Its
-// contractions know ASCII letters only, where (?i:'s) would take U+017F, the long s, too.
-constexpr char kLlama3Pattern[] =
-    R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr char kQwen2Pattern[] =
-    R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr char kDigitPattern[] = R"(\p{N})";
-
-struct KnownPretokenizer {
-  std::string_view name;
-  std::vector<PretokenizerStep> steps;
-  bool ignores_merges = false;
-  bool adds_bos = false;
-};
-
-KnownPretokenizer find_pretokenizer(const std::string& name, const std::string& source) {
-  const std::vector<KnownPretokenizer> known = {
-      {"gpt-2", {SplitRule{kGpt2Pattern}}},
-      {"smollm", {SplitRule{kDigitPattern}, SplitRule{kGpt2Pattern}}},
-      {"llama-bpe", {SplitRule{kLlama3Pattern}}, true, true},
-      {"llama3", {SplitRule{kLlama3Pattern}}, true, true},
-      {"llama-v3", {SplitRule{kLlama3Pattern}}, true, true},
-      {"qwen2", {SplitRule{kQwen2Pattern}}},
-      {"deepseek-r1-qwen", {SplitRule{kQwen2Pattern}}},
-  };
-  std::string names;
-  for (const KnownPretokenizer& pretokenizer : known) {
-    if (pretokenizer.name == name) return pretokenizer;
-    names += (names.empty() ? "" : ", ") + std::string(pretokenizer.name);
-  }
-  throw Error(source + ": " + std::string(kPreKey) + ": expected one of " + names + ", found " +
-              quote(name));
+/// The pre-tokenizer that the file names. One that names none has the default, which splits most
+/// texts otherwise than the model was trained on: the definition says so.
+NamedPretokenizer read_pretokenizer(const Gguf& gguf, const std::string& source,
+                                    TokenizerDefinition& definition) {
+  const std::string where = source + ": " + std::string(kPreKey);
+  const auto* const name = gguf.find_value<std::string>(kPreKey);
+  if (name != nullptr && !name->empty()) return gguf_pretokenizer(*name, where);
+  definition.warnings.push_back(where + " is missing; texts are split as in llama.cpp's '" +
+                                std::string(kDefaultPretokenizer) +
+                                "', which may not be the model's own way; convert the model again "
+                                "with a newer llama.cpp");
+  return gguf_pretokenizer(kDefaultPretokenizer, where);
 }
 
 /// ggml's token types.
@@ -116,7 +95,7 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
   }
   TokenizerDefinition definition;
   definition.source = source;
-  KnownPretokenizer pretokenizer = find_pretokenizer(gguf.at<std::string>(kPreKey), source);
+  NamedPretokenizer pretokenizer = read_pretokenizer(gguf, source, definition);
   definition.pretokenizer = std::move(pretokenizer.steps);
   definition.ignores_merges = pretokenizer.ignores_merges;
 

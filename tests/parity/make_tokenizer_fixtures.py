@@ -9,6 +9,9 @@ anew). Made here:
   NAME.json       a small tokenizer for each pre-tokenizer that Longshadow reads
   expected.json   {reference: {tokenizer: {mode: [ids of each valid nasty text, in their order]}}}
   expected_variants.json  {variant: {mode: [ids of each of its own texts]}}
+  unsplit.json    a tokenizer whose tokens cross every boundary between words
+  names.json      {name: sha256 of llama.cpp's ids of all valid nasty texts, a -1 behind each, for unsplit.json under
+                  that pre-tokenizer's name}, and under none: ""
   documents.json  {reference: {tokenizer: {file: {count, sha256 of the ids as little-endian int32}}}}
 
 Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is.
@@ -26,10 +29,12 @@ from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 import tiny_tokenizers
+from compare_with_llama_cpp import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "data/fixtures/tokenizer"
 VOCAB_SIZE = 700
+UNSPLIT_VOCAB_SIZE = 1500
 MODES = ("as_text", "parse")
 
 
@@ -76,13 +81,14 @@ def llama_cpp_encoder(path):
 
 
 def write_gguf(definition, pre, path):
-    """The vocabulary of a tokenizer.json, without a model."""
+    """The vocabulary of a tokenizer.json, without a model; of no pre-tokenizer where `pre` is empty."""
     added = {token["content"]: token["id"] for token in definition["added_tokens"]}
     ids = definition["model"]["vocab"] | added
     tokens = sorted(ids, key=ids.get)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(pre)
+    if pre:
+        writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
     writer.add_token_types(
         [gguf.TokenType.CONTROL if token in added else gguf.TokenType.NORMAL for token in tokens])
@@ -108,6 +114,21 @@ def train_tokenizers(folder):
         encoders["tokenizers"][pre] = tokenizers_encoder(definition)
         encoders["llama.cpp"][pre] = llama_cpp_encoder(folder / f"{pre}.gguf")
     return encoders
+
+
+def ids_by_name(folder):
+    """Writes unsplit.json; returns {name: digest}."""
+    texts = nasty_texts()
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    definition = tiny_tokenizers.unsplit_json(sample + "".join(3 * texts), UNSPLIT_VOCAB_SIZE)
+    (FIXTURES / "unsplit.json").write_text(definition + "\n", encoding="utf-8")
+    digests = {}
+    for name in [*known_names(), ""]:
+        write_gguf(json.loads(definition), name, folder / "named.gguf")
+        encode = llama_cpp_encoder(folder / "named.gguf")
+        ids = [id for text in texts for id in [*encode(text, "as_text"), -1]]
+        digests[name] = digest(ids)["sha256"]
+    return digests
 
 
 def variant_ids(variant):
@@ -137,6 +158,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         encoders = train_tokenizers(Path(folder))
+        (FIXTURES / "names.json").write_text(compact(ids_by_name(Path(folder)), 1) + "\n")
     if options.smollm2:
         encoders["llama.cpp"]["smollm2"] = llama_cpp_encoder(options.smollm2)
 

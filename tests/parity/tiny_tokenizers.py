@@ -59,6 +59,21 @@ def train(pre, text, vocab_size):
     return tokenizer
 
 
+def unsplit_json(text, vocab_size):
+    """tokenizer.json's text of a tokenizer whose tokens cross every boundary that a pre-tokenizer could draw, so that ids
+    tell where it did. Every fifth merge is missing: ids tell, too, whether a word that is a token needs merges."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator([text], BpeTrainer(
+        vocab_size=vocab_size, special_tokens=["<|endoftext|>"], max_token_length=8,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    definition = json.loads(tokenizer.to_str())
+    merges = definition["model"]["merges"]
+    definition["model"]["merges"] = [merge for k, merge in enumerate(merges) if k % 5 != 4]
+    return json.dumps(definition, ensure_ascii=False, indent=1)
+
+
 def to_json(tokenizer, pre):
     """tokenizer.json's text; SmolLM's in the older spelling, where a merge is one string."""
     definition = json.loads(tokenizer.to_str())
