@@ -80,6 +80,29 @@ std::vector<Character> compose(const std::vector<Character>& decomposed) {
   return composed;
 }
 
+AlignedText prepended(const std::string& prefix, const AlignedText& text) {
+  if (text.bytes().empty()) return text;
+  const std::size_t begin = text.source_of({0, 1}).begin;
+  AlignedText result;
+  result.append(prefix, {begin, begin});
+  result.append(text, {0, text.bytes().size()});
+  return result;
+}
+
+AlignedText replaced(const Pattern& pattern, const std::string& content, const AlignedText& text) {
+  std::vector<Range> matches;
+  pattern.find_all(text.bytes(), matches);
+  AlignedText result;
+  std::size_t copied = 0;
+  for (const Range match : matches) {
+    result.append(text, {copied, match.begin});
+    result.append(content, text.source_of(match));
+    copied = match.end;
+  }
+  result.append(text, {copied, text.bytes().size()});
+  return result;
+}
+
 }  // namespace
 
 AlignedText normalize_nfc(const AlignedText& text) {
@@ -112,6 +135,31 @@ AlignedText normalize_nfc(const AlignedText& text) {
     }
   }
   return normalized;
+}
+
+Normalizer::Normalizer(std::span<const NormalizerStep> steps, const std::string& source) {
+  for (const NormalizerStep& step : steps) {
+    if (const auto* replace = std::get_if<Replace>(&step)) {
+      steps_.push_back(Replacement{Pattern(replace->pattern, source), replace->content});
+    } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
+      steps_.push_back(*prepend);
+    } else {
+      steps_.push_back(ComposeNfc{});
+    }
+  }
+}
+
+AlignedText Normalizer::normalize(AlignedText text) const {
+  for (const auto& step : steps_) {
+    if (const auto* replacement = std::get_if<Replacement>(&step)) {
+      text = replaced(replacement->pattern, replacement->content, text);
+    } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
+      text = prepended(prepend->text, text);
+    } else {
+      text = normalize_nfc(text);
+    }
+  }
+  return text;
 }
 
 }  // namespace longshadow

@@ -17,7 +17,8 @@ class Pretokenizer {
   /// Throws Error naming `source` where a pattern cannot be used.
   Pretokenizer(std::span<const PretokenizerStep> steps, const std::string& source);
 
-  /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed spaces.
+  /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed and the
+  /// spelled spaces.
   std::vector<Range> split(AlignedText& text) const;
 
  private:
@@ -26,7 +27,7 @@ class Pretokenizer {
     SplitBehavior behavior;
     bool invert;
   };
-  std::vector<std::variant<Split, PrefixSpace>> steps_;
+  std::vector<std::variant<Split, PrefixSpace, SpellSpaces>> steps_;
 };
 
 }  // namespace longshadow

@@ -9,23 +9,24 @@
 #include "engine/io/byte_pair_encoding.h"
 #include "engine/io/normalizer.h"
 #include "engine/io/pretokenizer.h"
+#include "engine/io/scored_encoding.h"
 #include "engine/io/tokenizer_definition.h"
 #include "engine/io/vocabulary.h"
 
 namespace longshadow {
 namespace {
 
-std::string normalized_spelling(const std::string& content) {
-  return normalize_nfc(as_utf8(content, {0, content.size()})).bytes();
-}
-
 /// The added tokens that are looked for before normalisation, or after it.
-AddedTokens added_tokens_of(const TokenizerDefinition& definition, bool after_normalization) {
+AddedTokens added_tokens_of(const TokenizerDefinition& definition, const Normalizer& normalizer,
+                            bool after_normalization) {
   std::vector<AddedToken> tokens;
   for (AddedToken token : definition.added_tokens) {
-    const bool is_after = token.normalized && definition.normalizes_nfc;
+    const bool is_after = token.normalized && !normalizer.is_empty();
     if (is_after != after_normalization) continue;
-    if (is_after) token.content = normalized_spelling(token.content);
+    if (is_after) {
+      token.content =
+          normalizer.normalize(as_utf8(token.content, {0, token.content.size()})).bytes();
+    }
     tokens.push_back(std::move(token));
   }
   return AddedTokens(std::move(tokens));
@@ -39,13 +40,16 @@ struct Tokenizer::Implementation {
   /// Encodes one text. Words repeat, so each is merged once and remembered for the text's length.
   class Encoder;
 
+  std::vector<Piece> pieces_of(const std::string& word) const;
+
   Vocabulary vocabulary;
+  Normalizer normalizer;
   AddedTokens added_before_normalization;
   AddedTokens added_after_normalization;
-  bool normalizes_nfc;
   Pretokenizer pretokenizer;
   bool ignores_merges;
   BytePairEncoding merges;
+  std::optional<ScoredEncoding> scored;  // instead of merges
   std::optional<TokenId> unknown;
   bool fuses_unknown;
   std::optional<TokenId> bos;
@@ -55,17 +59,27 @@ struct Tokenizer::Implementation {
 
 Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
     : vocabulary(definition),
-      added_before_normalization(added_tokens_of(definition, false)),
-      added_after_normalization(added_tokens_of(definition, true)),
-      normalizes_nfc(definition.normalizes_nfc),
+      normalizer(definition.normalizer, definition.source),
+      added_before_normalization(added_tokens_of(definition, normalizer, false)),
+      added_after_normalization(added_tokens_of(definition, normalizer, true)),
       pretokenizer(definition.pretokenizer, definition.source),
       ignores_merges(definition.ignores_merges),
-      merges(vocabulary.byte_tokens(), resolve_merges(definition, vocabulary)),
+      merges(resolve_merges(definition, vocabulary)),
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
       bos(definition.bos),
       adds_bos(definition.adds_bos),
-      warnings(std::move(definition.warnings)) {}
+      warnings(std::move(definition.warnings)) {
+  if (definition.scores) scored.emplace(vocabulary, std::move(*definition.scores));
+}
+
+std::vector<Piece> Tokenizer::Implementation::pieces_of(const std::string& word) const {
+  if (ignores_merges) {
+    if (const auto whole = vocabulary.find(word)) return {{*whole, word.size()}};
+  }
+  if (scored) return vocabulary.with_byte_fallback(scored->encode(word), word);
+  return merges.encode(vocabulary.with_byte_fallback(vocabulary.characters_of(word), word));
+}
 
 class Tokenizer::Implementation::Encoder {
  public:
@@ -84,11 +98,14 @@ class Tokenizer::Implementation::Encoder {
   }
 
  private:
-  using Pieces = std::vector<BytePairEncoding::Piece>;
+  /// Longer words repeat too rarely to be remembered: a tokenizer may take a whole text for one.
+  static constexpr std::size_t kLongestRemembered = 256;
+
+  using Pieces = std::vector<Piece>;
 
   void encode_between(Range range) {
     AlignedText text = as_utf8(text_, range);
-    if (tokenizer_.normalizes_nfc) text = normalize_nfc(text);
+    text = tokenizer_.normalizer.normalize(std::move(text));
     for (const auto& [section, id] :
          tokenizer_.added_after_normalization.split(text.bytes(), special_)) {
       if (id) {
@@ -109,7 +126,7 @@ class Tokenizer::Implementation::Encoder {
       bool unknown_before = false;
       for (const auto& [id, bytes] : pieces_of(text.bytes().substr(word.begin, word.size()))) {
         const Range source = text.source_of({begin, begin + bytes});
-        const bool is_unknown = id == BytePairEncoding::kNoToken;
+        const bool is_unknown = id == kNoToken;
         if (!is_unknown) {
           push(id, source);
         } else if (unknown_before && tokenizer_.fuses_unknown) {
@@ -124,12 +141,9 @@ class Tokenizer::Implementation::Encoder {
   }
 
   const Pieces& pieces_of(const std::string& word) {
+    if (word.size() > kLongestRemembered) return pieces_of_long_word_ = tokenizer_.pieces_of(word);
     const auto [entry, is_new] = pieces_of_word_.try_emplace(word);
-    if (is_new) {
-      const auto whole =
-          tokenizer_.ignores_merges ? tokenizer_.vocabulary.find(word) : std::nullopt;
-      entry->second = whole ? Pieces{{*whole, word.size()}} : tokenizer_.merges.encode(word);
-    }
+    if (is_new) entry->second = tokenizer_.pieces_of(word);
     return entry->second;
   }
 
@@ -139,6 +153,7 @@ class Tokenizer::Implementation::Encoder {
   const std::string_view text_;
   const SpecialTokens special_;
   std::unordered_map<std::string, Pieces> pieces_of_word_;
+  Pieces pieces_of_long_word_;
   std::vector<Token> tokens_;
 };
 

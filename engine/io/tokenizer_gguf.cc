@@ -1,7 +1,13 @@
+#include <cctype>
+#include <cmath>
 #include <limits>
+#include <set>
+#include <span>
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/io/byte_fallback.h"
+#include "engine/io/control_spellings.h"
 #include "engine/io/gguf_pretokenizers.h"
 #include "engine/io/tokenizer_definition.h"
 #include "engine/io/utf8.h"
@@ -33,8 +39,9 @@ NamedPretokenizer read_pretokenizer(const Gguf& gguf, const std::string& source,
 /// ggml's token types.
 enum class TokenType { normal = 1, unknown, control, user_defined, unused, byte };
 
-std::vector<TokenType> read_types(const Gguf& gguf, std::size_t n_tokens,
-                                  const std::string& source) {
+std::vector<TokenType> read_types(const Gguf& gguf, std::span<const std::string> tokens,
+                                  bool byte_level, const std::string& source) {
+  const std::size_t n_tokens = tokens.size();
   if (!gguf.has(kTypesKey)) return std::vector<TokenType>(n_tokens, TokenType::normal);
   const std::string where = source + ": " + std::string(kTypesKey);
   const auto& numbers = gguf.at<std::vector<std::int64_t>>(kTypesKey);
@@ -52,12 +59,26 @@ std::vector<TokenType> read_types(const Gguf& gguf, std::size_t n_tokens,
       throw Error(where + found + ", expected 1 to 6");
     }
     const auto type = static_cast<TokenType>(number);
-    if (type == TokenType::byte) {
+    if (type == TokenType::byte && byte_level) {
       throw Error(where + found + ", a byte token, which byte-level vocabularies do not have");
+    }
+    if (type == TokenType::byte && !byte_spelled_by(tokens[types.size()])) {
+      throw Error(where + found + ", a byte token, so expected a spelling of <0x00> to <0xFF>, " +
+                  "found " + quote(tokens[types.size()]));
     }
     types.push_back(type);
   }
   return types;
+}
+
+/// Spellings whose tokens are control tokens whatever their types say, as in llama.cpp: files that
+/// give no types, or wrong ones, are common.
+std::set<std::string_view> control_spellings(const Gguf& gguf) {
+  std::set<std::string_view> spellings(end_spellings().begin(), end_spellings().end());
+  for (const MiddleMark& mark : middle_marks()) {
+    if (!gguf.has(mark.key)) spellings.insert(mark.spellings.begin(), mark.spellings.end());
+  }
+  return spellings;
 }
 
 std::vector<std::pair<std::string, std::string>> read_merges(const Gguf& gguf,
@@ -86,47 +107,112 @@ std::optional<TokenId> read_id(const Gguf& gguf, std::string_view key, std::size
   return static_cast<TokenId>(id);
 }
 
-}  // namespace
-
-TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) {
-  if (const auto& model = gguf.at<std::string>(kModelKey); model != "gpt2") {
-    throw Error(source + ": " + std::string(kModelKey) +
-                ": expected 'gpt2' (byte-level byte-pair encoding), found " + quote(model));
-  }
-  TokenizerDefinition definition;
-  definition.source = source;
-  NamedPretokenizer pretokenizer = read_pretokenizer(gguf, source, definition);
-  definition.pretokenizer = std::move(pretokenizer.steps);
-  definition.ignores_merges = pretokenizer.ignores_merges;
-
+const std::vector<std::string>& read_tokens(const Gguf& gguf, const std::string& source) {
   const auto& tokens = gguf.at<std::vector<std::string>>(kTokensKey);
   constexpr auto kMostTokens = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
   if (tokens.empty() || tokens.size() > kMostTokens) {
     throw Error(source + ": " + std::string(kTokensKey) + ": expected 1 to " +
                 std::to_string(kMostTokens) + " tokens, found " + std::to_string(tokens.size()));
   }
-  if (gguf.has(kScoresKey)) {
-    const std::size_t n_scores = gguf.at<std::vector<double>>(kScoresKey).size();
-    if (n_scores != tokens.size()) {
-      throw Error(source + ": " + std::string(kScoresKey) +
-                  ": expected one entry for each of the " + std::to_string(tokens.size()) +
-                  " tokens, found " + std::to_string(n_scores));
+  return tokens;
+}
+
+/// One for each token, or none.
+const std::vector<double>* read_scores(const Gguf& gguf, std::size_t n_tokens,
+                                       const std::string& source) {
+  const auto* const scores = gguf.find_value<std::vector<double>>(kScoresKey);
+  if (scores != nullptr && scores->size() != n_tokens) {
+    throw Error(source + ": " + std::string(kScoresKey) + ": expected one entry for each of the " +
+                std::to_string(n_tokens) + " tokens, found " + std::to_string(scores->size()));
+  }
+  return scores;
+}
+
+/// Phi-3's tokens take white space behind them along, which its GGUF files do not say: llama.cpp
+/// goes by the model's name.
+bool takes_spaces_along(const Gguf& gguf, std::string_view token) {
+  const auto* const name = gguf.find_value<std::string>("general.name");
+  if (name == nullptr) return false;
+  std::string small;
+  for (const char c : *name)
+    small += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const bool is_phi3 =
+      small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
+  return is_phi3 && token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
+}
+
+void read_byte_level(const Gguf& gguf, const std::string& source, TokenizerDefinition& definition) {
+  NamedPretokenizer pretokenizer = read_pretokenizer(gguf, source, definition);
+  definition.pretokenizer = std::move(pretokenizer.steps);
+  definition.ignores_merges = pretokenizer.ignores_merges;
+  definition.adds_bos = pretokenizer.adds_bos;
+  definition.merges = read_merges(gguf, source);
+}
+
+/// SentencePiece's byte-pair encoding: scores instead of merges, no pre-tokenizer, and a space
+/// before each text that follows a special token or nothing.
+void read_sentencepiece(const Gguf& gguf, const std::vector<double>* scores,
+                        const std::string& source, TokenizerDefinition& definition) {
+  const std::size_t n_tokens = definition.vocabulary.size();
+  definition.scores = scores == nullptr ? std::vector<double>(n_tokens, 0.0) : *scores;
+  for (std::size_t id = 0; id < n_tokens; ++id) {
+    if (!std::isfinite((*definition.scores)[id])) {
+      throw Error(source + ": " + std::string(kScoresKey) + ": token " + std::to_string(id) +
+                  ": expected a finite number, found " + std::to_string((*definition.scores)[id]));
     }
   }
-  const std::vector<TokenType> types = read_types(gguf, tokens.size(), source);
+  definition.byte_fallback = byte_fallback_of(definition.vocabulary);
+  const auto* const adds_prefix = gguf.find_value<bool>("tokenizer.ggml.add_space_prefix");
+  if (adds_prefix == nullptr || *adds_prefix) {
+    definition.normalizer.emplace_back(Prepend{std::string(kSpelledSpace)});
+  }
+  definition.normalizer.emplace_back(Replace{" ", std::string(kSpelledSpace)});
+  // What SentencePiece's own ids are, where the file does not say.
+  definition.unknown =
+      read_id(gguf, "tokenizer.ggml.unknown_token_id", n_tokens, source).value_or(0);
+  definition.adds_bos = true;
+  if (n_tokens > 1) definition.bos = 1;
+}
+
+}  // namespace
+
+TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) {
+  const auto& model = gguf.at<std::string>(kModelKey);
+  if (model != "gpt2" && model != "llama") {
+    throw Error(source + ": " + std::string(kModelKey) +
+                ": expected 'gpt2' (byte-level byte-pair encoding) or 'llama' (SentencePiece's), "
+                "found " +
+                quote(model));
+  }
+  TokenizerDefinition definition;
+  definition.source = source;
+  definition.byte_level = model == "gpt2";
+
+  const std::vector<std::string>& tokens = read_tokens(gguf, source);
+  const std::vector<double>* scores = read_scores(gguf, tokens.size(), source);
+  const std::vector<TokenType> types = read_types(gguf, tokens, definition.byte_level, source);
+  const std::set<std::string_view> control = control_spellings(gguf);
   definition.vocabulary.assign(tokens.begin(), tokens.end());
   for (std::size_t id = 0; id < tokens.size(); ++id) {
-    const bool special = types[id] == TokenType::control || types[id] == TokenType::unknown;
+    const bool special = types[id] == TokenType::control || types[id] == TokenType::unknown ||
+                         control.contains(tokens[id]);
     if (special || types[id] == TokenType::user_defined) {
-      definition.added_tokens.push_back(
-          {.content = tokens[id], .id = static_cast<TokenId>(id), .special = special});
+      definition.added_tokens.push_back({.content = tokens[id],
+                                         .id = static_cast<TokenId>(id),
+                                         .special = special,
+                                         .rstrip = takes_spaces_along(gguf, tokens[id])});
     }
   }
-  definition.merges = read_merges(gguf, source);
+  if (definition.byte_level) {
+    read_byte_level(gguf, source, definition);
+  } else {
+    read_sentencepiece(gguf, scores, source, definition);
+  }
 
-  definition.bos = read_id(gguf, "tokenizer.ggml.bos_token_id", tokens.size(), source);
-  constexpr std::string_view kAddBosKey = "tokenizer.ggml.add_bos_token";
-  definition.adds_bos = gguf.has(kAddBosKey) ? gguf.at<bool>(kAddBosKey) : pretokenizer.adds_bos;
+  const auto bos = read_id(gguf, "tokenizer.ggml.bos_token_id", tokens.size(), source);
+  if (bos) definition.bos = bos;
+  const auto* const adds_bos = gguf.find_value<bool>("tokenizer.ggml.add_bos_token");
+  if (adds_bos != nullptr) definition.adds_bos = *adds_bos;
   if (definition.adds_bos && !definition.bos) {
     throw Error(source + ": a beginning-of-sequence token is to be added, but " +
                 "tokenizer.ggml.bos_token_id is missing");

@@ -1,5 +1,6 @@
 #include "engine/io/gguf_pretokenizers.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
@@ -67,6 +68,27 @@ TEST_CASE("a file that names no pre-tokenizer has the default one, and a warning
           ids_of(test::from_gguf(unsplit_as("default")), "it's 1234 -- 12345"));
   }
   CHECK(test::from_gguf(unsplit_as("default")).warnings().empty());
+}
+
+TEST_CASE("what ends a text is a control token, whatever type the file gives it") {
+  Gguf gguf = unsplit_as("gpt-2");
+  auto& tokens = std::get<std::vector<std::string>>(gguf.metadata["tokenizer.ggml.tokens"]);
+  auto& types = std::get<std::vector<std::int64_t>>(gguf.metadata["tokenizer.ggml.token_type"]);
+  const auto end = static_cast<TokenId>(tokens.size());
+  tokens.insert(tokens.end(), {"<|im_end|>", "<|fim_prefix|>"});
+  types.insert(types.end(), {/*user-defined*/ 4, /*normal*/ 1});
+  const auto has = [](const Tokenizer& tokenizer, SpecialTokens special, TokenId id) {
+    const std::vector<TokenId> ids = ids_of(tokenizer, "a<|im_end|><|fim_prefix|>", special);
+    return std::ranges::find(ids, id) != ids.end();
+  };
+  const Tokenizer tokenizer = test::from_gguf(gguf);
+  CHECK(has(tokenizer, SpecialTokens::parse, end));
+  CHECK(has(tokenizer, SpecialTokens::parse, end + 1));
+  CHECK_FALSE(has(tokenizer, SpecialTokens::as_text, end));
+  CHECK_FALSE(has(tokenizer, SpecialTokens::as_text, end + 1));
+
+  gguf.metadata["tokenizer.ggml.fim_pre_token_id"] = std::uint64_t{0};
+  CHECK_FALSE(has(test::from_gguf(gguf), SpecialTokens::parse, end + 1));
 }
 
 TEST_CASE("a pre-tokenizer that is not known is refused with the nearest names") {
