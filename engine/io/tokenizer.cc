@@ -129,7 +129,7 @@ class Tokenizer::Implementation::Encoder {
         const bool is_unknown = id == kNoToken;
         if (!is_unknown) {
           push(id, source);
-        } else if (unknown_before && tokenizer_.fuses_unknown) {
+        } else if (tokenizer_.unknown && unknown_before && tokenizer_.fuses_unknown) {
           tokens_.back().end = source.end;
         } else if (tokenizer_.unknown) {
           push(*tokenizer_.unknown, source);

@@ -12,7 +12,7 @@ import struct
 
 SEEDS = pathlib.Path(__file__).parent / "seeds"
 
-U32, F32, BOOL, STRING, ARRAY = 4, 6, 7, 8, 9
+U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 
 
 def string(text):
@@ -21,7 +21,7 @@ def string(text):
 
 
 def scalar(kind, value):
-    layout = {U32: "<I", F32: "<f", BOOL: "<?"}
+    layout = {U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}
     return string(value) if kind == STRING else struct.pack(layout[kind], value)
 
 
@@ -56,12 +56,30 @@ TOKENIZER_PAIRS = [
     pair("tokenizer.ggml.model", STRING, "gpt2"),
     pair("tokenizer.ggml.pre", STRING, "smollm"),
     array("tokenizer.ggml.tokens", STRING, TOKENS + ["t"]),
-    array("tokenizer.ggml.token_type", U32, [3] + [1] * len(TOKENS)),
+    array("tokenizer.ggml.token_type", I32, [3] + [1] * len(TOKENS)),
     array("tokenizer.ggml.merges", STRING, ["a b", "\u0120 t"]),
     pair("tokenizer.ggml.bos_token_id", U32, 0),
     pair("tokenizer.ggml.eos_token_id", U32, 0),
     pair("tokenizer.ggml.add_bos_token", BOOL, False),
 ]
+
+SPACE = "\u2581"  # as SentencePiece spells it
+TEXTS = ["<unk>", "<s>", "<|end|>", "<0x0A>", "<0xE2>", "<0x96>", "<0xFF>", SPACE, "a", "b", "t", "ab", SPACE + "t",
+         SPACE + "ab", "x", "e\u0301"]
+
+SENTENCEPIECE_PAIRS = [
+    pair("tokenizer.ggml.model", STRING, "llama"),
+    array("tokenizer.ggml.tokens", STRING, TEXTS),
+    array("tokenizer.ggml.scores", F32, [-float(k) for k in range(len(TEXTS))]),
+    array("tokenizer.ggml.token_type", I32, [2, 3, 3, 6, 6, 6, 6] + [1] * (len(TEXTS) - 7)),
+    pair("tokenizer.ggml.add_space_prefix", BOOL, True),
+]
+
+# Bytes of a block of each quantised tensor type, and its elements, by ggml's number.
+BLOCKS = {2: (18, 32), 3: (20, 32), 6: (22, 32), 7: (24, 32), 8: (34, 32), 10: (84, 256), 11: (110, 256), 12: (144, 256),
+          13: (176, 256), 14: (210, 256), 16: (66, 256), 17: (74, 256), 18: (98, 256), 19: (50, 256), 20: (18, 32),
+          21: (110, 256), 22: (82, 256), 23: (136, 256), 29: (56, 256), 34: (54, 256), 35: (66, 256), 39: (17, 32),
+          40: (36, 64), 41: (18, 128), 42: (18, 64)}
 
 LLAMA_PAIRS = [
     pair("general.architecture", STRING, "llama"),
@@ -88,6 +106,10 @@ def write_gguf():
     write("gguf", "tensors", gguf([pair("general.alignment", U32, 32)], [plain, blocks]))
     write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
+    write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
+    for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
+        write("gguf", name, gguf([], [(f"t{kind}", [BLOCKS[kind][1]], kind, bytes(range(1, 1 + BLOCKS[kind][0])))
+                                      for kind in kinds]))
 
 
 def write_safetensors():
@@ -142,6 +164,18 @@ def write_tokenizer():
     write("tokenizer", "words", file(r"'s|\p{L}+| ?\p{N}{1,3}|\s+(?!\S)|\s+") + "\0" + text)
     write("tokenizer", "nfc", file(r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\s*[\r\n]+|.",
                                    {"type": "NFC"}) + "\0" + text)
+    sentencepiece = {
+        "added_tokens": [{"id": 2, "content": "<|end|>", "single_word": False, "lstrip": False, "rstrip": True,
+                          "normalized": False, "special": True}],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": SPACE}, {"type": "Replace", "pattern": {"Regex": " "}, "content": SPACE}]},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "first", "split": True},
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+                  "vocab": {token: index for index, token in enumerate(TEXTS)},
+                  "merges": ["a b", SPACE + " t", SPACE + " ab"]}}
+    write("tokenizer", "sentencepiece", json.dumps(sentencepiece) + "\0" + text)
 
 
 def write_chat_template():

@@ -141,6 +141,25 @@ TEST_CASE("a long text is merged in time", "[long]") {
   }
 }
 
+TEST_CASE("unknown characters are not fused where there is no token for them") {
+  json changed = definition();
+  for (int byte = 0; byte < 256; ++byte) {  // nothing to fall back to
+    char spelling[] = "<0x00>";
+    spelling[3] = "0123456789ABCDEF"[byte / 16];
+    spelling[4] = "0123456789ABCDEF"[byte % 16];
+    changed["model"]["vocab"].erase(spelling);
+  }
+  const std::string text = "\xf0\x90\x8c\x80\xf0\x90\x8c\x81";  // U+10300 and U+10301
+  changed["normalizer"] = nullptr;
+  CHECK(ids_of(test::from_json(changed), text) == std::vector<TokenId>{0});
+  changed["model"]["fuse_unk"] = false;
+  CHECK(ids_of(test::from_json(changed), text) == std::vector<TokenId>{0, 0});
+  changed["model"].erase("unk_token");
+  CHECK(test::from_json(changed).encode(text).empty());
+  changed["model"]["fuse_unk"] = true;
+  CHECK(test::from_json(changed).encode(text).empty());
+}
+
 TEST_CASE("malformed tokenizers of characters are refused") {
   const auto refusal = [](const std::string& pointer, const json& value) {
     json changed = definition();

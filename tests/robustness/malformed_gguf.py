@@ -63,6 +63,11 @@ def byte_token(model):
             .replace_element("tokenizer.ggml.token_type", 300, i32(6)))
 
 
+def of_texts(model):
+    """The same tokens as SentencePiece's."""
+    return model.replace_pair("tokenizer.ggml.model", STRING, text("llama"))
+
+
 def part(model, number, count=2, tensors=None):
     """That part of the model, numbered from 0: the first half of its tensors or, without other metadata, the rest."""
     half = len(model.tensors) // 2
@@ -161,12 +166,17 @@ CASES = [
     Case(39, "cut by one byte", "the file may be cut short", cut(-1)),
     Case(40, "fewer scores than tokens", "expected one entry for each of the 320 tokens, found 319",
          pair("tokenizer.ggml.scores", ARRAY, array(F32, 319, bytes(4 * 319)))),
+    Case(40, "a score that is not a number", "token 7: expected a finite number",
+         lambda model: of_texts(model).add_pair("tokenizer.ggml.scores", ARRAY,
+                                                array(F32, 320, 7 * f32(0) + f32(NAN) + 312 * f32(0)))),
     Case(41, "token types of 8 bits", "'tokenizer.ggml.token_type': expected an array of signed integers",
          tokenizer("token_type", ARRAY, array(U8, 320, 320 * b"\x01"))),
     Case(42, "bos_token_id = vocabulary", "expected an id below the 320 tokens, found 320",
          tokenizer("bos_token_id", U32, u32(320))),
     Case(42, "eos_token_id 2^32 - 1", "tokenizer.ggml.eos_token_id", tokenizer("eos_token_id", U32, u32(2**32 - 1))),
     Case(43, "byte token <0x-1>", "token 300 is of type 6, a byte token", byte_token),
+    Case(43, "byte token <0x-1> among texts", "expected a spelling of <0x00> to <0xFF>",
+         lambda model: of_texts(byte_token(model))),
     Case(44, "no layers", "'llama.block_count': expected 1 to 1024, found 0", llama("block_count", U32, u32(0))),
     Case(44, "2^32 - 1 layers", "'llama.block_count': expected 1 to 1024", llama("block_count", U32, u32(2**32 - 1))),
     Case(45, "heads do not divide the width", "5 heads divide", llama("attention.head_count", U32, u32(5))),

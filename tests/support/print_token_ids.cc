@@ -1,6 +1,6 @@
 // Prints the token ids of each file, a line a file, for tests/parity/compare_with_llama_cpp.py:
 //
-//   print_token_ids VOCABULARY.gguf as_text|parse FILE...
+//   print_token_ids VOCABULARY.gguf|tokenizer.json as_text|parse FILE...
 
 #include <cstdio>
 #include <cstring>
@@ -28,13 +28,16 @@ void print_ids(const Tokenizer& tokenizer, const char* path, SpecialTokens speci
 int main(int n_words, char** words) {
   using namespace longshadow;
   if (n_words < 3) {
-    std::fprintf(stderr, "usage: print_token_ids VOCABULARY.gguf as_text|parse FILE...\n");
+    std::fprintf(stderr,
+                 "usage: print_token_ids VOCABULARY.gguf|tokenizer.json as_text|parse FILE...\n");
     return 2;
   }
   try {
-    const MappedFile vocabulary(words[1]);
+    const MappedFile file(words[1]);
     const Tokenizer tokenizer =
-        Tokenizer::from_gguf(parse_gguf(vocabulary.bytes(), words[1]), words[1]);
+        std::string_view(words[1]).ends_with(".json")
+            ? Tokenizer::from_json(file.bytes(), words[1])
+            : Tokenizer::from_gguf(parse_gguf(file.bytes(), words[1]), words[1]);
     const bool parses = std::strcmp(words[2], "parse") == 0;
     for (int k = 3; k < n_words; ++k) {
       print_ids(tokenizer, words[k], parses ? SpecialTokens::parse : SpecialTokens::as_text);
