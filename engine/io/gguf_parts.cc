@@ -145,9 +145,10 @@ GgufModel open_gguf(const std::filesystem::path& path) {
   GgufModel model{.path = path, .name = path.stem().string(), .files = {}, .gguf = {}};
   model.files.emplace_back(path);
   model.gguf = parse_gguf(model.files[0].bytes(), path.string());
-  const std::uint64_t count = part_count(model.gguf);
-  if (count == 1) return model;
-
+  if (part_count(model.gguf) == 1) {
+    if (const auto only = part_name_of(path); only && only->count == 1) model.name = only->model;
+    return model;
+  }
   const PartName name = checked_name(path, model.gguf);
   if (name.number != 1) {
     const std::filesystem::path first = path_of_part(path.parent_path(), name, 1);

@@ -107,12 +107,16 @@ std::optional<TokenId> read_id(const Gguf& gguf, std::string_view key, std::size
   return static_cast<TokenId>(id);
 }
 
-const std::vector<std::string>& read_tokens(const Gguf& gguf, const std::string& source) {
-  const auto& tokens = gguf.at<std::vector<std::string>>(kTokensKey);
+/// Spellings by id. Tokens without one are called as llama.cpp calls them.
+std::vector<std::string> read_tokens(const Gguf& gguf, const std::string& source) {
+  std::vector<std::string> tokens = gguf.at<std::vector<std::string>>(kTokensKey);
   constexpr auto kMostTokens = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
   if (tokens.empty() || tokens.size() > kMostTokens) {
     throw Error(source + ": " + std::string(kTokensKey) + ": expected 1 to " +
                 std::to_string(kMostTokens) + " tokens, found " + std::to_string(tokens.size()));
+  }
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].empty()) tokens[id] = "[EMPTY_" + std::to_string(id) + "]";
   }
   return tokens;
 }
@@ -188,7 +192,7 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
   definition.source = source;
   definition.byte_level = model == "gpt2";
 
-  const std::vector<std::string>& tokens = read_tokens(gguf, source);
+  const std::vector<std::string> tokens = read_tokens(gguf, source);
   const std::vector<double>* scores = read_scores(gguf, tokens.size(), source);
   const std::vector<TokenType> types = read_types(gguf, tokens, definition.byte_level, source);
   const std::set<std::string_view> control = control_spellings(gguf);

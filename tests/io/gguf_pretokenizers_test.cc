@@ -91,6 +91,18 @@ TEST_CASE("what ends a text is a control token, whatever type the file gives it"
   CHECK_FALSE(has(test::from_gguf(gguf), SpecialTokens::parse, end + 1));
 }
 
+TEST_CASE("tokens without a spelling are called as llama.cpp calls them") {
+  Gguf gguf = unsplit_as("gpt-2");
+  auto& tokens = std::get<std::vector<std::string>>(gguf.metadata["tokenizer.ggml.tokens"]);
+  auto& types = std::get<std::vector<std::int64_t>>(gguf.metadata["tokenizer.ggml.token_type"]);
+  const auto empty = static_cast<TokenId>(tokens.size());
+  tokens.insert(tokens.end(), {"", ""});
+  types.insert(types.end(), {1, 3});
+  const std::vector<TokenId> ids = {empty, empty + 1};
+  CHECK(test::from_gguf(gguf).decode(ids) ==
+        "[EMPTY_" + std::to_string(empty) + "][EMPTY_" + std::to_string(empty + 1) + "]");
+}
+
 TEST_CASE("a pre-tokenizer that is not known is refused with the nearest names") {
   const auto refusal = [](const std::string& name) {
     return error_of([&] { gguf_pretokenizer(name, "m.gguf: tokenizer.ggml.pre"); });

@@ -220,8 +220,6 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
          gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
        },
        "tokenizer.ggml.bos_token_id is missing"},
-      {"control token without spelling",
-       [](Gguf& gguf) { value_of<Strings>(gguf, "tokens")[4] = ""; }, "added token 4 '' has no"},
   };
   for (const GgufCase& test : cases) {
     INFO(test.name);
