@@ -1,5 +1,6 @@
 #include "engine/io/tokenizer.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -48,6 +49,7 @@ struct Tokenizer::Implementation {
   BytePairEncoding merges;
   std::optional<TokenId> unknown;
   bool fuses_unknown;
+  std::vector<TokenId> unused;  // ascending
   std::optional<TokenId> bos;
   bool adds_bos;
 };
@@ -62,6 +64,7 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       merges(vocabulary.byte_tokens(), resolve_merges(definition, vocabulary)),
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
+      unused(std::move(definition.unused)),
       bos(definition.bos),
       adds_bos(definition.adds_bos) {}
 
@@ -173,6 +176,13 @@ std::string Tokenizer::decode(std::span<const TokenId> ids) const {
 }
 
 std::size_t Tokenizer::vocab_size() const { return implementation_->vocabulary.size(); }
+
+bool Tokenizer::is_unused(TokenId id) const {
+  const auto& unused = implementation_->unused;
+  return implementation_->vocabulary.bytes_of(id) == nullptr ||
+         std::binary_search(unused.begin(), unused.end(), id);
+}
+
 std::optional<TokenId> Tokenizer::bos() const { return implementation_->bos; }
 bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
 

@@ -54,7 +54,11 @@ class Tokenizer {
   /// The exact bytes of the tokens, one after the other. Throws Error for an id without a token.
   std::string decode(std::span<const TokenId> ids) const;
 
+  /// One more than the largest id; not every id below it need name a token.
   std::size_t vocab_size() const;
+  /// Whether no text has the token: the id names none, or one that the file calls unused, as
+  /// llama.cpp's converter does for the rows with which embedding matrices are padded.
+  bool is_unused(TokenId id) const;
   std::optional<TokenId> bos() const;
   /// Whether the tokenizer's own settings put bos() before a text.
   bool adds_bos() const;

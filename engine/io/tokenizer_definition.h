@@ -51,6 +51,7 @@ struct TokenizerDefinition {
   /// Spellings of the two parts, best merge first.
   std::vector<std::pair<std::string, std::string>> merges;
   std::vector<AddedToken> added_tokens;
+  std::vector<TokenId> unused;  ///< ascending; in the vocabulary, but in no text
 
   bool normalizes_nfc = false;
   std::vector<PretokenizerStep> pretokenizer;

@@ -142,6 +142,7 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
       definition.added_tokens.push_back(
           {.content = tokens[id], .id = static_cast<TokenId>(id), .special = special});
     }
+    if (types[id] == TokenType::unused) definition.unused.push_back(static_cast<TokenId>(id));
   }
   definition.merges = read_merges(gguf, source);
 

@@ -60,6 +60,71 @@ class Generate(CommandLine):
         self.assert_refused(chat, FAILED, "chat template", "line 1",
                             "filter 'map'")
 
+    def linked(self, model, **files):
+        """A folder like that model's, with other contents for some files."""
+        folder = self.folder / f"{model}-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        for file in (MODELS / model).iterdir():
+            if file.stem not in files:
+                (folder / file.name).symlink_to(file)
+        for stem, content in files.items():
+            (folder / f"{stem}.json").write_text(json.dumps(content))
+        return folder
+
+    def test_special_tokens_in_a_prompt(self):
+        prompt = ("--prompt", "<|im_start|>user\nHi<|im_end|>\n")
+        lengths = []
+        for more in ((), ("--parse-special",)):
+            result = self.generate(*more, model=MODELS / "qwen2", prompt=prompt, tokens=1)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            lengths.append(int(re.search(r"prompt: (\d+) tokens", result.stderr)[1]))
+        self.assertLess(lengths[1], lengths[0] - 10)
+
+    def test_two_beginnings(self):
+        for text, is_told in (("<|begin_of_text|>Hi", True), ("Hi", False)):
+            result = self.generate("--parse-special", model=MODELS / "llama_llama3", prompt=("--prompt", text), tokens=1)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            self.assertEqual("two beginning-of-sequence tokens" in result.stderr, is_told, result.stderr)
+
+    def test_settings_of_the_model(self):
+        settings = {"repetition_penalty": 1.75, "do_sample": True, "temperature": 0.7, "top_k": 20,
+                    "no_repeat_ngram_size": 2, "eos_token_id": [0, 5000]}
+        model = self.linked("llama_plain", generation_config=settings)
+        followed = self.generate(model=model, tokens=40)
+        self.assertEqual(followed.returncode, DONE, followed.stderr)
+        self.assertIn("repetition penalty 1.75", followed.stderr)
+        self.assertRegex(followed.stderr, r"generation_config.json: not applied: sampling, "
+                                          r"temperature 0.7, top_k 20, no_repeat_ngram_size 2;")
+        self.assertIn("5000 is none of the 320 tokens", followed.stderr)
+        plain = MODELS / "llama_plain"
+        self.assertEqual(self.generate("--repetition-penalty", 1.75, model=plain, tokens=40).stdout, followed.stdout)
+        without = self.generate("--repetition-penalty", 1, model=model, tokens=40)
+        self.assertEqual(self.generate(model=plain, tokens=40).stdout, without.stdout)
+        self.assertNotEqual(followed.stdout, without.stdout)
+        self.assertNotIn("repetition penalty", without.stderr)
+        asked = self.generate("--temperature", 0, model=model).stderr
+        self.assertIn("not applied: no_repeat_ngram_size 2\n", asked)
+        asked = self.generate("--temperature", 0.7, "--top-p", 0.9, model=model).stderr
+        self.assertIn("not applied: top_k 20, no_repeat_ngram_size 2\n", asked)
+        self.assertNotIn("not applied", self.generate(model=plain, tokens=40).stderr)
+
+    def test_a_repetition_penalty_that_is_none(self):
+        for penalty in (0, -1, "1.1", [1.1]):
+            model = self.linked("llama_plain", generation_config={"repetition_penalty": penalty})
+            with self.subTest(penalty=penalty):
+                self.assert_refused(self.generate(model=model), FAILED, "generation_config.json",
+                                    "repetition_penalty", "--repetition-penalty")
+        self.assertEqual(self.generate("--repetition-penalty", 1.1, model=model).returncode, DONE)
+
+    def test_rows_without_a_token_are_never_drawn(self):
+        """Qwen2's embedding matrix is padded, here by 8 rows of 328."""
+        for model in (MODELS / "qwen2", MODELS / "qwen2.gguf"):
+            result = longshadow("generate", "--model", model, "--prompt", "Hi", "--max-tokens", 250,
+                                "--temperature", 100, "--seed", 1, errors="strict")
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            self.assertIn("\ufffd", result.stdout)  # most tokens are single bytes
+            self.assertNotIn("[PAD", result.stdout)
+
     def test_what_scoring_costs(self):
         result = self.generate("--compare-scoring", "--policy", WINDOW, "--budget", 0.9, tokens=2)
         self.assertEqual(result.returncode, DONE, result.stderr)
@@ -76,8 +141,15 @@ class Generate(CommandLine):
                             (("--policy", "oracle", "--budget", 0.5), ("oracle", "retain")),
                             (("--policy", "h2o", "--every", 16), ("--every", "all queries")),
                             (("--target", 10), ("--target", "--every")),
+                            (("--budget", 0.5), ("--budget", "--policy")),
+                            (("--every", 16), ("--every", "--policy")),
+                            (("--every", 16, "--budget", 0.5), ("--policy",)),
+                            (("--budget", 0.5, "--compare-scoring"), ("--budget", "--policy")),
                             (("--temperature", "nan"), ("--temperature",)),
                             (("--top-p", 0), ("--top-p",)),
+                            (("--top-p", 0.9), ("--top-p", "--temperature")),
+                            (("--repetition-penalty", 0), ("--repetition-penalty", "above 0")),
+                            (("--repetition-penalty", "inf"), ("--repetition-penalty",)),
                             (("--system", "Hi"), ("--system", "--chat")),
                             (("--chat",), ("--chat", "no chat template")),
                             (("--prompt", "Hi"), ("--prompt", "--document")),
