@@ -8,6 +8,7 @@
 #include "data/format/error.h"
 #include "data/format/publish.h"
 #include "engine/core/error.h"
+#include "engine/io/utf8.h"
 #include "probes/number_list.h"
 
 namespace longshadow {
@@ -16,6 +17,8 @@ namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::size_t kLongestPath = 4096;
 
 /// "3/8" is the third of eight.
 Share parse_share_of_run(const std::string& text) {
@@ -81,6 +84,11 @@ bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle pr
 
 RunStore RunOutput::open(const RunPlan& plan, ProgressStyle progress, std::ostream& log) const {
   RunStore store(folder_, plan, share_, !file_.empty());
+  if (!file_.empty() && !store.knows_it_is_alone()) {
+    log << "longshadow: " << printable(folder_.string(), kLongestPath)
+        << ": no lock is to be had on this file system; start no second process with this -o"
+        << std::endl;
+  }
   if (store.n_measured() > 0 && progress != ProgressStyle::none) {
     MeasuredShare measured = measured_share(store.directory());
     measured.done = store.n_measured();

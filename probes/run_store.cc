@@ -107,7 +107,8 @@ RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share, boo
     : directory_(begin_directory(folder, plan)) {
   if (alone) {
     lock_ = std::make_unique<Descriptor>(folder, O_RDONLY | O_DIRECTORY);
-    if (!lock_->lock()) {
+    lock_state_ = lock_->lock(Lock::exclusive);
+    if (lock_state_ == LockState::taken) {
       throw UsageError(folder.string() +
                        ": another longshadow is at work here; for several at once see --shard");
     }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/format/descriptor.h"
 #include "data/format/growing_bytes.h"
 
 /// libhdf5's C interface with every call that Longshadow makes wrapped once: an identifier is
@@ -134,13 +135,17 @@ class NewFile {
   Handle handle_;
 };
 
-/// A file opened for reading.
+/// A file opened for reading. While it is, libhdf5 opens it for writing in no other process, where
+/// the file system has locks; where it has none, or HDF5_USE_FILE_LOCKING is FALSE, nothing is
+/// locked.
 class ReadOnlyFile {
  public:
+  /// Throws FormatError, also where another process has the file open for writing.
   explicit ReadOnlyFile(const std::filesystem::path& path);
   Group root() const;
 
  private:
+  std::unique_ptr<Descriptor> lock_;
   Handle handle_;
 };
 
