@@ -17,8 +17,8 @@ void add_device_option(boost::program_options::options_description& options);
 
 /// Reads `--device`: cpu; cuda, a GPU; auto, a GPU where there is one and else cpu; or, where the
 /// build has no GPU's CUDA, cuda-host, which runs the kernels on the processor for tests. Throws
-/// UsageError, also where there is no such device.
-DeviceKind parse_device(const std::string& text);
+/// UsageError, also where the program cannot run on such a device, or there is none `here`.
+DeviceKind parse_device(const std::string& text, bool here = true);
 
 /// Adds to a run's configuration a CUDA device, whose sums have other bits than the processor's.
 void configure_device(DeviceKind device, nlohmann::json& configuration);
@@ -26,10 +26,11 @@ void configure_device(DeviceKind device, nlohmann::json& configuration);
 /// The device that a command's --device and --threads ask for.
 class CommandDevice {
  public:
-  /// Throws UsageError as parse_device() does.
+  /// Throws UsageError as parse_device() does. With --dry-run the device need not be here, and
+  /// nothing may be run on it.
   explicit CommandDevice(const boost::program_options::variables_map& values);
 
-  DeviceKind kind() const { return cuda_ ? DeviceKind::cuda : DeviceKind::cpu; }
+  DeviceKind kind() const { return kind_; }
   /// "cpu", or a CUDA device's own.
   std::string name() const { return cuda_ ? cuda_->name() : "cpu"; }
   std::size_t threads() const { return cpu_.threads(); }
@@ -43,6 +44,7 @@ class CommandDevice {
   }
 
  private:
+  DeviceKind kind_;
   Cpu cpu_;
   std::optional<Cuda> cuda_;
 };

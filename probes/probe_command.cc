@@ -172,6 +172,7 @@ int probe_command(std::span<const std::string> words) {
   const RunModel model = describe(*checkpoint);
   const RunPlan plan = plan_of(
       begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
+  if (output.ends_with_plan(plan, std::cout)) return 0;
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

@@ -194,6 +194,7 @@ int retain_command(std::span<const std::string> words) {
   configure_device(retain.device, configuration);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
+  if (output.ends_with_plan(plan, std::cout)) return 0;
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

@@ -11,7 +11,7 @@
 
 namespace longshadow {
 
-/// Adds --output and --shard.
+/// Adds --output, --shard and --dry-run.
 void add_output_options(boost::program_options::options_description& options);
 
 /// Said where a run is interrupted. Not the shard in hand but the batch is finished then: that is
@@ -27,6 +27,8 @@ class RunOutput {
   /// Throws UsageError, and FormatError where nothing could be written there: before any work.
   explicit RunOutput(const boost::program_options::variables_map& values);
 
+  /// Whether --dry-run asks for no more than a plan: `out` is told what there is to measure.
+  bool ends_with_plan(const RunPlan& plan, std::ostream& out) const;
   /// Whether the file is there and holds the run of this configuration, which `log` is told: an
   /// earlier process may have died just before it would have ended. Then nothing else is left.
   /// Throws FormatError where the file holds anything else.
@@ -41,6 +43,7 @@ class RunOutput {
   std::filesystem::path file_;  ///< empty where the directory stays
   std::filesystem::path folder_;
   Share share_;
+  bool is_dry_run_;
 };
 
 }  // namespace longshadow
