@@ -27,14 +27,14 @@ LONGSHADOW_PER_CPU void rotate(const T* x, const T* cos, const T* sin, std::size
 
 template <class Device, class T>
 RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
-                                 std::size_t positions) {
+                                 std::size_t positions, double scale) {
   RotaryTable<T> table{Matrix<T>(device.memory(), positions, frequencies.size()),
                        Matrix<T>(device.memory(), positions, frequencies.size())};
   device.parallel_for(positions, [&](std::size_t position) {
     for (std::size_t i = 0; i < frequencies.size(); ++i) {
       const double angle = static_cast<double>(position) * frequencies[i];
-      table.cos.row(position)[i] = static_cast<T>(std::cos(angle));
-      table.sin.row(position)[i] = static_cast<T>(std::sin(angle));
+      table.cos.row(position)[i] = static_cast<T>(scale * std::cos(angle));
+      table.sin.row(position)[i] = static_cast<T>(scale * std::sin(angle));
     }
   });
   return table;
@@ -71,8 +71,8 @@ void rotate_back(Device& device, const RotaryTable<T>& table,
   });
 }
 
-template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
-template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
+template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t, double);
+template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t, double);
 template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,
                            MatrixView<const float>, HeadRows<float>);
 template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,

@@ -1,6 +1,9 @@
 #include "engine/ops/rotary.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
 
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
@@ -85,6 +88,26 @@ TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   Matrix<T> out(cpu.memory(), 2, 8);
   rotate_heads(table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
+}
+
+// Yarn's attention factor.
+TEMPLATE_TEST_CASE("a table's scale makes what it rotates longer", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  const RotaryTable<T> table =
+      make_rotary_table<typename TestType::Device, T>(on.device, kFrequencies, 100, 1.25);
+  const Matrix<T> cos = test::host_copy(on.device, table.cos.view());
+  const Matrix<T> sin = test::host_copy(on.device, table.sin.view());
+  for (std::size_t p = 0; p < 100; ++p) {
+    for (std::size_t i = 0; i < kFrequencies.size(); ++i) {
+      const double angle = static_cast<double>(p) * kFrequencies[i];
+      // Rounded once to T; a device's cos and sin of a double may be off by two of its ulps.
+      const double tolerance = 1.25 * std::max<double>(std::numeric_limits<T>::epsilon(), 4e-16);
+      CHECK(std::abs(cos.row(p)[i] - 1.25 * std::cos(angle)) <= tolerance);
+      CHECK(std::abs(sin.row(p)[i] - 1.25 * std::sin(angle)) <= tolerance);
+    }
+  }
 }
 
 }  // namespace
