@@ -19,10 +19,7 @@ Document read_document(const std::filesystem::path& path, const Tokenizer& token
   Document document{path.filename().string(), text, sha256_hex(file.bytes()),
                     tokenizer.encode(text, special)};
   if (bos == BosPolicy::yes || (bos == BosPolicy::as_tokenizer_says && tokenizer.adds_bos())) {
-    if (!tokenizer.bos()) {
-      throw Error("--bos yes: this model's tokenizer has no beginning-of-sequence token");
-    }
-    document.tokens.insert(document.tokens.begin(), Token{*tokenizer.bos(), 0, 0});
+    document.tokens.insert(document.tokens.begin(), Token{tokenizer.required_bos(), 0, 0});
   }
   return document;
 }

@@ -38,13 +38,22 @@ void check_lengths(const ModelConfig& config, const Reading& reading) {
   }
   const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
   if (longest > config.max_context) {  // before their sum could overflow
-    throw UsageError(std::to_string(longest) + " tokens are asked for, but the model was trained " +
-                     "to read " + std::to_string(config.max_context));
+    throw UsageError(std::to_string(longest) + " tokens are asked for, but " +
+                     describe_max_context(config));
   }
   const std::size_t needed = tokens_needed(reading.evict_at, reading.context, reading.horizon);
   if (needed > config.max_context) {
-    throw UsageError(asked_for(reading, needed) + "the model was trained to read " +
-                     std::to_string(config.max_context));
+    throw UsageError(asked_for(reading, needed) + describe_max_context(config));
+  }
+}
+
+void check_ids(std::span<const TokenId> ids, const ModelConfig& config, const std::string& what) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (static_cast<std::size_t>(ids[i]) >= config.vocab_size) {
+      throw Error(what + ": token " + std::to_string(i) + " has the id " + std::to_string(ids[i]) +
+                  ", and the model embeds the ids below " + std::to_string(config.vocab_size) +
+                  "; leave it out of the text");
+    }
   }
 }
 
@@ -55,6 +64,7 @@ void check_reading(const Document& document, const ModelConfig& config, const Re
     throw UsageError(document.name + ": " + asked_for(reading, needed) + "the document has " +
                      std::to_string(document.tokens.size()));
   }
+  check_ids(document.ids(needed), config, document.name);
   check_entropy_top_k(reading.entropy_top_k, config);
 }
 

@@ -29,7 +29,12 @@ void check_entropy_top_k(std::size_t k, const ModelConfig& config);
 /// Throws UsageError where the model is too short for the reading.
 void check_lengths(const ModelConfig& config, const Reading& reading);
 
-/// Throws UsageError where the document or the model is too short for the reading.
+/// Throws Error naming `what` where one of the ids has no row in the model's embedding: a tokenizer
+/// may know more tokens than its model.
+void check_ids(std::span<const TokenId> ids, const ModelConfig& config, const std::string& what);
+
+/// Throws UsageError where the document or the model is too short for the reading, and as
+/// check_ids() does.
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading);
 
 /// The parts of a run file that are the same whatever a run measures. A run without documents:

@@ -10,6 +10,7 @@
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
+#include "probes/document_run.h"
 #include "probes/generation.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
@@ -99,7 +100,7 @@ std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoi
   if (!values["chat"].as<bool>()) {
     if (has(values, "system")) throw UsageError("--system is for --chat; add it");
     std::vector<TokenId> ids = ids_of(tokenizer.encode(text));
-    if (tokenizer.adds_bos()) ids.insert(ids.begin(), *tokenizer.bos());
+    if (tokenizer.adds_bos()) ids.insert(ids.begin(), tokenizer.required_bos());
     const std::size_t context = values["context"].as<std::size_t>();
     if (context > ids.size()) {
       throw UsageError("--context " + std::to_string(context) + ": the text has only " +
@@ -249,9 +250,10 @@ int generate_command(std::span<const std::string> words) {
   if (compare && options.budget == 1 && !options.interval) {
     throw UsageError("--compare-scoring: nothing is scored without a --budget below 1 or --every");
   }
-  const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
+  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
   options.end_tokens = checkpoint->generation().end_tokens;
   const std::vector<TokenId> prompt = read_prompt(values, *checkpoint);
+  check_ids(prompt, checkpoint->config(), "the prompt");
   check_generation(checkpoint->config(), prompt.size(), options);
   note_interrupts();
   device.run([&](auto& on) {

@@ -9,7 +9,6 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/model/decoder.h"
-#include "engine/model/rotary_frequencies.h"
 #include "engine/ops/rows.h"
 #include "engine/policy/registry.h"
 #include "probes/document_run.h"
@@ -74,9 +73,11 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   std::vector<FullPassObserver<T>*> observers;
   FullPassOptions pass_options;
   pass_options.predict_from = prompt.size();
+  pass_options.text_tokens = prompt.size() + options.max_tokens;
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
-    inputs.emplace(device, config, prompt.size(), std::span(&policy->traits(), 1));
+    inputs.emplace(device, config, prompt.size(), pass_options.text_tokens,
+                   std::span(&policy->traits(), 1));
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
@@ -93,8 +94,7 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
                                 : choose(config, *policy, full, *inputs, options, signals);
   compression.quantization = options.quantization;
   Prefilled<Device, T> prefilled{
-      GrowingCache<Device, T>(device, full.cache, compression,
-                              rotary_frequencies(config.rope, config.head_dim)),
+      GrowingCache<Device, T>(device, full.cache, compression, full.frequencies),
       std::move(signals), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
   copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
             prefilled.hidden.view().row_range(0, 1));
@@ -115,8 +115,9 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
   }
   if (prompt_tokens + options.max_tokens > config.max_context) {
     throw UsageError("--max-tokens " + std::to_string(options.max_tokens) + " behind a prompt of " +
-                     std::to_string(prompt_tokens) + " tokens: expected at most the model's " +
-                     std::to_string(config.max_context) + " tokens together");
+                     std::to_string(prompt_tokens) + " tokens are " +
+                     std::to_string(prompt_tokens + options.max_tokens) + " together, but " +
+                     describe_max_context(config));
   }
   check_entropy_top_k(options.entropy_top_k, config);
   if (!(options.budget > 0 && options.budget <= 1)) {

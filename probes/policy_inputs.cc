@@ -24,11 +24,12 @@ void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
 
 template <class Device, class T>
 PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
-                                      std::size_t context, std::span<const PolicyTraits> traits)
+                                      std::size_t context, std::size_t text_tokens,
+                                      std::span<const PolicyTraits> traits)
     : device_(device),
       config_(config),
       context_(context),
-      frequencies_(rotary_frequencies(config.rope, config.head_dim)),
+      frequencies_(rotary_frequencies(config.rope, config.head_dim, text_tokens)),
       rotary_(make_rotary_table<Device, T>(device, frequencies_, context)),
       outside_(device.memory(), config.n_kv_heads, context),
       keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),

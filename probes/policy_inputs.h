@@ -19,9 +19,10 @@ namespace longshadow {
 template <class Device, class T>
 class PolicyInputs final : public FullPassObserver<T> {
  public:
-  /// What policies of these traits ask for, and no more, of the first `context` tokens.
+  /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
+  /// `text_tokens`.
   PolicyInputs(Device& device, const ModelConfig& config, std::size_t context,
-               std::span<const PolicyTraits> traits);
+               std::size_t text_tokens, std::span<const PolicyTraits> traits);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
   void after_attention(const Chunk& chunk, std::size_t layer,
@@ -45,7 +46,7 @@ class PolicyInputs final : public FullPassObserver<T> {
   const ModelConfig& config_;
   std::size_t context_;
   std::vector<double> frequencies_;
-  RotaryTable<T> rotary_;  ///< of the context's positions
+  RotaryTable<T> rotary_;  ///< of the context's positions, which keeps lengths
   /// On the host, per layer [T, H d], before rotation; empty: not needed.
   std::vector<Matrix<float>> queries_;
   /// Sums over the last so many queries, per layer [K, T].

@@ -161,7 +161,7 @@ int probe_command(std::span<const std::string> words) {
   probe.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   const RunOutput output(values);
 
-  const auto checkpoint = open_checkpoint(locate_model(text("model")));
+  const auto checkpoint = open_model(text("model"), std::cerr);
   const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
   for (const Document& document : documents) {
     check_document(document, checkpoint->config(), probe);

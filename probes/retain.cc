@@ -149,7 +149,8 @@ class DocumentRetention final : public Measurement {
         log_(log),
         arms_(arms_of(options)),
         policies_(make_policies(options)),
-        inputs_(device, model.weights.config, options.context, traits_of(policies_)),
+        inputs_(device, model.weights.config, options.context, options.context + options.horizon,
+                traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
       influence_ = influence_of(*influence, document, options.context);

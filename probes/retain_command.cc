@@ -179,7 +179,7 @@ int retain_command(std::span<const std::string> words) {
   const RunOutput output(values);
   for (const std::string& policy : retain.policies) make_policy(policy);
 
-  const auto checkpoint = open_checkpoint(locate_model(text("model")));
+  const auto checkpoint = open_model(text("model"), std::cerr);
   const RunModel model = describe(*checkpoint);
   const std::optional<RunFile> influence = read_influence(text("influence"), model);
   const RunFile* const measured = influence ? &*influence : nullptr;

@@ -50,6 +50,8 @@ struct Tokenizer::Implementation {
   bool fuses_unknown;
   std::optional<TokenId> bos;
   bool adds_bos;
+  std::string no_bos;  ///< why there is no beginning-of-sequence token, where there is none
+  std::vector<std::string> warnings;
 };
 
 Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
@@ -63,7 +65,16 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
       bos(definition.bos),
-      adds_bos(definition.adds_bos) {}
+      adds_bos(definition.adds_bos) {
+  if (!bos) {
+    no_bos = definition.source + ": this tokenizer has no beginning-of-sequence token";
+  } else if (vocabulary.bytes_of(*bos) == nullptr) {
+    no_bos = definition.source + ": the beginning-of-sequence token's id " + std::to_string(*bos) +
+             " names none of the " + std::to_string(vocabulary.size()) + " tokens";
+    if (!adds_bos) warnings.push_back(no_bos);  // else required_bos() says so
+    bos.reset();
+  }
+}
 
 class Tokenizer::Implementation::Encoder {
  public:
@@ -175,5 +186,15 @@ std::string Tokenizer::decode(std::span<const TokenId> ids) const {
 std::size_t Tokenizer::vocab_size() const { return implementation_->vocabulary.size(); }
 std::optional<TokenId> Tokenizer::bos() const { return implementation_->bos; }
 bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
+
+TokenId Tokenizer::required_bos() const {
+  if (!bos()) {
+    throw Error(implementation_->no_bos +
+                ", and the text is to begin with it; --bos no leaves it out");
+  }
+  return *bos();
+}
+
+const std::vector<std::string>& Tokenizer::warnings() const { return implementation_->warnings; }
 
 }  // namespace longshadow

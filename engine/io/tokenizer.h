@@ -56,8 +56,12 @@ class Tokenizer {
 
   std::size_t vocab_size() const;
   std::optional<TokenId> bos() const;
-  /// Whether the tokenizer's own settings put bos() before a text.
+  /// Whether the tokenizer's own settings put bos() before a text, even where there is none.
   bool adds_bos() const;
+  /// bos() for a text that is to begin with it. Throws Error where there is none.
+  TokenId required_bos() const;
+  /// Ids in the file that are no token's and that no text needs by itself, a line each.
+  const std::vector<std::string>& warnings() const;
 
  private:
   struct Implementation;

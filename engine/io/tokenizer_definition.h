@@ -59,7 +59,7 @@ struct TokenizerDefinition {
   std::optional<TokenId> unknown;  ///< for a byte that has no token; without it, none stands there
   bool fuses_unknown = false;      ///< one unknown token for neighbouring such bytes
 
-  std::optional<TokenId> bos;
+  std::optional<TokenId> bos;  ///< may be no token's id, which is then as if there were none
   bool adds_bos = false;
 };
 

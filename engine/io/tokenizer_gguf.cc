@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 #include <string_view>
 
@@ -96,15 +97,11 @@ std::vector<std::pair<std::string, std::string>> read_merges(const Gguf& gguf,
   return merges;
 }
 
-std::optional<TokenId> read_id(const Gguf& gguf, std::string_view key, std::size_t n_tokens,
-                               const std::string& source) {
+/// An id beyond TokenId's range becomes the largest, which names no token either.
+std::optional<TokenId> read_id(const Gguf& gguf, std::string_view key) {
   if (!gguf.has(key)) return std::nullopt;
-  const auto id = gguf.at<std::uint64_t>(key);
-  if (id >= n_tokens) {
-    throw Error(source + ": " + std::string(key) + ": expected an id below the " +
-                std::to_string(n_tokens) + " tokens, found " + std::to_string(id));
-  }
-  return static_cast<TokenId>(id);
+  constexpr std::uint64_t kLargest = std::numeric_limits<TokenId>::max();
+  return static_cast<TokenId>(std::min(gguf.at<std::uint64_t>(key), kLargest));
 }
 
 }  // namespace
@@ -145,13 +142,9 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
   }
   definition.merges = read_merges(gguf, source);
 
-  definition.bos = read_id(gguf, "tokenizer.ggml.bos_token_id", tokens.size(), source);
+  definition.bos = read_id(gguf, "tokenizer.ggml.bos_token_id");
   constexpr std::string_view kAddBosKey = "tokenizer.ggml.add_bos_token";
   definition.adds_bos = gguf.has(kAddBosKey) ? gguf.at<bool>(kAddBosKey) : pretokenizer.adds_bos;
-  if (definition.adds_bos && !definition.bos) {
-    throw Error(source + ": a beginning-of-sequence token is to be added, but " +
-                "tokenizer.ggml.bos_token_id is missing");
-  }
   return definition;
 }
 

@@ -213,8 +213,15 @@ void check_decoder(const json& root, const std::string& source) {
   }
 }
 
+/// An id beyond TokenId's range becomes the largest, which names no token either.
+TokenId read_special_id(const json& id, const std::string& where) {
+  if (!id.is_number_unsigned()) throw Error(where + ": expected an id, found " + id.dump());
+  constexpr std::uint64_t kLargest = std::numeric_limits<TokenId>::max();
+  return static_cast<TokenId>(std::min(id.get<std::uint64_t>(), kLargest));
+}
+
 /// A template's special token before its first text is the beginning-of-sequence token.
-void read_template(const json& post_processor, const Ids& ids, const std::string& where,
+void read_template(const json& post_processor, const std::string& where,
                    TokenizerDefinition& definition) {
   for (const json& item : json_array_at(post_processor, "single", where)) {
     if (json_object_find(item, "Sequence", where) != nullptr) return;
@@ -230,19 +237,19 @@ void read_template(const json& post_processor, const Ids& ids, const std::string
       throw Error(where + ": " + quote(name) + ": expected one id, found " +
                   std::to_string(special_ids.size()));
     }
-    definition.bos = ids.checked(special_ids[0], where + ": " + quote(name));
+    definition.bos = read_special_id(special_ids[0], where + ": " + quote(name));
     definition.adds_bos = true;
   }
 }
 
-void read_post_processor(const json& root, const Ids& ids, const std::string& source,
+void read_post_processor(const json& root, const std::string& source,
                          TokenizerDefinition& definition) {
   const std::string where = source + ": post_processor";
   for (const json* step :
        sequence_of(json_object_find(root, "post_processor", source), "processors", where)) {
     const auto type = json_at<std::string>(*step, "type", where);
     if (type == "TemplateProcessing") {
-      read_template(*step, ids, where, definition);
+      read_template(*step, where, definition);
     } else if (type != "ByteLevel") {
       refuse(where + ": type", "TemplateProcessing, ByteLevel or a Sequence of these", type);
     }
@@ -262,7 +269,7 @@ TokenizerDefinition read_tokenizer(std::span<const std::byte> tokenizer_json,
   read_normalizer(root, source, definition);
   read_pretokenizer(root, source, definition);
   check_decoder(root, source);
-  read_post_processor(root, ids, source, definition);
+  read_post_processor(root, source, definition);
   return definition;
 }
 

@@ -78,15 +78,10 @@ Vocabulary::Vocabulary(const TokenizerDefinition& definition)
     if (id >= bytes_.size()) bytes_.resize(id + 1);
     bytes_[id] = token.content;
   }
-  const std::pair<std::string_view, std::optional<TokenId>> special_ids[] = {
-      {"beginning-of-sequence", definition.bos},
-      {"unknown", definition.unknown},
-  };
-  for (const auto& [name, id] : special_ids) {
-    if (id && bytes_of(*id) == nullptr) {
-      throw Error(definition.source + ": the " + std::string(name) + " token's id " +
-                  std::to_string(*id) + " names none of the " + std::to_string(size()) + " tokens");
-    }
+  if (definition.unknown && bytes_of(*definition.unknown) == nullptr) {
+    throw Error(definition.source + ": the unknown token's id " +
+                std::to_string(*definition.unknown) + " names none of the " +
+                std::to_string(size()) + " tokens");
   }
 }
 

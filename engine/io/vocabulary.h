@@ -15,7 +15,7 @@ namespace longshadow {
 /// The tokens of a byte-level tokenizer and the bytes each stands for.
 class Vocabulary {
  public:
-  /// Throws Error where two tokens share a spelling or an id, or a special id names no token.
+  /// Throws Error where two tokens share a spelling or an id, or the unknown token's id names none.
   explicit Vocabulary(const TokenizerDefinition& definition);
 
   /// One more than the largest id.

@@ -14,7 +14,8 @@ Decoder<Device, T>::Decoder(Device& device, const Weights<T>& weights, std::size
     : device_(device),
       weights_(weights),
       rotary_(make_rotary_table<Device, T>(
-          device, rotary_frequencies(weights.config.rope, weights.config.head_dim), max_tokens)),
+          device, rotary_frequencies(weights.config.rope, weights.config.head_dim, max_tokens),
+          max_tokens, weights.config.rope.attention_factor)),
       activations_(device, weights.config, kFewRows),
       residual_(device.memory(), kFewRows, weights.config.hidden_size),
       hidden_(device.memory(), kFewRows, weights.config.hidden_size),

@@ -13,18 +13,21 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-/// Throws Error naming `where` for an id that is no token's.
-void add_end_token(std::uint64_t id, const Tokenizer& tokenizer, const std::string& where,
+/// Whether it is a token's; one that is not gets a warning, as it ends no text.
+bool add_end_token(std::int64_t id, const Tokenizer& tokenizer, const std::string& where,
                    GenerationSettings& settings) {
-  if (id >= tokenizer.vocab_size()) {
-    throw Error(where + ": expected an id below the " + std::to_string(tokenizer.vocab_size()) +
-                " tokens, found " + std::to_string(id));
+  if (id < 0 || static_cast<std::size_t>(id) >= tokenizer.vocab_size()) {
+    settings.warnings.push_back(where + ": " + std::to_string(id) + " is none of the " +
+                                std::to_string(tokenizer.vocab_size()) +
+                                " tokens and ends no text");
+    return false;
   }
   const auto token = static_cast<TokenId>(id);
   if (std::find(settings.end_tokens.begin(), settings.end_tokens.end(), token) ==
       settings.end_tokens.end()) {
     settings.end_tokens.push_back(token);
   }
+  return true;
 }
 
 /// An empty object where the file is not there.
@@ -42,10 +45,10 @@ bool read_end_tokens(const fs::path& path, const Tokenizer& tokenizer,
   const std::string where = path.string() + ": " + kKey;
   if (!root.is_object() || !root.contains(kKey) || root[kKey].is_null()) return false;
   for (const json& id : root[kKey].is_array() ? root[kKey] : json::array({root[kKey]})) {
-    if (!id.is_number_unsigned()) {
+    if (!id.is_number_integer()) {
       throw Error(where + ": expected a token's id or a list of them, found " + id.type_name());
     }
-    add_end_token(id.get<std::uint64_t>(), tokenizer, where, settings);
+    add_end_token(id.get<std::int64_t>(), tokenizer, where, settings);
   }
   return true;
 }
@@ -81,8 +84,9 @@ GenerationSettings generation_settings(const Gguf& gguf, const Tokenizer& tokeni
   for (const std::string name : {"eos", "eot", "eom"}) {
     const std::string key = "tokenizer.ggml." + name + "_token_id";
     if (const auto* id = gguf.find_value<std::uint64_t>(key)) {
-      add_end_token(*id, tokenizer, gguf.source + ": " + key, settings);
-      if (name == "eos") settings.eos_token = spelling(settings.end_tokens[0]);
+      const bool known = add_end_token(static_cast<std::int64_t>(*id), tokenizer,
+                                       gguf.source + ": " + key, settings);
+      if (known && name == "eos") settings.eos_token = spelling(settings.end_tokens[0]);
     }
   }
   if (tokenizer.bos()) settings.bos_token = spelling(*tokenizer.bos());

@@ -17,10 +17,10 @@ struct GenerationSettings {
   std::string chat_template;
   std::optional<std::string> bos_token;  ///< spellings, as chat templates write them
   std::optional<std::string> eos_token;
+  std::vector<std::string> warnings;  ///< ids that are no token's, which end no text: a line each
 };
 
-/// From the keys tokenizer.ggml.{eos,eot,eom}_token_id and tokenizer.chat_template. Throws Error
-/// for an id without a token.
+/// From the keys tokenizer.ggml.{eos,eot,eom}_token_id and tokenizer.chat_template.
 GenerationSettings generation_settings(const Gguf& gguf, const Tokenizer& tokenizer);
 
 /// From eos_token_id of generation_config.json or else of config.json; and, where they are there,

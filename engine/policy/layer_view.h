@@ -22,7 +22,8 @@ struct LayerView {
   std::size_t n = 0;
   HeadRows<const float> keys;           ///< K heads, rows [0, n), after rotation
   HeadRows<const float> values;         ///< K heads, rows [0, n)
-  MatrixView<const float> queries;      ///< [n, H d], before rotation, after any norm of their own
+  /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).
+  MatrixView<const float> queries;
   std::span<const double> frequencies;  ///< [d / 2], radians per position
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
   /// token, summed over those queries and averaged over the KV head's query heads, as

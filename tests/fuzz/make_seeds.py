@@ -100,6 +100,10 @@ def write_safetensors():
            "__metadata__": {"format": "pt"}}
     write("safetensors", "two", file(two, bytes(32)))
     write("safetensors", "empty", file({}, b""))
+    others = {"mask": {"dtype": "BOOL", "shape": [1, 3], "data_offsets": [0, 3]},
+              "four": {"dtype": "F4", "shape": [2], "data_offsets": [3, 4]},
+              "ids": {"dtype": "I64", "shape": [1], "data_offsets": [4, 12]}}
+    write("safetensors", "others", file(others, bytes(12)))
 
 
 def write_config():
@@ -115,7 +119,16 @@ def write_config():
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
-    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer)):
+    yarn = {**llama, "head_dim": 8, "attention_bias": True, "mlp_bias": True,
+            "original_max_position_embeddings": 32,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": 32, "beta_slow": 1.0,
+                             "mscale": 0.7, "mscale_all_dim": 1.0, "attention_factor": None,
+                             "truncate": False, "original_max_position_embeddings": 16}}
+    mistral = {**llama, "architectures": ["MistralForCausalLM"], "model_type": "mistral",
+               "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
+               "layer_types": ["sliding_attention"]}
+    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer), ("yarn", yarn),
+                         ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

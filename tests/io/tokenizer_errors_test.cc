@@ -107,9 +107,9 @@ TEST_CASE("a tokenizer.json that is malformed or not supported is refused") {
            "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})",
        "'<s>' is missing"},
       {"/post_processor",
-       R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [9]}},
+       R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [-1]}},
            "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})",
-       "the beginning-of-sequence token's id 9 names none of the 5 tokens"},
+       "'<s>': expected an id, found -1"},
       {"/post_processor",
        R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [4]}},
            "single": [{"SpecialToken": {"id": "<s>"}}, {"SpecialToken": {"id": "<s>"}}]})",
@@ -187,8 +187,6 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
       {"type 7", set("token_type", std::vector<std::int64_t>{1, 1, 1, 1, 7}),
        "token 4 is of type 7"},
       {"negative type", set("token_type", std::vector<std::int64_t>(5, -1)), "is of type -1"},
-      {"42, bos", set("bos_token_id", std::uint64_t{5}),
-       "expected an id below the 5 tokens, found 5"},
       {"42, negative", set("bos_token_id", std::int64_t{-1}), "tokenizer.ggml.bos_token_id"},
       {"43",
        [](Gguf& gguf) {
@@ -212,12 +210,6 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
       {"merge of three parts", set("merges", Strings{"a b c"}), "expected two parts and a space"},
       {"merge twice", set("merges", Strings{"a b", "a b"}),
        "merge 1 of 'a' and 'b': it is repeated"},
-      {"no bos to add",
-       [](Gguf& gguf) {
-         gguf.metadata.erase("tokenizer.ggml.bos_token_id");
-         gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
-       },
-       "tokenizer.ggml.bos_token_id is missing"},
       {"control token without spelling",
        [](Gguf& gguf) { value_of<Strings>(gguf, "tokens")[4] = ""; }, "added token 4 '' has no"},
   };
@@ -229,6 +221,33 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
     CHECK_THAT(error, StartsWith("model.gguf: "));
     CHECK_THAT(error, Contains(test.reason));
   }
+}
+
+TEST_CASE("a beginning token that is no token is missed where a text needs it, and nowhere else") {
+  json definition = tiny_json();
+  for (const char* id : {"9", "18446744073709551615"}) {
+    definition["post_processor"] = json::parse(
+        R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [)" + std::string(id) +
+        R"(]}}, "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})");
+    const Tokenizer tokenizer = test::from_json(definition);
+    CHECK(tokenizer.adds_bos());
+    CHECK_FALSE(tokenizer.bos());
+    CHECK_THAT(error_of([&] { tokenizer.required_bos(); }),
+               StartsWith("tokenizer.json: the beginning-of-sequence token's id ") &&
+                   Contains("names none of the 5 tokens") && Contains("--bos no"));
+    CHECK(test::ids_of(tokenizer, "ab").size() == 1);
+  }
+
+  Gguf gguf = test::gguf_of(tiny_json(), "gpt-2");
+  gguf.metadata["tokenizer.ggml.bos_token_id"] = std::uint64_t{5};
+  const Tokenizer unused = test::from_gguf(gguf);
+  CHECK_FALSE(unused.bos());
+  REQUIRE(unused.warnings().size() == 1);
+  CHECK_THAT(unused.warnings()[0], Contains("model.gguf: the beginning-of-sequence token's id 5"));
+  gguf.metadata.erase("tokenizer.ggml.bos_token_id");
+  gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
+  CHECK_THAT(error_of([&] { test::from_gguf(gguf).required_bos(); }),
+             Contains("this tokenizer has no beginning-of-sequence token"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "engine/model/config.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -128,6 +129,27 @@ TEST_CASE("GGUF rope scaling: linear in both spellings, llama3 as stored divisor
     gguf.metadata["llama.rope.scaling.factor"] = 4.0;
     CHECK(config_from_gguf(gguf).rope.scaling == RopeScaling::none);
   }
+  SECTION("yarn, with llama.cpp's own numbers") {
+    gguf.metadata["llama.rope.scaling.type"] = std::string("yarn");
+    gguf.metadata["llama.rope.scaling.factor"] = 4.0;
+    ModelConfig config = config_from_gguf(gguf);
+    CHECK(config.rope.scaling == RopeScaling::yarn);
+    CHECK(config.rope.factor == 4.0);
+    CHECK(config.rope.original_context == 128);  // the context, for want of another
+    CHECK(config.max_context == 512);
+    CHECK(config.rope.attention_factor == Approx(1 + 0.1 * std::log(4.0)));
+    gguf.metadata["llama.rope.scaling.original_context_length"] = std::uint64_t{16};
+    gguf.metadata["llama.rope.scaling.attn_factor"] = 2.0;
+    gguf.metadata["llama.rope.scaling.yarn_beta_fast"] = 32.0;
+    gguf.metadata["llama.rope.scaling.yarn_beta_slow"] = 2.0;
+    config = config_from_gguf(gguf);
+    CHECK(config.rope.original_context == 16);
+    CHECK(config.max_context == 128);
+    CHECK(config.rope.attention_factor == Approx(2 + 0.2 * std::log(4.0)));
+    CHECK(config.rope.beta_slow == 1.0);
+    REQUIRE(config.warnings.size() == 1);
+    CHECK_THAT(config.warnings[0], Contains("yarn_beta_slow': 2.000000 is left aside"));
+  }
   SECTION("divisors") {
     const std::vector<float> divisors = {1.0f, 1.5f, 8.0f, 32.0f};
     add_tensor(gguf, "rope_freqs.weight", divisors);
@@ -159,7 +181,7 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
   };
   const std::vector<Case> cases = {
       {"unknown architecture", "general.architecture", std::string("mamba\n2"),
-       "'mamba\\x0a2' is not supported; expected llama or qwen2"},
+       "'mamba\\x0a2' is not supported; choose a model of one of these: llama, qwen2"},
       {"44 no layers", "llama.block_count", n(0),
        "'llama.block_count': expected 1 to 1024, found 0"},
       {"44 huge", "llama.block_count", n(std::uint64_t{1} << 63),
@@ -182,7 +204,8 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
       {"48 negative base", "llama.rope.freq_base", -1.0, "expected a positive number"},
       {"48 infinite factor", "llama.rope.scaling.factor", kInfinity, "expected a positive number"},
       {"partly rotated", "llama.rope.dimension_count", n(4), "partly rotated"},
-      {"rope type", "llama.rope.scaling.type", std::string("yarn"), "rope type 'yarn'"},
+      {"rope type", "llama.rope.scaling.type", std::string("longrope"),
+       "rope type 'longrope' is not supported; expected none, linear or yarn"},
       {"values of another size", "llama.attention.value_length", n(16),
        "expected the key length, 8"},
       {"experts", "llama.expert_count", n(8), "mixtures of experts"},
@@ -258,6 +281,10 @@ TEST_CASE("a configuration is read from config.json") {
   CHECK(parse_with(R"({"num_key_value_heads": null})").n_kv_heads == 6);
   CHECK(parse_with(R"({"tie_word_embeddings": true})").tied_embeddings);
   CHECK(parse_with(R"({"attention_bias": true})").attention_bias);
+  CHECK(parse_with(R"({"attention_bias": true})").output_bias);
+  CHECK(parse_with(R"({"mlp_bias": true})").feed_forward_bias);
+  // Where the head size is named, heads need not add up to the hidden size.
+  CHECK(parse_with(R"({"head_dim": 8, "num_attention_heads": 9})").n_heads == 9);
   CHECK(parse_with(R"({"rope_theta": null})").rope.theta == 10000.0);
   CHECK_FALSE(config.bf16_layers);
   CHECK_FALSE(parse_with(R"({"torch_dtype": "float16"})").bf16_layers);
@@ -268,6 +295,50 @@ TEST_CASE("a configuration is read from config.json") {
           "layer_types": ["full_attention", "full_attention"]})");
   CHECK(qwen.architecture == Architecture::qwen2);
   CHECK(qwen.attention_bias);
+  CHECK_FALSE(qwen.output_bias);
+  CHECK(qwen.attention_window == 0);
+}
+
+TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
+  struct Case {
+    const char* members;
+    std::size_t window;
+  };
+  const std::vector<Case> cases = {
+      {R"({"model_type": "mistral", "sliding_window": null})", 0},
+      {R"({"model_type": "mistral", "sliding_window": 128})", 0},
+      {R"({"model_type": "mistral", "sliding_window": 64})", 64},
+      {R"({"model_type": "mistral", "max_position_embeddings": 32768})", 4096},
+      {R"({"sliding_window": 64})", 0},
+      {R"({"sliding_window": 64, "layer_types": ["full_attention", "sliding_attention"]})", 64},
+      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": false})", 0},
+      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true})", 0},
+      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true,
+           "max_window_layers": 1})",
+       64},
+  };
+  for (const Case& each : cases) {
+    INFO(each.members);
+    const ModelConfig config = parse_with(each.members);
+    CHECK(config.attention_window == each.window);
+    if (each.window != 0) {
+      CHECK(config.max_context == each.window);
+      CHECK_THAT(describe_max_context(config),
+                 Contains("a window of " + std::to_string(each.window)));
+    }
+  }
+  const ModelConfig mistral = parse_with(R"({"model_type": "mistral", "attention_bias": true})");
+  CHECK(mistral.architecture == Architecture::mistral);
+  CHECK_FALSE(mistral.attention_bias);
+  CHECK(describe_max_context(mistral) == "the model was trained to read 128");
+}
+
+TEST_CASE("a stretched model reads as many tokens as it was stretched to") {
+  const char* yarn = R"({"rope_scaling": {"type": "yarn", "factor": 4,
+                         "original_max_position_embeddings": 64}})";
+  CHECK(parse_with(yarn).max_context == 256);
+  CHECK(parse_with(R"({"rope_scaling": {"type": "dynamic", "factor": 3}})").max_context == 384);
+  CHECK(parse_with(R"({"rope_scaling": {"type": "linear", "factor": 3}})").max_context == 128);
 }
 
 TEST_CASE("config.json rope scaling, in the spellings of every transformers version") {
@@ -305,7 +376,9 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
     std::string reason;
   };
   const std::vector<Case> cases = {
-      {"unknown architecture", R"({"model_type": "mistral"})", "'mistral' is not supported"},
+      {"unknown architecture", R"({"model_type": "gemma2"})",
+       "'model_type': the architecture 'gemma2' is not supported; choose a model of one of these: "
+       "llama, mistral, qwen2"},
       {"92 hidden % heads", R"({"num_attention_heads": 5})", "5 heads divide, found 48"},
       {"93 heads % KV heads", R"({"num_key_value_heads": 4})", "4 key-value heads divide, found 6"},
       {"94 float", R"({"hidden_size": 48.0})", "'hidden_size': expected a non-negative integer"},
@@ -319,8 +392,25 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
       {"zero eps", R"({"rms_norm_eps": 0})", "'rms_norm_eps': expected a positive number"},
       {"negative theta", R"({"rope_theta": -1})", "'rope_theta': expected a positive number"},
       {"huge context", R"({"max_position_embeddings": 18446744073709551615})", "expected 1 to"},
-      {"rope type", R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})", "rope type 'yarn'"},
-      {"rope type", R"({"rope_scaling": {"type": "dynamic", "factor": 4}})", "rope type 'dynamic'"},
+      {"rope type", R"({"rope_scaling": {"rope_type": "longrope", "factor": 4}})",
+       "rope type 'longrope' is not supported; expected default, linear, dynamic, yarn or llama3"},
+      {"rope type", R"({"rope_scaling": {"type": "mrope"}})", "rope type 'mrope'"},
+      {"yarn without factor", R"({"rope_scaling": {"type": "yarn"}})", "'factor' is missing"},
+      {"yarn's context", R"({"rope_scaling": {"type": "yarn", "factor": 4,
+          "original_max_position_embeddings": 0}})",
+       "expected 1 to"},
+      {"yarn's beta", R"({"rope_scaling": {"type": "yarn", "factor": 4, "beta_fast": -1}})",
+       "'beta_fast': expected a positive number"},
+      {"yarn's attention factor",
+       R"({"rope_scaling": {"type": "yarn", "factor": 4, "attention_factor": 0}})",
+       "'attention_factor': expected a positive number"},
+      {"yarn's base", R"({"rope_theta": 1, "rope_scaling": {"type": "yarn", "factor": 4}})",
+       "a rotary base above 1"},
+      {"dynamic below 1", R"({"rope_scaling": {"type": "dynamic", "factor": 0.5}})",
+       "a factor of at least 1 for dynamic"},
+      {"dynamic of one pair",
+       R"({"head_dim": 2, "rope_scaling": {"type": "dynamic", "factor": 2}})",
+       "a head size of at least 4"},
       {"rope factor", R"({"rope_scaling": {"type": "linear"}})", "'factor' is missing"},
       {"rope factor", R"({"rope_scaling": {"type": "linear", "factor": 0}})", "'factor': expected"},
       {"rope object", R"({"rope_scaling": "linear"})", "'rope_scaling': expected an object"},
@@ -333,11 +423,13 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
       {"partly rotated", R"({"rope_parameters": {"partial_rotary_factor": 0.5}})",
        "'partial_rotary_factor'"},
       {"activation", R"({"hidden_act": "gelu"})", "only silu is supported"},
-      {"feed-forward bias", R"({"mlp_bias": true})", "'mlp_bias'"},
-      {"sliding window", R"({"model_type": "qwen2", "use_sliding_window": true})",
-       "sliding-window attention is not supported"},
-      {"sliding layers", R"({"layer_types": ["full_attention", "sliding_attention"]})",
-       "only full_attention is supported"},
+      {"no window", R"({"layer_types": ["full_attention", "sliding_attention"],
+          "sliding_window": null})",
+       "but 'sliding_window' is null"},
+      {"window of none", R"({"model_type": "mistral", "sliding_window": 0})",
+       "'sliding_window': expected 1 to"},
+      {"chunked layers", R"({"layer_types": ["full_attention", "chunked_attention"]})",
+       "only full_attention and sliding_attention are supported, found '\"chunked_attention\"'"},
       {"quantised", R"({"quantization_config": {"bits": 4}})", "'quantization_config'"},
       {"wrong flag", R"({"tie_word_embeddings": 1})", "expected true or false"},
   };

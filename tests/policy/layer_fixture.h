@@ -32,7 +32,7 @@ class PolicyFixture {
         shape{kept["n_heads"], kept["n_kv_heads"], kept["head_dim"]},
         frequencies(kept["frequencies"].get<std::vector<double>>()),
         file_(folder / "inputs.safetensors"),
-        tensors_(parse_safetensors(file_.bytes(), file_.path().string())) {}
+        tensors_(parse_safetensors(file_.bytes(), file_.path().string()).tensors) {}
 
   nlohmann::json kept;
   std::size_t n;

@@ -3,9 +3,9 @@
 A case's `spoil` takes the model (gguf_layout.Gguf) and gives back it, or the file's bytes.
 """
 
-from gguf_layout import (ARRAY, BOOL, F32, F64, I64, STRING, U8, U32, U64, array, f32, f64, i32, i64, text, u8, u32,
+from gguf_layout import (ARRAY, BOOL, F32, F64, I32, I64, STRING, U8, U32, U64, array, f32, f64, i32, i64, text, u8, u32,
                          u64)
-from malformed import MODELS, Case
+from malformed import MODELS, PROBE, Case
 
 MODEL = MODELS / "llama_plain.gguf"
 NAN, INFINITY = float("nan"), float("inf")
@@ -52,6 +52,12 @@ def another_tensor(name, dimensions=(8,), data=bytes(32), **claims):
 
 def second_tensor_moved(by):
     return lambda model: model.move_tensor(1, by)
+
+
+def added_bos(model):
+    """Put before a text, and the id of no token."""
+    return (model.replace_pair("tokenizer.ggml.bos_token_id", U32, u32(320))
+            .replace_pair("tokenizer.ggml.add_bos_token", BOOL, b"\x01"))
 
 
 def byte_token(model):
@@ -120,13 +126,13 @@ CASES = [
          pair("tokenizer.ggml.scores", ARRAY, array(F32, 319, bytes(4 * 319)))),
     Case(41, "token types of 8 bits", "'tokenizer.ggml.token_type': expected an array of signed integers",
          tokenizer("token_type", ARRAY, array(U8, 320, 320 * b"\x01"))),
-    Case(42, "bos_token_id = vocabulary", "expected an id below the 320 tokens, found 320",
-         tokenizer("bos_token_id", U32, u32(320))),
-    Case(42, "eos_token_id 2^32 - 1", "tokenizer.ggml.eos_token_id", tokenizer("eos_token_id", U32, u32(2**32 - 1))),
+    Case(42, "bos_token_id = vocabulary, and added", "id 320 names none of the 320 tokens", added_bos, PROBE),
+    Case(42, "negative bos_token_id", "'tokenizer.ggml.bos_token_id': expected a non-negative integer",
+         tokenizer("bos_token_id", I32, i32(-1))),
     Case(43, "byte token <0x-1>", "token 300 is of type 6, a byte token", byte_token),
     Case(44, "no layers", "'llama.block_count': expected 1 to 1024, found 0", llama("block_count", U32, u32(0))),
     Case(44, "2^32 - 1 layers", "'llama.block_count': expected 1 to 1024", llama("block_count", U32, u32(2**32 - 1))),
-    Case(45, "heads do not divide the width", "5 heads divide", llama("attention.head_count", U32, u32(5))),
+    Case(45, "heads do not divide the width", "2 key-value heads divide, found 5", llama("attention.head_count", U32, u32(5))),
     Case(45, "key-value heads do not divide", "3 key-value heads", llama("attention.head_count_kv", U32, u32(3))),
     Case(45, "no key-value heads", "expected 1 to 4096, found 0", llama("attention.head_count_kv", U32, u32(0))),
     Case(46, "no embedding_length", "'llama.embedding_length' is missing", without("llama.embedding_length")),
