@@ -408,7 +408,7 @@ class BadFiles(CommandLine):
         self.assert_refused(self.probe(document=missing), FAILED, missing)
         self.assert_refused(self.probe(document=self.folder), FAILED, self.folder)
         self.assert_refused(self.probe(missing), FAILED, missing)
-        self.assert_refused(self.probe(self.folder), FAILED, self.folder, "config.json")
+        self.assert_refused(self.probe(self.folder), FAILED, self.folder, "an empty folder")
 
     def test_a_cut_model(self):
         whole = MODEL.read_bytes()

@@ -40,7 +40,8 @@ class QueryRecorder final : public FullPassObserver<T> {
 TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
   using T = TestType;
   Cpu cpu(2);
-  const test::TinyModel model = test::tiny_models()[0];
+  // Two folders: llama_plain, and llama_yarn, whose rotations make vectors longer.
+  const test::TinyModel model = test::tiny_models()[GENERATE(0, 8)];
   const auto checkpoint = open_checkpoint(model.path);
   const ModelConfig& config = checkpoint->config();
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
