@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -19,7 +20,7 @@ constexpr const char* kOutput = "lm_head.weight";
 /// Whether two tensors hold the same numbers, in whichever types.
 bool have_same_values(const StoredTensor& a, const StoredTensor& b) {
   if (a.shape != b.shape) return false;
-  if (a.type == b.type) return std::ranges::equal(a.data, b.data);
+  if (a.type == b.type) return std::memcmp(a.data.data(), b.data.data(), a.data.size()) == 0;
   constexpr std::size_t kPart = 1 << 16;
   std::vector<float> of_a(kPart), of_b(kPart);
   for (std::size_t first = 0; first < a.elements(); first += kPart) {
@@ -44,9 +45,8 @@ void settle_output(std::vector<StoredTensor>& tensors, StoredModel& model) {
   if (!model.config.tied_embeddings) {
     if (output == tensors.end() && embedding != tensors.end()) {
       throw Error(model.source + ": the tensor " + quote(kOutput) +
-                  " is missing, and config.json " +
-                  "does not say that the embeddings are tied; if they are, set " +
-                  "\"tie_word_embeddings\": true there");
+                  " is missing, and config.json does not say that the embeddings are tied; if they "
+                  "are, set \"tie_word_embeddings\": true there");
     }
     return;
   }
@@ -60,8 +60,8 @@ void settle_output(std::vector<StoredTensor>& tensors, StoredModel& model) {
     model.config.tied_embeddings = false;
     model.warnings.push_back(
         model.source +
-        ": config.json says that the embeddings are tied (tie_word_embeddings), but "
-        "another lm_head.weight is stored; the stored one is used");
+        ": config.json says that the embeddings are tied (tie_word_embeddings), but another "
+        "lm_head.weight is stored; the stored one is used");
   }
 }
 

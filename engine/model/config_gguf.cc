@@ -128,9 +128,20 @@ void read_rope(const Gguf& gguf, const ArchitectureKeys& keys, ModelConfig& conf
   }
 }
 
+void refuse_other_types(const Gguf& gguf) {
+  const auto* const type = gguf.find_value<std::string>("general.type");
+  if (type == nullptr || *type == "model") return;
+  throw Error(
+      gguf.source + ": 'general.type': expected a model, found " + quote(*type) +
+      (*type == "adapter"
+           ? "; merge it into its model with llama.cpp's llama-export-lora and give that file"
+           : "; give the file of the model that it belongs to"));
+}
+
 }  // namespace
 
 ModelConfig config_from_gguf(const Gguf& gguf) {
+  refuse_other_types(gguf);
   // Mistral's files call themselves llama.
   constexpr std::array kSupported{Architecture::llama, Architecture::qwen2};
   const auto& architecture = gguf.at<std::string>("general.architecture");

@@ -61,7 +61,8 @@ constexpr const char* kSaveTokenizer =
     "tokenizer.json";
 
 constexpr Kind kTokenizers[] = {
-    {"tokenizer.model", "a SentencePiece tokenizer alone", kSaveTokenizer},
+    {".model", "a SentencePiece tokenizer alone", kSaveTokenizer},
+    {".model.v3", "a SentencePiece tokenizer alone", kSaveTokenizer},
     {"tekken.json", "Mistral's own tokenizer alone", kSaveTokenizer},
     {"vocab.json", "a vocabulary alone", kSaveTokenizer},
     {"tokenizer_config.json", "the tokenizer's settings alone", kSaveTokenizer},

@@ -20,8 +20,8 @@ struct LayerPlace {
 struct LayerView {
   LayerPlace place;
   std::size_t n = 0;
-  HeadRows<const float> keys;           ///< K heads, rows [0, n), after rotation
-  HeadRows<const float> values;         ///< K heads, rows [0, n)
+  HeadRows<const float> keys;    ///< K heads, rows [0, n), after rotation
+  HeadRows<const float> values;  ///< K heads, rows [0, n)
   /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).
   MatrixView<const float> queries;
   std::span<const double> frequencies;  ///< [d / 2], radians per position

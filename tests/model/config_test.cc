@@ -182,6 +182,10 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
   const std::vector<Case> cases = {
       {"unknown architecture", "general.architecture", std::string("mamba\n2"),
        "'mamba\\x0a2' is not supported; choose a model of one of these: llama, qwen2"},
+      {"a LoRA adapter", "general.type", std::string("adapter"),
+       "expected a model, found 'adapter'; merge it into its model"},
+      {"an image encoder", "general.type", std::string("mmproj"),
+       "found 'mmproj'; give the file of"},
       {"44 no layers", "llama.block_count", n(0),
        "'llama.block_count': expected 1 to 1024, found 0"},
       {"44 huge", "llama.block_count", n(std::uint64_t{1} << 63),
