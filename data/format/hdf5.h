@@ -71,7 +71,6 @@ class Dataset : public Object {
   void make_scale(const char* name) const;
   /// Labels dimension `axis` and attaches the scale to it.
   void attach_scale(unsigned axis, const Dataset& scale, const char* label) const;
-  void label_dimension(unsigned axis, const char* label) const;
 };
 
 class Group : public Object {
@@ -82,7 +81,7 @@ class Group : public Object {
   /// Values are stored little-endian, in chunks with a Fletcher-32 checksum. No dimension may be 0.
   template <typename T>
   Dataset write(const char* name, std::span<const T> values, const Shape& shape) const;
-  /// One-dimensional, UTF-8, each entry padded with NUL to the longest.
+  /// One-dimensional, UTF-8, each entry padded with NUL to the longest, and to two bytes.
   Dataset write_strings(const char* name, const std::vector<std::string>& texts) const;
 
   /// One-dimensional; `members[v]` is the name of value v, which each value must have.
