@@ -82,7 +82,12 @@ Pretokenizer::Pretokenizer(std::span<const PretokenizerStep> steps, const std::s
   }
 }
 
-std::vector<Range> Pretokenizer::split(AlignedText& text) const {
+// With a beginning alone the last piece is open: it starts where it starts and holds what it holds,
+// but may go on. A step leaves all pieces before it as they are with any text behind, because a
+// pattern's certain matches are, and because what joins a piece (see joins()) is its direct
+// neighbour. The open piece that a step makes is the last one it finds in the open piece it was
+// given, up to the byte that its pattern is certain of.
+std::vector<Range> Pretokenizer::split(AlignedText& text, Extent extent) const {
   std::vector<Range> pieces;
   if (!text.bytes().empty()) pieces.push_back({0, text.bytes().size()});
   for (const auto& step : steps_) {
@@ -94,9 +99,13 @@ std::vector<Range> Pretokenizer::split(AlignedText& text) const {
     std::vector<Range> finer;
     std::vector<Range> matches;
     for (const Range piece : pieces) {
-      const auto part = std::string_view(text.bytes()).substr(piece.begin, piece.size());
+      auto part = std::string_view(text.bytes()).substr(piece.begin, piece.size());
       matches.clear();
-      rule->pattern.find_all(part, matches);
+      if (extent == Extent::beginning && piece == pieces.back()) {
+        part = part.substr(0, rule->pattern.find_certain(part, matches));
+      } else {
+        rule->pattern.find_all(part, matches);
+      }
       for (const Range range :
            apply(rule->behavior, stretches_between(matches, part.size(), rule->invert))) {
         if (range.size() != 0)
@@ -105,6 +114,7 @@ std::vector<Range> Pretokenizer::split(AlignedText& text) const {
     }
     pieces = std::move(finer);
   }
+  if (extent == Extent::beginning && !pieces.empty()) pieces.pop_back();
   return pieces;
 }
 

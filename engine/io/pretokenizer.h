@@ -18,7 +18,8 @@ class Pretokenizer {
   Pretokenizer(std::span<const PretokenizerStep> steps, const std::string& source);
 
   /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed spaces.
-  std::vector<Range> split(AlignedText& text) const;
+  /// Where the text is only a `beginning`, the pieces are those that it has whatever follows.
+  std::vector<Range> split(AlignedText& text, Extent extent = Extent::whole) const;
 
  private:
   struct Split {

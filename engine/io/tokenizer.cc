@@ -10,6 +10,7 @@
 #include "engine/io/normalizer.h"
 #include "engine/io/pretokenizer.h"
 #include "engine/io/tokenizer_definition.h"
+#include "engine/io/utf8.h"
 #include "engine/io/vocabulary.h"
 
 namespace longshadow {
@@ -70,12 +71,13 @@ class Tokenizer::Implementation::Encoder {
   Encoder(const Implementation& tokenizer, std::string_view text, SpecialTokens special)
       : tokenizer_(tokenizer), text_(text), special_(special) {}
 
-  std::vector<Token> encode() {
-    for (const auto& [range, id] : tokenizer_.added_before_normalization.split(text_, special_)) {
-      if (id) {
-        tokens_.push_back({*id, range.begin, range.end});
+  std::vector<Token> encode(Extent extent) {
+    const auto sections = tokenizer_.added_before_normalization.split(text_, special_, extent);
+    for (const auto& section : sections) {
+      if (section.id) {
+        tokens_.push_back({*section.id, section.range.begin, section.range.end});
       } else {
-        encode_between(range);
+        encode_between(section.range, extent_of(section, sections, extent));
       }
     }
     return std::move(tokens_);
@@ -84,23 +86,30 @@ class Tokenizer::Implementation::Encoder {
  private:
   using Pieces = std::vector<BytePairEncoding::Piece>;
 
-  void encode_between(Range range) {
+  /// Of a text that goes on, the last section does; those before it are whole.
+  static Extent extent_of(const AddedTokens::Section& section,
+                          const std::vector<AddedTokens::Section>& sections, Extent of_all) {
+    return &section == &sections.back() ? of_all : Extent::whole;
+  }
+
+  void encode_between(Range range, Extent extent) {
     AlignedText text = as_utf8(text_, range);
-    if (tokenizer_.normalizes_nfc) text = normalize_nfc(text);
-    for (const auto& [section, id] :
-         tokenizer_.added_after_normalization.split(text.bytes(), special_)) {
-      if (id) {
-        push(*id, text.source_of(section));
+    if (tokenizer_.normalizes_nfc) text = normalize_nfc(text, extent);
+    const auto sections =
+        tokenizer_.added_after_normalization.split(text.bytes(), special_, extent);
+    for (const auto& section : sections) {
+      if (section.id) {
+        push(*section.id, text.source_of(section.range));
       } else {
         AlignedText plain;
-        plain.append(text, section);
-        encode_plain(std::move(plain));
+        plain.append(text, section.range);
+        encode_plain(std::move(plain), extent_of(section, sections, extent));
       }
     }
   }
 
-  void encode_plain(AlignedText text) {
-    std::vector<Range> words = tokenizer_.pretokenizer.split(text);
+  void encode_plain(AlignedText text, Extent extent) {
+    std::vector<Range> words = tokenizer_.pretokenizer.split(text, extent);
     text = restore_invalid_bytes(text, text_, words);
     for (const Range word : words) {
       std::size_t begin = word.begin;
@@ -156,7 +165,14 @@ Tokenizer Tokenizer::from_json(std::span<const std::byte> tokenizer_json,
 }
 
 std::vector<Token> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
-  return Implementation::Encoder(*implementation_, text, special).encode();
+  return Implementation::Encoder(*implementation_, text, special).encode(Extent::whole);
+}
+
+std::vector<Token> Tokenizer::encode_beginning(std::string_view beginning,
+                                               SpecialTokens special) const {
+  // A character that is cut off would look like bytes that are no UTF-8.
+  beginning.remove_suffix(incomplete_bytes(beginning));
+  return Implementation::Encoder(*implementation_, beginning, special).encode(Extent::beginning);
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids) const {

@@ -51,6 +51,11 @@ class Tokenizer {
   /// pattern of the tokenizer gives up.
   std::vector<Token> encode(std::string_view text,
                             SpecialTokens special = SpecialTokens::as_text) const;
+  /// The tokens that encode() gives first for every text that begins with `beginning`: those that
+  /// nothing behind it can change. All but the last few, unless the beginning ends in one word that
+  /// goes on without end.
+  std::vector<Token> encode_beginning(std::string_view beginning,
+                                      SpecialTokens special = SpecialTokens::as_text) const;
   /// The exact bytes of the tokens, one after the other. Throws Error for an id without a token.
   std::string decode(std::span<const TokenId> ids) const;
 

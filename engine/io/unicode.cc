@@ -29,6 +29,20 @@ void append_utf8(std::string& text, char32_t code_point) {
   text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
 }
 
+bool is_text_character(char32_t code_point) {
+  if (code_point > 0x10ffff) return false;
+  if (code_point >= U'\t' && code_point <= U'\r') return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+      return false;
+    default:
+      return true;
+  }
+}
+
 bool is_white_space(char32_t code_point) {
   if ((code_point >= U'\t' && code_point <= U'\r') || code_point == 0x85) return true;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
@@ -39,6 +53,14 @@ bool is_white_space(char32_t code_point) {
     default:
       return false;
   }
+}
+
+std::size_t behind_white_space(std::string_view text, std::size_t at) {
+  while (const auto code_point = code_point_at(text, at)) {
+    if (!is_white_space(code_point->value)) break;
+    at += code_point->length;
+  }
+  return at;
 }
 
 bool is_word_character(char32_t code_point) {

@@ -20,8 +20,13 @@ std::optional<CodePoint> code_point_before(std::string_view text, std::size_t en
 /// `code_point` must be a Unicode scalar value.
 void append_utf8(std::string& text, char32_t code_point);
 
+/// Whether texts have such characters: assigned ones that are neither controls, but for those that
+/// part words and lines, nor private.
+bool is_text_character(char32_t code_point);
 /// Unicode's White_Space property.
 bool is_white_space(char32_t code_point);
+/// Where the white space from byte `at` on ends, `at` where there is none.
+std::size_t behind_white_space(std::string_view text, std::size_t at);
 /// What Unicode regular expressions call \w (UTS #18, annex C): letters, marks, decimal and letter
 /// numbers, connectors and joiners.
 bool is_word_character(char32_t code_point);

@@ -10,14 +10,6 @@
 namespace longshadow {
 namespace {
 
-std::size_t behind_white_space(std::string_view text, std::size_t at) {
-  while (const auto code_point = code_point_at(text, at)) {
-    if (!is_white_space(code_point->value)) break;
-    at += code_point->length;
-  }
-  return at;
-}
-
 /// Where the text goes on behind `form`, which it has at byte `at`; empty where it has not.
 std::optional<std::size_t> end_of(std::string_view form, std::string_view text, std::size_t at) {
   for (std::size_t i = 0; i < form.size();) {
