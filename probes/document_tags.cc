@@ -37,7 +37,8 @@ DocumentTags read_tags(const Document& document, const std::string& path) {
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
   const std::vector<TaggedWord> words =
-      align_conllu(read_conllu(text, path), path, document.text, document.name);
+      align_conllu(read_conllu(text, path, MissingTags::allowed), path,
+                   {document.text, document.name});
   return {sha256_hex(file.bytes()), project(words, document.tokens)};
 }
 

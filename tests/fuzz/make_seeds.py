@@ -168,6 +168,10 @@ def write_conllu():
             "4\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_\n\n")
     write("conllu", "multiword", tags + "\0" + "don't stop.\n")
     write("conllu", "crlf", tags.replace("\n", "\r\n") + "\0" + " don't\u00a0stop.")
+    spaces = ("# text = \n a\n\tb\n1\t\n \t\n \tSPACE\t_SP\t_\t1\t_\t_\tSpaceAfter=No\n"
+              "2\ta\ta\tDET\tXX\t_\t2\t_\t_\t_\n3\t\t\t\t\tSPACE\t_SP\t_\t3\t_\t_\t_\n"
+              "4\tb\tb\t_\tXX\t_\t4\t_\t_\t_\n\n")
+    write("conllu", "spaces", spaces + "\0" + "\n a\n\tb")
 
 
 if __name__ == "__main__":
