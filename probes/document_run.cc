@@ -32,6 +32,13 @@ void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
   }
 }
 
+std::size_t tokens_of_reading(const ModelConfig& config, const Reading& reading) {
+  const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
+  if (longest > config.max_context) return config.max_context;  // their sum could overflow
+  return std::min(tokens_needed(reading.evict_at, reading.context, reading.horizon),
+                  config.max_context);
+}
+
 void check_lengths(const ModelConfig& config, const Reading& reading) {
   if (reading.context == 0 || reading.horizon == 0) {
     throw UsageError("--context and --future: expected at least 1 token each");
@@ -89,7 +96,7 @@ RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::s
   for (const Token& token : std::span(document.tokens).first(n)) {
     tokens.id.push_back(token.id);
     tokens.text.push_back(tokenizer.decode(std::array{token.id}));
-    tokens.bytes.push_back({token.begin, token.end});
+    tokens.bytes.push_back({document.mark_bytes + token.begin, document.mark_bytes + token.end});
   }
   return tokens;
 }

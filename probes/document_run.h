@@ -26,6 +26,10 @@ struct Reading {
 /// Throws UsageError for a k that the truncated entropy cannot have.
 void check_entropy_top_k(std::size_t k, const ModelConfig& config);
 
+/// The tokens that a reading needs of a document; no more than the model can read, where
+/// check_lengths() will refuse.
+std::size_t tokens_of_reading(const ModelConfig& config, const Reading& reading);
+
 /// Throws UsageError where the model is too short for the reading.
 void check_lengths(const ModelConfig& config, const Reading& reading);
 

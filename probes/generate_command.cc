@@ -4,12 +4,12 @@
 
 #include "engine/chat/chat_template.h"
 #include "engine/core/error.h"
-#include "engine/io/mapped_file.h"
 #include "engine/model/checkpoint.h"
 #include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
+#include "probes/document.h"
 #include "probes/generation.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
@@ -47,7 +47,8 @@ po::options_description options() {
   add_quantization_options(options);
   auto add = options.add_options();
   add("prompt", po::value<std::string>(), "the text to go on from");
-  add("document,d", po::value<std::string>(), "a UTF-8 text file to go on from");
+  add("document,d", po::value<std::string>(),
+      "a UTF-8 text to go on from: a file, a pipe, or - for standard input");
   add("context,T", po::value<std::size_t>()->default_value(0, "all"),
       "tokens of the text to go on from, without --chat");
   add("chat", po::bool_switch(),
@@ -75,13 +76,24 @@ po::options_description options() {
 
 bool has(const po::variables_map& values, const char* name) { return values.count(name) != 0; }
 
-std::string read_text(const po::variables_map& values) {
+/// The text to go on from; of a document no more than --context, or what the model reads, needs.
+std::string read_text(const po::variables_map& values, const Checkpoint& checkpoint) {
   if (has(values, "prompt") == has(values, "document")) {
     throw UsageError("give either --prompt or --document, which the text goes on from");
   }
   if (has(values, "prompt")) return values["prompt"].as<std::string>();
-  const MappedFile file(values["document"].as<std::string>());
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  const std::string path = values["document"].as<std::string>();
+  const std::size_t most = checkpoint.config().max_context;
+  const std::size_t context = values["context"].as<std::size_t>();
+  const bool is_whole = context == 0 || values["chat"].as<bool>();
+  const Document document =
+      read_document(path, path, checkpoint.tokenizer(), SpecialTokens::as_text, BosPolicy::no,
+                    is_whole ? most + 1 : context);
+  if (is_whole && document.tokens.size() > most) {
+    throw UsageError(path + ": expected at most the " + std::to_string(most) +
+                     " tokens that the model can read, found more; --context takes the first");
+  }
+  return document.text;
 }
 
 std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
@@ -93,10 +105,14 @@ std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
 /// The prompt's tokens. In a chat, special tokens are parsed, as in transformers: the template
 /// spells them.
 std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint) {
-  const std::string text = read_text(values);
   const Tokenizer& tokenizer = checkpoint.tokenizer();
   const GenerationSettings& settings = checkpoint.generation();
-  if (!values["chat"].as<bool>()) {
+  const bool is_chat = values["chat"].as<bool>();
+  if (is_chat && settings.chat_template.empty()) {
+    throw UsageError("--chat: this model has no chat template; leave it out");
+  }
+  const std::string text = read_text(values, checkpoint);
+  if (!is_chat) {
     if (has(values, "system")) throw UsageError("--system is for --chat; add it");
     std::vector<TokenId> ids = ids_of(tokenizer.encode(text));
     if (tokenizer.adds_bos()) ids.insert(ids.begin(), *tokenizer.bos());
@@ -107,9 +123,6 @@ std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoi
     }
     if (context != 0) ids.resize(context);
     return ids;
-  }
-  if (settings.chat_template.empty()) {
-    throw UsageError("--chat: this model has no chat template; leave it out");
   }
   std::vector<ChatMessage> messages;
   if (has(values, "system")) messages.push_back({"system", values["system"].as<std::string>()});

@@ -162,13 +162,15 @@ int probe_command(std::span<const std::string> words) {
   const RunOutput output(values);
 
   const auto checkpoint = open_checkpoint(locate_model(text("model")));
-  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  const Reading reading{probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k};
+  const std::vector<Document> documents = read_documents(
+      values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
   for (const Document& document : documents) {
     check_document(document, checkpoint->config(), probe);
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts(kGoOn);
+  note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
   const RunModel model = describe(*checkpoint);
   const RunPlan plan = plan_of(
       begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);

@@ -183,13 +183,16 @@ int retain_command(std::span<const std::string> words) {
   const RunModel model = describe(*checkpoint);
   const std::optional<RunFile> influence = read_influence(text("influence"), model);
   const RunFile* const measured = influence ? &*influence : nullptr;
-  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  const Reading reading{
+      retain.context, retain.horizon, {EvictAt::Kind::end, 0}, retain.entropy_top_k};
+  const std::vector<Document> documents = read_documents(
+      values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
   for (const Document& document : documents) {
     check_retention(document, checkpoint->config(), retain, measured);
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts(kGoOn);
+  note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
   nlohmann::json configuration = configuration_of(values, model, influence);
   configure_device(retain.device, configuration);
   configure_documents(values, documents, tags, configuration);

@@ -18,6 +18,8 @@ void add_output_options(boost::program_options::options_description& options);
 /// safe in its journal, and a batch system kills what does not end soon (Slurm after KillWait, 30
 /// s).
 inline constexpr const char* kGoOn = "; the same command goes on from what is saved";
+inline constexpr const char* kGoOnWithText =
+    "; the same command, given the same text on its pipe, goes on from what is saved";
 
 /// Where a command's run goes: into one file, made of a run directory beside it (RUN.h5.parts) that
 /// is removed at the end; or into a run directory that stays, where --output names one or --shard

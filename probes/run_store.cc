@@ -57,6 +57,10 @@ void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& fol
   for (const auto* keys : {&now, &old}) {
     for (const auto& [key, value] : keys->items()) {
       if (shown(old, key) == shown(now, key)) continue;
+      if (key.starts_with("/documents/") && key.ends_with("/sha256")) {
+        const std::string name = key.substr(0, key.rfind('/')) + "/name";
+        refuse_other(folder, "with another text of " + shown(old, name));
+      }
       refuse_other(folder, "with " + option_of(key) + " " + shown(old, key) + " where now " +
                                shown(now, key) + " is asked for");
     }

@@ -34,8 +34,8 @@ bool is_all_there() {
 struct Case {
   std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(kModel);
   nlohmann::json expected = nlohmann::json::parse(std::ifstream(kReference));
-  Document document = read_document(kDocument, checkpoint->tokenizer(), SpecialTokens::as_text,
-                                    BosPolicy::as_tokenizer_says);
+  Document document = read_document(kDocument, "document", checkpoint->tokenizer(),
+                                    SpecialTokens::as_text, BosPolicy::as_tokenizer_says, 2048);
   ProbeOptions options;
 
   Case() {
