@@ -26,10 +26,18 @@ bool is_white_space(char32_t code_point);
 /// numbers, connectors and joiners.
 bool is_word_character(char32_t code_point);
 
+/// General category L: what Python's str.isalpha() passes.
+bool is_letter(char32_t code_point);
+
 /// What a letter or digit looks like: general categories Lu and Lt; Ll; Nd; all others.
 enum class CharacterClass { upper, lower, digit, other };
 CharacterClass character_class(char32_t code_point);
-/// Unicode's simple lower-case mapping.
+/// Unicode's simple case mappings.
 char32_t to_lower(char32_t code_point);
+char32_t to_upper(char32_t code_point);
+char32_t to_title(char32_t code_point);
+
+/// Neither a control, a format or a private character, nor a separator but U+0020, nor unassigned.
+bool is_printable(char32_t code_point);
 
 }  // namespace longshadow
