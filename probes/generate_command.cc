@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
-#include "engine/chat/chat_template.h"
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
 #include "engine/model/checkpoint.h"
 #include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
+#include "probes/chat_prompt.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
 #include "probes/generation.h"
@@ -26,7 +27,7 @@ namespace po = boost::program_options;
 
 CommandHelp help() {
   return {
-      "generate --prompt TEXT | --document FILE [options]",
+      "generate --prompt TEXT | --document FILE | --messages FILE.json [options]",
       "Writes text behind a prompt, on the KV cache that an eviction policy left of it. The text\n"
       "comes on standard output, speed and memory on standard error.\n\n"
       "Policies: NAME, NAME:option=value,option=value or, for one that selects by another's\n"
@@ -50,9 +51,7 @@ po::options_description options() {
   add("document,d", po::value<std::string>(), "a UTF-8 text file to go on from");
   add("context,T", po::value<std::size_t>()->default_value(0, "all"),
       "tokens of the text to go on from, without --chat");
-  add("chat", po::bool_switch(),
-      "the text is what a user says, put into the model's chat template");
-  add("system", po::value<std::string>(), "with --chat: what the system says before it");
+  add_chat_options(options);
   add("max-tokens,n", po::value<std::size_t>()->default_value(128), "tokens to write at most");
   add("temperature", po::value<double>()->default_value(0),
       "0: always the likeliest token; 1: as the model says; more: flatter");
@@ -77,7 +76,8 @@ bool has(const po::variables_map& values, const char* name) { return values.coun
 
 std::string read_text(const po::variables_map& values) {
   if (has(values, "prompt") == has(values, "document")) {
-    throw UsageError("give either --prompt or --document, which the text goes on from");
+    throw UsageError(
+        "give one of --prompt, --document and --messages, which the text goes on from");
   }
   if (has(values, "prompt")) return values["prompt"].as<std::string>();
   const MappedFile file(values["document"].as<std::string>());
@@ -90,14 +90,13 @@ std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
   return ids;
 }
 
-/// The prompt's tokens. In a chat, special tokens are parsed, as in transformers: the template
-/// spells them.
-std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint) {
-  const std::string text = read_text(values);
+/// The tokens of a prompt that is a plain text or, where there is one, `chat`. In a chat, special
+/// tokens are parsed, as in transformers: the template spells them.
+std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint,
+                                 const std::optional<ChatPrompt>& chat) {
   const Tokenizer& tokenizer = checkpoint.tokenizer();
-  const GenerationSettings& settings = checkpoint.generation();
-  if (!values["chat"].as<bool>()) {
-    if (has(values, "system")) throw UsageError("--system is for --chat; add it");
+  if (!chat) {
+    const std::string text = read_text(values);
     std::vector<TokenId> ids = ids_of(tokenizer.encode(text));
     if (tokenizer.adds_bos()) ids.insert(ids.begin(), *tokenizer.bos());
     const std::size_t context = values["context"].as<std::size_t>();
@@ -108,15 +107,14 @@ std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoi
     if (context != 0) ids.resize(context);
     return ids;
   }
-  if (settings.chat_template.empty()) {
-    throw UsageError("--chat: this model has no chat template; leave it out");
-  }
-  std::vector<ChatMessage> messages;
-  if (has(values, "system")) messages.push_back({"system", values["system"].as<std::string>()});
-  messages.push_back({"user", text});
-  const ChatTemplate chat(settings.chat_template, "the model's chat template");
-  return ids_of(tokenizer.encode(chat.render(messages, {settings.bos_token, settings.eos_token}),
-                                 SpecialTokens::parse));
+  return ids_of(tokenizer.encode(chat->text, SpecialTokens::parse));
+}
+
+std::optional<ChatPrompt> read_chat(const po::variables_map& values, const Checkpoint& checkpoint) {
+  check_chat_options(values);
+  if (!is_chat(values)) return std::nullopt;
+  const std::string said = has(values, "messages") ? "" : read_text(values);
+  return render_chat_prompt(values, checkpoint.generation().chat, said);
 }
 
 GenerationOptions read_options(const po::variables_map& values) {
@@ -251,7 +249,13 @@ int generate_command(std::span<const std::string> words) {
   }
   const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
   options.end_tokens = checkpoint->generation().end_tokens;
-  const std::vector<TokenId> prompt = read_prompt(values, *checkpoint);
+  const std::optional<ChatPrompt> chat = read_chat(values, *checkpoint);
+  if (chat && values["show-prompt"].as<bool>()) {
+    std::fwrite(chat->text.data(), 1, chat->text.size(), stdout);
+    return 0;
+  }
+  if (chat && chat->date) std::fprintf(stderr, "date: %s\n", chat->date->c_str());
+  const std::vector<TokenId> prompt = read_prompt(values, *checkpoint, chat);
   check_generation(checkpoint->config(), prompt.size(), options);
   note_interrupts();
   device.run([&](auto& on) {

@@ -1,7 +1,6 @@
 #include "engine/model/generation_settings.h"
 
 #include <algorithm>
-#include <span>
 
 #include "engine/core/error.h"
 #include "engine/io/json.h"
@@ -50,45 +49,17 @@ bool read_end_tokens(const fs::path& path, const Tokenizer& tokenizer,
   return true;
 }
 
-/// A special token of tokenizer_config.json: its spelling, or an object that has it.
-std::optional<std::string> read_spelling(const json& root, const char* key,
-                                         const std::string& where) {
-  if (const auto member = root.find(key); member != root.end() && member->is_object()) {
-    return json_at<std::string>(*member, "content", where + ": " + key);
-  }
-  return json_find<std::string>(root, key, where);
-}
-
-std::string read_template(const json& root, const std::string& where) {
-  const auto member = root.find("chat_template");
-  if (member == root.end() || !member->is_array()) {
-    return json_find<std::string>(root, "chat_template", where).value_or("");
-  }
-  for (const json& named : *member) {
-    const std::string place = where + ": chat_template";
-    if (json_at<std::string>(named, "name", place) == "default") {
-      return json_at<std::string>(named, "template", place);
-    }
-  }
-  return "";
-}
-
 }  // namespace
 
 GenerationSettings generation_settings(const Gguf& gguf, const Tokenizer& tokenizer) {
   GenerationSettings settings;
-  const auto spelling = [&](TokenId id) { return tokenizer.decode(std::span(&id, 1)); };
   for (const std::string name : {"eos", "eot", "eom"}) {
     const std::string key = "tokenizer.ggml." + name + "_token_id";
     if (const auto* id = gguf.find_value<std::uint64_t>(key)) {
       add_end_token(*id, tokenizer, gguf.source + ": " + key, settings);
-      if (name == "eos") settings.eos_token = spelling(settings.end_tokens[0]);
     }
   }
-  if (tokenizer.bos()) settings.bos_token = spelling(*tokenizer.bos());
-  if (const auto* text = gguf.find_value<std::string>("tokenizer.chat_template")) {
-    settings.chat_template = *text;
-  }
+  settings.chat = chat_settings(gguf, tokenizer);
   return settings;
 }
 
@@ -97,16 +68,7 @@ GenerationSettings generation_settings(const fs::path& folder, const Tokenizer& 
   if (!read_end_tokens(folder / "generation_config.json", tokenizer, settings)) {
     read_end_tokens(folder / "config.json", tokenizer, settings);
   }
-  const fs::path path = folder / "tokenizer_config.json";
-  const json root = parse_optional(path);
-  settings.bos_token = read_spelling(root, "bos_token", path.string());
-  settings.eos_token = read_spelling(root, "eos_token", path.string());
-  settings.chat_template = read_template(root, path.string());
-  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file)) {
-    const MappedFile text(file);
-    settings.chat_template.assign(reinterpret_cast<const char*>(text.bytes().data()),
-                                  text.bytes().size());
-  }
+  settings.chat = chat_settings(folder);
   return settings;
 }
 

@@ -156,6 +156,24 @@ def write_chat_template():
           "{{- raise_exception('roles must alternate') -}}{%- elif m.role in ['user', 'tool'] -%}"
           "[{{ ns.turn }}] {{ m.content | tojson }}{%- set ns.turn = ns.turn + 1 -%}"
           "{%- else -%} {{ m['content'] }}{{ eos_token }}{%- endif -%}{%- endfor -%}")
+    # The fixtures' constructs, several to a seed.
+    fixtures = pathlib.Path(__file__).resolve().parents[2] / "data/fixtures/chat"
+    constructs = (fixtures / "constructs.txt").read_text(encoding="utf-8").split("\n----\n")
+    valid = [text for text, expected in
+             zip(constructs, json.loads((fixtures / "constructs.json").read_text(encoding="utf-8")))
+             if isinstance(expected, str)]
+    for i in range(0, len(valid), 4):
+        write("chat_template", f"constructs_{i // 4:02}", "\n".join(valid[i:i + 4]))
+    write("chat_template", "tools",
+          "{% for t in tools %}{{ t | tojson(indent=2) }}{% endfor %}{% for m in messages %}"
+          "{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}"
+          "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}{% endfor %}"
+          "{{ m.content }}{% endfor %}\0" + json.dumps(
+              {"tools": [{"name": "look", "parameters": {"a": [1, 2.5, None, True]}}],
+               "messages": [{"role": "user", "content": "Hi"},
+                            {"role": "assistant", "content": "so", "thinking": "since",
+                             "tool_calls": [{"function": {"name": "look",
+                                                          "arguments": {"a": 1}}}]}]}))
 
 
 def write_conllu():

@@ -49,41 +49,15 @@ TEST_CASE("a folder's end tokens are generation_config.json's, or else config.js
   }
 }
 
-TEST_CASE("a folder's chat template is a file, one text or one of several") {
-  const TemporaryFolder folder;
-  const Tokenizer tokenizer = small_tokenizer();
-  const auto settings = [&] { return generation_settings(folder.path(), tokenizer); };
-  CHECK(settings().chat_template.empty());
-  CHECK_FALSE(settings().bos_token);
-  folder.write("tokenizer_config.json",
-               R"({"chat_template": "one", "bos_token": null, "eos_token": {"content": "</s>"}})");
-  CHECK(settings().chat_template == "one");
-  CHECK_FALSE(settings().bos_token);
-  CHECK(settings().eos_token == "</s>");
-  folder.write("tokenizer_config.json",
-               R"({"chat_template": [{"name": "tool_use", "template": "a"},
-                                     {"name": "default", "template": "b"}], "bos_token": "<s>"})");
-  CHECK(settings().chat_template == "b");
-  CHECK(settings().bos_token == "<s>");
-  folder.write("chat_template.jinja", "file");
-  CHECK(settings().chat_template == "file");
-  folder.write("tokenizer_config.json", R"({"chat_template": 1})");
-  CHECK_THAT(error_of(settings), Contains("tokenizer_config.json: 'chat_template'"));
-}
-
-TEST_CASE("a GGUF file's end tokens and chat template are its metadata's") {
+TEST_CASE("a GGUF file's end tokens are its metadata's") {
   const Tokenizer tokenizer = small_tokenizer();
   Gguf gguf;
   gguf.source = "model.gguf";
   CHECK(generation_settings(gguf, tokenizer).end_tokens.empty());
   gguf.metadata = {{"tokenizer.ggml.eos_token_id", std::uint64_t{0}},
-                   {"tokenizer.ggml.eot_token_id", std::uint64_t{7}},
-                   {"tokenizer.chat_template", std::string("text")}};
+                   {"tokenizer.ggml.eot_token_id", std::uint64_t{7}}};
   const GenerationSettings settings = generation_settings(gguf, tokenizer);
   CHECK(settings.end_tokens == Ids{0, 7});
-  CHECK(settings.eos_token == "<|endoftext|>");
-  CHECK_FALSE(settings.bos_token);
-  CHECK(settings.chat_template == "text");
   gguf.metadata["tokenizer.ggml.eos_token_id"] = std::uint64_t{1} << 32;
   CHECK_THAT(error_of([&] { generation_settings(gguf, tokenizer); }),
              Contains("model.gguf: tokenizer.ggml.eos_token_id") && Contains("4294967296"));
@@ -94,8 +68,8 @@ TEST_CASE("both formats of a tiny model end at the same token") {
   const auto file = open_checkpoint(kFixtures / "models/llama_llama3.gguf");
   CHECK(folder->generation().end_tokens.size() == 1);
   CHECK(folder->generation().end_tokens == file->generation().end_tokens);
-  CHECK(file->generation().bos_token == "<|begin_of_text|>");
-  CHECK(file->generation().eos_token == "<|end_of_text|>");
+  CHECK(file->generation().chat.special_tokens.at("bos_token") == "<|begin_of_text|>");
+  CHECK(file->generation().chat.special_tokens.at("eos_token") == "<|end_of_text|>");
 }
 
 }  // namespace
