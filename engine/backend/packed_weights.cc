@@ -126,6 +126,11 @@ PackedWeights<T> PackedWeights<T>::kept_in_bf16(Matrix<BF16> w) {
 
 template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
+  if (storage_->rows.data == nullptr) {
+    throw Error("weights [" + std::to_string(outputs_) + ", " + std::to_string(inputs_) +
+                "]: expected rows as they are, found them " +
+                (storage_->bf16_rows.data != nullptr ? "kept in bf16" : "packed in tiles"));
+  }
   return storage_->rows;
 }
 

@@ -49,7 +49,8 @@ class PackedWeights {
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
 
-  /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns.
+  /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns. Throws
+  /// Error where it is kept otherwise.
   MatrixView<const T> rows() const;
   /// The same where wider weights are kept in bf16; elsewhere [0, 0].
   MatrixView<const BF16> bf16_rows() const;

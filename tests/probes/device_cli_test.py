@@ -9,7 +9,9 @@ import sys
 import unittest
 
 import cli_test
-from cli_test import BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, CommandLine, longshadow
+from cli_test import BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, MODELS, CommandLine, longshadow
+
+BF16_MODEL = MODELS / "llama_llama3"  # its files are bf16
 
 ON_DOCUMENT = ("--document", DOCUMENT, "--context", 40, "--future", 8, "--progress", "none")
 RETAIN = ("retain", *ON_DOCUMENT, "--budgets", "0.4", "--policies")
@@ -18,8 +20,8 @@ BENCH = ("bench", "--context", 32, "--future", 8, "--subjects", 2)
 
 
 class Devices(CommandLine):
-    def run_on(self, device, *words, **options):
-        result = longshadow(*words, "--model", MODEL, "--device", device, **options)
+    def run_on(self, device, *words, model=MODEL, **options):
+        result = longshadow(*words, "--model", model, "--device", device, **options)
         self.assertEqual(result.returncode, DONE, result.stderr)
         return result
 
@@ -67,6 +69,7 @@ class Devices(CommandLine):
             self.assertEqual(timed["precision"], precision)
             for phase in ("prefill", "full_pass", "counterfactuals"):
                 self.assertGreater(timed[phase]["per_s"], 0)
+        self.run_on(self.cuda, *BENCH, model=BF16_MODEL)
         table = self.run_on(self.cuda, *BENCH, "--policies", "snapkv:window=8,infokv:window=8")
         for word in ("alone", "snapkv:window=8", "infokv:window=8", "%"):
             self.assertIn(word, table.stdout)
