@@ -52,7 +52,8 @@ void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups);
 
-/// The inverse: rows [n, d] = level * scale + minimum.
+/// The inverse: rows [n, d] = level * scale + minimum, computed in f64, where the product is exact,
+/// so that every device gives the same bits, whether it fuses the two or not.
 template <class Device, class T>
 void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,

@@ -67,7 +67,8 @@ void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
     for_each_element(shape, group_row, rows.rows, rows.cols, [&](auto r, auto c, auto group) {
       const std::size_t bit = c * bits;
       const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & mask;
-      rows.row(r)[c] = static_cast<float>(level) * of_row[group].scale + of_row[group].minimum;
+      rows.row(r)[c] = static_cast<T>(static_cast<double>(level) * double{of_row[group].scale} +
+                                      double{of_row[group].minimum});
     });
   });
 }

@@ -63,7 +63,8 @@ __global__ void unpack_kernel(MatrixView<const std::uint8_t> elements, PackedSha
   const std::size_t bit = c * bits;
   const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & ((1U << bits) - 1);
   const PackedGroup group = group_of(groups, shape, r, c);
-  rows.row(r)[c] = static_cast<T>(static_cast<float>(level) * group.scale + group.minimum);
+  rows.row(r)[c] = static_cast<T>(static_cast<double>(level) * static_cast<double>(group.scale) +
+                                  static_cast<double>(group.minimum));
 }
 
 }  // namespace
