@@ -4,10 +4,13 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "engine/backend/cuda/product.h"
 #include "engine/backend/cuda/runtime.h"
 #include "engine/core/error.h"
+#include "engine/core/range.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -155,6 +158,70 @@ TEMPLATE_TEST_CASE("batched products of a transposed factor", "[host_cuda]", F32
       CHECK(std::abs(double(found[row * before.cols() + c]) - expected) <=
             double(k + 1) * twin::unit_roundoff<T> * size);
     }
+  }
+}
+
+// cuBLASLt takes another algorithm for another number of rows or matrices if it is let.
+TEMPLATE_TEST_CASE("a row of a product has the same bits in any company", "[host_cuda]", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  const auto layout = GENERATE(RightFactor::by_output, RightFactor::by_input);
+  const auto [n, k] = GENERATE(std::pair<std::size_t, std::size_t>{48, 576},
+                               std::pair<std::size_t, std::size_t>{7, 101});
+  constexpr std::size_t rows = 900;
+  const bool by_output = layout == RightFactor::by_output;
+  const auto a = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, rows, k, 1)));
+  const auto b = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, n, k, 2)));
+  const MatrixView<const P> left = a.rows(rows, k);
+  const MatrixView<const P> right = by_output ? b.rows(n, k) : b.rows(k, n);
+  const DeviceArray<T> all(device, rows * n);
+  product<P, T>(device, left, right, layout, all.rows(rows, n), false);
+  const std::vector<T> expected = all.on_host();
+  for (const Range part : {Range{0, 1}, {5, 6}, {17, 33}, {3, 131}, {128, 640}, {1, 900}}) {
+    const DeviceArray<T> some(device, part.size() * n);
+    product<P, T>(device, left.row_range(part.begin, part.size()), right, layout,
+                  some.rows(part.size(), n), false);
+    CAPTURE(int(layout), n, k, part.begin, part.end);
+    CHECK(test::same_bits(some.on_host(),
+                          {expected.begin() + part.begin * n, expected.begin() + part.end * n}));
+  }
+}
+
+TEMPLATE_TEST_CASE("a batched product has the same bits in any batch", "[host_cuda]", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  const auto layout = GENERATE(RightFactor::by_output, RightFactor::by_input);
+  const auto [m, n, k] = GENERATE(std::tuple<std::size_t, std::size_t, std::size_t>{128, 64, 128},
+                                  std::tuple<std::size_t, std::size_t, std::size_t>{7, 6, 101});
+  constexpr std::size_t count = 70;
+  const auto a = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * m, k, 1)));
+  const auto b = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * n, k, 2)));
+  const std::size_t b_cols = layout == RightFactor::by_output ? k : n;
+  const auto in_batch = [&, m = m, n = n, k = k](std::size_t first, std::size_t size) {
+    const DeviceArray<T> c(device, size * m * n);
+    std::vector<const P*> as, bs;
+    std::vector<T*> cs;
+    for (std::size_t i = 0; i < size; ++i) {
+      as.push_back(a.data() + (first + i) * m * k);
+      bs.push_back(b.data() + (first + i) * n * k);
+      cs.push_back(c.data() + i * m * n);
+    }
+    batched_product<P, T>(device, {as, m, k}, {bs, n * k / b_cols, b_cols}, layout, {cs, m, n},
+                          false);
+    return c.on_host();
+  };
+  const std::vector<T> expected = in_batch(0, count);
+  for (const Range part : {Range{0, 1}, {69, 70}, {3, 12}, {1, 65}}) {
+    CAPTURE(int(layout), m, n, k, part.begin, part.end);
+    CHECK(test::same_bits(
+        in_batch(part.begin, part.size()),
+        {expected.begin() + part.begin * m * n, expected.begin() + part.end * m * n}));
   }
 }
 

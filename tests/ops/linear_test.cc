@@ -86,19 +86,21 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
   }
 }
 
-// More weights than are widened at a time, and the same as gradients pass through them.
+// More weights than are widened at a time, for many rows or for one token's, and the same as
+// gradients pass through them.
 TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
   test::UnderTest<Cuda> on;
   Cpu cpu(2);
+  const std::size_t rows = GENERATE(std::size_t{3}, kFewRows);
   constexpr std::size_t many = std::size_t{1} << 16, few = 80;
   const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
   const auto plain =
       PackedWeights<float>::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
   const PackedWeights<float> transposed = plain.transposed();
   const auto check = [&](const PackedWeights<float>& weights, const auto& weight) {
-    const Matrix<float> x = random_matrix<float>(cpu, 3, weights.inputs(), 2);
-    const Matrix<float> before = random_matrix<float>(cpu, 3, weights.outputs(), 3);
-    Matrix<float> y = random_matrix<float>(cpu, 3, weights.outputs(), 3);
+    const Matrix<float> x = random_matrix<float>(cpu, rows, weights.inputs(), 2);
+    const Matrix<float> before = random_matrix<float>(cpu, rows, weights.outputs(), 3);
+    Matrix<float> y = random_matrix<float>(cpu, rows, weights.outputs(), 3);
     test::run_on(on.device,
                  [&](auto& at) { linear(on.device, at.in(x), weights, at.out(y), Write::add); });
     const double relative = double(weights.inputs() + 1) * twin::unit_roundoff<float>;

@@ -17,6 +17,8 @@ ON_DOCUMENT = ("--document", DOCUMENT, "--context", 40, "--future", 8, "--progre
 RETAIN = ("retain", *ON_DOCUMENT, "--budgets", "0.4", "--policies")
 GENERATE = ("generate", "--document", DOCUMENT, "--context", 40, "--max-tokens", 6)
 BENCH = ("bench", "--context", 32, "--future", 8, "--subjects", 2)
+PROBE = ("probe", "--document", DOCUMENT, "--context", 48, "--future", 16, "--subjects", "all",
+         "--evict-at", "end", "--progress", "none")
 
 
 class Devices(CommandLine):
@@ -50,6 +52,17 @@ class Devices(CommandLine):
         taken = longshadow(*RETAIN, "knorm", "-o", output, "--model", MODEL, "--device", self.cuda)
         self.assertEqual(taken.returncode, FAILED)
         self.assertIn("the name is taken", taken.stderr)
+
+    def test_batches_do_not_show_in_the_bytes(self):
+        """After a kill, and in a shard, other counterfactuals come together than in one run."""
+        for more in (("--precision", "bf16"), ("--precision", "f32"), ("--method", "direct"),
+                     ("--method", "sketch")):
+            runs = []
+            for memory in ("0", "800K"):  # 48 counterfactuals at once, and few
+                runs.append(self.folder / f"{more[1]}-{memory}.h5")
+                self.run_on(self.cuda, *PROBE, *more, "--memory", memory, "-o", runs[-1])
+            with self.subTest(more=more):
+                self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
 
     def test_generate_writes_the_same(self):
         for more in ((), ("--policy", "snapkv:window=8", "--budget", 0.5, "--kv-bits", 8),
