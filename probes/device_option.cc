@@ -11,7 +11,7 @@ namespace po = boost::program_options;
 namespace {
 
 /// What operations of a CUDA device take for a time beside what is planned: tiles of scores, of
-/// logits and of the feed-forward's changes, and cuBLAS's own.
+/// logits and of the feed-forward's changes, widened weights, and cuBLASLt's own.
 constexpr std::size_t kCudaWorkBytes = std::size_t{2} << 30;
 
 }  // namespace
@@ -38,13 +38,13 @@ DeviceKind parse_device(const std::string& text) {
   return DeviceKind::cuda;
 }
 
-void configure_device(DeviceKind device, nlohmann::json& configuration) {
-  if (device == DeviceKind::cuda) configuration["device"] = "cuda";
-}
-
 CommandDevice::CommandDevice(const po::variables_map& values)
     : cpu_(values["threads"].as<std::size_t>()) {
   if (parse_device(values["device"].as<std::string>()) == DeviceKind::cuda) cuda_.emplace();
+}
+
+void CommandDevice::add_to(nlohmann::json& configuration) const {
+  if (cuda_) configuration["device"] = cuda_->arithmetic();
 }
 
 std::size_t CommandDevice::memory_bytes(std::size_t asked) const {

@@ -20,9 +20,6 @@ void add_device_option(boost::program_options::options_description& options);
 /// UsageError, also where there is no such device.
 DeviceKind parse_device(const std::string& text);
 
-/// Adds to a run's configuration a CUDA device, whose sums have other bits than the processor's.
-void configure_device(DeviceKind device, nlohmann::json& configuration);
-
 /// The device that a command's --device and --threads ask for.
 class CommandDevice {
  public:
@@ -33,6 +30,9 @@ class CommandDevice {
   /// "cpu", or a CUDA device's own.
   std::string name() const { return cuda_ ? cuda_->name() : "cpu"; }
   std::size_t threads() const { return cpu_.threads(); }
+  /// Adds to a run's configuration a CUDA device with what decides the bits of its sums, which are
+  /// not the processor's, nor another GPU's: the run goes on on such a one alone.
+  void add_to(nlohmann::json& configuration) const;
   /// `asked` of --memory, or where that is 0 what plans may count on; 0: no bound.
   std::size_t memory_bytes(std::size_t asked) const;
 

@@ -83,8 +83,9 @@ po::options_description options() {
 }
 
 /// Everything that the measured values depend on, and nothing else.
-nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const ProbeOptions& probe, const std::vector<Document>& documents,
+nlohmann::json configuration_of(const po::variables_map& values, const CommandDevice& device,
+                                const RunModel& model, const ProbeOptions& probe,
+                                const std::vector<Document>& documents,
                                 const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
@@ -100,7 +101,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
-  configure_device(probe.device, configuration);
+  device.add_to(configuration);
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
   configure_documents(values, documents, tags, configuration);
   return configuration;
@@ -170,8 +171,9 @@ int probe_command(std::span<const std::string> words) {
 
   note_interrupts(kGoOn);
   const RunModel model = describe(*checkpoint);
-  const RunPlan plan = plan_of(
-      begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
+  const RunPlan plan =
+      plan_of(begin_run(model, configuration_of(values, device, model, probe, documents, tags)),
+              documents, probe);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

@@ -191,7 +191,7 @@ int retain_command(std::span<const std::string> words) {
 
   note_interrupts(kGoOn);
   nlohmann::json configuration = configuration_of(values, model, influence);
-  configure_device(retain.device, configuration);
+  device.add_to(configuration);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;

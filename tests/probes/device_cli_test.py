@@ -52,6 +52,12 @@ class Devices(CommandLine):
         taken = longshadow(*RETAIN, "knorm", "-o", output, "--model", MODEL, "--device", self.cuda)
         self.assertEqual(taken.returncode, FAILED)
         self.assertIn("the name is taken", taken.stderr)
+        begun = f"{self.folder}/begun/"
+        self.run_on(self.cuda, *RETAIN, "knorm", "-o", begun)
+        elsewhere = longshadow(*RETAIN, "knorm", "-o", begun, "--model", MODEL, "--device", "cpu")
+        self.assertEqual(elsewhere.returncode, BAD_USAGE)
+        for word in ("another run was begun here", "--device", "cuBLASLt"):
+            self.assertIn(word, elsewhere.stderr)
 
     def test_batches_do_not_show_in_the_bytes(self):
         """After a kill, and in a shard, other counterfactuals come together than in one run."""
