@@ -65,7 +65,7 @@ po::options_description options() {
       "while writing, cut the cache after every so many tokens");
   add("target", po::value<std::size_t>()->default_value(2048), "slots that --every cuts back to");
   add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the entropy looks at");
   add("compare-scoring", po::bool_switch(),
       "instead of text: what scoring costs, in three rounds beside streaming-llm, which scores "

@@ -11,6 +11,7 @@
 #include "engine/kv/packed_rows.h"
 #include "engine/model/weights.h"
 #include "engine/ops/sampling.h"
+#include "engine/policy/policy.h"
 #include "probes/decoding_compressor.h"
 #include "probes/entropy_head.h"
 
@@ -23,7 +24,7 @@ struct GenerationOptions {
   std::optional<Quantization> quantization;  ///< of the cache; empty: none
   SamplingOptions sampling;
   std::uint64_t seed = 0;
-  std::size_t entropy_top_k = 20;
+  std::size_t entropy_top_k = kEntropyTopK;
   std::size_t max_tokens = 0;
   std::vector<TokenId> end_tokens;  ///< any of them ends the text, and is not part of it
 };

@@ -16,7 +16,6 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kRounds = 5;
-constexpr std::size_t kEntropyTopK = 20;
 
 /// Seconds of one prefill; `policy` null: alone.
 template <class Device>

@@ -50,9 +50,9 @@ class PolicyInputs final : public FullPassObserver<T> {
   std::vector<Matrix<float>> queries_;
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
-  Matrix<double> outside_;         ///< [K, T], for queries outside a window; none are given
-  std::vector<Matrix<T>> inputs_;  ///< of one chunk, per layer; empty: drift is not needed
-  std::vector<float> all_drift_;   ///< [L, T], or empty
+  Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given
+  std::vector<Matrix<T>> outputs_;  ///< of one chunk, of every layer but the last
+  std::vector<float> all_drift_;    ///< [L, T], zeros for the last layer; empty: not needed
 
   // On the host, of the layer shown.
   std::size_t shown_ = 0;

@@ -74,7 +74,7 @@ po::options_description options() {
   add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
   add("memory", po::value<std::string>()->default_value("0"),
       "bound on memory that sets how many caches run at once, as in 800M or 4G; 0: none");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the entropy looks at");
   add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");

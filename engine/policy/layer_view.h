@@ -31,8 +31,8 @@ struct LayerView {
   /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
   /// slot i has token i.
   std::span<const std::uint32_t> tokens{};
-  std::span<const float> entropy;     ///< by token: nats, of the distribution that it predicts
-  std::span<const float> drift;       ///< by token: 1 - cos(the layer's input, the last residual)
+  std::span<const float> entropy;  ///< by token: nats, of the k likeliest tokens that it predicts
+  std::span<const float> drift;    ///< by token: 1 - cos(the layer's output, the last layer's)
   std::span<const double> influence;  ///< [n], nats: measured, as PolicyTraits::influence says
   std::uint64_t seed = 0;             ///< of the run's random choices
 

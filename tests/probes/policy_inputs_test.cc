@@ -92,7 +92,9 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
       }
     }
     for (std::size_t j = 0; j < kContext; ++j) {
-      CHECK(recent.drift[j] == signals.drift()[layer * n + j]);
+      // The signal is of the layer's input, which the layer before left behind.
+      CHECK(recent.drift[j] ==
+            (layer + 1 < config.n_layers ? signals.drift()[(layer + 1) * n + j] : 0));
     }
     for (std::size_t head = 0; head < config.n_heads; ++head) {
       for (std::size_t j = 0; j < kContext; ++j) {

@@ -358,8 +358,8 @@ TEST_CASE("Memory allowed decides how many caches run at once, and nothing else"
 TEST_CASE("A list of policies keeps their options together") {
   using Names = std::vector<std::string>;
   CHECK(split_policies("snapkv") == Names{"snapkv"});
-  CHECK(split_policies("infokv:lambda=2,entropy=at,h2o,adakv:alpha=0/snapkv:window=8,kernel=3") ==
-        Names{"infokv:lambda=2,entropy=at", "h2o", "adakv:alpha=0/snapkv:window=8,kernel=3"});
+  CHECK(split_policies("infokv:alpha=0.8,entropy=at,h2o,adakv:alpha=0/snapkv:window=8,kernel=3") ==
+        Names{"infokv:alpha=0.8,entropy=at", "h2o", "adakv:alpha=0/snapkv:window=8,kernel=3"});
   CHECK(split_policies("a,b:c=1") == Names{"a", "b:c=1"});
   CHECK(split_policies("a,") == Names{"a", ""});
 }
