@@ -46,12 +46,14 @@ struct ScreeningOutput {
   ScreeningOutput(Cpu& cpu, MatrixView<const float> output);
 };
 
-/// Of k likeliest tokens that are asked for, so many times k are looked at.
-inline constexpr std::size_t kScreenedPerToken = 3;
+/// Candidates that screening keeps to find the k likeliest tokens among. Bytes move a logit by some
+/// hundredths of the logits' spread: few tokens change their rank by half of k, and for a small k
+/// by 40.
+constexpr std::size_t screened_candidates(std::size_t k) { return k + 40 + k / 2; }
 
-/// The same, where products of bytes choose kScreenedPerToken k candidates a row and the k
-/// likeliest are those of the largest exact logits among them. A token that the bytes miss makes
-/// the entropy wrong by what its share of the k weighs.
+/// Computes the same entropies, where products of bytes choose screened_candidates(k) tokens a row
+/// and the k likeliest are those of the largest exact logits among them. A token that the bytes
+/// miss makes the entropy wrong by what its share of the k weighs.
 ///   output [V, D]: what `screening` was made of.
 void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
