@@ -9,6 +9,11 @@ import h5py
 import numpy as np
 
 
+def _read(path):
+    """What is published never changes, so it needs no lock; and network file systems may have none."""
+    return h5py.File(path, locking=False)
+
+
 def opened(path):
     """The run at `path`, a run file or a run directory, as an open h5py.File. Of a directory it is in
     memory and has what is measured, and its share is said on standard error."""
@@ -18,7 +23,7 @@ def opened(path):
         raise SystemExit(f"{path}: expected a run file, found none")
     if not h5py.is_hdf5(path):
         raise SystemExit(f"{path}: expected an HDF5 file, found another")
-    return h5py.File(path)
+    return _read(path)
 
 
 def _gathered(folder):
@@ -26,7 +31,7 @@ def _gathered(folder):
     if not plan_path.is_file():
         raise SystemExit(f"{folder}: expected a run file, or a run directory with its plan.h5")
     run = h5py.File(folder.name, "w", driver="core", backing_store=False)
-    with h5py.File(plan_path) as plan:
+    with _read(plan_path) as plan:
         run.attrs["format"] = "longshadow"
         run.attrs["format_version"] = plan.attrs["format_version"]
         plan.copy("model", run)
@@ -49,7 +54,7 @@ def _gather(folder, stem, name, shard, n_units, documents):
     pass_path = folder / f"{stem}.h5"
     group = None
     if pass_path.is_file():
-        with h5py.File(pass_path) as file:
+        with _read(pass_path) as file:
             file.copy(f"documents/{name}", documents)
         group = documents[name]
         if n_units is None:
@@ -73,7 +78,7 @@ def _add_shards(group, paths):
     if influence is not None:
         kl = np.full((len(influence["start"]), len(influence["noise_floor"])), np.nan)
     for (begin, end), path in paths.items():
-        with h5py.File(path) as file:
+        with _read(path) as file:
             values, = file["documents"].values()
             if influence is not None:
                 kl[begin:end] = values["influence/kl"][:]

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/ops/linear.h"
 #include "engine/ops/tile_scratch.h"
 #include "probes/arithmetic.h"
 #include "probes/probe_model.h"
@@ -48,8 +48,7 @@ void multiply(Cpu& cpu, const Matrix<P>& x, const PackedWeights<P>& weights) {
 template <class P>
 void multiply(Cuda& device, const Matrix<P>& x, const PackedWeights<P>& weights) {
   const DeviceArray<SumOf<P>> products(device, x.rows() * weights.outputs());
-  product(device, x.view(), weights.rows(), RightFactor::by_output,
-          products.rows(x.rows(), weights.outputs()), false);
+  linear(device, x.view(), weights, products.rows(x.rows(), weights.outputs()));
 }
 
 /// FLOP/s of products with `weights`.

@@ -116,7 +116,7 @@ int bench_command(std::span<const std::string> words) {
   bench_options.precision =
       parse_precision(values["precision"].as<std::string>(), device.kind(), std::cerr);
   bench_options.method = parse_method(values["method"].as<std::string>(), bench_options.precision);
-  const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
+  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
   const std::size_t n = bench_options.context + bench_options.horizon;
   if (bench_options.context == 0 || bench_options.horizon == 0 || bench_options.subjects == 0 ||
       n > checkpoint->config().max_context) {

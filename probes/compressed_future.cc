@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/model/rotary_frequencies.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
@@ -51,8 +50,7 @@ void CompressedFuture<Device, T>::enter_layer(std::size_t layer, std::span<const
 template <class Device, class T>
 std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Compression> batch) {
   const ModelConfig& config = weights_.config;
-  const CompressedCache<T> cache(device_, full_.cache, batch,
-                                 rotary_frequencies(config.rope, config.head_dim));
+  const CompressedCache<T> cache(device_, full_.cache, batch, full_.frequencies);
   const std::span<const TokenId> tokens(full_.tokens);
   RowBatch rows;
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));

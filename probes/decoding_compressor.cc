@@ -58,7 +58,9 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelCon
   check_decoding(traits, interval);
   const std::size_t window = traits.attention_queries;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    if (traits.drift) inputs_.emplace_back(device.memory(), 1, config.hidden_size);
+    if (traits.drift && layer + 1 < config.n_layers) {
+      outputs_.emplace_back(device.memory(), 1, config.hidden_size);
+    }
     if (window == 0) continue;
     queries_.emplace_back(device.memory(), config.n_heads * (window + kRowTile), config.head_dim);
     log_normalisers_.emplace_back(device.memory(), window, config.n_heads);
@@ -68,7 +70,8 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelCon
 template <class Device, class T>
 void DecodingCompressor<Device, T>::before_layer(const Chunk&, std::size_t layer,
                                                  MatrixView<const T> residual) {
-  if (!inputs_.empty()) copy_rows(device_, residual.row_range(0, 1), inputs_[layer].view());
+  if (layer == 0 || outputs_.empty()) return;
+  copy_rows(device_, residual.row_range(0, 1), outputs_[layer - 1].view());
 }
 
 template <class Device, class T>
@@ -87,10 +90,13 @@ void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t la
 
 template <class Device, class T>
 void DecodingCompressor<Device, T>::after_layers(const Chunk&, MatrixView<const T> residual) {
-  for (std::size_t layer = 0; layer < inputs_.size(); ++layer) {
-    float distance = 0;
-    cosine_distances(device_, std::as_const(inputs_[layer]).view(), residual,
-                     std::span(&distance, 1));
+  if (!policy_.traits().drift) return;
+  for (std::size_t layer = 0; layer < signals_.drift.size(); ++layer) {
+    float distance = 0;  // the last layer's
+    if (layer < outputs_.size()) {
+      cosine_distances(device_, std::as_const(outputs_[layer]).view(), residual,
+                       std::span(&distance, 1));
+    }
     signals_.drift[layer].push_back(distance);
   }
 }
@@ -137,7 +143,7 @@ std::vector<std::uint32_t> DecodingCompressor<Device, T>::choose(
   view.attention = received.view();
   view.tokens = tokens;
   view.entropy = signals_.entropy;
-  if (!inputs_.empty()) view.drift = signals_.drift[layer];
+  if (policy_.traits().drift) view.drift = signals_.drift[layer];
   view.seed = seed_ + cuts_ * config_.n_kv_heads + head + 1;
   // Half a slot more than the target, so that rounding down gives it exactly.
   const double share = (static_cast<double>(interval_.target) + 0.5) / static_cast<double>(n);

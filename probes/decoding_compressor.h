@@ -25,7 +25,7 @@ void check_decoding(const PolicyTraits& traits, const DecodingInterval& interval
 /// Entropy and drift of every token of a text so far.
 struct TokenSignals {
   std::vector<float> entropy;             ///< [n] nats, of the distribution that the token predicts
-  std::vector<std::vector<float>> drift;  ///< [L][n] 1 - cos(layer's input, last residual)
+  std::vector<std::vector<float>> drift;  ///< [L][n] 1 - cos(layer's output, last layer's)
 };
 
 /// Cuts a growing cache by an eviction policy. What the policy looks at comes from the decoding
@@ -66,7 +66,7 @@ class DecodingCompressor final : public FullPassObserver<T> {
   std::uint64_t seed_;
   std::size_t since_cut_ = 0;  ///< steps
   std::size_t cuts_ = 0;
-  std::vector<Matrix<T>> inputs_;           ///< per layer [1, D], of the step under way
+  std::vector<Matrix<T>> outputs_;          ///< [1, D] each, of the step: all layers but the last
   std::vector<Matrix<T>> queries_;          ///< per layer [H (window + kRowTile), d], the last ones
   std::vector<Matrix<T>> log_normalisers_;  ///< per layer [window, H]
 };

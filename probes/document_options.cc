@@ -1,8 +1,13 @@
 #include "probes/document_options.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "engine/core/error.h"
+#include "probes/document_name.h"
+#include "probes/document_source.h"
 
 namespace longshadow {
 
@@ -22,7 +27,7 @@ BosPolicy parse_bos(const std::string& text) {
 void add_document_options(po::options_description& options) {
   auto add = options.add_options();
   add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
-      "UTF-8 text files");
+      "UTF-8 texts: files, pipes such as <(zcat a.gz), - for standard input");
   add("bos", po::value<std::string>()->default_value("auto"),
       "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
   add("parse-special", po::bool_switch(),
@@ -33,15 +38,26 @@ void add_document_options(po::options_description& options) {
       "weights for --pos auto that `longshadow pos train` wrote");
 }
 
-std::vector<Document> read_documents(const po::variables_map& values, const Tokenizer& tokenizer) {
+std::vector<Document> read_documents(const po::variables_map& values, const Tokenizer& tokenizer,
+                                     std::size_t n_tokens) {
   const BosPolicy bos = parse_bos(values["bos"].as<std::string>());
   const SpecialTokens special =
       values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text;
   std::vector<Document> documents;
-  for (const std::string& path : values["document"].as<std::vector<std::string>>()) {
-    documents.push_back(read_document(path, tokenizer, special, bos));
+  const auto& paths = values["document"].as<std::vector<std::string>>();
+  const std::vector<std::string> names = document_names(paths);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    documents.push_back(read_document(paths[i], names[i], tokenizer, special, bos, n_tokens));
   }
   return documents;
+}
+
+bool reads_pipes(const po::variables_map& values) {
+  const auto& paths = values["document"].as<std::vector<std::string>>();
+  return std::any_of(paths.begin(), paths.end(), [](const std::string& path) {
+    std::error_code error;
+    return path == kStandardInput || !std::filesystem::is_regular_file(path, error);
+  });
 }
 
 std::vector<DocumentTags> read_tags(const po::variables_map& values,

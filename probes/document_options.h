@@ -14,10 +14,13 @@ namespace longshadow {
 /// documents takes.
 void add_document_options(boost::program_options::options_description& options);
 
-/// The documents of `--document`, read as --bos and --parse-special say. Throws UsageError, and as
-/// read_document() does.
+/// The documents of `--document`, of each the first `n_tokens` tokens, read as --bos and
+/// --parse-special say. Throws UsageError, and as document_names() and read_document() do.
 std::vector<Document> read_documents(const boost::program_options::variables_map& values,
-                                     const Tokenizer& tokenizer);
+                                     const Tokenizer& tokenizer, std::size_t n_tokens);
+
+/// Whether some of them can be read only once: pipes, standard input.
+bool reads_pipes(const boost::program_options::variables_map& values);
 
 /// The tags that --pos and --tagger ask for, as tag_documents() gives them.
 std::vector<DocumentTags> read_tags(const boost::program_options::variables_map& values,

@@ -12,6 +12,7 @@
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "probes/interrupt.h"
+#include "probes/measurement.h"
 #include "probes/signals.h"
 
 namespace longshadow {
@@ -32,19 +33,35 @@ void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
   }
 }
 
+std::size_t tokens_of_reading(const ModelConfig& config, const Reading& reading) {
+  const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
+  if (longest > config.max_context) return config.max_context;  // their sum could overflow
+  return std::min(tokens_needed(reading.evict_at, reading.context, reading.horizon),
+                  config.max_context);
+}
+
 void check_lengths(const ModelConfig& config, const Reading& reading) {
   if (reading.context == 0 || reading.horizon == 0) {
     throw UsageError("--context and --future: expected at least 1 token each");
   }
   const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
   if (longest > config.max_context) {  // before their sum could overflow
-    throw UsageError(std::to_string(longest) + " tokens are asked for, but the model was trained " +
-                     "to read " + std::to_string(config.max_context));
+    throw UsageError(std::to_string(longest) + " tokens are asked for, but " +
+                     describe_max_context(config));
   }
   const std::size_t needed = tokens_needed(reading.evict_at, reading.context, reading.horizon);
   if (needed > config.max_context) {
-    throw UsageError(asked_for(reading, needed) + "the model was trained to read " +
-                     std::to_string(config.max_context));
+    throw UsageError(asked_for(reading, needed) + describe_max_context(config));
+  }
+}
+
+void check_ids(std::span<const TokenId> ids, const ModelConfig& config, const std::string& what) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (static_cast<std::size_t>(ids[i]) >= config.vocab_size) {
+      throw Error(what + ": token " + std::to_string(i) + " has the id " + std::to_string(ids[i]) +
+                  ", and the model embeds the ids below " + std::to_string(config.vocab_size) +
+                  "; leave it out of the text");
+    }
   }
 }
 
@@ -55,6 +72,7 @@ void check_reading(const Document& document, const ModelConfig& config, const Re
     throw UsageError(document.name + ": " + asked_for(reading, needed) + "the document has " +
                      std::to_string(document.tokens.size()));
   }
+  check_ids(document.ids(needed), config, document.name);
   check_entropy_top_k(reading.entropy_top_k, config);
 }
 
@@ -89,7 +107,7 @@ RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::s
   for (const Token& token : std::span(document.tokens).first(n)) {
     tokens.id.push_back(token.id);
     tokens.text.push_back(tokenizer.decode(std::array{token.id}));
-    tokens.bytes.push_back({token.begin, token.end});
+    tokens.bytes.push_back({document.mark_bytes + token.begin, document.mark_bytes + token.end});
   }
   return tokens;
 }
@@ -133,6 +151,8 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
   };
   FullPass<T> full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
                                    std::span<FullPassObserver<T>* const>(all), options);
+
+  check_numbers(full.log_normalisers, document.name + ", the full pass");
 
   DocumentRun run;
   run.name = document.name;

@@ -26,10 +26,19 @@ struct Reading {
 /// Throws UsageError for a k that the truncated entropy cannot have.
 void check_entropy_top_k(std::size_t k, const ModelConfig& config);
 
+/// The tokens that a reading needs of a document; no more than the model can read, where
+/// check_lengths() will refuse.
+std::size_t tokens_of_reading(const ModelConfig& config, const Reading& reading);
+
 /// Throws UsageError where the model is too short for the reading.
 void check_lengths(const ModelConfig& config, const Reading& reading);
 
-/// Throws UsageError where the document or the model is too short for the reading.
+/// Throws Error naming `what` where one of the ids has no row in the model's embedding: a tokenizer
+/// may know more tokens than its model.
+void check_ids(std::span<const TokenId> ids, const ModelConfig& config, const std::string& what);
+
+/// Throws UsageError where the document or the model is too short for the reading, and as
+/// check_ids() does.
 void check_reading(const Document& document, const ModelConfig& config, const Reading& reading);
 
 /// The parts of a run file that are the same whatever a run measures. A run without documents:
@@ -46,7 +55,8 @@ struct DocumentPass {
 };
 
 /// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
-/// `observers` look at it beside those of the signals. Throws Interrupted between chunks.
+/// `observers` look at it beside those of the signals. Throws Interrupted between chunks, and Error
+/// where what the model predicts is not a number.
 template <class T, class Device>
 DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
                                   const Tokenizer& tokenizer, const Document& document,

@@ -26,8 +26,9 @@ std::vector<DocumentTags> tag_with_perceptron(std::span<const Document> document
   const Perceptron perceptron = parse_weights(file.bytes(), file.path().string());
   std::vector<DocumentTags> tags;
   for (const Document& document : documents) {
-    tags.push_back(
-        {sha256_hex(file.bytes()), project(tag_text(perceptron, document.text), document.tokens)});
+    const std::vector<TaggedWord> words =
+        tag_text(perceptron, document.text, document.tokens_end());
+    tags.push_back({sha256_hex(file.bytes()), project(words, document.tokens)});
   }
   return tags;
 }
@@ -36,8 +37,11 @@ DocumentTags read_tags(const Document& document, const std::string& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
+  // Words of a long document that is not in memory are not compared.
+  const TextToAlign aligned{document.text, document.name, document.mark_bytes,
+                            document.is_whole ? document.text.size() : document.tokens_end()};
   const std::vector<TaggedWord> words =
-      align_conllu(read_conllu(text, path), path, document.text, document.name);
+      align_conllu(read_conllu(text, path, MissingTags::allowed), path, aligned);
   return {sha256_hex(file.bytes()), project(words, document.tokens)};
 }
 

@@ -1,21 +1,25 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
+#include <sstream>
 
-#include "engine/chat/chat_template.h"
 #include "engine/core/error.h"
-#include "engine/io/mapped_file.h"
+#include "engine/core/nearest_name.h"
 #include "engine/model/checkpoint.h"
-#include "engine/policy/nearest_name.h"
 #include "engine/policy/registry.h"
+#include "probes/chat_prompt.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
+#include "probes/document.h"
+#include "probes/document_run.h"
 #include "probes/generation.h"
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/probe_options.h"
 #include "probes/quantization_options.h"
+#include "probes/sampling_options.h"
 #include "probes/text_stream.h"
 #include "probes/timing.h"
 
@@ -26,9 +30,14 @@ namespace po = boost::program_options;
 
 CommandHelp help() {
   return {
-      "generate --prompt TEXT | --document FILE [options]",
+      "generate --prompt TEXT | --document FILE | --messages FILE.json [options]",
       "Writes text behind a prompt, on the KV cache that an eviction policy left of it. The text\n"
-      "comes on standard output, speed and memory on standard error.\n\n"
+      "comes on standard output, speed and memory on standard error. It ends with a token that\n"
+      "generation_config.json lists as eos_token_id, or else config.json; in a GGUF file with any\n"
+      "that llama.cpp takes for an end of generation: eos, eot, eom, <|im_end|>, <|eot_id|>,\n"
+      "<|endoftext|> and their like. Rows of the vocabulary that are no token's are never drawn;\n"
+      "bytes that are no UTF-8 come out as U+FFFD. Of the model's own settings the repetition\n"
+      "penalty is applied; a line says which others are not.\n\n"
       "Policies: NAME, NAME:option=value,option=value or, for one that selects by another's\n"
       "scores, NAME/OTHER (adakv/infokv). There are\n  " +
           comma_list(policy_names()),
@@ -47,25 +56,24 @@ po::options_description options() {
   add_quantization_options(options);
   auto add = options.add_options();
   add("prompt", po::value<std::string>(), "the text to go on from");
-  add("document,d", po::value<std::string>(), "a UTF-8 text file to go on from");
+  add("document,d", po::value<std::string>(),
+      "a UTF-8 text to go on from: a file, a pipe, or - for standard input");
   add("context,T", po::value<std::size_t>()->default_value(0, "all"),
       "tokens of the text to go on from, without --chat");
-  add("chat", po::bool_switch(),
-      "the text is what a user says, put into the model's chat template");
-  add("system", po::value<std::string>(), "with --chat: what the system says before it");
+  add("parse-special", po::bool_switch(),
+      "the spelling of a special token in the text is that token, not plain text, as in a prompt "
+      "that is a rendered chat");
+  add_chat_options(options);
   add("max-tokens,n", po::value<std::size_t>()->default_value(128), "tokens to write at most");
-  add("temperature", po::value<double>()->default_value(0),
-      "0: always the likeliest token; 1: as the model says; more: flatter");
-  add("top-p", po::value<double>()->default_value(1),
-      "draw from the fewest likeliest tokens that have this much probability together");
-  add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
+  add_sampling_options(options);
+  add = options.add_options();
   add("policy", po::value<std::string>()->default_value("full"), "what compresses the cache");
   add("budget", po::value<double>()->default_value(1), "share of the prompt's slots to keep");
   add("every", po::value<std::size_t>()->default_value(0, "never"),
       "while writing, cut the cache after every so many tokens");
   add("target", po::value<std::size_t>()->default_value(2048), "slots that --every cuts back to");
   add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the entropy looks at");
   add("compare-scoring", po::bool_switch(),
       "instead of text: what scoring costs, in three rounds beside streaming-llm, which scores "
@@ -75,13 +83,29 @@ po::options_description options() {
 
 bool has(const po::variables_map& values, const char* name) { return values.count(name) != 0; }
 
-std::string read_text(const po::variables_map& values) {
+SpecialTokens special_tokens(const po::variables_map& values) {
+  return values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text;
+}
+
+/// The text to go on from; of a document no more than --context, or what the model reads, needs.
+std::string read_text(const po::variables_map& values, const Checkpoint& checkpoint) {
   if (has(values, "prompt") == has(values, "document")) {
-    throw UsageError("give either --prompt or --document, which the text goes on from");
+    throw UsageError(
+        "give one of --prompt, --document and --messages, which the text goes on from");
   }
   if (has(values, "prompt")) return values["prompt"].as<std::string>();
-  const MappedFile file(values["document"].as<std::string>());
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  const std::string path = values["document"].as<std::string>();
+  const std::size_t most = checkpoint.config().max_context;
+  const std::size_t context = values["context"].as<std::size_t>();
+  const bool is_whole = context == 0 || is_chat(values);
+  const Document document =
+      read_document(path, path, checkpoint.tokenizer(), special_tokens(values), BosPolicy::no,
+                    is_whole ? most + 1 : context);
+  if (is_whole && document.tokens.size() > most) {
+    throw UsageError(path + ": expected at most the " + std::to_string(most) +
+                     " tokens that the model can read, found more; --context takes the first");
+  }
+  return document.text;
 }
 
 std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
@@ -90,16 +114,15 @@ std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
   return ids;
 }
 
-/// The prompt's tokens. In a chat, special tokens are parsed, as in transformers: the template
-/// spells them.
-std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint) {
-  const std::string text = read_text(values);
+/// The tokens of a prompt that is a plain text or, where there is one, `chat`. In a chat, special
+/// tokens are parsed, as in transformers: the template spells them.
+std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint,
+                                 const std::optional<ChatPrompt>& chat) {
   const Tokenizer& tokenizer = checkpoint.tokenizer();
-  const GenerationSettings& settings = checkpoint.generation();
-  if (!values["chat"].as<bool>()) {
-    if (has(values, "system")) throw UsageError("--system is for --chat; add it");
-    std::vector<TokenId> ids = ids_of(tokenizer.encode(text));
-    if (tokenizer.adds_bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  if (!chat) {
+    const std::string text = read_text(values, checkpoint);
+    std::vector<TokenId> ids = ids_of(tokenizer.encode(text, special_tokens(values)));
+    if (tokenizer.adds_bos()) ids.insert(ids.begin(), tokenizer.required_bos());
     const std::size_t context = values["context"].as<std::size_t>();
     if (context > ids.size()) {
       throw UsageError("--context " + std::to_string(context) + ": the text has only " +
@@ -108,23 +131,32 @@ std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoi
     if (context != 0) ids.resize(context);
     return ids;
   }
-  if (settings.chat_template.empty()) {
-    throw UsageError("--chat: this model has no chat template; leave it out");
+  return ids_of(tokenizer.encode(chat->text, SpecialTokens::parse));
+}
+
+std::optional<ChatPrompt> read_chat(const po::variables_map& values, const Checkpoint& checkpoint) {
+  check_chat_options(values);
+  if (!is_chat(values)) return std::nullopt;
+  const ChatSettings& settings = checkpoint.generation().chat;
+  check_has_template(settings);
+  const std::string said = has(values, "messages") ? "" : read_text(values, checkpoint);
+  return render_chat_prompt(values, settings, said);
+}
+
+/// The text of a rendered chat may begin with the token that the tokenizer adds.
+void tell_repeated_beginning(std::span<const TokenId> prompt, std::optional<TokenId> bos,
+                             std::ostream& log) {
+  if (bos && prompt.size() > 1 && prompt[0] == *bos && prompt[1] == *bos) {
+    log << "longshadow: the prompt begins with two beginning-of-sequence tokens, its own and the "
+           "tokenizer's; leave out the text's\n";
   }
-  std::vector<ChatMessage> messages;
-  if (has(values, "system")) messages.push_back({"system", values["system"].as<std::string>()});
-  messages.push_back({"user", text});
-  const ChatTemplate chat(settings.chat_template, "the model's chat template");
-  return ids_of(tokenizer.encode(chat.render(messages, {settings.bos_token, settings.eos_token}),
-                                 SpecialTokens::parse));
 }
 
 GenerationOptions read_options(const po::variables_map& values) {
   GenerationOptions options;
   options.policy = values["policy"].as<std::string>();
   options.budget = values["budget"].as<double>();
-  options.sampling = {values["temperature"].as<double>(), values["top-p"].as<double>()};
-  options.seed = values["seed"].as<std::uint64_t>();
+  read_sampling(values, options);
   options.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   options.max_tokens = values["max-tokens"].as<std::size_t>();
   const std::size_t every = values["every"].as<std::size_t>();
@@ -132,26 +164,38 @@ GenerationOptions read_options(const po::variables_map& values) {
   if (every == 0 && !values["target"].defaulted()) {
     throw UsageError("--target is what --every cuts back to; give --every too");
   }
+  const bool evicts = options.interval || (options.budget > 0 && options.budget < 1);
+  if (evicts && values["policy"].defaulted()) {
+    throw UsageError(std::string(options.interval ? "--every" : "--budget") +
+                     ": nothing is evicted without a policy; give --policy too, as in --policy "
+                     "snapkv");
+  }
   options.quantization = read_quantization(values);
-  if (!(options.sampling.temperature >= 0 && options.sampling.temperature <= 100)) {
-    throw UsageError("--temperature: expected 0 to 100");
-  }
-  if (!(options.sampling.top_p > 0 && options.sampling.top_p <= 1)) {
-    throw UsageError("--top-p: expected a probability above 0 and at most 1");
-  }
   return options;
 }
 
-void print_summary(const Generation& result, std::size_t prompt_tokens, std::uint64_t seed) {
+/// What of the options the text depends on and a reader may not have given.
+std::string describe_draws(const GenerationOptions& options) {
+  std::string draws = "seed " + std::to_string(options.seed);
+  if (options.repetition_penalty != 1) {
+    std::ostringstream penalty;
+    penalty << options.repetition_penalty;
+    draws += ", repetition penalty " + penalty.str();
+  }
+  return draws;
+}
+
+void print_summary(const Generation& result, std::size_t prompt_tokens,
+                   const GenerationOptions& options) {
   const double reading = result.prefill_seconds + result.choosing_seconds;
   std::fprintf(stderr,
                "prompt: %zu tokens in %.2f s, %.0f tokens/s; of it %.2f s chose what to keep\n"
-               "text: %zu tokens in %.2f s, %.1f tokens/s (seed %llu)\n"
+               "text: %zu tokens in %.2f s, %.1f tokens/s (%s)\n"
                "cache: %.2f MB of the prompt's %.2f MB kept, %.2f MB at the end\n",
                prompt_tokens, reading, static_cast<double>(prompt_tokens) / reading,
                result.choosing_seconds, result.tokens.size(), result.decoding_seconds,
                static_cast<double>(result.steps) / std::max(result.decoding_seconds, 1e-9),
-               static_cast<unsigned long long>(seed), static_cast<double>(result.bytes_kept) * 1e-6,
+               describe_draws(options).c_str(), static_cast<double>(result.bytes_kept) * 1e-6,
                static_cast<double>(result.bytes_full) * 1e-6,
                static_cast<double>(result.bytes_end) * 1e-6);
 }
@@ -169,7 +213,7 @@ void write_text(Device& device, const Checkpoint& checkpoint, const Weights<T>& 
       device, weights, entropy_head, prompt, options,
       [&](TokenId token) { show(text.add(checkpoint.tokenizer().decode(std::span(&token, 1)))); });
   show(text.finish() + "\n");
-  print_summary(result, prompt.size(), options.seed);
+  print_summary(result, prompt.size(), options);
 }
 
 constexpr std::size_t kRounds = 3;
@@ -249,10 +293,19 @@ int generate_command(std::span<const std::string> words) {
   if (compare && options.budget == 1 && !options.interval) {
     throw UsageError("--compare-scoring: nothing is scored without a --budget below 1 or --every");
   }
-  const auto checkpoint = open_checkpoint(locate_model(values["model"].as<std::string>()));
-  options.end_tokens = checkpoint->generation().end_tokens;
-  const std::vector<TokenId> prompt = read_prompt(values, *checkpoint);
+  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
+  follow_model_settings(values, *checkpoint, options);
+  const std::optional<ChatPrompt> chat = read_chat(values, *checkpoint);
+  if (chat && values["show-prompt"].as<bool>()) {
+    std::fwrite(chat->text.data(), 1, chat->text.size(), stdout);
+    return 0;
+  }
+  if (chat && chat->date) std::fprintf(stderr, "date: %s\n", chat->date->c_str());
+  const std::vector<TokenId> prompt = read_prompt(values, *checkpoint, chat);
+  check_ids(prompt, checkpoint->config(), "the prompt");
   check_generation(checkpoint->config(), prompt.size(), options);
+  tell_unapplied_settings(values, checkpoint->generation(), std::cerr);
+  tell_repeated_beginning(prompt, checkpoint->tokenizer().bos(), std::cerr);
   note_interrupts();
   device.run([&](auto& on) {
     if (precision == Precision::f64) {

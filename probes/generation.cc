@@ -1,6 +1,8 @@
 #include "probes/generation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -9,7 +11,6 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/model/decoder.h"
-#include "engine/model/rotary_frequencies.h"
 #include "engine/ops/rows.h"
 #include "engine/policy/registry.h"
 #include "probes/document_run.h"
@@ -74,9 +75,11 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   std::vector<FullPassObserver<T>*> observers;
   FullPassOptions pass_options;
   pass_options.predict_from = prompt.size();
+  pass_options.text_tokens = prompt.size() + options.max_tokens;
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
-    inputs.emplace(device, config, prompt.size(), std::span(&policy->traits(), 1));
+    inputs.emplace(device, config, prompt.size(), pass_options.text_tokens,
+                   std::span(&policy->traits(), 1));
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
@@ -93,8 +96,7 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
                                 : choose(config, *policy, full, *inputs, options, signals);
   compression.quantization = options.quantization;
   Prefilled<Device, T> prefilled{
-      GrowingCache<Device, T>(device, full.cache, compression,
-                              rotary_frequencies(config.rope, config.head_dim)),
+      GrowingCache<Device, T>(device, full.cache, compression, full.frequencies),
       std::move(signals), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
   copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
             prefilled.hidden.view().row_range(0, 1));
@@ -106,6 +108,46 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   return prefilled;
 }
 
+/// Draws one token behind the other.
+template <class T>
+class TokenDraw {
+ public:
+  TokenDraw(std::span<const TokenId> prompt, const GenerationOptions& options)
+      : options_(options), random_(options.seed) {
+    for (const TokenId token : prompt) note(token);
+  }
+
+  /// logits [V], as the model gives them.
+  TokenId draw(std::span<const T> logits) {
+    scores_.assign(logits.begin(), logits.end());
+    if (options_.repetition_penalty != 1) {
+      penalize_repetition(std::span(scores_), std::span(std::as_const(distinct_)),
+                          options_.repetition_penalty);
+    }
+    for (const TokenId token : options_.never_drawn) {
+      scores_[token] = -std::numeric_limits<T>::infinity();
+    }
+    const TokenId token =
+        sample_token(std::span<const T>(scores_), options_.sampling, uniform_draw(random_));
+    note(token);
+    return token;
+  }
+
+ private:
+  void note(TokenId token) {
+    const auto index = static_cast<std::size_t>(token);
+    if (index >= is_in_text_.size()) is_in_text_.resize(index + 1);
+    if (!is_in_text_[index]) distinct_.push_back(token);
+    is_in_text_[index] = true;
+  }
+
+  const GenerationOptions& options_;
+  std::mt19937_64 random_;
+  std::vector<bool> is_in_text_;
+  std::vector<TokenId> distinct_;  ///< of prompt and text
+  std::vector<T> scores_;
+};
+
 }  // namespace
 
 void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
@@ -115,10 +157,15 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
   }
   if (prompt_tokens + options.max_tokens > config.max_context) {
     throw UsageError("--max-tokens " + std::to_string(options.max_tokens) + " behind a prompt of " +
-                     std::to_string(prompt_tokens) + " tokens: expected at most the model's " +
-                     std::to_string(config.max_context) + " tokens together");
+                     std::to_string(prompt_tokens) + " tokens are " +
+                     std::to_string(prompt_tokens + options.max_tokens) + " together, but " +
+                     describe_max_context(config));
   }
   check_entropy_top_k(options.entropy_top_k, config);
+  if (!(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty))) {
+    throw UsageError("--repetition-penalty: expected a number above 0, found " +
+                     std::to_string(options.repetition_penalty));
+  }
   if (!(options.budget > 0 && options.budget <= 1)) {
     throw UsageError(
         "--budget: expected the share of the prompt's slots to keep, above 0 and at "
@@ -155,11 +202,11 @@ Generation generate(Device& device, const Weights<T>& weights,
     observers.push_back(&*compressor);
   }
   Decoder<Device, T> decoder(device, weights, prompt.size() + options.max_tokens);
-  std::mt19937_64 random(options.seed);
+  TokenDraw<T> tokens(prompt, options);
   std::span<const T> logits = decoder.logits(std::as_const(text.hidden).view());
   while (result.tokens.size() < options.max_tokens) {
     check_interrupt();
-    const TokenId token = sample_token(logits, options.sampling, uniform_draw(random));
+    const TokenId token = tokens.draw(logits);
     const auto& ends = options.end_tokens;
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) break;
     result.tokens.push_back(token);

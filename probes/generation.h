@@ -11,6 +11,7 @@
 #include "engine/kv/packed_rows.h"
 #include "engine/model/weights.h"
 #include "engine/ops/sampling.h"
+#include "engine/policy/policy.h"
 #include "probes/decoding_compressor.h"
 #include "probes/entropy_head.h"
 
@@ -22,10 +23,14 @@ struct GenerationOptions {
   std::optional<DecodingInterval> interval;  ///< of cuts while decoding; empty: none
   std::optional<Quantization> quantization;  ///< of the cache; empty: none
   SamplingOptions sampling;
+  /// As penalize_repetition() takes it, for the tokens of prompt and text, evicted ones too; 1:
+  /// none. It comes before temperature and top-p, as in transformers.
+  double repetition_penalty = 1;
   std::uint64_t seed = 0;
-  std::size_t entropy_top_k = 20;
+  std::size_t entropy_top_k = kEntropyTopK;
   std::size_t max_tokens = 0;
-  std::vector<TokenId> end_tokens;  ///< any of them ends the text, and is not part of it
+  std::vector<TokenId> end_tokens;   ///< any of them ends the text, and is not part of it
+  std::vector<TokenId> never_drawn;  ///< rows of the vocabulary, such as those without a token
 };
 
 struct Generation {

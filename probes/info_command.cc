@@ -13,7 +13,8 @@ namespace {
 namespace po = boost::program_options;
 
 const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
-                        "  longshadow info\n  longshadow info path/to/model.gguf\n"};
+                        "  longshadow info\n  longshadow info path/to/model.gguf\n"
+                        "  longshadow info hub:HuggingFaceTB/SmolLM2-135M\n"};
 
 constexpr std::size_t kLongestName = 200;
 
@@ -23,17 +24,23 @@ void print(const char* what, const std::string& value) {
 
 void print(const char* what, std::size_t value) { print(what, std::to_string(value)); }
 
+/// "dynamic, by the length of each text": T + H of a run that evicts at the context's end.
+std::string describe(const RopeConfig& rope) {
+  std::string text = name_of(rope.scaling);
+  if (rope.scaling == RopeScaling::dynamic) text += ", by the length of each text";
+  return text;
+}
+
 }  // namespace
 
 int info_command(std::span<const std::string> words) {
   po::options_description options("Options");
-  options.add_options()("model,m", po::value<std::string>()->default_value("smollm2"),
-                        "a GGUF file, a Hugging Face folder, or the name smollm2");
+  options.add_options()("model,m", po::value<std::string>()->default_value("smollm2"), kModelHelp);
   po::positional_options_description positional;
   positional.add("model", 1);
   const auto values = parse_options(kHelp, words, options, positional);
   if (!values) return 0;
-  const auto checkpoint = open_checkpoint(locate_model((*values)["model"].as<std::string>()));
+  const auto checkpoint = open_model((*values)["model"].as<std::string>(), std::cerr);
   const ModelConfig& config = checkpoint->config();
   std::size_t parameters = 0;
   for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
@@ -48,6 +55,8 @@ int info_command(std::span<const std::string> words) {
   print("feed-forward size", config.feed_forward_size);
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
+  if (config.attention_window != 0) print("attention window", config.attention_window);
+  print("rotary scaling", describe(config.rope));
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
   print("weights sha256", checkpoint->weights_sha256());
   return 0;

@@ -1,11 +1,25 @@
 #include "probes/measurement.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "engine/core/error.h"
 #include "probes/interrupt.h"
 
 namespace longshadow {
+
+void check_numbers(std::span<const double> nats, const std::string& what) {
+  const auto bad =
+      std::find_if(nats.begin(), nats.end(), [](double value) { return !std::isfinite(value); });
+  if (bad == nats.end()) return;
+  throw Error(what + ": expected a finite number of nats at each of " +
+              std::to_string(nats.size()) + " positions, found " +
+              (std::isnan(*bad) ? "NaN" : "infinity") + " at position " +
+              std::to_string(bad - nats.begin()) +
+              ": the model's weights hold such numbers, or its activations overflow; --precision "
+              "f64 has the widest range");
+}
 
 DocumentRun measure_all(Measurement& measurement, ProgressStyle progress, std::ostream& log) {
   DocumentRun run = measurement.pass();

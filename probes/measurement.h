@@ -38,6 +38,10 @@ class Measurement {
   virtual std::pair<std::string, std::string> title() const = 0;
 };
 
+/// Throws Error naming `what` where one of `nats` is NaN or infinite. In a run file NaN says that
+/// nothing was measured, and comparisons pass over it.
+void check_numbers(std::span<const double> nats, const std::string& what);
+
 /// Measures everything, in memory.
 DocumentRun measure_all(Measurement& measurement, ProgressStyle progress, std::ostream& log);
 

@@ -27,10 +27,10 @@ const CommandHelp kHelp{
     "end --precision bf16 --memory 78G\n"};
 
 po::options_description options() {
+  const std::string model = std::string(kModelHelp) + ", or a config.json alone";
   po::options_description options("Options");
   auto add = options.add_options();
-  add("model,m", po::value<std::string>()->default_value("smollm2"),
-      "a GGUF file, a Hugging Face folder or its config.json, or the name smollm2");
+  add("model,m", po::value<std::string>()->default_value("smollm2"), model.c_str());
   add_method_options(options);
   add("context,T", po::value<std::size_t>()->default_value(1024),
       "tokens of each document that subjects are taken from");
@@ -51,10 +51,20 @@ DeviceKind planned_device(const std::string& text) {
   throw UsageError("--device \"" + text + "\": expected cpu or cuda");
 }
 
-ModelConfig config_of(const std::filesystem::path& path) {
-  if (path.extension() != ".json") return open_checkpoint(path)->config();
+/// Of a config.json alone, with the tokenizer beside it if there is one; else of the whole model,
+/// which must be one that a probe can load.
+ModelConfig config_of(const std::string& model) {
+  const std::filesystem::path path = locate_model(model);
+  if (path.extension() != ".json") return open_model(model, std::cerr)->config();
   const MappedFile file(path);
-  return config_from_json(file.bytes(), path.string());
+  ModelConfig config = config_from_json(file.bytes(), path.string());
+  const std::filesystem::path beside = path.parent_path() / "tokenizer.json";
+  std::error_code ignored;  // what cannot be examined is not there
+  if (std::filesystem::exists(beside, ignored)) {
+    const MappedFile tokenizer(beside);
+    Tokenizer::from_json(tokenizer.bytes(), beside.string());
+  }
+  return config;
 }
 
 void print_bytes(const char* what, std::size_t bytes) {
@@ -103,7 +113,7 @@ int plan_command(std::span<const std::string> words) {
   probe.method = parse_method(text("method"), probe.precision);
   probe.device = planned_device(text("device"));
   probe.memory_bytes = parse_bytes(text("memory"));
-  const ModelConfig config = config_of(locate_model(text("model")));
+  const ModelConfig config = config_of(text("model"));
   check_lengths(config, {probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k});
   print_memory(divide_memory(config, probe), probe.horizon);
   print_arithmetic(config, probe);

@@ -6,7 +6,6 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/kv/compressed_cache.h"
-#include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
 #include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
@@ -16,7 +15,6 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kRounds = 5;
-constexpr std::size_t kEntropyTopK = 20;
 
 /// Seconds of one prefill; `policy` null: alone.
 template <class Device>
@@ -31,7 +29,7 @@ double prefill(Device& device, const Weights<float>& weights,
   if (policy == nullptr) {
     run_full_pass(device, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
   } else {
-    PolicyInputs<Device, float> inputs(device, config, tokens.size(),
+    PolicyInputs<Device, float> inputs(device, config, tokens.size(), tokens.size(),
                                        std::span(&policy->traits(), 1));
     FullPassObserver<float>* observer = &inputs;
     const FullPass<float> full = run_full_pass(
@@ -45,7 +43,7 @@ double prefill(Device& device, const Weights<float>& weights,
       compression.layers.push_back(keep(*policy, inputs.view(policy->traits()), share));
     }
     const CompressedCache<float> cache(device, full.cache, std::span(&compression, 1),
-                                       rotary_frequencies(config.rope, config.head_dim));
+                                       full.frequencies);
   }
   device.synchronize();
   return watch.lap();

@@ -24,12 +24,13 @@ void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
 
 template <class Device, class T>
 PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
-                                      std::size_t context, std::span<const PolicyTraits> traits)
+                                      std::size_t context, std::size_t text_tokens,
+                                      std::span<const PolicyTraits> traits)
     : device_(device),
       config_(config),
       context_(context),
-      frequencies_(rotary_frequencies(config.rope, config.head_dim)),
-      rotary_(make_rotary_table<Device, T>(device, frequencies_, context)),
+      frequencies_(rotary_frequencies(config.rope, config.head_dim, text_tokens)),
+      rotary_(make_rotary_table<T>(device, frequencies_, context)),
       outside_(device.memory(), config.n_kv_heads, context),
       keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),
       values_(Cpu::memory(), config.n_kv_heads * context, config.head_dim) {
@@ -50,7 +51,9 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
     if (any_queries) {
       queries_.emplace_back(Cpu::memory(), context, config.n_heads * config.head_dim);
     }
-    if (any_drift) inputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
+    if (any_drift && layer + 1 < config.n_layers) {
+      outputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
+    }
   }
   if (any_drift) all_drift_.resize(config.n_layers * context);
 }
@@ -58,9 +61,10 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
 template <class Device, class T>
 void PolicyInputs<Device, T>::before_layer(const Chunk& chunk, std::size_t layer,
                                            MatrixView<const T> residual) {
-  if (inputs_.empty() || chunk.first_position >= context_) return;
-  const std::size_t rows = std::min(residual.rows, inputs_[layer].rows());
-  copy_rows(device_, residual.row_range(0, rows), inputs_[layer].view().row_range(0, rows));
+  if (layer == 0 || outputs_.empty() || chunk.first_position >= context_) return;
+  Matrix<T>& output = outputs_[layer - 1];
+  const std::size_t rows = std::min(residual.rows, output.rows());
+  copy_rows(device_, residual.row_range(0, rows), output.view().row_range(0, rows));
 }
 
 template <class Device, class T>
@@ -74,10 +78,10 @@ void PolicyInputs<Device, T>::after_attention(const Chunk& chunk, std::size_t la
 
 template <class Device, class T>
 void PolicyInputs<Device, T>::after_layers(const Chunk& chunk, MatrixView<const T> residual) {
-  if (inputs_.empty() || chunk.first_position >= context_) return;
+  if (chunk.first_position >= context_) return;
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
-  for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
-    cosine_distances(device_, MatrixView<const T>(inputs_[layer].view()), residual,
+  for (std::size_t layer = 0; layer < outputs_.size(); ++layer) {
+    cosine_distances(device_, MatrixView<const T>(outputs_[layer].view()), residual,
                      std::span(all_drift_).subspan(layer * context_ + chunk.first_position, rows));
   }
 }

@@ -19,9 +19,10 @@ namespace longshadow {
 template <class Device, class T>
 class PolicyInputs final : public FullPassObserver<T> {
  public:
-  /// What policies of these traits ask for, and no more, of the first `context` tokens.
+  /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
+  /// `text_tokens`.
   PolicyInputs(Device& device, const ModelConfig& config, std::size_t context,
-               std::span<const PolicyTraits> traits);
+               std::size_t text_tokens, std::span<const PolicyTraits> traits);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
   void after_attention(const Chunk& chunk, std::size_t layer,
@@ -45,14 +46,14 @@ class PolicyInputs final : public FullPassObserver<T> {
   const ModelConfig& config_;
   std::size_t context_;
   std::vector<double> frequencies_;
-  RotaryTable<T> rotary_;  ///< of the context's positions
+  RotaryTable<T> rotary_;  ///< of the context's positions, which keeps lengths
   /// On the host, per layer [T, H d], before rotation; empty: not needed.
   std::vector<Matrix<float>> queries_;
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
-  Matrix<double> outside_;         ///< [K, T], for queries outside a window; none are given
-  std::vector<Matrix<T>> inputs_;  ///< of one chunk, per layer; empty: drift is not needed
-  std::vector<float> all_drift_;   ///< [L, T], or empty
+  Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given
+  std::vector<Matrix<T>> outputs_;  ///< of one chunk, of every layer but the last
+  std::vector<float> all_drift_;    ///< [L, T], zeros for the last layer; empty: not needed
 
   // On the host, of the layer shown.
   std::size_t shown_ = 0;

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/io/aligned_text.h"
 #include "engine/io/mapped_file.h"
 #include "probes/commands.h"
+#include "probes/document_source.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/part_of_speech/conllu.h"
@@ -37,13 +39,15 @@ const CommandHelp kEvalHelp{
     "  longshadow pos eval --treebank en_ewt-ud-dev.conllu --tagger english.tagger --json "
     "out.json\n"};
 
-const CommandHelp kTagHelp{"pos tag FILE [options]",
-                           "Prints the words of a text with their universal part-of-speech tags as "
-                           "CoNLL-U; TokenRange in\n"
-                           "the last column has their bytes in the file.",
-                           "  longshadow pos tag data/documents/how_a_cache_forgets.txt\n"
-                           "  longshadow pos tag notes.txt > notes.conllu   # correct it, then "
-                           "probe --pos notes.conllu\n"};
+const CommandHelp kTagHelp{
+    "pos tag FILE [options]",
+    "Prints the words of a text (a UTF-8 file or, with -, standard input) "
+    "with their universal\n"
+    "part-of-speech tags as CoNLL-U; TokenRange in the last column has their "
+    "bytes in the file.",
+    "  longshadow pos tag data/documents/how_a_cache_forgets.txt\n"
+    "  longshadow pos tag notes.txt > notes.conllu   # correct it, then "
+    "probe --pos notes.conllu\n"};
 
 constexpr char kHelp[] =
     "Universal part-of-speech tags (https://universaldependencies.org/u/pos) for English.\n\n"
@@ -212,14 +216,16 @@ int tag(std::span<const std::string> words) {
   positional.add("document", 1);
   const auto values = parse_options(kTagHelp, words, options, positional);
   if (!values) return 0;
-  const MappedFile file((*values)["document"].as<std::string>());
-  const std::string_view text = text_of(file);
+  DocumentSource source((*values)["document"].as<std::string>());
+  source.read_to(std::numeric_limits<std::size_t>::max());
+  const std::string_view text = source.text();
+  const std::size_t first_byte = source.mark_bytes();
   const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
   std::size_t id = 0;
   for (const TaggedWord& word : tag_text(perceptron, text)) {
     std::cout << ++id << '\t' << column_of(text, word.bytes) << "\t_\t" << name_of(word.tag)
-              << "\t_\t_\t_\t_\t_\tTokenRange=" << word.bytes.begin << ':' << word.bytes.end
-              << '\n';
+              << "\t_\t_\t_\t_\t_\tTokenRange=" << first_byte + word.bytes.begin << ':'
+              << first_byte + word.bytes.end << '\n';
     if (!word.ends_sentence) continue;
     std::cout << '\n';
     id = 0;

@@ -105,6 +105,7 @@ std::vector<std::size_t> distinct_starts(std::span<const Counterfactual> counter
 
 /// The largest |KL| that removing nothing seems to cause when attention sums in another order. The
 /// differential form turns nothing into exactly 0, whatever the order: its errors are relative.
+/// Throws Error where a KL is not a number.
 template <class Device, class T>
 std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights,
                                        const FullPass<T>& full, std::span<const std::size_t> starts,
@@ -117,6 +118,7 @@ std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights
     const std::size_t spread = std::max<std::size_t>(1, nulls - 1);
     const Counterfactual null{Removal(), starts[i * (starts.size() - 1) / spread]};
     engine.run(std::span(&null, 1), kl_nats);
+    check_numbers(kl_nats, "the noise floor");
     for (std::size_t h = 0; h < horizon; ++h) {
       floor[h] = std::max(floor[h], std::abs(kl_nats[h]));
     }
@@ -200,6 +202,7 @@ class DocumentProbe final : public Measurement {
       }
       std::vector<double> found(batch.size() * options_.horizon);
       prepared_->engine->run(batch, found);
+      check_numbers(found, run_.name + ", influence");
       for (std::size_t i = 0; i < batch.size(); ++i) {
         std::copy_n(found.begin() + std::ptrdiff_t(i * options_.horizon), options_.horizon,
                     kl_nats.begin() + std::ptrdiff_t(order[first + i] * options_.horizon));

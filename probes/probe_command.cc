@@ -83,8 +83,9 @@ po::options_description options() {
 }
 
 /// Everything that the measured values depend on, and nothing else.
-nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
-                                const ProbeOptions& probe, const std::vector<Document>& documents,
+nlohmann::json configuration_of(const po::variables_map& values, const CommandDevice& device,
+                                const RunModel& model, const ProbeOptions& probe,
+                                const std::vector<Document>& documents,
                                 const std::vector<DocumentTags>& tags) {
   nlohmann::json configuration{{"command", "probe"},
                                {"weights_sha256", model.weights_sha256},
@@ -100,7 +101,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"method", values["method"].as<std::string>()},
                                {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
-  configure_device(probe.device, configuration);
+  device.add_to(configuration);
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
   configure_documents(values, documents, tags, configuration);
   return configuration;
@@ -161,17 +162,21 @@ int probe_command(std::span<const std::string> words) {
   probe.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
   const RunOutput output(values);
 
-  const auto checkpoint = open_checkpoint(locate_model(text("model")));
-  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  const auto checkpoint = open_model(text("model"), std::cerr);
+  const Reading reading{probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k};
+  const std::vector<Document> documents = read_documents(
+      values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
   for (const Document& document : documents) {
     check_document(document, checkpoint->config(), probe);
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts(kGoOn);
+  note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
   const RunModel model = describe(*checkpoint);
-  const RunPlan plan = plan_of(
-      begin_run(model, configuration_of(values, model, probe, documents, tags)), documents, probe);
+  const RunPlan plan =
+      plan_of(begin_run(model, configuration_of(values, device, model, probe, documents, tags)),
+              documents, probe);
+  if (output.ends_with_plan(plan, std::cout)) return 0;
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

@@ -4,6 +4,7 @@
 
 #include "engine/backend/tile_product.h"
 #include "engine/core/error.h"
+#include "probes/model_location.h"
 
 namespace longshadow {
 
@@ -11,8 +12,7 @@ namespace po = boost::program_options;
 
 void add_model_options(po::options_description& options) {
   auto add = options.add_options();
-  add("model,m", po::value<std::string>()->default_value("smollm2"),
-      "a GGUF file, a Hugging Face folder, or the name smollm2");
+  add("model,m", po::value<std::string>()->default_value("smollm2"), kModelHelp);
   add("threads,t", po::value<std::size_t>()->default_value(0), "0: every core");
 }
 

@@ -149,7 +149,8 @@ class DocumentRetention final : public Measurement {
         log_(log),
         arms_(arms_of(options)),
         policies_(make_policies(options)),
-        inputs_(device, model.weights.config, options.context, traits_of(policies_)),
+        inputs_(device, model.weights.config, options.context, options.context + options.horizon,
+                traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
       influence_ = influence_of(*influence, document, options.context);
@@ -186,6 +187,7 @@ class DocumentRetention final : public Measurement {
     for (const std::size_t unit : units) batch.push_back(compressions_[unit - units_.begin]);
     auto value = values.begin();
     for (const FutureOnCache& future : engine_->run(batch)) {
+      check_numbers(future.kl, run_.name + ", the future of a compressed cache");
       value = std::copy(future.kl.begin(), future.kl.end(), value);
       value = std::copy(future.top1.begin(), future.top1.end(), value);
       value = std::copy(future.surprisal.begin(), future.surprisal.end(), value);

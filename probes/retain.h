@@ -11,6 +11,7 @@
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
 #include "engine/kv/packed_rows.h"
+#include "engine/policy/policy.h"
 #include "probes/document.h"
 #include "probes/measurement.h"
 #include "probes/memory_plan.h"
@@ -29,12 +30,12 @@ struct RetainOptions {
   Precision precision = Precision::f32;
   DeviceKind device = DeviceKind::cpu;
   std::size_t memory_bytes = 0;  ///< 0: no bound
-  std::size_t entropy_top_k = 20;
+  std::size_t entropy_top_k = kEntropyTopK;
   std::optional<Quantization> quantization{};  ///< of what every policy keeps
   std::uint64_t seed = 0;
 };
 
-/// The policies of "snapkv,infokv:lambda=2,entropy=at,h2o": a piece with an option and no colon
+/// The policies of "snapkv,infokv:alpha=0.8,entropy=at,h2o": a piece with an option and no colon
 /// before it belongs to the policy in front of it.
 std::vector<std::string> split_policies(const std::string& list);
 

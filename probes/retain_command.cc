@@ -6,7 +6,7 @@
 
 #include "analysis/run_reader.h"
 #include "engine/core/error.h"
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
 #include "probes/device_option.h"
@@ -74,7 +74,7 @@ po::options_description options() {
   add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
   add("memory", po::value<std::string>()->default_value("0"),
       "bound on memory that sets how many caches run at once, as in 800M or 4G; 0: none");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the entropy looks at");
   add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
@@ -179,21 +179,25 @@ int retain_command(std::span<const std::string> words) {
   const RunOutput output(values);
   for (const std::string& policy : retain.policies) make_policy(policy);
 
-  const auto checkpoint = open_checkpoint(locate_model(text("model")));
+  const auto checkpoint = open_model(text("model"), std::cerr);
   const RunModel model = describe(*checkpoint);
   const std::optional<RunFile> influence = read_influence(text("influence"), model);
   const RunFile* const measured = influence ? &*influence : nullptr;
-  const std::vector<Document> documents = read_documents(values, checkpoint->tokenizer());
+  const Reading reading{
+      retain.context, retain.horizon, {EvictAt::Kind::end, 0}, retain.entropy_top_k};
+  const std::vector<Document> documents = read_documents(
+      values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
   for (const Document& document : documents) {
     check_retention(document, checkpoint->config(), retain, measured);
   }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
-  note_interrupts(kGoOn);
+  note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
   nlohmann::json configuration = configuration_of(values, model, influence);
-  configure_device(retain.device, configuration);
+  device.add_to(configuration);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);
+  if (output.ends_with_plan(plan, std::cout)) return 0;
   if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
   const RunStore store = output.open(plan, progress, std::cerr);
   if (store.has_work()) {

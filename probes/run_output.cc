@@ -8,6 +8,7 @@
 #include "data/format/error.h"
 #include "data/format/publish.h"
 #include "engine/core/error.h"
+#include "engine/io/utf8.h"
 #include "probes/number_list.h"
 
 namespace longshadow {
@@ -16,6 +17,8 @@ namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::size_t kLongestPath = 4096;
 
 /// "3/8" is the third of eight.
 Share parse_share_of_run(const std::string& text) {
@@ -47,9 +50,12 @@ void add_output_options(po::options_description& options) {
       "`longshadow merge` makes a file of");
   add("shard", po::value<std::string>()->default_value("", "all"),
       "measure the I-th of N parts, as in 3/8, into the run directory --output: for job arrays");
+  add("dry-run", po::bool_switch(),
+      "check the options, the model and the documents, say what there is to measure, and end; the "
+      "device need not be here");
 }
 
-RunOutput::RunOutput(const po::variables_map& values) {
+RunOutput::RunOutput(const po::variables_map& values) : is_dry_run_(values["dry-run"].as<bool>()) {
   const fs::path output = values["output"].as<std::string>();
   const std::string shard = values["shard"].as<std::string>();
   if (!shard.empty()) share_ = parse_share_of_run(shard);
@@ -63,6 +69,24 @@ RunOutput::RunOutput(const po::variables_map& values) {
   folder_ = fs::path(output.string() + ".parts");
   if (!is_run_file(file_)) check_output(file_);
   if (!fs::is_directory(folder_, error)) check_output(folder_);
+}
+
+bool RunOutput::ends_with_plan(const RunPlan& plan, std::ostream& out) const {
+  if (!is_dry_run_) return false;
+  std::size_t n_units = 0, n_shards = 0;
+  bool is_known = true;
+  for (const PlannedDocument& document : plan.documents) {
+    is_known &= document.n_units.has_value();
+    n_units += document.n_units.value_or(0);
+    n_shards += plan.shards(document.n_units.value_or(0)).size();
+  }
+  out << plan.documents.size() << (plan.documents.size() == 1 ? " document" : " documents");
+  if (is_known) {
+    out << ", " << n_units << " " << plan.unit_name << " in " << n_shards
+        << (n_shards == 1 ? " shard" : " shards");
+  }
+  out << "; nothing is measured\n";
+  return true;
 }
 
 bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle progress,
@@ -81,6 +105,11 @@ bool RunOutput::is_whole(const std::string& configuration_hash, ProgressStyle pr
 
 RunStore RunOutput::open(const RunPlan& plan, ProgressStyle progress, std::ostream& log) const {
   RunStore store(folder_, plan, share_, !file_.empty());
+  if (!file_.empty() && !store.knows_it_is_alone()) {
+    log << "longshadow: " << printable(folder_.string(), kLongestPath)
+        << ": no lock is to be had on this file system; start no second process with this -o"
+        << std::endl;
+  }
   if (store.n_measured() > 0 && progress != ProgressStyle::none) {
     MeasuredShare measured = measured_share(store.directory());
     measured.done = store.n_measured();

@@ -11,13 +11,15 @@
 
 namespace longshadow {
 
-/// Adds --output and --shard.
+/// Adds --output, --shard and --dry-run.
 void add_output_options(boost::program_options::options_description& options);
 
 /// Said where a run is interrupted. Not the shard in hand but the batch is finished then: that is
 /// safe in its journal, and a batch system kills what does not end soon (Slurm after KillWait, 30
 /// s).
 inline constexpr const char* kGoOn = "; the same command goes on from what is saved";
+inline constexpr const char* kGoOnWithText =
+    "; the same command, given the same text on its pipe, goes on from what is saved";
 
 /// Where a command's run goes: into one file, made of a run directory beside it (RUN.h5.parts) that
 /// is removed at the end; or into a run directory that stays, where --output names one or --shard
@@ -27,6 +29,8 @@ class RunOutput {
   /// Throws UsageError, and FormatError where nothing could be written there: before any work.
   explicit RunOutput(const boost::program_options::variables_map& values);
 
+  /// Whether --dry-run asks for no more than a plan: `out` is told what there is to measure.
+  bool ends_with_plan(const RunPlan& plan, std::ostream& out) const;
   /// Whether the file is there and holds the run of this configuration, which `log` is told: an
   /// earlier process may have died just before it would have ended. Then nothing else is left.
   /// Throws FormatError where the file holds anything else.
@@ -41,6 +45,7 @@ class RunOutput {
   std::filesystem::path file_;  ///< empty where the directory stays
   std::filesystem::path folder_;
   Share share_;
+  bool is_dry_run_;
 };
 
 }  // namespace longshadow

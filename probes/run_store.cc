@@ -57,6 +57,10 @@ void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& fol
   for (const auto* keys : {&now, &old}) {
     for (const auto& [key, value] : keys->items()) {
       if (shown(old, key) == shown(now, key)) continue;
+      if (key.starts_with("/documents/") && key.ends_with("/sha256")) {
+        const std::string name = key.substr(0, key.rfind('/')) + "/name";
+        refuse_other(folder, "with another text of " + shown(old, name));
+      }
       refuse_other(folder, "with " + option_of(key) + " " + shown(old, key) + " where now " +
                                shown(now, key) + " is asked for");
     }
@@ -107,7 +111,8 @@ RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share, boo
     : directory_(begin_directory(folder, plan)) {
   if (alone) {
     lock_ = std::make_unique<Descriptor>(folder, O_RDONLY | O_DIRECTORY);
-    if (!lock_->lock()) {
+    lock_state_ = lock_->lock(Lock::exclusive);
+    if (lock_state_ == LockState::taken) {
       throw UsageError(folder.string() +
                        ": another longshadow is at work here; for several at once see --shard");
     }

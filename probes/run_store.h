@@ -39,6 +39,9 @@ class RunStore {
 
   const RunDirectory& directory() const { return directory_; }
 
+  /// Whether a store that is alone can tell: the file system has locks.
+  bool knows_it_is_alone() const { return lock_state_ == LockState::held; }
+
   /// Units of the run that are measured, those in journals too.
   std::size_t n_measured() const { return n_measured_; }
 
@@ -71,6 +74,7 @@ class RunStore {
 
   RunDirectory directory_;
   std::unique_ptr<Descriptor> lock_;
+  LockState lock_state_ = LockState::unavailable;
   std::vector<Part> parts_;  ///< one a document
   std::size_t n_measured_ = 0;
 };

@@ -5,13 +5,15 @@
 
 namespace longshadow {
 
-/// Text that comes in pieces whose ends may lie inside a UTF-8 character, as tokens' bytes do.
+/// Text that comes in pieces whose ends may lie inside a UTF-8 character, as tokens' bytes do. What
+/// is shown is UTF-8: each longest beginning of a character that has no end, and each byte that
+/// begins none, comes out as one U+FFFD (Unicode 15, section 3.9, as Python's and the tokenizers
+/// package's decoders replace them).
 class TextStream {
  public:
-  /// The bytes that can be shown by now: all but a last character that is still incomplete. Bytes
-  /// that belong to no character are shown as they are.
+  /// What can be shown by now: all but a last character that may still be completed.
   std::string add(std::string_view piece);
-  /// What is left when no more comes.
+  /// What is left when no more comes: nothing, or one U+FFFD.
   std::string finish();
 
  private:

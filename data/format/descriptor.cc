@@ -67,8 +67,12 @@ void Descriptor::reserve(std::size_t size) {
   if (errno != 0) fail("write", path_);
 }
 
-bool Descriptor::lock() {
-  return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+LockState Descriptor::lock(Lock lock) {
+  const int kind = lock == Lock::shared ? LOCK_SH : LOCK_EX;
+  if (flock(descriptor_, kind | LOCK_NB) == 0) return LockState::held;
+  // Without locks it is ENOLCK, EOPNOTSUPP or ENOSYS; over NFS, whose locks are those of fcntl,
+  // EBADF for an exclusive one of a file that is open for reading.
+  return errno == EWOULDBLOCK ? LockState::taken : LockState::unavailable;
 }
 
 void Descriptor::close() {

@@ -7,6 +7,17 @@
 
 namespace longshadow {
 
+enum class Lock {
+  shared,     ///< with others that read
+  exclusive,  ///< with nobody
+};
+
+enum class LockState {
+  held,         ///< until the file is closed
+  taken,        ///< by another process, which it would not go with
+  unavailable,  ///< the file system has no locks, as some that are reached over a network
+};
+
 /// A file of the system's, closed by its scope. Every call throws FormatError "cannot WHAT:
 /// reason".
 class Descriptor {
@@ -24,9 +35,8 @@ class Descriptor {
   void sync();
   /// Makes the file at least `size` bytes, whose room on the disk is then taken.
   void reserve(std::size_t size);
-  /// Whether the file is ours alone from here on, until it is closed: false where another process
-  /// said so first. A file system without locks has none that are held.
-  bool lock();
+  /// Asks for a lock (flock), which other programs need not heed, without waiting for it.
+  LockState lock(Lock lock);
   void close();
   int number() const { return descriptor_; }
 

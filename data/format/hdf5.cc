@@ -1,6 +1,10 @@
 #include "data/format/hdf5.h"
 
+#include <fcntl.h>
+
+#include <cstdlib>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "data/format/error.h"
@@ -177,19 +181,36 @@ Handle create_in(GrowingBytes& image) {
   return Handle(H5Fcreate("memory", H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose, what);
 }
 
-Handle open_read_only(const std::filesystem::path& path) {
-  silence_library();
+/// libhdf5's own locks fail where the file system has none, so ours, which are the same, take their
+/// place.
+std::unique_ptr<Descriptor> open_locked(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
     throw FormatError("cannot read " + path.string() + ": expected a run file, found " +
                       (std::filesystem::exists(path, error) ? "no regular file" : "nothing"));
   }
+  auto file = std::make_unique<Descriptor>(path, O_RDONLY);
+  const char* const given = std::getenv("HDF5_USE_FILE_LOCKING");
+  const std::string_view asked = given == nullptr ? "TRUE" : given;
+  const bool locks = asked != "FALSE" && asked != "0";
+  if (locks && file->lock(Lock::shared) == LockState::taken) {
+    throw FormatError("cannot read " + path.string() +
+                      ": another program, perhaps a notebook, has it open for writing; close it "
+                      "there first");
+  }
+  return file;
+}
+
+Handle open_read_only(const std::filesystem::path& path) {
+  silence_library();
   if (H5Fis_hdf5(path.c_str()) <= 0) {
     throw FormatError("cannot read " + path.string() + ": expected an HDF5 file, found another");
   }
   check_global_heaps(path);
-  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose,
-                "open " + path.string());
+  const std::string what = "open " + path.string();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
+  check(H5Pset_file_locking(access.id(), false, true), what);
+  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, what);
 }
 
 }  // namespace
@@ -205,7 +226,8 @@ std::span<const std::byte> NewFile::finish() {
   return bytes_->bytes();
 }
 
-ReadOnlyFile::ReadOnlyFile(const std::filesystem::path& path) : handle_(open_read_only(path)) {}
+ReadOnlyFile::ReadOnlyFile(const std::filesystem::path& path)
+    : lock_(open_locked(path)), handle_(open_read_only(path)) {}
 
 Group ReadOnlyFile::root() const { return open_root(handle_); }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/format/descriptor.h"
 #include "data/format/growing_bytes.h"
 
 /// libhdf5's C interface with every call that Longshadow makes wrapped once: an identifier is
@@ -71,7 +72,6 @@ class Dataset : public Object {
   void make_scale(const char* name) const;
   /// Labels dimension `axis` and attaches the scale to it.
   void attach_scale(unsigned axis, const Dataset& scale, const char* label) const;
-  void label_dimension(unsigned axis, const char* label) const;
 };
 
 class Group : public Object {
@@ -82,7 +82,7 @@ class Group : public Object {
   /// Values are stored little-endian, in chunks with a Fletcher-32 checksum. No dimension may be 0.
   template <typename T>
   Dataset write(const char* name, std::span<const T> values, const Shape& shape) const;
-  /// One-dimensional, UTF-8, each entry padded with NUL to the longest.
+  /// One-dimensional, UTF-8, each entry padded with NUL to the longest, and to two bytes.
   Dataset write_strings(const char* name, const std::vector<std::string>& texts) const;
 
   /// One-dimensional; `members[v]` is the name of value v, which each value must have.
@@ -134,13 +134,17 @@ class NewFile {
   Handle handle_;
 };
 
-/// A file opened for reading.
+/// A file opened for reading. While it is, libhdf5 opens it for writing in no other process, where
+/// the file system has locks; where it has none, or HDF5_USE_FILE_LOCKING is FALSE, nothing is
+/// locked.
 class ReadOnlyFile {
  public:
+  /// Throws FormatError, also where another process has the file open for writing.
   explicit ReadOnlyFile(const std::filesystem::path& path);
   Group root() const;
 
  private:
+  std::unique_ptr<Descriptor> lock_;
   Handle handle_;
 };
 

@@ -148,10 +148,6 @@ void Dataset::make_scale(const char* name) const {
 
 void Dataset::attach_scale(unsigned axis, const Dataset& scale, const char* label) const {
   check(H5DSattach_scale(id(), scale.id(), axis), "attach " + scale.path() + " to " + path());
-  label_dimension(axis, label);
-}
-
-void Dataset::label_dimension(unsigned axis, const char* label) const {
   check(H5DSset_label(id(), axis, label), "label a dimension of " + path());
 }
 
@@ -174,7 +170,7 @@ Dataset Group::write(const char* name, std::span<const T> values, const Shape& s
 }
 
 Dataset Group::write_strings(const char* name, const std::vector<std::string>& texts) const {
-  std::size_t longest = 1;
+  std::size_t longest = 2;  // netCDF's readers take strings of one byte for parts of one
   for (const std::string& text : texts) longest = std::max(longest, text.size());
   std::string padded;
   for (const std::string& text : texts) {

@@ -93,20 +93,29 @@ void check_sketch(const DocumentRun& document) {
   }
 }
 
+/// Text that netCDF's readers decode, as libhdf5's and h5py do without being told.
+Dataset write_texts(const Group& group, const char* name, const std::vector<std::string>& texts) {
+  Dataset dataset = group.write_strings(name, texts);
+  dataset.write_attribute(schema::kTextEncoding, "utf-8");
+  return dataset;
+}
+
 Dataset write_display_texts(const Group& group, const char* name,
                             const std::vector<std::string>& texts) {
   std::vector<std::string> displayable;
   for (const std::string& text : texts) displayable.push_back(displayable_utf8(text));
-  return group.write_strings(name, displayable);
+  return write_texts(group, name, displayable);
 }
 
-/// Pairs [begin, end) as a dataset of two columns.
+/// Pairs [begin, end) as a dataset of two columns, the only one of its group.
 template <typename T>
 Dataset write_ranges(const Group& group, const char* name, const std::vector<T>& flat,
                      const Axis& rows) {
   Dataset dataset = group.write<T>(name, flat, {rows.extent, 2});
   dataset.attach_scale(0, rows.scale, rows.label);
-  dataset.label_dimension(1, "begin_end");
+  const Dataset columns = write_texts(group, schema::kBeginEnd, {"begin", "end"});
+  columns.make_scale(schema::kBeginEnd);
+  dataset.attach_scale(1, columns, schema::kBeginEnd);
   return dataset;
 }
 
@@ -125,14 +134,16 @@ void write_parts_of_speech(const Group& group, const RunTokens& tokens, const Ax
       .attach_scale(0, token.scale, token.label);
 }
 
-/// Gives back the token axis that the document's other arrays share.
-Dataset write_tokens(const Group& group, const RunTokens& tokens) {
+// Every dimension of a group has its scale in the group or above it, where netCDF's data model
+// looks for it: so a group has scales of its own even where another's would be the same.
+
+void write_tokens(const Group& group, const RunTokens& tokens) {
   const std::size_t n = tokens.id.size();
   if (tokens.text.size() != n || tokens.bytes.size() != n) {
     refuse("expected a text and a byte range for each of " + std::to_string(n) + " tokens, found " +
            std::to_string(tokens.text.size()) + " and " + std::to_string(tokens.bytes.size()));
   }
-  Dataset position = write_scale(group, schema::kPosition, n);
+  const Dataset position = write_scale(group, schema::kPosition, n);
   const Axis token{position, "token", n};
   group.write<std::int32_t>(schema::kId, tokens.id, {n}).attach_scale(0, position, token.label);
   write_display_texts(group, schema::kText, tokens.text).attach_scale(0, position, token.label);
@@ -140,17 +151,18 @@ Dataset write_tokens(const Group& group, const RunTokens& tokens) {
   for (const auto& [begin, end] : tokens.bytes) bytes.insert(bytes.end(), {begin, end});
   write_ranges(group, schema::kBytes, bytes, token).write_attribute(schema::kUnits, "bytes");
   write_parts_of_speech(group, tokens, token);
-  return position;
 }
 
 void write_signals(const Group& group, const RunSignals& signals, const RunModel& model,
-                   const Axis& token) {
+                   std::size_t n) {
   const auto n_layers = static_cast<std::size_t>(model.n_layers);
   const auto n_kv_heads = static_cast<std::size_t>(model.n_kv_heads);
   const Dataset layers = write_scale(group, schema::kLayer, n_layers);
   const Dataset heads = write_scale(group, schema::kKvHead, n_kv_heads);
+  const Dataset positions = write_scale(group, schema::kPosition, n);
   const Axis layer{layers, "layer", n_layers};
   const Axis kv_head{heads, "kv_head", n_kv_heads};
+  const Axis token{positions, "token", n};
   write_array(group, schema::kEntropy, signals.entropy, {token}, schema::kNats);
   write_array(group, schema::kEntropyTopK, signals.entropy_topk, {token}, schema::kNats)
       .write_attribute(schema::kEntropyK, signals.entropy_k);
@@ -171,10 +183,14 @@ void write_removed(const Group& group, const std::vector<RunSubject>& subjects) 
     removed.insert(removed.end(), tokens.begin(), tokens.end());
     offsets.push_back(removed.size());
   }
-  group.write<std::int32_t>(schema::kRemoved, removed, {removed.size()})
-      .write_attribute(schema::kUnits, "token position");
-  group.write<std::uint64_t>(schema::kRemovedOffset, offsets, {offsets.size()})
-      .write_attribute(schema::kUnits, "index of removed");
+  // Each is its own scale: nothing else has their dimensions.
+  const Dataset positions = group.write<std::int32_t>(schema::kRemoved, removed, {removed.size()});
+  positions.write_attribute(schema::kUnits, "token position");
+  positions.make_scale(schema::kRemoved);
+  const Dataset begins =
+      group.write<std::uint64_t>(schema::kRemovedOffset, offsets, {offsets.size()});
+  begins.write_attribute(schema::kUnits, "index of removed");
+  begins.make_scale(schema::kRemovedOffset);
 }
 
 void write_influence(const Group& group, const RunInfluence& influence, Content content) {
@@ -263,9 +279,9 @@ void write_document(const Group& group, const DocumentRun& document, const RunMo
   group.write_attribute(schema::kContextTokens, document.context_tokens);
   group.write_attribute(schema::kFutureTokens, document.future_tokens);
   group.write_attribute(schema::kComplete, std::int64_t{document.complete});
-  const Dataset position = write_tokens(group.create_group(schema::kTokens), document.tokens);
-  const Axis token{position, "token", document.tokens.id.size()};
-  write_signals(group.create_group(schema::kSignals), document.signals, model, token);
+  write_tokens(group.create_group(schema::kTokens), document.tokens);
+  write_signals(group.create_group(schema::kSignals), document.signals, model,
+                document.tokens.id.size());
   if (has_influence) {
     write_influence(group.create_group(schema::kInfluence), document.influence, content);
   }

@@ -132,6 +132,12 @@ inline constexpr const char* kIndex = "index";
 inline constexpr const char* kUnitCount = "n_units";
 inline constexpr const char* kFirstUnit = "first_unit";
 
+// The scale of the two columns that spans have, in each group with spans.
+inline constexpr const char* kBeginEnd = "begin_end";
+
+// Attribute of every dataset of text, as netCDF's readers call it.
+inline constexpr const char* kTextEncoding = "_Encoding";
+
 // Attribute of every dataset that has a unit.
 inline constexpr const char* kUnits = "units";
 inline constexpr const char* kNats = "nats";

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 #include <cstddef>
 #include <memory_resource>
+
+#include "engine/backend/parallel_for.h"
 
 namespace longshadow {
 
@@ -26,11 +27,10 @@ class Cpu {
   /// What it is asked for is done when the call returns, and so there is nothing to wait for.
   static void synchronize() {}
 
-  /// Calls body(i) for every i in [0, count), in any order, on all threads. An exception that a
-  /// call throws is rethrown here after the calls under way have ended.
+  /// parallel_for() on all threads of this device.
   template <class Body>
-  void parallel_for(std::size_t count, Body&& body) {
-    arena_.execute([&] { tbb::parallel_for(std::size_t{0}, count, body); });
+  void parallel_for(std::size_t count, const Body& body) {
+    arena_.execute([&] { longshadow::parallel_for(count, body); });
   }
 
  private:

@@ -17,6 +17,8 @@ namespace {
 using dnnl::memory;
 
 std::size_t tile_outputs(std::size_t outputs, std::size_t multiple) {
+  require_at_least("PackedWeights", "multiple", multiple, kOutputMultiple);
+  require_multiple("PackedWeights", "multiple", multiple, kOutputMultiple);
   const std::size_t tiles = (outputs + kMaxTileOutputs - 1) / kMaxTileOutputs;
   return round_up((outputs + tiles - 1) / tiles, multiple);
 }
@@ -36,6 +38,21 @@ dnnl::matmul::primitive_desc describe(std::size_t rows, std::size_t inputs, std:
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return {{x, weights, y}, attributes, dnnl_engine()};
+}
+
+template <class T, class Sum>
+void check_multiply_tile(const PackedWeights<T>& weights, std::size_t tile, MatrixView<const T> x,
+                         MatrixView<Sum> y) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "multiply_tile";
+    require_at_most(kName, "tile", tile, weights.n_tiles() - 1);
+    require_product_rows(kName, "x.rows", x.rows);
+    require_at_most(kName, "x.rows", x.rows, kRowTile);
+    require_shape(kName, "x", x, x.rows, weights.inputs());
+    require_shape(kName, "y", y, x.rows, weights.padded_width(tile));
+    require_dense(kName, "x", x);
+    require_dense(kName, "y", y);
+  }
 }
 
 template <class T>
@@ -126,6 +143,11 @@ PackedWeights<T> PackedWeights<T>::kept_in_bf16(Matrix<BF16> w) {
 
 template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
+  if (storage_->rows.data == nullptr) {
+    throw Error("weights [" + std::to_string(outputs_) + ", " + std::to_string(inputs_) +
+                "]: expected rows as they are, found them " +
+                (storage_->bf16_rows.data != nullptr ? "kept in bf16" : "packed in tiles"));
+  }
   return storage_->rows;
 }
 
@@ -141,6 +163,10 @@ RightFactor PackedWeights<T>::layout() const {
 
 template <class T>
 PackedWeights<T> PackedWeights<T>::transposed() const {
+  require_that(storage_->rows.data != nullptr || storage_->bf16_rows.data != nullptr,
+               "PackedWeights::transposed", "W", "in tiles", "as it is");
+  require_that(layout() == RightFactor::by_output, "PackedWeights::transposed", "W",
+               "transposed itself", "as it is");
   PackedWeights turned(inputs_, outputs_);
   turned.storage_->rows = storage_->rows;
   turned.storage_->bf16_rows = storage_->bf16_rows;
@@ -172,6 +198,7 @@ template <class T>
 template <class Sum>
 void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
                                      MatrixView<Sum> y) const {
+  check_multiply_tile(*this, tile, x, y);
   struct Primitive {
     dnnl::matmul matmul;
     memory::desc x, y;
@@ -207,6 +234,7 @@ template <>
 template <>
 void PackedWeights<double>::multiply_tile(std::size_t tile, MatrixView<const double> x,
                                           MatrixView<double> y) const {
+  check_multiply_tile(*this, tile, x, y);
   tile_product<double, double>(x,
                                storage_->w.view().row_range(tile_begin(tile), padded_width(tile)),
                                RightFactor::by_output, y, false);

@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/backend/cpu.h"
 #include "engine/backend/tile_product.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -26,6 +28,16 @@ inline constexpr std::size_t kOutputMultiple = 16;
 /// Outputs in one tile at most: 512 columns of f32 weights for 576 inputs are 1.2 MB, about what a
 /// core's second-level cache and a fair share of the third hold beside the rows.
 inline constexpr std::size_t kMaxTileOutputs = 512;
+
+/// Requires a number of rows that a product with weights takes: kFewRows, or kRowTile times 1, 2,
+/// ...
+inline void require_product_rows(const char* operation, const char* argument, std::size_t found) {
+  if constexpr (kContracts) {
+    if (found == kFewRows || (found != 0 && found % kRowTile == 0)) return;
+    fail_contract(operation, argument, std::to_string(found),
+                  std::to_string(kFewRows) + " or a multiple of " + std::to_string(kRowTile));
+  }
+}
 
 /// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
 /// it: on the processor split into tiles of outputs, on a CUDA device as it is, or in bf16 where it
@@ -49,7 +61,8 @@ class PackedWeights {
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
 
-  /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns.
+  /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns. Throws
+  /// Error where it is kept otherwise.
   MatrixView<const T> rows() const;
   /// The same where wider weights are kept in bf16; elsewhere [0, 0].
   MatrixView<const BF16> bf16_rows() const;
@@ -80,5 +93,16 @@ class PackedWeights {
   std::size_t inputs_;
   std::unique_ptr<Storage> storage_;
 };
+
+/// Requires weights W [outputs, inputs].
+template <class T>
+void require_weights(const char* operation, const char* argument, const PackedWeights<T>& found,
+                     std::size_t outputs, std::size_t inputs) {
+  if constexpr (kContracts) {
+    if (found.outputs() == outputs && found.inputs() == inputs) return;
+    fail_contract(operation, argument, shape_text(found.outputs(), found.inputs()),
+                  shape_text(outputs, inputs));
+  }
+}
 
 }  // namespace longshadow

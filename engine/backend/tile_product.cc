@@ -20,6 +20,7 @@ F64Product best_f64_product() {
 template <>
 void tile_product(MatrixView<const double> a, MatrixView<const double> b, RightFactor layout,
                   MatrixView<double> c, bool accumulate) {
+  check_tile_product(a, b, layout, c);
   static const F64Product product = best_f64_product();
   product(a, b, layout, c, accumulate);
 }

@@ -52,6 +52,7 @@ Primitive make_primitive(const Key& key) {
 template <class In>
 void dnnl_product(MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
                   MatrixView<float> c, bool accumulate) {
+  check_tile_product(a, b, layout, c);
   thread_local std::map<Key, Primitive> primitives;
   const Key key{c.rows, a.cols, c.cols, layout == RightFactor::by_output, accumulate};
   try {

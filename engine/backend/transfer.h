@@ -10,6 +10,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -46,14 +47,23 @@ PackedWeights<T> pack_view(Cuda&, MatrixView<const T> there) {
   return PackedWeights<T>(there);
 }
 
+template <class T, class U>
+void check_copy_to_host(MatrixView<const T> there, MatrixView<U> host) {
+  require_shape("copy_to_host", "host", host, there.rows, there.cols);
+  require_dense("copy_to_host", "there", there);
+  require_dense("copy_to_host", "host", host);
+}
+
 /// Dense rows of the device's become dense rows of the host's of the same shape, in U.
 template <class T, class U>
 void copy_to_host(Cpu&, MatrixView<const T> there, MatrixView<U> host) {
+  check_copy_to_host(there, host);
   std::transform(there.data, there.data + there.rows * there.cols, host.data,
                  [](T value) { return static_cast<U>(value); });
 }
 template <class T, class U>
 void copy_to_host(Cuda& device, MatrixView<const T> there, MatrixView<U> host) {
+  check_copy_to_host(there, host);
   const std::size_t size = there.rows * there.cols;
   if (size == 0) return;
   if constexpr (std::is_same_v<T, U>) {

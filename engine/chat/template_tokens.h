@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-namespace longshadow {
+namespace longshadow::jinja {
 
 /// A piece of a Jinja template (https://jinja.palletsprojects.com/en/stable/templates/).
-struct TemplateToken {
+struct Token {
   enum class Kind {
     text,  ///< outside of all tags, white space already controlled
     print_begin,
@@ -18,6 +18,7 @@ struct TemplateToken {
     name,
     string,  ///< text: what the literal stands for
     integer,
+    real,
     symbol,  ///< an operator or a bracket
     end,     ///< of the template
   };
@@ -30,6 +31,9 @@ struct TemplateToken {
 /// newline behind a block goes) and lstrip_blocks (so does the white space between the beginning of
 /// a line and a block), beside the hyphens in tags and the template's own last newline. `where`
 /// names the template. Throws Error for a tag that does not end or a character that no tag has.
-std::vector<TemplateToken> template_tokens(std::string_view source, const std::string& where);
+std::vector<Token> template_tokens(std::string_view source, const std::string& where);
 
-}  // namespace longshadow
+/// What a string literal between its quotes stands for: Python's escapes, but for \N{name}.
+std::string unescaped(std::string_view literal);
+
+}  // namespace longshadow::jinja

@@ -7,13 +7,28 @@
 #include "engine/core/error.h"
 
 namespace longshadow {
+namespace {
 
-std::string sha256_hex(std::span<const std::byte> bytes) {
+void check(int result) {
+  if (result != 1) throw Error("SHA-256 is not available from this OpenSSL build");
+}
+
+}  // namespace
+
+void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  check(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
+}
+
+void Sha256::add(std::span<const std::byte> piece) {
+  check(EVP_DigestUpdate(context_.get(), piece.data(), piece.size()));
+}
+
+std::string Sha256::finish() {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
-    throw Error("SHA-256 is not available from this OpenSSL build");
-  }
+  check(EVP_DigestFinal_ex(context_.get(), digest.data(), &size));
   constexpr char digits[] = "0123456789abcdef";
   std::string hex;
   for (const unsigned char byte : digest) {
@@ -21,6 +36,12 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
     hex += digits[byte & 15];
   }
   return hex;
+}
+
+std::string sha256_hex(std::span<const std::byte> bytes) {
+  Sha256 digest;
+  digest.add(bytes);
+  return digest.finish();
 }
 
 }  // namespace longshadow

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/core/range.h"
+#include "engine/io/aligned_text.h"
 #include "engine/io/tokenizer_definition.h"
 
 namespace longshadow {
@@ -24,11 +25,20 @@ class AddedTokens {
     std::optional<TokenId> id;
   };
 
-  /// The sections of `text` in order, none empty.
-  std::vector<Section> split(std::string_view text, SpecialTokens special) const;
+  /// The sections of `text` in order, none empty. Where the text is only a `beginning`, they end
+  /// before anything that could be otherwise with more of it; the last one, unless it is a token,
+  /// may go on.
+  std::vector<Section> split(std::string_view text, SpecialTokens special,
+                             Extent extent = Extent::whole) const;
 
  private:
-  const AddedToken* longest_at(std::string_view text, std::size_t at) const;
+  /// The longest token that the text has at a byte, and whether more text could make it longer.
+  struct Found {
+    const AddedToken* token = nullptr;
+    bool is_open = false;
+  };
+  Found longest_at(std::string_view text, std::size_t at) const;
+  bool strips_spaces_before() const;
 
   std::vector<AddedToken> tokens_;  ///< sorted by content
 };

@@ -9,6 +9,9 @@
 
 namespace longshadow {
 
+/// How much of a text there is: all of it, or a beginning behind which it goes on.
+enum class Extent { whole, beginning };
+
 /// A text under preparation, with the bytes of the original that each of its own bytes came from.
 class AlignedText {
  public:

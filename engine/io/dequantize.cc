@@ -1,74 +1,32 @@
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "engine/core/error.h"
 #include "engine/core/half.h"
+#include "engine/io/block_formats.h"
+#include "engine/io/dequantize_tables.h"
 #include "engine/io/stored_tensor.h"
 #include "engine/io/utf8.h"
 
 namespace longshadow {
 namespace {
 
-// The blocks as they lie in the file. A quantised value is (code * scale) + minimum; every product
-// below has at most 24 significant bits, so f32 holds it exactly and the results are ggml's own, to
-// the bit, however the compiler contracts them.
+// A quantised value is (code * scale) + minimum; every product below has at most 24 significant
+// bits, so f32 holds it exactly and the results are ggml's own, to the bit, however the compiler
+// contracts them.
 
-struct BlockQ8_0 {
-  F16 scale;
-  std::int8_t codes[32];
-};
+void decode(const BlockQ1_0& block, float* out) {
+  const float scale = to_float(block.scale);
+  for (unsigned i = 0; i < 128; ++i) out[i] = (block.bits[i / 8] >> (i % 8)) & 1 ? scale : -scale;
+}
 
-/// `low` nibbles are elements 0-15, high nibbles 16-31, in all the 32-element formats.
-struct BlockQ4_0 {
-  F16 scale;
-  std::uint8_t nibbles[16];
-};
-
-struct BlockQ4_1 {
-  F16 scale;
-  F16 minimum;
-  std::uint8_t nibbles[16];
-};
-
-/// Bit i of `fifth_bits` is the highest bit of element i.
-struct BlockQ5_0 {
-  F16 scale;
-  std::uint8_t fifth_bits[4];
-  std::uint8_t nibbles[16];
-};
-
-struct BlockQ5_1 {
-  F16 scale;
-  F16 minimum;
-  std::uint8_t fifth_bits[4];
-  std::uint8_t nibbles[16];
-};
-
-/// Eight sub-blocks of 32 elements, each with a 6-bit scale and a 6-bit minimum.
-struct BlockQ4_K {
-  F16 scale;
-  F16 minimum;
-  std::uint8_t packed[12];
-  std::uint8_t nibbles[128];
-};
-
-/// Bit s of `fifth_bits[i]` is the highest bit of element i of sub-block s.
-struct BlockQ5_K {
-  F16 scale;
-  F16 minimum;
-  std::uint8_t packed[12];
-  std::uint8_t fifth_bits[32];
-  std::uint8_t nibbles[128];
-};
-
-/// Sixteen sub-blocks of 16 elements, each with an 8-bit scale; codes of 4 low and 2 high bits.
-struct BlockQ6_K {
-  std::uint8_t low[128];
-  std::uint8_t high[64];
-  std::int8_t scales[16];
-  F16 scale;
-};
+void decode(const BlockQ2_0& block, float* out) {
+  const float scale = to_float(block.scale);
+  for (unsigned i = 0; i < 64; ++i) {
+    const int code = (block.pairs[i / 4] >> (2 * (i % 4))) & 3;
+    out[i] = scale * static_cast<float>(code - 1);
+  }
+}
 
 void decode(const BlockQ8_0& block, float* out) {
   const float scale = to_float(block.scale);
@@ -116,6 +74,39 @@ void decode(const BlockQ5_1& block, float* out) {
   const float minimum = to_float(block.minimum);
   const std::array<int, 32> codes = five_bit_codes(block);
   for (std::size_t i = 0; i < 32; ++i) out[i] = scale * static_cast<float>(codes[i]) + minimum;
+}
+
+/// Code of 2 bits of element i in formats where each half of 128 elements is four runs of 32, and
+/// byte k of the half's 32 has two bits for element k of each run.
+int two_bit_code(const std::uint8_t* pairs, unsigned i) {
+  const unsigned half = i / 128;
+  const unsigned run = i % 128 / 32;
+  return (pairs[32 * half + i % 32] >> (2 * run)) & 3;
+}
+
+void decode(const BlockQ2_K& block, float* out) {
+  for (unsigned s = 0; s < 16; ++s) {
+    const float scale = to_float(block.scale) * static_cast<float>(block.packed[s] & 15);
+    const float minimum = to_float(block.minimum) * static_cast<float>(block.packed[s] >> 4);
+    for (unsigned i = 16 * s; i < 16 * s + 16; ++i) {
+      out[i] = scale * static_cast<float>(two_bit_code(block.pairs, i)) - minimum;
+    }
+  }
+}
+
+/// Sub-block s's scale has its low four bits in the nibbles of bytes 0-7 (low ones first), its high
+/// two in bytes 8-11. A code's third bit is set where 4 is not to be taken from it.
+void decode(const BlockQ3_K& block, float* out) {
+  for (unsigned s = 0; s < 16; ++s) {
+    const int low = (block.packed[s % 8] >> (4 * (s / 8))) & 15;
+    const int high = (block.packed[8 + s % 4] >> (2 * (s / 4))) & 3;
+    const float scale = to_float(block.scale) * static_cast<float>((low | (high << 4)) - 32);
+    for (unsigned i = 16 * s; i < 16 * s + 16; ++i) {
+      const int third = (block.third_bits[i % 32] >> (i / 32)) & 1;
+      const int code = two_bit_code(block.pairs, i) + 4 * third - 4;
+      out[i] = scale * static_cast<float>(code);
+    }
+  }
 }
 
 struct ScaleAndMinimum {
@@ -184,13 +175,44 @@ void decode(const BlockQ6_K& block, float* out) {
   }
 }
 
+/// The nth base-3 digit, less 1. A byte holds its digits as a fraction of 243, rounded up to one of
+/// 256, so that multiplying by 3 carries the first out at the top.
+float ternary(std::uint8_t byte, unsigned n) {
+  constexpr std::array<unsigned, 5> kPowersOf3 = {1, 3, 9, 27, 81};
+  const unsigned from_nth = (byte * kPowersOf3[n]) & 0xff;
+  return static_cast<float>(static_cast<int>(from_nth * 3 >> 8) - 1);
+}
+
+/// The nth digits of `count` bytes are neighbours.
+void decode_ternary(const std::uint8_t* bytes, unsigned count, unsigned digits, float scale,
+                    float* out) {
+  for (unsigned i = 0; i < count * digits; ++i)
+    out[i] = ternary(bytes[i % count], i / count) * scale;
+}
+
+void decode(const BlockTQ1_0& block, float* out) {
+  const float scale = to_float(block.scale);
+  decode_ternary(block.fives, 32, 5, scale, out);
+  decode_ternary(block.fives + 32, 16, 5, scale, out + 160);
+  decode_ternary(block.fours, 4, 4, scale, out + 240);
+}
+
+void decode(const BlockTQ2_0& block, float* out) {
+  const float scale = to_float(block.scale);
+  for (unsigned i = 0; i < 256; ++i) {
+    out[i] = static_cast<float>(two_bit_code(block.pairs, i) - 1) * scale;
+  }
+}
+
 void decode(const F16& value, float* out) { *out = to_float(value); }
 void decode(const BF16& value, float* out) { *out = to_float(value); }
 void decode(const float& value, float* out) { *out = value; }
 
-template <class Block, std::size_t kElements>
-void decode_blocks(const std::byte* data, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); i += kElements, data += sizeof(Block)) {
+/// The block's elements follow from its type's entry in the table of formats.
+template <class Block>
+void decode_blocks(const StoredTensor& tensor, const std::byte* data, std::span<float> out) {
+  const std::size_t elements = block_elements(tensor.type);
+  for (std::size_t i = 0; i < out.size(); i += elements, data += sizeof(Block)) {
     Block block;
     std::memcpy(&block, data, sizeof block);
     decode(block, out.data() + i);
@@ -212,27 +234,61 @@ void dequantize(const StoredTensor& tensor, std::size_t first, std::span<float> 
   const std::byte* data = tensor.data.data() + first / elements * bytes;
   switch (tensor.type) {
     case StorageType::f32:
-      return decode_blocks<float, 1>(data, out);
+      return decode_blocks<float>(tensor, data, out);
     case StorageType::f16:
-      return decode_blocks<F16, 1>(data, out);
+      return decode_blocks<F16>(tensor, data, out);
     case StorageType::bf16:
-      return decode_blocks<BF16, 1>(data, out);
-    case StorageType::q8_0:
-      return decode_blocks<BlockQ8_0, 32>(data, out);
+      return decode_blocks<BF16>(tensor, data, out);
+    case StorageType::q1_0:
+      return decode_blocks<BlockQ1_0>(tensor, data, out);
+    case StorageType::q2_0:
+      return decode_blocks<BlockQ2_0>(tensor, data, out);
     case StorageType::q4_0:
-      return decode_blocks<BlockQ4_0, 32>(data, out);
+      return decode_blocks<BlockQ4_0>(tensor, data, out);
     case StorageType::q4_1:
-      return decode_blocks<BlockQ4_1, 32>(data, out);
+      return decode_blocks<BlockQ4_1>(tensor, data, out);
     case StorageType::q5_0:
-      return decode_blocks<BlockQ5_0, 32>(data, out);
+      return decode_blocks<BlockQ5_0>(tensor, data, out);
     case StorageType::q5_1:
-      return decode_blocks<BlockQ5_1, 32>(data, out);
+      return decode_blocks<BlockQ5_1>(tensor, data, out);
+    case StorageType::q8_0:
+      return decode_blocks<BlockQ8_0>(tensor, data, out);
+    case StorageType::q2_k:
+      return decode_blocks<BlockQ2_K>(tensor, data, out);
+    case StorageType::q3_k:
+      return decode_blocks<BlockQ3_K>(tensor, data, out);
     case StorageType::q4_k:
-      return decode_blocks<BlockQ4_K, 256>(data, out);
+      return decode_blocks<BlockQ4_K>(tensor, data, out);
     case StorageType::q5_k:
-      return decode_blocks<BlockQ5_K, 256>(data, out);
+      return decode_blocks<BlockQ5_K>(tensor, data, out);
     case StorageType::q6_k:
-      return decode_blocks<BlockQ6_K, 256>(data, out);
+      return decode_blocks<BlockQ6_K>(tensor, data, out);
+    case StorageType::tq1_0:
+      return decode_blocks<BlockTQ1_0>(tensor, data, out);
+    case StorageType::tq2_0:
+      return decode_blocks<BlockTQ2_0>(tensor, data, out);
+    case StorageType::mxfp4:
+      return decode_blocks<BlockMXFP4>(tensor, data, out);
+    case StorageType::nvfp4:
+      return decode_blocks<BlockNVFP4>(tensor, data, out);
+    case StorageType::iq4_nl:
+      return decode_blocks<BlockIQ4_NL>(tensor, data, out);
+    case StorageType::iq4_xs:
+      return decode_blocks<BlockIQ4_XS>(tensor, data, out);
+    case StorageType::iq1_s:
+      return decode_blocks<BlockIQ1_S>(tensor, data, out);
+    case StorageType::iq1_m:
+      return decode_blocks<BlockIQ1_M>(tensor, data, out);
+    case StorageType::iq2_xxs:
+      return decode_blocks<BlockIQ2_XXS>(tensor, data, out);
+    case StorageType::iq2_xs:
+      return decode_blocks<BlockIQ2_XS>(tensor, data, out);
+    case StorageType::iq2_s:
+      return decode_blocks<BlockIQ2_S>(tensor, data, out);
+    case StorageType::iq3_xxs:
+      return decode_blocks<BlockIQ3_XXS>(tensor, data, out);
+    case StorageType::iq3_s:
+      return decode_blocks<BlockIQ3_S>(tensor, data, out);
   }
 }
 

@@ -39,30 +39,33 @@ constexpr std::array kTensorTypes = std::to_array<TensorType>({
     {7, "Q5_1", StorageType::q5_1},
     {8, "Q8_0", StorageType::q8_0},
     {9, "Q8_1", {}},
-    {10, "Q2_K", {}},
-    {11, "Q3_K", {}},
+    {10, "Q2_K", StorageType::q2_k},
+    {11, "Q3_K", StorageType::q3_k},
     {12, "Q4_K", StorageType::q4_k},
     {13, "Q5_K", StorageType::q5_k},
     {14, "Q6_K", StorageType::q6_k},
     {15, "Q8_K", {}},
-    {16, "IQ2_XXS", {}},
-    {17, "IQ2_XS", {}},
-    {18, "IQ3_XXS", {}},
-    {19, "IQ1_S", {}},
-    {20, "IQ4_NL", {}},
-    {21, "IQ3_S", {}},
-    {22, "IQ2_S", {}},
-    {23, "IQ4_XS", {}},
+    {16, "IQ2_XXS", StorageType::iq2_xxs},
+    {17, "IQ2_XS", StorageType::iq2_xs},
+    {18, "IQ3_XXS", StorageType::iq3_xxs},
+    {19, "IQ1_S", StorageType::iq1_s},
+    {20, "IQ4_NL", StorageType::iq4_nl},
+    {21, "IQ3_S", StorageType::iq3_s},
+    {22, "IQ2_S", StorageType::iq2_s},
+    {23, "IQ4_XS", StorageType::iq4_xs},
     {24, "I8", {}},
     {25, "I16", {}},
     {26, "I32", {}},
     {27, "I64", {}},
     {28, "F64", {}},
-    {29, "IQ1_M", {}},
+    {29, "IQ1_M", StorageType::iq1_m},
     {30, "BF16", StorageType::bf16},
-    {34, "TQ1_0", {}},
-    {35, "TQ2_0", {}},
-    {39, "MXFP4", {}},
+    {34, "TQ1_0", StorageType::tq1_0},
+    {35, "TQ2_0", StorageType::tq2_0},
+    {39, "MXFP4", StorageType::mxfp4},
+    {40, "NVFP4", StorageType::nvfp4},
+    {41, "Q1_0", StorageType::q1_0},
+    {42, "Q2_0", StorageType::q2_0},
 });
 
 void check_header(ByteReader& reader, Gguf& gguf) {
@@ -85,8 +88,8 @@ StorageType read_tensor_type(ByteReader& reader, const std::string& what) {
   if (type != kTensorTypes.end() && type->storage) return *type->storage;
   reader.fail(what + ": tensor type " + std::to_string(number) + " (" +
               std::string(type == kTensorTypes.end() ? "unknown" : type->name) +
-              ") is not supported; expected F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, "
-              "Q5_K or Q6_K");
+              ") is not supported; expected one that llama.cpp's 'llama-quantize' writes, such as "
+              "F16, Q8_0 or Q4_K");
 }
 
 /// A tensor's description and where its data lies relative to the data section.

@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -16,11 +18,18 @@ using nlohmann::json;
 constexpr std::size_t kMaxDepth = 64;
 
 /// Builds the document from the parser's events, and refuses what the parser itself lets through.
-class StrictBuilder : public nlohmann::json_sax<json> {
+template <class Json>
+class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
+  using typename nlohmann::json_sax<Json>::number_integer_t;
+  using typename nlohmann::json_sax<Json>::number_unsigned_t;
+  using typename nlohmann::json_sax<Json>::number_float_t;
+  using typename nlohmann::json_sax<Json>::string_t;
+  using typename nlohmann::json_sax<Json>::binary_t;
+
   explicit StrictBuilder(const std::string& source) : source_(source) {}
 
-  json take() { return std::move(root_); }
+  Json take() { return std::move(root_); }
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -34,14 +43,28 @@ class StrictBuilder : public nlohmann::json_sax<json> {
   }
   bool string(string_t& value) override { return add(std::move(value)); }
   bool binary(binary_t&) override { throw Error(source_ + ": binary values are not JSON"); }
-  bool start_object(std::size_t) override { return open(json::object()); }
-  bool start_array(std::size_t) override { return open(json::array()); }
-  bool end_object() override { return close(); }
+  bool start_object(std::size_t) override {
+    if constexpr (kIsOrdered) keys_.emplace_back();
+    return open(Json::object());
+  }
+  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool end_object() override {
+    if constexpr (kIsOrdered) keys_.pop_back();
+    return close();
+  }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    const auto [member, is_new] = open_.back()->get_ref<json::object_t&>().try_emplace(name);
+    auto& members = open_.back()->template get_ref<typename Json::object_t&>();
+    bool is_new = false;
+    if constexpr (kIsOrdered) {
+      is_new = keys_.back().insert(name).second;
+      if (is_new) member_ = &members.emplace_back(name, nullptr).second;
+    } else {
+      const auto [member, is_first] = members.try_emplace(name);
+      is_new = is_first;
+      member_ = &member->second;
+    }
     if (!is_new) throw Error(source_ + ": the key " + quote(name) + " is repeated in its object");
-    member_ = &member->second;
     return true;
   }
   bool parse_error(std::size_t position, const std::string&,
@@ -55,13 +78,13 @@ class StrictBuilder : public nlohmann::json_sax<json> {
 
  private:
   /// Puts a value where the last event said: the root, the member just named, or an array's end.
-  json* place(json&& value) {
+  Json* place(Json&& value) {
     if (open_.empty()) {
       root_ = std::move(value);
       return &root_;
     }
     if (open_.back()->is_array()) {
-      auto& elements = open_.back()->get_ref<json::array_t&>();
+      auto& elements = open_.back()->template get_ref<typename Json::array_t&>();
       elements.push_back(std::move(value));
       return &elements.back();
     }
@@ -69,12 +92,12 @@ class StrictBuilder : public nlohmann::json_sax<json> {
     return member_;
   }
 
-  bool add(json&& value) {
+  bool add(Json&& value) {
     place(std::move(value));
     return true;
   }
 
-  bool open(json&& container) {
+  bool open(Json&& container) {
     if (open_.size() == kMaxDepth) {
       throw Error(source_ + ": nested deeper than " + std::to_string(kMaxDepth) + " levels");
     }
@@ -88,11 +111,31 @@ class StrictBuilder : public nlohmann::json_sax<json> {
     return true;
   }
 
+  /// Such objects are lists that find a member by looking at all.
+  static constexpr bool kIsOrdered = std::is_same_v<Json, nlohmann::ordered_json>;
+
   const std::string& source_;
-  json root_;
-  std::vector<json*> open_;
-  json* member_ = nullptr;
+  Json root_;
+  std::vector<Json*> open_;
+  std::vector<std::unordered_set<std::string>> keys_;  ///< of the ordered objects that are open
+  Json* member_ = nullptr;
 };
+
+template <class Json>
+Json parse(std::span<const std::byte> text, const std::string& source) {
+  if (text.size() > kMaxJsonBytes) {
+    throw Error(source + ": expected at most " + std::to_string(kMaxJsonBytes) +
+                " bytes of JSON, found " + std::to_string(text.size()));
+  }
+  const char* begin = reinterpret_cast<const char*>(text.data());
+  // The library would skip a byte order mark in silence.
+  if (std::string_view(begin, text.size()).starts_with("\xef\xbb\xbf")) {
+    throw Error(source + ": expected JSON, found a UTF-8 byte order mark; save it without one");
+  }
+  StrictBuilder<Json> builder(source);
+  Json::sax_parse(begin, begin + text.size(), &builder);
+  return builder.take();
+}
 
 std::string place_of(const std::string& where, std::string_view key) {
   return where + ": " + quote(key);
@@ -150,18 +193,12 @@ std::string convert(const json& value, const std::string& place) {
 }  // namespace
 
 json parse_json(std::span<const std::byte> text, const std::string& source) {
-  if (text.size() > kMaxJsonBytes) {
-    throw Error(source + ": expected at most " + std::to_string(kMaxJsonBytes) +
-                " bytes of JSON, found " + std::to_string(text.size()));
-  }
-  const char* begin = reinterpret_cast<const char*>(text.data());
-  // The library would skip a byte order mark in silence.
-  if (std::string_view(begin, text.size()).starts_with("\xef\xbb\xbf")) {
-    throw Error(source + ": expected JSON, found a UTF-8 byte order mark; save it without one");
-  }
-  StrictBuilder builder(source);
-  json::sax_parse(begin, begin + text.size(), &builder);
-  return builder.take();
+  return parse<json>(text, source);
+}
+
+nlohmann::ordered_json parse_ordered_json(std::span<const std::byte> text,
+                                          const std::string& source) {
+  return parse<nlohmann::ordered_json>(text, source);
 }
 
 std::span<const std::byte> bytes_of(std::string_view text) {

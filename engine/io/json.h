@@ -18,6 +18,10 @@ inline constexpr std::size_t kMaxJsonBytes = std::size_t{128} << 20;
 /// starts with a byte order mark, is not UTF-8, or has a number that a double cannot hold.
 nlohmann::json parse_json(std::span<const std::byte> text, const std::string& source);
 
+/// The same, its objects in the order of the text.
+nlohmann::ordered_json parse_ordered_json(std::span<const std::byte> text,
+                                          const std::string& source);
+
 /// `text`'s bytes: what parse_json takes.
 std::span<const std::byte> bytes_of(std::string_view text);
 

@@ -13,8 +13,13 @@
 namespace longshadow {
 namespace {
 
-/// Below this every character is its own normal form and composes with no character before it.
-constexpr char32_t kFirstCombining = 0x300;
+/// Whether the character is its own normal form and composes with no character before it: all below
+/// U+0300, and the letters of Chinese, Japanese and Korean, so that their texts, which may have
+/// nothing else for pages, are normalised character by character too. Says no where in doubt.
+bool stands_alone(char32_t c) {
+  return c < 0x300 || (c >= 0x3041 && c <= 0x3096) || (c >= 0x30a1 && c <= 0x30fa) ||
+         (c >= 0x4e00 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7a3);
+}
 
 struct Character {
   utf8proc_int32_t value;
@@ -80,18 +85,48 @@ std::vector<Character> compose(const std::vector<Character>& decomposed) {
   return composed;
 }
 
+AlignedText prepended(const std::string& prefix, const AlignedText& text) {
+  if (text.bytes().empty()) return text;
+  const std::size_t begin = text.source_of({0, 1}).begin;
+  AlignedText result;
+  result.append(prefix, {begin, begin});
+  result.append(text, {0, text.bytes().size()});
+  return result;
+}
+
+AlignedText replaced(const Pattern& pattern, const std::string& content, const AlignedText& text,
+                     Extent extent) {
+  std::vector<Range> matches;
+  std::size_t end = text.bytes().size();
+  if (extent == Extent::beginning) {
+    end = pattern.find_certain(text.bytes(), matches);
+  } else {
+    pattern.find_all(text.bytes(), matches);
+  }
+  AlignedText result;
+  std::size_t copied = 0;
+  for (const Range match : matches) {
+    result.append(text, {copied, match.begin});
+    result.append(content, text.source_of(match));
+    copied = match.end;
+  }
+  result.append(text, {copied, end});
+  return result;
+}
+
 }  // namespace
 
-AlignedText normalize_nfc(const AlignedText& text) {
+AlignedText normalize_nfc(const AlignedText& text, Extent extent) {
   const std::string& bytes = text.bytes();
-  const auto is_combining_at = [&](std::size_t at) {
-    return at < bytes.size() && code_point_at(bytes, at)->value >= kFirstCombining;
+  const auto may_combine_at = [&](std::size_t at) {
+    return at < bytes.size() && !stands_alone(code_point_at(bytes, at)->value);
   };
   AlignedText normalized;
   std::vector<Character> decomposed;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t first_end = at + code_point_at(bytes, at)->length;
-    if (!is_combining_at(at) && !is_combining_at(first_end)) {
+    if (extent == Extent::beginning && first_end == bytes.size()) break;
+    if (!may_combine_at(at) && !may_combine_at(first_end)) {
       normalized.append(text, {at, first_end});
       at = first_end;
       continue;
@@ -103,7 +138,8 @@ AlignedText normalize_nfc(const AlignedText& text) {
       append_decomposition({static_cast<utf8proc_int32_t>(code_point.value), text.source_of(range)},
                            decomposed);
       at = range.end;
-    } while (is_combining_at(at));
+    } while (may_combine_at(at));
+    if (extent == Extent::beginning && at == bytes.size()) break;
     order_marks(decomposed);
     for (const Character& character : compose(decomposed)) {
       std::string composed;
@@ -112,6 +148,31 @@ AlignedText normalize_nfc(const AlignedText& text) {
     }
   }
   return normalized;
+}
+
+Normalizer::Normalizer(std::span<const NormalizerStep> steps, const std::string& source) {
+  for (const NormalizerStep& step : steps) {
+    if (const auto* replace = std::get_if<Replace>(&step)) {
+      steps_.push_back(Replacement{Pattern(replace->pattern, source), replace->content});
+    } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
+      steps_.push_back(*prepend);
+    } else {
+      steps_.push_back(ComposeNfc{});
+    }
+  }
+}
+
+AlignedText Normalizer::normalize(AlignedText text, Extent extent) const {
+  for (const auto& step : steps_) {
+    if (const auto* replacement = std::get_if<Replacement>(&step)) {
+      text = replaced(replacement->pattern, replacement->content, text, extent);
+    } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
+      text = prepended(prepend->text, text);
+    } else {
+      text = normalize_nfc(text, extent);
+    }
+  }
+  return text;
 }
 
 }  // namespace longshadow

@@ -100,20 +100,33 @@ Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
 void Pattern::find_all(std::string_view text, std::vector<Range>& matches) const {
+  find(text, /*goes_on=*/false, matches);
+}
+
+std::size_t Pattern::find_certain(std::string_view text, std::vector<Range>& matches) const {
+  return find(text, /*goes_on=*/true, matches);
+}
+
+std::size_t Pattern::find(std::string_view text, bool goes_on, std::vector<Range>& matches) const {
+  // Partial matching in its hard form stops at the first place where PCRE2 would have read beyond
+  // the text, be it in a look-ahead: what it found before that does not depend on what follows.
+  const std::uint32_t options = PCRE2_NO_UTF_CHECK | (goes_on ? PCRE2_PARTIAL_HARD : 0);
   const auto data = own(pcre2_match_data_create(1, nullptr));
   const auto limits = limits_for(text.size());
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
   bool has_previous = false;
   std::size_t previous_end = 0;
   for (std::size_t from = 0; from <= text.size();) {
-    const int found = pcre2_match(compiled_->code.get(), units(text), text.size(), from,
-                                  PCRE2_NO_UTF_CHECK, data.get(), limits.get());
-    if (found == PCRE2_ERROR_NOMATCH) return;
+    const int found = pcre2_match(compiled_->code.get(), units(text), text.size(), from, options,
+                                  data.get(), limits.get());
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    if (found == PCRE2_ERROR_PARTIAL) return bounds[0];
     if (found < 0) {
       throw Error(compiled_->name + " gave up on a text of " + std::to_string(text.size()) +
                   " bytes at byte " + std::to_string(from) + ": " + message_of(found));
     }
     const Range match{bounds[0], bounds[1]};
+    if (goes_on && match.begin == text.size()) break;  // empty, and longer perhaps with more text
     if (match.size() == 0 && has_previous && match.begin == previous_end) {
       const auto passed_over = code_point_at(text, from);
       from += passed_over ? passed_over->length : 1;
@@ -123,6 +136,7 @@ void Pattern::find_all(std::string_view text, std::vector<Range>& matches) const
     has_previous = true;
     from = previous_end = match.end;
   }
+  return text.size();
 }
 
 std::string escaped_for_pattern(std::string_view text) {

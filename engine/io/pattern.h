@@ -26,8 +26,13 @@ class Pattern {
   /// amount of backtracking or memory (about 1e6 steps for a short text, 64 MiB).
   void find_all(std::string_view text, std::vector<Range>& matches) const;
 
+  /// The same for a text that goes on behind `text`: appends only matches that are there whatever
+  /// follows, and returns the byte up to which it is certain that there are no others.
+  std::size_t find_certain(std::string_view text, std::vector<Range>& matches) const;
+
  private:
   struct Compiled;
+  std::size_t find(std::string_view text, bool goes_on, std::vector<Range>& matches) const;
   std::unique_ptr<Compiled> compiled_;
 };
 

@@ -17,8 +17,10 @@ class Pretokenizer {
   /// Throws Error naming `source` where a pattern cannot be used.
   Pretokenizer(std::span<const PretokenizerStep> steps, const std::string& source);
 
-  /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed spaces.
-  std::vector<Range> split(AlignedText& text) const;
+  /// The pieces of `text`, ascending, disjoint and not empty. `text` gains the prefixed and the
+  /// spelled spaces. Where the text is only a `beginning`, the pieces are those that it has
+  /// whatever follows.
+  std::vector<Range> split(AlignedText& text, Extent extent = Extent::whole) const;
 
  private:
   struct Split {
@@ -26,7 +28,7 @@ class Pretokenizer {
     SplitBehavior behavior;
     bool invert;
   };
-  std::vector<std::variant<Split, PrefixSpace>> steps_;
+  std::vector<std::variant<Split, PrefixSpace, SpellSpaces>> steps_;
 };
 
 }  // namespace longshadow

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,7 +31,30 @@ struct SplitRule {
 /// Puts a space before each piece that does not start with one.
 struct PrefixSpace {};
 
-using PretokenizerStep = std::variant<SplitRule, PrefixSpace>;
+/// How vocabularies of texts spell a space: U+2581.
+inline constexpr std::string_view kSpelledSpace = "\xe2\x96\x81";
+
+/// Spells spaces as U+2581 and puts one before pieces that do not start with it.
+struct SpellSpaces {
+  enum class Prefix { always, at_the_beginning, never };  ///< the text's beginning
+  Prefix prefix = Prefix::always;
+  bool splits = true;  ///< before each
+};
+
+using PretokenizerStep = std::variant<SplitRule, PrefixSpace, SpellSpaces>;
+
+struct ComposeNfc {};
+/// Puts `text` before each stretch of text between added tokens.
+struct Prepend {
+  std::string text;
+};
+/// Puts `content` in the place of each match.
+struct Replace {
+  std::string pattern;
+  std::string content;
+};
+
+using NormalizerStep = std::variant<ComposeNfc, Prepend, Replace>;
 
 /// A token found by its spelling in the text before anything else is looked at.
 struct AddedToken {
@@ -42,24 +67,34 @@ struct AddedToken {
   bool normalized = false;   ///< is looked for in the normalised text
 };
 
-/// A byte-level tokenizer as its file defines it, whichever format the file has.
+/// A byte-pair tokenizer as its file defines it, whichever format the file has.
 struct TokenizerDefinition {
   std::string source;  ///< names the file in error messages
+  /// What the file leaves out that a user should know of, a line each.
+  std::vector<std::string> warnings;
 
-  /// Spellings in the byte alphabet by id; ids may have holes.
+  /// Whether tokens are strings of bytes, or else texts.
+  bool byte_level = true;
+  /// Spellings by id, in the byte alphabet or as texts; ids may have holes.
   std::vector<std::optional<std::string>> vocabulary;
   /// Spellings of the two parts, best merge first.
   std::vector<std::pair<std::string, std::string>> merges;
+  /// In place of merges: every token is merged from its parts, that of the highest score first. By
+  /// id, finite.
+  std::optional<std::vector<double>> scores;
+  /// The token of each single byte, or -1, for characters that are in no token.
+  std::optional<std::array<TokenId, 256>> byte_fallback;
   std::vector<AddedToken> added_tokens;
+  std::vector<TokenId> unused;  ///< ascending; in the vocabulary, but in no text
 
-  bool normalizes_nfc = false;
+  std::vector<NormalizerStep> normalizer;
   std::vector<PretokenizerStep> pretokenizer;
   /// A pre-token that is in the vocabulary as a whole is that token, whatever the merges say.
   bool ignores_merges = false;
   std::optional<TokenId> unknown;  ///< for a byte that has no token; without it, none stands there
   bool fuses_unknown = false;      ///< one unknown token for neighbouring such bytes
 
-  std::optional<TokenId> bos;
+  std::optional<TokenId> bos;  ///< may be no token's id, which is then as if there were none
   bool adds_bos = false;
 };
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/io/byte_fallback.h"
 #include "engine/io/json.h"
 #include "engine/io/pattern.h"
 #include "engine/io/tokenizer_definition.h"
@@ -95,9 +96,7 @@ void read_model(const json& model, const Ids& ids, const std::string& where,
   if (json_find<double>(model, "dropout", where).value_or(0.0) != 0.0) {
     throw Error(where + ": dropout is not supported; its ids would be random");
   }
-  if (json_find<bool>(model, "byte_fallback", where).value_or(false)) {
-    throw Error(where + ": byte_fallback is not supported; byte-level vocabularies do not need it");
-  }
+  definition.byte_level = !json_find<bool>(model, "byte_fallback", where).value_or(false);
   for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const std::string affix = json_find<std::string>(model, key, where).value_or("");
     if (!affix.empty()) refuse(where + ": " + std::string(key), "none", affix);
@@ -106,6 +105,7 @@ void read_model(const json& model, const Ids& ids, const std::string& where,
   definition.fuses_unknown = json_find<bool>(model, "fuse_unk", where).value_or(false);
   read_vocabulary(model, ids, where, definition);
   read_merges(model, where, definition);
+  if (!definition.byte_level) definition.byte_fallback = byte_fallback_of(definition.vocabulary);
   if (const auto unknown = json_find<std::string>(model, "unk_token", where)) {
     const json& vocab = model["vocab"];
     const auto entry = vocab.find(*unknown);
@@ -134,16 +134,6 @@ void read_added_tokens(const json& root, const Ids& ids, const std::string& sour
   }
 }
 
-void read_normalizer(const json& root, const std::string& source, TokenizerDefinition& definition) {
-  const std::string where = source + ": normalizer";
-  for (const json* step :
-       sequence_of(json_object_find(root, "normalizer", source), "normalizers", where)) {
-    const auto type = json_at<std::string>(*step, "type", where);
-    if (type != "NFC") refuse(where + ": type", "'NFC' or none", type);
-    definition.normalizes_nfc = true;
-  }
-}
-
 SplitBehavior behavior_named(const std::string& name, const std::string& where) {
   constexpr std::array<std::pair<std::string_view, SplitBehavior>, 5> kBehaviors = {{
       {"Removed", SplitBehavior::removed},
@@ -159,16 +149,58 @@ SplitBehavior behavior_named(const std::string& name, const std::string& where) 
          "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous", name);
 }
 
-SplitRule read_split(const json& step, const std::string& where) {
+/// A pattern as a regular expression, whichever way it is given.
+std::string read_pattern(const json& step, const std::string& where) {
   const json& pattern = json_object_at(step, "pattern", where);
   const auto expression = json_find<std::string>(pattern, "Regex", where + ": pattern");
+  if (expression) return *expression;
+  return escaped_for_pattern(json_at<std::string>(pattern, "String", where + ": pattern"));
+}
+
+void read_normalizer(const json& root, const std::string& source, TokenizerDefinition& definition) {
+  const std::string where = source + ": normalizer";
+  for (const json* step :
+       sequence_of(json_object_find(root, "normalizer", source), "normalizers", where)) {
+    const auto type = json_at<std::string>(*step, "type", where);
+    if (type == "NFC") {
+      definition.normalizer.emplace_back(ComposeNfc{});
+    } else if (type == "Prepend") {
+      definition.normalizer.emplace_back(Prepend{json_at<std::string>(*step, "prepend", where)});
+    } else if (type == "Replace") {
+      definition.normalizer.emplace_back(
+          Replace{read_pattern(*step, where), json_at<std::string>(*step, "content", where)});
+    } else {
+      refuse(where + ": type", "NFC, Prepend, Replace or a Sequence of these", type);
+    }
+  }
+}
+
+SplitRule read_split(const json& step, const std::string& where) {
   return {
-      .pattern = expression ? *expression
-                            : escaped_for_pattern(
-                                  json_at<std::string>(pattern, "String", where + ": pattern")),
+      .pattern = read_pattern(step, where),
       .behavior = behavior_named(json_at<std::string>(step, "behavior", where), where),
       .invert = json_at<bool>(step, "invert", where),
   };
+}
+
+/// Before version 0.14 there was only add_prefix_space.
+SpellSpaces read_metaspace(const json& step, const std::string& where) {
+  if (const auto replacement = json_at<std::string>(step, "replacement", where);
+      replacement != kSpelledSpace) {
+    refuse(where + ": replacement", quote(kSpelledSpace), replacement);
+  }
+  const bool prefix = json_find<bool>(step, "add_prefix_space", where).value_or(true);
+  const auto scheme =
+      json_find<std::string>(step, "prepend_scheme", where).value_or(prefix ? "always" : "never");
+  constexpr std::array<std::pair<std::string_view, SpellSpaces::Prefix>, 3> kSchemes = {{
+      {"always", SpellSpaces::Prefix::always},
+      {"first", SpellSpaces::Prefix::at_the_beginning},
+      {"never", SpellSpaces::Prefix::never},
+  }};
+  for (const auto& [name, meaning] : kSchemes) {
+    if (scheme == name) return {meaning, json_find<bool>(step, "split", where).value_or(true)};
+  }
+  refuse(where + ": prepend_scheme", "always, first or never", scheme);
 }
 
 void read_pretokenizer(const json& root, const std::string& source,
@@ -182,39 +214,58 @@ void read_pretokenizer(const json& root, const std::string& source,
     // Behind ByteLevel the text is in the byte alphabet, where patterns mean something else.
     if (byte_level) refuse(where, "nothing behind ByteLevel", type);
     if (type == "Split") {
-      steps.push_back(read_split(*step, where));
+      steps.emplace_back(read_split(*step, where));
     } else if (type == "Digits") {
       const bool individual = json_at<bool>(*step, "individual_digits", where);
-      steps.push_back(SplitRule{
+      steps.emplace_back(SplitRule{
           R"(\p{N})", individual ? SplitBehavior::isolated : SplitBehavior::contiguous, false});
-    } else if (type == "ByteLevel") {
+    } else if (type == "Metaspace" && !definition.byte_level) {
+      steps.emplace_back(read_metaspace(*step, where));
+    } else if (type == "ByteLevel" && definition.byte_level) {
       byte_level = true;
-      if (json_at<bool>(*step, "add_prefix_space", where)) steps.push_back(PrefixSpace{});
+      if (json_at<bool>(*step, "add_prefix_space", where)) steps.emplace_back(PrefixSpace{});
       if (json_find<bool>(*step, "use_regex", where).value_or(true)) {
-        steps.push_back(SplitRule{kGpt2Pattern});
+        steps.emplace_back(SplitRule{kGpt2Pattern});
       }
     } else {
-      refuse(where + ": type", "Split, Digits, ByteLevel or a Sequence of these", type);
+      refuse(where + ": type",
+             definition.byte_level ? "Split, Digits, ByteLevel or a Sequence of these"
+                                   : "Split, Digits, Metaspace or a Sequence of these",
+             type);
     }
   }
-  if (!byte_level) {
+  if (definition.byte_level && !byte_level) {
     throw Error(where +
-                ": expected a ByteLevel step, found none; only byte-level tokenizers are "
-                "supported");
+                ": expected a ByteLevel step, found none; of tokenizers that are not byte-level, "
+                "those with byte_fallback are supported");
   }
 }
 
-void check_decoder(const json& root, const std::string& source) {
+/// Decoders undo what is known already from the model: the byte alphabet, or spelled spaces and
+/// bytes.
+void check_decoder(const json& root, bool byte_level, const std::string& source) {
   const std::string where = source + ": decoder";
+  constexpr std::array<std::string_view, 5> kOfTexts = {"Replace", "ByteFallback", "Fuse", "Strip",
+                                                        "Metaspace"};
   for (const json* step :
        sequence_of(json_object_find(root, "decoder", source), "decoders", where)) {
     const auto type = json_at<std::string>(*step, "type", where);
-    if (type != "ByteLevel") refuse(where + ": type", "'ByteLevel'", type);
+    if (byte_level && type != "ByteLevel") refuse(where + ": type", "'ByteLevel'", type);
+    if (!byte_level && std::ranges::find(kOfTexts, type) == kOfTexts.end()) {
+      refuse(where + ": type", "Replace, ByteFallback, Fuse, Strip or Metaspace", type);
+    }
   }
 }
 
+/// An id beyond TokenId's range becomes the largest, which names no token either.
+TokenId read_special_id(const json& id, const std::string& where) {
+  if (!id.is_number_unsigned()) throw Error(where + ": expected an id, found " + id.dump());
+  constexpr std::uint64_t kLargest = std::numeric_limits<TokenId>::max();
+  return static_cast<TokenId>(std::min(id.get<std::uint64_t>(), kLargest));
+}
+
 /// A template's special token before its first text is the beginning-of-sequence token.
-void read_template(const json& post_processor, const Ids& ids, const std::string& where,
+void read_template(const json& post_processor, const std::string& where,
                    TokenizerDefinition& definition) {
   for (const json& item : json_array_at(post_processor, "single", where)) {
     if (json_object_find(item, "Sequence", where) != nullptr) return;
@@ -230,19 +281,19 @@ void read_template(const json& post_processor, const Ids& ids, const std::string
       throw Error(where + ": " + quote(name) + ": expected one id, found " +
                   std::to_string(special_ids.size()));
     }
-    definition.bos = ids.checked(special_ids[0], where + ": " + quote(name));
+    definition.bos = read_special_id(special_ids[0], where + ": " + quote(name));
     definition.adds_bos = true;
   }
 }
 
-void read_post_processor(const json& root, const Ids& ids, const std::string& source,
+void read_post_processor(const json& root, const std::string& source,
                          TokenizerDefinition& definition) {
   const std::string where = source + ": post_processor";
   for (const json* step :
        sequence_of(json_object_find(root, "post_processor", source), "processors", where)) {
     const auto type = json_at<std::string>(*step, "type", where);
     if (type == "TemplateProcessing") {
-      read_template(*step, ids, where, definition);
+      read_template(*step, where, definition);
     } else if (type != "ByteLevel") {
       refuse(where + ": type", "TemplateProcessing, ByteLevel or a Sequence of these", type);
     }
@@ -261,8 +312,8 @@ TokenizerDefinition read_tokenizer(std::span<const std::byte> tokenizer_json,
   read_added_tokens(root, ids, source, definition);
   read_normalizer(root, source, definition);
   read_pretokenizer(root, source, definition);
-  check_decoder(root, source);
-  read_post_processor(root, ids, source, definition);
+  check_decoder(root, definition.byte_level, source);
+  read_post_processor(root, source, definition);
   return definition;
 }
 

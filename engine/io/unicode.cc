@@ -29,6 +29,20 @@ void append_utf8(std::string& text, char32_t code_point) {
   text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
 }
 
+bool is_text_character(char32_t code_point) {
+  if (code_point > 0x10ffff) return false;
+  if (code_point >= U'\t' && code_point <= U'\r') return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+      return false;
+    default:
+      return true;
+  }
+}
+
 bool is_white_space(char32_t code_point) {
   if ((code_point >= U'\t' && code_point <= U'\r') || code_point == 0x85) return true;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
@@ -39,6 +53,14 @@ bool is_white_space(char32_t code_point) {
     default:
       return false;
   }
+}
+
+std::size_t behind_white_space(std::string_view text, std::size_t at) {
+  while (const auto code_point = code_point_at(text, at)) {
+    if (!is_white_space(code_point->value)) break;
+    at += code_point->length;
+  }
+  return at;
 }
 
 bool is_word_character(char32_t code_point) {
@@ -63,6 +85,19 @@ bool is_word_character(char32_t code_point) {
   }
 }
 
+bool is_letter(char32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+      return true;
+    default:
+      return false;
+  }
+}
+
 CharacterClass character_class(char32_t code_point) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
     case UTF8PROC_CATEGORY_LU:
@@ -79,6 +114,31 @@ CharacterClass character_class(char32_t code_point) {
 
 char32_t to_lower(char32_t code_point) {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point)));
+}
+
+char32_t to_upper(char32_t code_point) {
+  return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(code_point)));
+}
+
+char32_t to_title(char32_t code_point) {
+  return static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(code_point)));
+}
+
+bool is_printable(char32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return false;
+    case UTF8PROC_CATEGORY_ZS:
+      return code_point == U' ';
+    default:
+      return true;
+  }
 }
 
 }  // namespace longshadow

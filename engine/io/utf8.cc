@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace longshadow {
 namespace {
@@ -36,13 +38,42 @@ bool is_obeyed(utf8proc_int32_t code_point) {
 
 }  // namespace
 
-bool is_utf8(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const std::size_t length = first_sequence(bytes).length;
-    if (length == 0) return false;
-    bytes.remove_prefix(length);
+bool is_utf8(std::string_view bytes) { return utf8_prefix(bytes) == bytes.size(); }
+
+std::size_t utf8_prefix(std::string_view bytes) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    std::uint64_t eight = kHighBits;  // ASCII passes eight bytes at a time: a document may be large
+    if (bytes.size() - at >= sizeof eight) std::memcpy(&eight, bytes.data() + at, sizeof eight);
+    if ((eight & kHighBits) == 0) {
+      at += sizeof eight;
+      continue;
+    }
+    const std::size_t length = first_sequence(bytes.substr(at)).length;
+    if (length == 0) break;
+    at += length;
   }
-  return true;
+  return at;
+}
+
+std::size_t incomplete_bytes(std::string_view bytes) {
+  const std::size_t most = std::min<std::size_t>(3, bytes.size());
+  for (std::size_t length = 1; length <= most; ++length) {
+    const auto lead = static_cast<unsigned char>(bytes[bytes.size() - length]);
+    if ((lead & 0xc0) == 0x80) continue;  // inside a character
+    // What completes a character, if anything does: the second byte decides for some leads.
+    std::string whole(bytes.substr(bytes.size() - length));
+    const std::size_t needed = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    if (length >= needed) return 0;
+    const bool second_is_free = length == 1;
+    while (whole.size() < needed) whole += '\x80';
+    if (first_sequence(whole).length == needed) return length;
+    if (!second_is_free) return 0;
+    whole[1] = '\xa0';  // E0 and F0 take no 80 behind them
+    return first_sequence(whole).length == needed ? length : 0;
+  }
+  return 0;
 }
 
 std::string printable(std::string_view text, std::size_t longest) {

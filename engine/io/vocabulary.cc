@@ -1,5 +1,6 @@
 #include "engine/io/vocabulary.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <unordered_set>
@@ -7,6 +8,7 @@
 
 #include "engine/core/error.h"
 #include "engine/io/byte_alphabet.h"
+#include "engine/io/unicode.h"
 #include "engine/io/utf8.h"
 
 namespace longshadow {
@@ -57,15 +59,34 @@ void check_added_tokens(const TokenizerDefinition& definition, SpellingIds ids) 
   }
 }
 
+/// What the spelling of a token of a vocabulary of texts says.
+std::string text_spelled_by(std::string_view spelling) {
+  std::string text;
+  while (true) {
+    const std::size_t found = spelling.find(kSpelledSpace);
+    text += spelling.substr(0, found);
+    if (found == std::string_view::npos) return text;
+    text += ' ';
+    spelling.remove_prefix(found + kSpelledSpace.size());
+  }
+}
+
 }  // namespace
 
 Vocabulary::Vocabulary(const TokenizerDefinition& definition)
-    : bytes_(definition.vocabulary.size()) {
+    : byte_level_(definition.byte_level),
+      byte_fallback_(definition.byte_fallback),
+      bytes_(definition.vocabulary.size()) {
   check_added_tokens(definition, ids_by_spelling(definition));
   ids_.reserve(bytes_.size());
   for (std::size_t id = 0; id < bytes_.size(); ++id) {
     const std::optional<std::string>& spelling = definition.vocabulary[id];
     if (!spelling) continue;
+    if (!byte_level_) {
+      ids_.emplace(*spelling, static_cast<TokenId>(id));
+      bytes_[id] = text_spelled_by(*spelling);
+      continue;
+    }
     bytes_[id] = bytes_spelled_by(*spelling);
     if (bytes_[id]) {
       ids_.emplace(*bytes_[id], static_cast<TokenId>(id));
@@ -73,20 +94,22 @@ Vocabulary::Vocabulary(const TokenizerDefinition& definition)
       bytes_[id] = *spelling;
     }
   }
+  if (byte_fallback_) {
+    for (std::size_t byte = 0; byte < byte_fallback_->size(); ++byte) {
+      const TokenId id = (*byte_fallback_)[byte];
+      if (id != kNoToken)
+        bytes_[static_cast<std::size_t>(id)] = std::string(1, static_cast<char>(byte));
+    }
+  }
   for (const AddedToken& token : definition.added_tokens) {
     const auto id = static_cast<std::size_t>(token.id);
     if (id >= bytes_.size()) bytes_.resize(id + 1);
     bytes_[id] = token.content;
   }
-  const std::pair<std::string_view, std::optional<TokenId>> special_ids[] = {
-      {"beginning-of-sequence", definition.bos},
-      {"unknown", definition.unknown},
-  };
-  for (const auto& [name, id] : special_ids) {
-    if (id && bytes_of(*id) == nullptr) {
-      throw Error(definition.source + ": the " + std::string(name) + " token's id " +
-                  std::to_string(*id) + " names none of the " + std::to_string(size()) + " tokens");
-    }
+  if (definition.unknown && bytes_of(*definition.unknown) == nullptr) {
+    throw Error(definition.source + ": the unknown token's id " +
+                std::to_string(*definition.unknown) + " names none of the " +
+                std::to_string(size()) + " tokens");
   }
 }
 
@@ -100,13 +123,36 @@ std::optional<TokenId> Vocabulary::find(std::string_view bytes) const {
   return found == ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::array<TokenId, 256> Vocabulary::byte_tokens() const {
-  std::array<TokenId, 256> tokens{};
-  for (std::size_t byte = 0; byte < tokens.size(); ++byte) {
-    const char character = static_cast<char>(byte);
-    tokens[byte] = find({&character, 1}).value_or(BytePairEncoding::kNoToken);
+std::vector<Piece> Vocabulary::characters_of(std::string_view word) const {
+  std::vector<Piece> pieces;
+  for (std::size_t at = 0; at < word.size();) {
+    const auto character = byte_level_ ? std::nullopt : code_point_at(word, at);
+    const std::size_t bytes = character ? character->length : 1;
+    pieces.push_back({find(word.substr(at, bytes)).value_or(kNoToken), bytes});
+    at += bytes;
   }
-  return tokens;
+  return pieces;
+}
+
+std::vector<Piece> Vocabulary::with_byte_fallback(std::span<const Piece> pieces,
+                                                  std::string_view word) const {
+  std::vector<Piece> result;
+  std::size_t begin = 0;
+  for (const Piece& piece : pieces) {
+    const std::string_view bytes = word.substr(begin, piece.bytes);
+    const auto has_token = [&](char byte) { return find_byte(byte) != kNoToken; };
+    if (piece.id == kNoToken && byte_fallback_ && std::ranges::all_of(bytes, has_token)) {
+      for (const char byte : bytes) result.push_back({find_byte(byte), 1});
+    } else {
+      result.push_back(piece);
+    }
+    begin += piece.bytes;
+  }
+  return result;
+}
+
+TokenId Vocabulary::find_byte(char byte) const {
+  return (*byte_fallback_)[static_cast<unsigned char>(byte)];
 }
 
 std::vector<BytePairEncoding::Merge> resolve_merges(const TokenizerDefinition& definition,
@@ -127,8 +173,11 @@ std::vector<BytePairEncoding::Merge> resolve_merges(const TokenizerDefinition& d
       if (!id) refuse(quote(bytes) + " is not in the vocabulary");
       return *id;
     };
-    const std::optional<std::string> left_bytes = bytes_spelled_by(left);
-    const std::optional<std::string> right_bytes = bytes_spelled_by(right);
+    const auto bytes_of = [&](const std::string& part) {
+      return definition.byte_level ? bytes_spelled_by(part) : part;
+    };
+    const std::optional<std::string> left_bytes = bytes_of(left);
+    const std::optional<std::string> right_bytes = bytes_of(right);
     if (!left_bytes || !right_bytes) refuse("it is not spelled in the byte alphabet");
     const BytePairEncoding::Merge merge{token_of(*left_bytes), token_of(*right_bytes),
                                         token_of(*left_bytes + *right_bytes)};

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/core/require.h"
 #include "engine/ops/key_rotation.h"
 #include "engine/ops/rows.h"
 
@@ -21,6 +22,26 @@ std::size_t stored_bytes(Device& device, MatrixView<T> keys, MatrixView<T> value
 
 }  // namespace
 
+void require_compression(const Compression& compression, std::size_t n_layers,
+                         std::size_t n_kv_heads, std::size_t n_slots, std::size_t head_dim,
+                         std::span<const double> frequencies) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "a compression of a cache";
+    require_equal(kName, "layers.size()", compression.layers.size(), n_layers);
+    for (const KeptSlots& layer : compression.layers) {
+      require_equal(kName, "by_head.size()", layer.by_head.size(), n_kv_heads);
+      for (const std::vector<std::uint32_t>& slots : layer.by_head) {
+        require_ascending(kName, "slots", std::span(slots));
+        require_below(kName, "slots", std::span(slots), n_slots);
+        if (!compression.rotates_keys) continue;
+        require_equal(kName, "slots.size() of keys that move", slots.size(),
+                      layer.by_head.front().size());
+        require_equal(kName, "2 frequencies.size()", 2 * frequencies.size(), head_dim);
+      }
+    }
+  }
+}
+
 template <class T>
 template <class Device>
 CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
@@ -29,6 +50,11 @@ CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
     : n_kv_heads_(full.layer(0).keys.n_heads),
       head_dim_(full.layer(0).keys.head_dim),
       bytes_(compressions.size()) {
+  require_at_least("CompressedCache", "compressions.size()", compressions.size(), 1);
+  for (const Compression& one : compressions) {
+    require_compression(one, full.n_layers(), n_kv_heads_, full.layer(0).keys.rows, head_dim_,
+                        frequencies);
+  }
   const std::size_t n_layers = compressions.front().layers.size();
   for (std::size_t index = 0; index < n_layers; ++index) {
     std::size_t n_rows = kRowTile;

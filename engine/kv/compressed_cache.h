@@ -24,13 +24,20 @@ struct Compression {
   std::optional<Quantization> quantization{};
 };
 
+/// Throws ContractError, where contracts are checked (engine/core/require.h), unless the
+/// compression fits a cache of L layers and K KV heads with `n_slots` slots of `head_dim`.
+void require_compression(const Compression& compression, std::size_t n_layers,
+                         std::size_t n_kv_heads, std::size_t n_slots, std::size_t head_dim,
+                         std::span<const double> frequencies);
+
 /// What compressions of one cache keep: the kept slots' keys and values and no others. Layers and
 /// KV heads may keep different numbers of them, so a layer is one matrix with the rows of one KV
 /// head behind those of another, of one compression behind those of another.
 template <class T>
 class CompressedCache {
  public:
-  /// Copies from `full`; frequencies [d / 2], radians per position, turn keys that move.
+  /// Copies from `full`, for one compression or more; frequencies [d / 2], radians per position,
+  /// turn keys that move.
   template <class Device>
   CompressedCache(Device& device, const KvCache<T>& full, std::span<const Compression> compressions,
                   std::span<const double> frequencies);

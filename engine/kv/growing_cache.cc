@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/core/require.h"
 #include "engine/ops/key_rotation.h"
 #include "engine/ops/rows.h"
 
@@ -30,6 +31,8 @@ GrowingCache<Device, T>::GrowingCache(Device& device, const KvCache<T>& prefille
       quantization_(compression.quantization),
       rotates_keys_(compression.rotates_keys),
       head_dim_(prefilled.layer(0).keys.head_dim) {
+  require_compression(compression, prefilled.n_layers(), prefilled.layer(0).keys.n_heads,
+                      prefilled.layer(0).keys.rows, head_dim_, frequencies);
   for (std::size_t index = 0; index < compression.layers.size(); ++index) {
     const KeysValues<const T> full = prefilled.layer(index);
     const std::size_t rows = full.keys.rows;  // of a head, behind those of the heads before it
@@ -134,6 +137,9 @@ CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
 template <class Device, class T>
 void GrowingCache<Device, T>::append(std::size_t index, KeysValues<const T> own,
                                      std::size_t token) {
+  const std::size_t n_heads = layers_[index].heads.size();
+  require_heads("GrowingCache::append", "own.keys", own.keys, n_heads, 1, head_dim_);
+  require_heads("GrowingCache::append", "own.values", own.values, n_heads, 1, head_dim_);
   for (const Head& head : layers_[index].heads) {
     if (head.plain.size() == head.capacity) {
       make_room(layers_[index]);
@@ -179,6 +185,13 @@ void GrowingCache<Device, T>::make_room(Layer& layer) const {
 template <class Device, class T>
 void GrowingCache<Device, T>::keep(std::size_t index,
                                    const std::vector<std::vector<std::uint32_t>>& slots_by_head) {
+  require_equal("GrowingCache::keep", "slots_by_head.size()", slots_by_head.size(),
+                layers_[index].heads.size());
+  for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
+    require_ascending("GrowingCache::keep", "slots", std::span(slots_by_head[h]));
+    require_below("GrowingCache::keep", "slots", std::span(slots_by_head[h]),
+                  layers_[index].heads[h].tokens.size());
+  }
   Layer kept = gather(read(index), slots_by_head, rotates_keys_);
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     for (const std::uint32_t slot : slots_by_head[h]) {

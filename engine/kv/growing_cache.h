@@ -49,7 +49,7 @@ class GrowingCache {
   CachedLayer<T> read(std::size_t layer);
   /// Adds the first row of every KV head of `own`, which is token number `token` of the text.
   void append(std::size_t layer, KeysValues<const T> own, std::size_t token);
-  /// Evicts all but these of the layer's slots.
+  /// Evicts all but these of the layer's slots, which are sorted.
   void keep(std::size_t layer, const std::vector<std::vector<std::uint32_t>>& slots_by_head);
 
   /// Of the keys and values, as they are stored, without the room for more.

@@ -1,7 +1,5 @@
 #include "engine/model/checkpoint.h"
 
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -9,9 +7,11 @@
 #include <map>
 #include <utility>
 
+#include "engine/backend/parallel_for.h"
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "engine/io/utf8.h"
+#include "engine/model/foreign_model.h"
 #include "engine/model/stored_model.h"
 
 namespace longshadow {
@@ -78,17 +78,27 @@ class StoredCheckpoint final : public Checkpoint {
   explicit StoredCheckpoint(StoredModel model) : model_(std::move(model)) {
     const std::vector<WeightName> table = weight_table(model_.config);
     check_tensors(model_, table);
-    if (model_.tokenizer.vocab_size() > model_.config.vocab_size) {
-      throw Error(model_.source + ": the tokenizer has " +
-                  std::to_string(model_.tokenizer.vocab_size()) + " tokens, the model only " +
-                  std::to_string(model_.config.vocab_size));
-    }
     model_.config.bf16_layers = has_bf16_layers(model_, table);
   }
 
   const ModelConfig& config() const override { return model_.config; }
   const Tokenizer& tokenizer() const override { return model_.tokenizer; }
   const GenerationSettings& generation() const override { return model_.generation; }
+
+  std::vector<std::string> warnings() const override {
+    std::vector<std::string> all = model_.warnings;
+    for (const auto& more :
+         {model_.config.warnings, model_.tokenizer.warnings(), model_.generation.warnings}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    const std::size_t tokens = model_.tokenizer.vocab_size(), rows = model_.config.vocab_size;
+    if (tokens > rows) {
+      all.push_back(model_.source + ": the tokenizer has " + std::to_string(tokens) +
+                    " tokens, the model embeds " + std::to_string(rows) +
+                    "; a text with one of the others cannot be read");
+    }
+    return all;
+  }
 
   void read(const WeightName& weight, std::span<float> out) const override {
     const StoredTensor* tensor = find_tensor(model_.tensors, weight.*model_.tensor_name);
@@ -119,7 +129,7 @@ class StoredCheckpoint final : public Checkpoint {
                    std::span<float> out) const {
     std::atomic<bool> finite = true;
     // Rows are whole blocks of a range that has been checked, so that nothing throws in here.
-    tbb::parallel_for(std::size_t{0}, out.size() / cols, [&](std::size_t row) {
+    parallel_for(out.size() / cols, [&](std::size_t row) {
       const std::size_t stored = interleaved ? interleaved_row(row, model_.config.head_dim) : row;
       const std::span<float> values = out.subspan(row * cols, cols);
       dequantize(tensor, stored * cols, values);
@@ -171,10 +181,17 @@ std::vector<WeightName> weight_table(const ModelConfig& config) {
       add(value_bias, 1, keys, "attn_v.bias", "self_attn.v_proj.bias");
     }
     add(attention_output, hidden, queries, "attn_output.weight", "self_attn.o_proj.weight");
+    if (config.output_bias)
+      add(output_bias, 1, hidden, "attn_output.bias", "self_attn.o_proj.bias");
     add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
     add(gate, feed_forward, hidden, "ffn_gate.weight", "mlp.gate_proj.weight");
     add(up, feed_forward, hidden, "ffn_up.weight", "mlp.up_proj.weight");
     add(down, hidden, feed_forward, "ffn_down.weight", "mlp.down_proj.weight");
+    if (config.feed_forward_bias) {
+      add(gate_bias, 1, feed_forward, "ffn_gate.bias", "mlp.gate_proj.bias");
+      add(up_bias, 1, feed_forward, "ffn_up.bias", "mlp.up_proj.bias");
+      add(down_bias, 1, hidden, "ffn_down.bias", "mlp.down_proj.bias");
+    }
   }
   table.push_back(
       {WeightKind::final_norm, 0, 1, hidden, "output_norm.weight", "model.norm.weight"});
@@ -187,9 +204,11 @@ std::vector<WeightName> weight_table(const ModelConfig& config) {
 
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
   std::error_code ignored;  // what cannot be examined is reported when it is opened
-  return std::make_unique<StoredCheckpoint>(std::filesystem::is_directory(path, ignored)
-                                                ? open_hugging_face_model(path)
-                                                : open_gguf_model(path));
+  if (std::filesystem::is_directory(path, ignored)) {
+    return std::make_unique<StoredCheckpoint>(open_hugging_face_model(path));
+  }
+  refuse_foreign_file(path);
+  return std::make_unique<StoredCheckpoint>(open_gguf_model(path));
 }
 
 }  // namespace longshadow

@@ -25,10 +25,14 @@ enum class WeightKind {
   key_bias,           // [K d]
   value_bias,         // [K d]
   attention_output,   // [D, H d]
+  output_bias,        // [D]; where config.output_bias
   feed_forward_norm,  // [D]
   gate,               // [F, D]
   up,                 // [F, D]
   down,               // [D, F]
+  gate_bias,          // [F]; the three exist where config.feed_forward_bias
+  up_bias,            // [F]
+  down_bias,          // [D]
   final_norm,         // [D]
   output,             // [V, D]; absent where the embeddings are tied
 };
@@ -54,6 +58,8 @@ class Checkpoint {
   virtual const ModelConfig& config() const = 0;
   virtual const Tokenizer& tokenizer() const = 0;
   virtual const GenerationSettings& generation() const = 0;
+  /// What in the files is contradictory or left aside, a line each, for whoever uses the model.
+  virtual std::vector<std::string> warnings() const = 0;
   /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a
   /// value is not finite.
   virtual void read(const WeightName& weight, std::span<float> out) const = 0;
@@ -62,7 +68,9 @@ class Checkpoint {
 };
 
 /// Opens a GGUF file or a Hugging Face folder (config.json, tokenizer.json, *.safetensors), checks
-/// every tensor of weight_table against it, and throws Error naming what is missing or malformed.
+/// every tensor of weight_table against it, and throws Error naming what is missing or malformed;
+/// of what other programs call a model, it says what it is and how to convert it. Tokens of the
+/// tokenizer may lie beyond the embedding's rows: texts are checked for them by who reads them.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace longshadow

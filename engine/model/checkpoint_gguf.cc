@@ -1,45 +1,30 @@
 #include <utility>
 
-#include "engine/core/error.h"
-#include "engine/io/gguf.h"
+#include "engine/io/gguf_parts.h"
 #include "engine/model/stored_model.h"
 
 namespace longshadow {
-namespace {
-
-void refuse_split_files(const Gguf& gguf) {
-  const auto* const parts = gguf.find_value<std::uint64_t>("split.count");
-  if (parts != nullptr && *parts > 1) {
-    throw Error(gguf.source + ": expected a whole model, found one of " + std::to_string(*parts) +
-                " parts; join them with llama.cpp's 'llama-gguf-split --merge' first");
-  }
-}
-
-}  // namespace
 
 StoredModel open_gguf_model(const std::filesystem::path& path) {
-  MappedFile file(path);
-  Gguf gguf = parse_gguf(file.bytes(), path.string());
-  refuse_split_files(gguf);
+  GgufModel files = open_gguf(path);
+  Gguf& gguf = files.gguf;
   ModelConfig config = config_from_gguf(gguf);
-  if (config.name.empty()) config.name = path.stem().string();
+  if (config.name.empty() || config.name == files.path.stem()) config.name = files.name;
   // Converted into config.rope.
   std::erase_if(gguf.tensors, [](const StoredTensor& t) { return t.name == "rope_freqs.weight"; });
   // llama.cpp's converter interleaves the rotary halves of llama, not of qwen2.
   const bool interleaved = config.architecture == Architecture::llama;
 
-  Tokenizer tokenizer = Tokenizer::from_gguf(gguf, path.string());
+  Tokenizer tokenizer = Tokenizer::from_gguf(gguf, gguf.source);
   GenerationSettings generation = generation_settings(gguf, tokenizer);
-  StoredModel model{.source = path.string(),
-                    .config = std::move(config),
-                    .tokenizer = std::move(tokenizer),
-                    .generation = std::move(generation),
-                    .weight_files = {},
-                    .tensors = std::move(gguf.tensors),
-                    .tensor_name = &WeightName::gguf,
-                    .interleaved_rotary = interleaved};
-  model.weight_files.push_back(std::move(file));
-  return model;
+  return {.source = gguf.source,
+          .config = std::move(config),
+          .tokenizer = std::move(tokenizer),
+          .generation = std::move(generation),
+          .weight_files = std::move(files.files),
+          .tensors = std::move(gguf.tensors),
+          .tensor_name = &WeightName::gguf,
+          .interleaved_rotary = interleaved};
 }
 
 }  // namespace longshadow

@@ -10,22 +10,32 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, qwen2 };
+enum class Architecture { llama, mistral, qwen2 };
 
-/// The three ways rotary frequencies are stretched for long contexts.
-enum class RopeScaling { none, linear, llama3 };
+/// The ways rotary frequencies are stretched for long contexts, by Hugging Face's names;
+/// rotary_frequencies() has their formulas.
+enum class RopeScaling { none, linear, dynamic, yarn, llama3 };
 
 struct RopeConfig {
   double theta = 10000.0;  ///< base of the frequencies
   RopeScaling scaling = RopeScaling::none;
-  double factor = 1.0;  ///< positions are stretched by this much (linear and llama3)
-  /// llama3 only (https://arxiv.org/abs/2407.21783, Hugging Face `rope_type: llama3`).
+  double factor = 1.0;  ///< positions are stretched by this much
+  /// dynamic, yarn and llama3: tokens the model was trained to read before it was stretched.
+  std::size_t original_context = 8192;
+  /// llama3 only.
   double low_frequency_factor = 1.0;
   double high_frequency_factor = 4.0;
-  std::size_t original_context = 8192;
   /// llama3 only, [d / 2]: what each frequency is divided by, where the file stores the divisors (a
   /// GGUF file's rope_freqs.weight). Used instead of the four numbers above; empty otherwise.
   std::vector<double> frequency_divisors;
+  /// yarn only: pairs that turn more often than beta_fast within the original context stay, those
+  /// that turn less often than beta_slow are stretched; whether the band between them is widened to
+  /// whole pairs.
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  bool truncate = true;
+  /// Rotated queries and keys are longer by this (yarn), so scores larger by its square.
+  double attention_factor = 1.0;
 };
 
 /// Everything about a decoder-only transformer that its weights do not say themselves.
@@ -42,26 +52,40 @@ struct ModelConfig {
   std::size_t head_dim = 0;           // d
   std::size_t feed_forward_size = 0;  // F
   std::size_t vocab_size = 0;         // V
-  std::size_t max_context = 0;        // tokens the model was trained to read
+  std::size_t max_context = 0;        // tokens the model was made to read, and can be read here
+  /// Tokens that attention looks back over in some layer, where that is why max_context is no
+  /// larger: windows are not computed, and in a text that fits into one none is needed. Else 0.
+  std::size_t attention_window = 0;
   double norm_epsilon = 1e-5;
-  bool tied_embeddings = false;  ///< the output matrix is the embedding matrix
-  bool attention_bias = false;   ///< biases on q, k and v (Qwen2)
-  bool bf16_layers = false;      ///< the model's file keeps every matrix of its layers in bf16
+  bool tied_embeddings = false;    ///< the output matrix is the embedding matrix
+  bool attention_bias = false;     ///< biases on q, k and v (Qwen2)
+  bool output_bias = false;        ///< a bias on attention's output product
+  bool feed_forward_bias = false;  ///< biases on gate, up and down
+  bool bf16_layers = false;        ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
+  /// What the file says and is left aside, a line each.
+  std::vector<std::string> warnings;
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
 };
 
-/// The name that both formats give the architecture: "llama", "qwen2".
+/// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2".
 const char* name_of(Architecture architecture);
 
+/// As config.json and GGUF files call it: "yarn".
+const char* name_of(RopeScaling scaling);
+
+/// How many tokens can be read and why no more, for messages: "the model was trained to read 2048".
+std::string describe_max_context(const ModelConfig& config);
+
 /// From a GGUF file's metadata (and which tensors it has: tied embeddings, biases, frequency
-/// divisors). Throws Error naming the key that is missing, malformed, out of range or asks for what
-/// the forward pass does not compute.
+/// divisors), as llama.cpp reads it. Throws Error naming the key that is missing, malformed, out of
+/// range or asks for what the forward pass does not compute.
 ModelConfig config_from_gguf(const Gguf& gguf);
 
-/// From a Hugging Face config.json, of transformers 5 or earlier; `source` names it in messages.
-/// Throws Error as above. Believes what it says of the weights' type.
+/// From a Hugging Face config.json, of transformers 5 or earlier, as transformers reads it;
+/// `source` names it in messages. Throws Error as above. Believes what it says of the weights'
+/// type.
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source);
 
 }  // namespace longshadow

@@ -13,8 +13,9 @@ template <class Device, class T>
 Decoder<Device, T>::Decoder(Device& device, const Weights<T>& weights, std::size_t max_tokens)
     : device_(device),
       weights_(weights),
-      rotary_(make_rotary_table<Device, T>(
-          device, rotary_frequencies(weights.config.rope, weights.config.head_dim), max_tokens)),
+      rotary_(make_rotary_table<T>(
+          device, rotary_frequencies(weights.config.rope, weights.config.head_dim, max_tokens),
+          max_tokens, weights.config.rope.attention_factor)),
       activations_(device, weights.config, kFewRows),
       residual_(device.memory(), kFewRows, weights.config.hidden_size),
       hidden_(device.memory(), kFewRows, weights.config.hidden_size),

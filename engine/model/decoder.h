@@ -16,7 +16,8 @@ namespace longshadow {
 template <class Device, class T>
 class Decoder {
  public:
-  /// For texts of up to `max_tokens` tokens. References must outlive it.
+  /// For texts of up to `max_tokens` tokens, by which dynamic rotary scaling goes. References must
+  /// outlive it.
   Decoder(Device& device, const Weights<T>& weights, std::size_t max_tokens);
 
   /// The logits [V] behind token number `index` of the text, whose keys and values the cache then

@@ -1,6 +1,7 @@
 #include "engine/model/forward.h"
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/ops/add_bias.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/project_heads.h"
 #include "engine/ops/rms_norm.h"
@@ -55,6 +56,7 @@ void attention_block(Device& device, const ModelConfig& config, const LayerWeigh
             KeysValues<const T>{keys, values}, std::span(batch.streams), attended,
             s.log_normalisers.view(), order);
   linear(device, MatrixView<const T>(attended), weights.attention_output, x, Write::add);
+  add_bias(device, weights.output_bias.view(), x);
 }
 
 template <class Device, class T>
@@ -68,9 +70,12 @@ void feed_forward_block(Device& device, const ModelConfig& config, const LayerWe
   rms_norm(device, MatrixView<const T>(x), weights.feed_forward_norm.view(), config.norm_epsilon,
            normed);
   linear(device, MatrixView<const T>(normed), weights.gate, gate);
+  add_bias(device, weights.gate_bias.view(), gate);
   linear(device, MatrixView<const T>(normed), weights.up, up);
+  add_bias(device, weights.up_bias.view(), up);
   silu_gate(device, MatrixView<const T>(gate), MatrixView<const T>(up), gated);
   linear(device, MatrixView<const T>(gated), weights.down, x, Write::add);
+  add_bias(device, weights.down_bias.view(), x);
 }
 
 template struct LayerActivations<float>;

@@ -33,9 +33,12 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   const ModelConfig& config = weights.config;
   const std::size_t n = tokens.size();
   const std::size_t padded_n = round_up(n, kRowTile) + kRowTile;
+  const std::vector<double> frequencies =
+      rotary_frequencies(config.rope, config.head_dim, std::max(n, options.text_tokens));
   FullPass<T> pass{
       {tokens.begin(), tokens.end()},
-      make_rotary_table<Device, T>(device, rotary_frequencies(config.rope, config.head_dim), n),
+      frequencies,
+      make_rotary_table<T>(device, frequencies, n, config.rope.attention_factor),
       KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
       Matrix<T>(device.memory(), padded_n, config.hidden_size),
       std::vector<Prediction>(n),

@@ -43,6 +43,7 @@ class FullPassObserver {
 template <class T>
 struct FullPass {
   std::vector<std::int32_t> tokens;  ///< n
+  std::vector<double> frequencies;   ///< [d / 2], radians per position: keys were rotated by them
   RotaryTable<T> rotary;             ///< n positions
   KvCache<T> cache;                  ///< n positions
   Matrix<T> hidden;                  ///< [n + padding, D], after the final norm
@@ -57,6 +58,8 @@ struct FullPassOptions {
   /// Positions a row tile and more before it get no prediction, which saves their product with the
   /// output matrix.
   std::size_t predict_from = 0;
+  /// Of the whole text where more is to follow, else 0: dynamic rotary scaling goes by it.
+  std::size_t text_tokens = 0;
   /// Called after each chunk with the number of tokens done.
   std::function<void(std::size_t)> progress = [](std::size_t) {};
 };

@@ -26,6 +26,7 @@ struct StoredModel {
   /// Each head's rows of q and k (and their biases) alternate between the two halves of its rotary
   /// pairs: stored row 2 i + s is row i + s d/2 of the halves order.
   bool interleaved_rotary;
+  std::vector<std::string> warnings{};  ///< as Checkpoint::warnings()
 };
 
 /// Throws Error.

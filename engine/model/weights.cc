@@ -89,14 +89,16 @@ std::vector<LayerWeights<T, P>> load_layers(const WeightLoader<Device, T, P>& lo
   const std::size_t heads = load.whole_heads();
   std::vector<LayerWeights<T, P>> layers;
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
-    layers.push_back(
-        {load.plain(attention_norm, layer), packed(query, &In::query, layer, heads),
-         packed(key, &In::key, layer, heads), packed(value, &In::value, layer, heads),
-         load.plain(query_bias, layer), load.plain(key_bias, layer), load.plain(value_bias, layer),
-         packed(attention_output, &In::attention_output, layer, kOutputMultiple),
-         load.plain(feed_forward_norm, layer), packed(gate, &In::gate, layer, kOutputMultiple),
-         packed(up, &In::up, layer, kOutputMultiple),
-         packed(down, &In::down, layer, kOutputMultiple)});
+    layers.push_back({load.plain(attention_norm, layer), packed(query, &In::query, layer, heads),
+                      packed(key, &In::key, layer, heads), packed(value, &In::value, layer, heads),
+                      load.plain(query_bias, layer), load.plain(key_bias, layer),
+                      load.plain(value_bias, layer),
+                      packed(attention_output, &In::attention_output, layer, kOutputMultiple),
+                      load.plain(output_bias, layer), load.plain(feed_forward_norm, layer),
+                      packed(gate, &In::gate, layer, kOutputMultiple),
+                      packed(up, &In::up, layer, kOutputMultiple),
+                      packed(down, &In::down, layer, kOutputMultiple), load.plain(gate_bias, layer),
+                      load.plain(up_bias, layer), load.plain(down_bias, layer)});
   }
   return layers;
 }

@@ -20,8 +20,10 @@ struct LayerWeights {
   PackedWeights<P> query, key, value;
   Matrix<T> query_bias, key_bias, value_bias;
   PackedWeights<P> attention_output;
+  Matrix<T> output_bias;
   Matrix<T> feed_forward_norm;
   PackedWeights<P> gate, up, down;
+  Matrix<T> gate_bias, up_bias, down_bias;
 };
 
 template <class T>

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
 #include <vector>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
+#include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 #include "engine/ops/heads.h"
 #include "engine/ops/removed_columns.h"
 
@@ -48,6 +51,12 @@ struct Stream {
   std::span<const Range> ragged_prefix{};
 };
 
+/// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
+inline Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
+  if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
+  return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
+}
+
 /// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to
 /// the first, nothing changes but the rounding, which is how the noise floor is measured.
 enum class ColumnOrder { forward, reversed };
@@ -59,10 +68,82 @@ enum class ColumnOrder { forward, reversed };
 ///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score).
 /// Head rows must have kRowTile readable, finite rows beyond the last one used, because tiles have
 /// fixed shapes; what such rows hold never reaches the result.
-template <class Device, class T>
-void attention(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+template <class T>
+void attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
                KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
                MatrixView<T> out, MatrixView<T> log_normalisers,
                ColumnOrder order = ColumnOrder::forward);
+template <class T>
+void attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
+               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
+               MatrixView<T> out, MatrixView<T> log_normalisers,
+               ColumnOrder order = ColumnOrder::forward);
+
+inline void require_attention_shape(const char* operation, const AttentionShape& shape) {
+  require_at_least(operation, "shape.n_kv_heads", shape.n_kv_heads, 1);
+  require_at_least(operation, "shape.head_dim", shape.head_dim, 1);
+  if constexpr (kContracts) {
+    require_multiple(operation, "shape.n_heads", shape.n_heads, shape.n_kv_heads);
+  }
+}
+
+template <class T>
+void require_keys_values(const char* operation, const KeysValues<T>& found, std::size_t n_kv_heads,
+                         std::size_t rows, std::size_t head_dim) {
+  require_heads(operation, "a cache's keys", found.keys, n_kv_heads, rows, head_dim);
+  require_heads(operation, "a cache's values", found.values, n_kv_heads, rows, head_dim);
+}
+
+/// Requires the removed columns of one stream to be sorted, disjoint and within its prefix.
+inline void require_removed(const char* operation, std::span<const RemovedColumns> by_head,
+                            std::size_t n_kv_heads, std::size_t prefix) {
+  if constexpr (kContracts) {
+    if (!by_head.empty()) {
+      require_equal(operation, "a stream's removed.size()", by_head.size(), n_kv_heads);
+    }
+    for (const RemovedColumns removed : by_head) {
+      std::size_t end = 0;
+      for (const Range& range : removed) {
+        require_at_least(operation, "the begin of a removed range", range.begin, end);
+        require_at_least(operation, "the end of a removed range", range.end, range.begin);
+        end = range.end;
+      }
+      require_at_most(operation, "the end of what is removed", end, prefix);
+    }
+  }
+}
+
+template <class T>
+void check_attention(const AttentionShape& shape, HeadRows<const T> queries,
+                     KeysValues<const T> prefix, KeysValues<const T> own,
+                     std::span<const Stream> streams, MatrixView<T> out,
+                     MatrixView<T> log_normalisers) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention";
+    require_attention_shape(kName, shape);
+    std::size_t end = 0;
+    for (const Stream& stream : streams) {
+      end = std::max(end, stream.first_row + stream.n_rows);
+      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
+      if (!stream.ragged_prefix.empty()) {
+        require_equal(kName, "a stream's ragged_prefix.size()", stream.ragged_prefix.size(),
+                      shape.n_kv_heads);
+        for (const Range& range : stream.ragged_prefix) {
+          require_rows(kName, "a ragged prefix's keys", prefix.keys.all(), range.end + kRowTile,
+                       shape.head_dim);
+          require_rows(kName, "a ragged prefix's values", prefix.values.all(), range.end + kRowTile,
+                       shape.head_dim);
+        }
+      } else if (stream.prefix != 0) {
+        require_keys_values(kName, prefix, shape.n_kv_heads, stream.prefix + kRowTile,
+                            shape.head_dim);
+      }
+    }
+    require_heads(kName, "queries", queries, shape.n_heads, end + kRowTile, shape.head_dim);
+    require_keys_values(kName, own, shape.n_kv_heads, end + kRowTile, shape.head_dim);
+    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
+    require_rows(kName, "log_normalisers", log_normalisers, end, shape.n_heads);
+  }
+}
 
 }  // namespace longshadow

@@ -2,8 +2,9 @@
 
 #include <span>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 #include "engine/ops/attention_delta.h"
 #include "engine/ops/paired_rows.h"
 
@@ -35,10 +36,40 @@ struct AttentionGradients {
 /// Streams are gradients of the same rows: all have the same full rows, at positions prefix,
 /// prefix + 1, ..., and see the prefix and each other causally.
 ///   dout, H heads of batch rows, with kRowTile readable, finite rows beyond the last one used.
-template <class Device, class T, class P>
-void attention_backward(Device& device, const AttentionShape& shape,
-                        const FullAttention<T, P>& full, std::size_t prefix, HeadRows<const T> dout,
+template <class T, class P>
+void attention_backward(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                        std::size_t prefix, HeadRows<const T> dout,
                         std::span<const PairedRows> streams,
                         const AttentionGradients<T, P>& gradients);
+template <class T, class P>
+void attention_backward(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                        std::size_t prefix, HeadRows<const T> dout,
+                        std::span<const PairedRows> streams,
+                        const AttentionGradients<T, P>& gradients);
+
+template <class T, class P>
+void check_attention_backward(const AttentionShape& shape, const FullAttention<T, P>& full,
+                              std::size_t prefix, HeadRows<const T> dout,
+                              std::span<const PairedRows> streams,
+                              const AttentionGradients<T, P>& gradients) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention_backward";
+    require_same_full_rows(kName, streams);
+    require_full_attention(kName, shape, full, prefix + streams.front().n_rows);
+    const std::size_t rows = gradients.queries.rows;
+    const std::size_t kv_width = shape.n_kv_heads * shape.head_dim;
+    require_pairs(kName, streams, full.attended.rows, rows);
+    for (const PairedRows& stream : streams) {
+      require_heads(kName, "dout", dout, shape.n_heads, stream.first_row + stream.n_rows + kRowTile,
+                    shape.head_dim);
+    }
+    require_shape(kName, "gradients.queries", gradients.queries, rows,
+                  shape.n_heads * shape.head_dim);
+    require_shape(kName, "gradients.keys", gradients.keys, rows, kv_width);
+    require_shape(kName, "gradients.values", gradients.values, rows, kv_width);
+    require_shape(kName, "gradients.removals", gradients.removals,
+                  streams.size() * shape.n_kv_heads, prefix);
+  }
+}
 
 }  // namespace longshadow

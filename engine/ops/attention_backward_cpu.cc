@@ -354,11 +354,12 @@ class BackwardPass {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void attention_backward(Device& device, const AttentionShape& shape,
-                        const FullAttention<T, P>& full, std::size_t prefix, HeadRows<const T> dout,
+template <class T, class P>
+void attention_backward(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                        std::size_t prefix, HeadRows<const T> dout,
                         std::span<const PairedRows> streams,
                         const AttentionGradients<T, P>& gradients) {
+  check_attention_backward(shape, full, prefix, dout, streams, gradients);
   BackwardPass<T, P>(device, shape, full, prefix, dout, streams, gradients).run();
 }
 

@@ -68,12 +68,6 @@ void hide_removed(T* scores, const ColumnTile& tile, RemovedColumns removed) {
   }
 }
 
-/// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
-Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
-  if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
-  return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
-}
-
 /// One head of up to kRowTile rows of one stream.
 template <class T>
 struct HeadTile {
@@ -162,10 +156,11 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
 
 }  // namespace
 
-template <class Device, class T>
-void attention(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+template <class T>
+void attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
                KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
                MatrixView<T> out, MatrixView<T> log_normalisers, ColumnOrder order) {
+  check_attention(shape, queries, prefix, own, streams, out, log_normalisers);
   std::vector<HeadTile<T>> parts;
   for (const Stream& stream : streams) {
     const std::size_t tile_rows = std::min(kRowTile, round_up(stream.n_rows, 16));

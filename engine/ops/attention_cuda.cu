@@ -225,12 +225,6 @@ class PartsInWork {
   DeviceArray<T> scores_;
 };
 
-/// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
-Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
-  if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
-  return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
-}
-
 template <class T>
 std::vector<typename Part<T>::Columns> columns_of(const Stream& stream, std::size_t kv_head,
                                                   std::size_t first_row, std::size_t n_rows,
@@ -260,10 +254,11 @@ std::vector<typename Part<T>::Columns> columns_of(const Stream& stream, std::siz
 
 }  // namespace
 
-template <class Device, class T>
-void attention(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+template <class T>
+void attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
                KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
                MatrixView<T> out, MatrixView<T> log_normalisers, ColumnOrder order) {
+  check_attention(shape, queries, prefix, own, streams, out, log_normalisers);
   const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
   std::map<std::size_t, std::vector<Part<T>>> by_rows;
   for (std::size_t s = 0; s < streams.size(); ++s) {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 #include "engine/ops/attention.h"
 
 namespace longshadow {
@@ -43,9 +45,54 @@ struct DeltaStream {
 /// that have rows at the same positions.
 ///   dq, dk, dv: rows of the batch; out [rows, H d], written at the streams' rows, in the
 ///   precision P of the product it goes into.
-template <class Device, class T, class P>
-void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+template <class T, class P>
+void attention_delta(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
                      HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
                      std::span<const DeltaStream> streams, MatrixView<P> out);
+template <class T, class P>
+void attention_delta(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
+                     std::span<const DeltaStream> streams, MatrixView<P> out);
+
+/// Requires what a full pass of `shape` keeps of full.attended.rows rows, and its keys and values
+/// at `columns` positions or more.
+template <class T, class P>
+void require_full_attention(const char* operation, const AttentionShape& shape,
+                            const FullAttention<T, P>& full, std::size_t columns) {
+  require_attention_shape(operation, shape);
+  const std::size_t rows = full.attended.rows;
+  require_shape(operation, "full.attended", full.attended, rows, shape.n_heads * shape.head_dim);
+  require_rows(operation, "full.log_normalisers", full.log_normalisers, rows, shape.n_heads);
+  require_heads(operation, "full.queries", full.queries, shape.n_heads, rows, shape.head_dim);
+  require_keys_values(operation, full.cache, shape.n_kv_heads, columns, shape.head_dim);
+  require_keys_values(operation, full.rounded_cache, shape.n_kv_heads, columns, shape.head_dim);
+}
+
+template <class T, class P>
+void check_attention_delta(const AttentionShape& shape, const FullAttention<T, P>& full,
+                           HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
+                           std::span<const DeltaStream> streams, MatrixView<P> out) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention_delta";
+    require_at_least(kName, "streams.size()", streams.size(), 1);
+    std::size_t end = 0, columns = 0;
+    for (const DeltaStream& stream : streams) {
+      end = std::max(end, stream.first_row + stream.n_rows);
+      columns = std::max(columns, stream.prefix + stream.n_rows);
+      require_at_most(kName, "the end of a stream's full rows", stream.full_row + stream.n_rows,
+                      full.attended.rows);
+      require_at_least(kName, "a stream's prefix", stream.prefix,
+                       stream.full_row + full.row_tiles_before * kRowTile);
+      require_equal(kName, "a stream's prefix - full_row", stream.prefix - stream.full_row,
+                    streams.front().prefix - streams.front().full_row);
+      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
+    }
+    require_full_attention(kName, shape, full, columns);
+    require_heads(kName, "dq", dq, shape.n_heads, end, shape.head_dim);
+    require_heads(kName, "dk", dk, shape.n_kv_heads, end, shape.head_dim);
+    require_heads(kName, "dv", dv, shape.n_kv_heads, end, shape.head_dim);
+    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
+  }
+}
 
 }  // namespace longshadow

@@ -382,10 +382,11 @@ class RowTileTask {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+template <class T, class P>
+void attention_delta(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
                      HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
                      std::span<const DeltaStream> streams, MatrixView<P> out) {
+  check_attention_delta(shape, full, dq, dk, dv, streams, out);
   std::size_t first_tile = full.attended.rows;
   std::size_t end_row = 0;
   for (const DeltaStream& stream : streams) {

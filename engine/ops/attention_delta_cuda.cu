@@ -343,10 +343,11 @@ std::vector<Entry> entries_of(std::span<const DeltaStream> streams, const Attent
 
 }  // namespace
 
-template <class Device, class T, class P>
-void attention_delta(Device& device, const AttentionShape& shape, const FullAttention<T, P>& full,
+template <class T, class P>
+void attention_delta(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
                      HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
                      std::span<const DeltaStream> streams, MatrixView<P> out) {
+  check_attention_delta(shape, full, dq, dk, dv, streams, out);
   const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
   const Problem<T, P> problem{shape, full, dq, dk, dv, streams, out};
   std::size_t end_row = 0;

@@ -27,12 +27,14 @@ LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, std::size_t v
 
 }  // namespace
 
-template <class Device, class T>
-void add_attention_received(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+template <class T>
+void add_attention_received(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
                             std::size_t first_position, std::size_t used_rows,
                             HeadRows<const T> keys, MatrixView<const T> log_normalisers,
                             std::size_t window_begin, MatrixView<double> all_queries,
                             MatrixView<double> window_queries) {
+  check_add_attention_received(shape, queries, first_position, used_rows, keys, log_normalisers,
+                               all_queries, window_queries);
   struct Scores;
   struct Sums;
   const std::size_t group = shape.group_size();

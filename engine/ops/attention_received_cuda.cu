@@ -49,12 +49,14 @@ __global__ void received_kernel(const T* scores, std::size_t rows, std::size_t w
 
 }  // namespace
 
-template <class Device, class T>
-void add_attention_received(Device& device, const AttentionShape& shape, HeadRows<const T> queries,
+template <class T>
+void add_attention_received(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
                             std::size_t first_position, std::size_t used_rows,
                             HeadRows<const T> keys, MatrixView<const T> log_normalisers,
                             std::size_t window_begin, MatrixView<double> all_queries,
                             MatrixView<double> window_queries) {
+  check_add_attention_received(shape, queries, first_position, used_rows, keys, log_normalisers,
+                               all_queries, window_queries);
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const DeviceArray<T> scores(device, shape.n_heads * used_rows * kMaxColumnTile);
   for (const ColumnTile& tile : column_tiles(columns)) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/range.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -22,6 +23,8 @@ struct ColumnTile {
 /// so on down to 64, the last one padded. Few shapes means few products to generate code for.
 inline std::vector<ColumnTile> column_tiles(std::size_t columns,
                                             std::size_t widest = kMaxColumnTile) {
+  require_multiple("column_tiles", "widest", widest, kMinColumnTile);
+  require_divisor("column_tiles", "widest", widest, kMaxColumnTile);
   std::vector<ColumnTile> tiles;
   std::size_t begin = 0;
   for (std::size_t width = widest; begin < columns; width /= 2) {

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/paired_rows.h"
 
@@ -40,8 +41,26 @@ struct ProbedOutput {
 /// to = outputᵀ v, the gradient that a random direction v at the logits is at the final hidden
 /// state, for every row of every stream; the vocabulary passes by in tiles.
 ///   all streams have the same full rows; to [rows, D], written at the streams' rows.
-template <class Device, class T, class P>
-void fisher_probes(Device& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+template <class T, class P>
+void fisher_probes(Cpu& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
                    const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to);
+template <class T, class P>
+void fisher_probes(Cuda& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to);
+
+template <class T, class P>
+void check_fisher_probes(const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+                         std::span<const PairedRows> streams, MatrixView<T> to) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "fisher_probes";
+    require_weights(kName, "output.packed", output.packed, output.rows.rows, output.rows.cols);
+    require_equal(kName, "output.transposed.size()", output.transposed.size(),
+                  output.packed.n_tiles());
+    require_full_predictions(kName, full, output.rows.cols);
+    require_shape(kName, "to", to, to.rows, output.rows.cols);
+    require_same_full_rows(kName, streams);
+    require_pairs(kName, streams, full.log_normalisers.size(), to.rows);
+  }
+}
 
 }  // namespace longshadow

@@ -223,9 +223,10 @@ class ProbeTask {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void fisher_probes(Device& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+template <class T, class P>
+void fisher_probes(Cpu& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
                    const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to) {
+  check_fisher_probes(output, full, streams, to);
   const std::size_t n_rows = streams.front().n_rows;
   const std::size_t row_tiles = round_up(n_rows, kRowTile) / kRowTile;
   const std::size_t chunks = round_up(streams.size(), kStreamsAtOnce) / kStreamsAtOnce;

@@ -227,9 +227,10 @@ class RowsInWork {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void fisher_probes(Device& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+template <class T, class P>
+void fisher_probes(Cuda& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
                    const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to) {
+  check_fisher_probes(output, full, streams, to);
   const std::size_t n_rows = streams.front().n_rows;
   const std::size_t bytes_of_row =
       kVocabularyTile * (2 * sizeof(T) + (streams.size() + 1) * sizeof(P));

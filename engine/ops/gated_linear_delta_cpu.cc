@@ -7,9 +7,10 @@
 
 namespace longshadow {
 
-template <class Device, class T, class P>
-void gated_linear_delta(Device& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+template <class T, class P>
+void gated_linear_delta(Cpu& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
                         std::span<const PairedRows> pairs, MatrixView<P> out) {
+  check_gated_linear_delta(dx, full, pairs, out);
   const PackedWeights<P>& weights = full.gate_weights;
   for_each_product_tile(device, weights, dx.rows, [&](const ProductTile& part) {
     struct GateChanges;

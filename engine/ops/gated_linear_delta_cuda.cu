@@ -40,13 +40,14 @@ __global__ void gate_delta_kernel(MatrixView<const T> gate, MatrixView<const T> 
 
 }  // namespace
 
-template <class Device, class T, class P>
-void gated_linear_delta(Device& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+template <class T, class P>
+void gated_linear_delta(Cuda& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
                         std::span<const PairedRows> pairs, MatrixView<P> out) {
+  check_gated_linear_delta(dx, full, pairs, out);
   const PairsOnDevice there(device, pairs);
   const std::size_t cols = full.gate_weights.outputs();
-  const std::size_t rows_at_once =
-      std::clamp<std::size_t>(kScratchBytes / (2 * cols * sizeof(T)), 1, dx.rows);
+  const std::size_t row_tiles_at_once = kScratchBytes / (2 * cols * sizeof(T)) / kRowTile;
+  const std::size_t rows_at_once = std::clamp(row_tiles_at_once * kRowTile, kRowTile, dx.rows);
   const DeviceArray<T> dgate(device, rows_at_once * cols), dup(device, rows_at_once * cols);
   for (std::size_t first = 0; first < dx.rows; first += rows_at_once) {
     const std::size_t count = std::min(rows_at_once, dx.rows - first);

@@ -2,8 +2,9 @@
 
 #include <cstddef>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -41,14 +42,37 @@ HeadRows<T> as_heads(MatrixView<T> matrix, std::size_t n_heads) {
   return {matrix.data, n_heads, matrix.rows / n_heads, matrix.cols};
 }
 
+/// Requires `n_heads` heads of size `head_dim` with at least `rows` rows each.
+template <class T>
+void require_heads(const char* operation, const char* argument, const HeadRows<T>& found,
+                   std::size_t n_heads, std::size_t rows, std::size_t head_dim) {
+  if constexpr (kContracts) {
+    if (found.n_heads == n_heads && found.rows >= rows && found.head_dim == head_dim) return;
+    fail_contract(
+        operation, argument,
+        std::to_string(found.n_heads) + " heads of " + shape_text(found.rows, found.head_dim),
+        std::to_string(n_heads) + " of " + shape_text(rows, head_dim) + " or more rows");
+  }
+}
+
 /// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head, in
 /// the precision P of the product they go into. On the calling thread.
 template <class T, class P>
 void split_heads(MatrixView<const T> x, HeadRows<P> to);
 
 /// Rows [0, count) of every head of `from` become rows [first, first + count) of `to`.
-template <class Device, class T>
-void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+template <class T>
+void copy_head_rows(Cpu& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
                     std::size_t first);
+template <class T>
+void copy_head_rows(Cuda& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                    std::size_t first);
+
+template <class T>
+void check_copy_head_rows(HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                          std::size_t first) {
+  require_heads("copy_head_rows", "from", from, to.n_heads, count, to.head_dim);
+  require_at_most("copy_head_rows", "first + count", first + count, to.rows);
+}
 
 }  // namespace longshadow

@@ -16,9 +16,10 @@ __global__ void copy_head_kernel(HeadRows<const T> from, std::size_t count, Head
 
 }  // namespace
 
-template <class Device, class T>
-void copy_head_rows(Device& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+template <class T>
+void copy_head_rows(Cuda& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
                     std::size_t first) {
+  check_copy_head_rows(from, count, to, first);
   launch_elements(device, copy_head_kernel<T>, from.n_heads * count * from.head_dim, from, count,
                   to, first);
 }

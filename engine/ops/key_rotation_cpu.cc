@@ -5,9 +5,10 @@
 
 namespace longshadow {
 
-template <class Device, class T>
-void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+template <class T>
+void rotate_kept_keys(Cpu& device, std::span<const std::uint32_t> kept,
                       std::span<const double> frequencies, MatrixView<T> keys) {
+  check_rotate_kept_keys(kept, frequencies, keys);
   const std::size_t half = frequencies.size();
   device.parallel_for(kept.size(), [&](std::size_t row) {
     T* key = keys.row(row);

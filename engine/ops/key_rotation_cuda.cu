@@ -21,9 +21,10 @@ __global__ void kept_keys_kernel(const std::uint32_t* kept, std::size_t n_kept,
 
 }  // namespace
 
-template <class Device, class T>
-void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+template <class T>
+void rotate_kept_keys(Cuda& device, std::span<const std::uint32_t> kept,
                       std::span<const double> frequencies, MatrixView<T> keys) {
+  check_rotate_kept_keys(kept, frequencies, keys);
   const DeviceArray<std::uint32_t> kept_there(device, kept);
   const DeviceArray<double> frequencies_there(device, frequencies);
   launch_elements(device, kept_keys_kernel<T>, kept.size() * frequencies.size(), kept_there.data(),

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <vector>
 
@@ -11,23 +10,6 @@
 
 namespace longshadow {
 namespace {
-
-/// Sums over a part of the vocabulary, with c and p as in the header.
-struct Moments {
-  double mass = 0;       ///< of p
-  double linear = 0;     ///< of p c
-  double remainder = 0;  ///< of p (e^c - 1 - c)
-
-  void operator+=(const Moments& other) {
-    mass += other.mass;
-    linear += other.linear;
-    remainder += other.remainder;
-  }
-  double kl_nats() const {
-    const double r = linear / mass;
-    return std::log1p(remainder / mass + r) - r;
-  }
-};
 
 /// logits -> p. cols is a multiple of the lanes; columns past `used` get p = 0.
 template <class T>
@@ -42,7 +24,7 @@ LONGSHADOW_PER_CPU void to_probabilities(T* logits, std::size_t used, std::size_
 
 /// Whether all c were small enough for the series that the sums are then from.
 template <class T, bool small>
-LONGSHADOW_INLINE bool sum_moments(const T* p, const T* d, std::size_t cols, T a, Moments* sums) {
+LONGSHADOW_INLINE bool sum_moments(const T* p, const T* d, std::size_t cols, T a, KlMoments* sums) {
   Lanes<T> mass{};
   Lanes<T> linear{};
   Lanes<T> remainder{};
@@ -61,8 +43,9 @@ LONGSHADOW_INLINE bool sum_moments(const T* p, const T* d, std::size_t cols, T a
 
 /// The moments of one row of a tile, by the cheaper series where the whole row allows it.
 template <class T>
-LONGSHADOW_PER_CPU void add_moments(const T* p, const T* d, std::size_t cols, T a, Moments* into) {
-  Moments sums;
+LONGSHADOW_PER_CPU void add_moments(const T* p, const T* d, std::size_t cols, T a,
+                                    KlMoments* into) {
+  KlMoments sums;
   if (!sum_moments<T, true>(p, d, cols, a, &sums)) sum_moments<T, false>(p, d, cols, a, &sums);
   *into += sums;
 }
@@ -97,10 +80,11 @@ std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PairedRows>
 
 }  // namespace
 
-template <class Device, class T, class P>
-void kl_divergence(Device& device, const OutputWeights<T, P>& output,
-                   const FullPredictions<T>& full, MatrixView<const P> delta,
-                   std::span<const PairedRows> streams, std::span<double> kl_nats) {
+template <class T, class P>
+void kl_divergence(Cpu& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
+                   MatrixView<const P> delta, std::span<const PairedRows> streams,
+                   std::span<double> kl_nats) {
+  check_kl_divergence(output, full, delta, streams, kl_nats);
   struct Probabilities;
   struct LogitChanges;
   std::vector<std::vector<Meeting>> row_tiles;
@@ -119,7 +103,7 @@ void kl_divergence(Device& device, const OutputWeights<T, P>& output,
   }
 
   const std::size_t n_tiles = output.packed.n_tiles();
-  std::vector<Moments> moments(n_tiles * delta.rows);
+  std::vector<KlMoments> moments(n_tiles * delta.rows);
   device.parallel_for(n_tiles * row_tiles.size(), [&](std::size_t task) {
     const std::size_t tile = task / row_tiles.size();
     const std::vector<Meeting>& parts = row_tiles[task % row_tiles.size()];
@@ -148,7 +132,7 @@ void kl_divergence(Device& device, const OutputWeights<T, P>& output,
   for (const PairedRows& stream : streams) {
     device.parallel_for(stream.n_rows, [&](std::size_t r) {
       const std::size_t row = stream.first_row + r;
-      Moments total;
+      KlMoments total;
       for (std::size_t tile = 0; tile < n_tiles; ++tile) {
         total += moments[tile * delta.rows + row];
       }

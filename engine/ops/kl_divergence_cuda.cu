@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "engine/backend/cuda/launch.h"
@@ -19,18 +18,6 @@ constexpr std::size_t kFullRows = 4096;
 
 /// Terms that a lane sums in T before it goes on in f64.
 constexpr std::size_t kTermsInT = 32;
-
-/// Sums over a part of the vocabulary, c and p as in kl_divergence.h.
-struct Moments {
-  double mass = 0;       ///< of p
-  double linear = 0;     ///< of p c
-  double remainder = 0;  ///< of p (e^c - 1 - c)
-
-  double kl_nats() const {
-    const double r = linear / mass;
-    return std::log1p(remainder / mass + r) - r;
-  }
-};
 
 /// e^x - 1 - x without cancellation: for small x x²/2! + x³/3! + ..., whose first dropped term is
 /// below 2^-26 and 2^-55 of the first. e^x is cut where it would overflow.
@@ -62,7 +49,7 @@ template <class T>
 __global__ void moments_kernel(MatrixView<const T> logits, MatrixView<const T> changes,
                                NumberedPairs pairs, std::size_t n_rows,
                                const double* log_normalisers, std::size_t first_full_row,
-                               const T* shifts, Moments* moments) {
+                               const T* shifts, KlMoments* moments) {
   if (global_warp() >= n_rows) return;
   const NumberedPairs::Found at = pairs.find(global_warp());
   if (at.full_row < first_full_row || at.full_row >= first_full_row + logits.rows) return;
@@ -70,7 +57,7 @@ __global__ void moments_kernel(MatrixView<const T> logits, MatrixView<const T> c
   const T* const d = changes.row(at.row);
   const T log_normaliser = static_cast<T>(log_normalisers[at.full_row - first_full_row]);
   const T a = shifts[at.row];
-  Moments total;
+  KlMoments total;
   for (std::size_t begin = 0; begin < logits.cols; begin += kWarp * kTermsInT) {
     const std::size_t end =
         begin + kWarp * kTermsInT < logits.cols ? begin + kWarp * kTermsInT : logits.cols;
@@ -88,7 +75,7 @@ __global__ void moments_kernel(MatrixView<const T> logits, MatrixView<const T> c
   }
   total = {warp_sum(total.mass), warp_sum(total.linear), warp_sum(total.remainder)};
   if (lane() == 0) {
-    Moments& into = moments[at.row];
+    KlMoments& into = moments[at.row];
     into = {into.mass + total.mass, into.linear + total.linear, into.remainder + total.remainder};
   }
 }
@@ -105,10 +92,11 @@ Range full_rows_of(std::span<const PairedRows> pairs) {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void kl_divergence(Device& device, const OutputWeights<T, P>& output,
-                   const FullPredictions<T>& full, MatrixView<const P> delta,
-                   std::span<const PairedRows> streams, std::span<double> kl_nats) {
+template <class T, class P>
+void kl_divergence(Cuda& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
+                   MatrixView<const P> delta, std::span<const PairedRows> streams,
+                   std::span<double> kl_nats) {
+  check_kl_divergence(output, full, delta, streams, kl_nats);
   const PairsOnDevice pairs(device, streams);
   const Range full_rows = full_rows_of(streams);
   const DeviceArray<double> log_normalisers(
@@ -119,8 +107,8 @@ void kl_divergence(Device& device, const OutputWeights<T, P>& output,
   launch_rows(device, shift_kernel<T, P>, pairs.n_rows(), output.rows, delta, pairs.view(),
               pairs.n_rows(), likeliest.data(), full_rows.begin, shifts.data());
 
-  const std::vector<Moments> nothing(delta.rows);
-  const DeviceArray<Moments> moments(device, std::span<const Moments>(nothing));
+  const std::vector<KlMoments> nothing(delta.rows);
+  const DeviceArray<KlMoments> moments(device, std::span<const KlMoments>(nothing));
   const std::size_t widest = std::min(kVocabularyTile, output.rows.rows);
   const DeviceArray<T> change_tile(device, delta.rows * widest);
   const DeviceArray<T> logit_tile(device, std::min(kFullRows, full_rows.size()) * widest);
@@ -140,7 +128,7 @@ void kl_divergence(Device& device, const OutputWeights<T, P>& output,
                   moments.data());
     }
   });
-  const std::vector<Moments> sums = moments.on_host();
+  const std::vector<KlMoments> sums = moments.on_host();
   for (const PairedRows& stream : streams) {
     for (std::size_t row = stream.first_row; row < stream.first_row + stream.n_rows; ++row) {
       kl_nats[row] = sums[row].kl_nats();

@@ -10,9 +10,10 @@
 #include "engine/core/half.h"
 
 /// Compiles a function for the baseline, AVX2 and AVX-512 and picks one when the program starts.
-/// Elsewhere than on x86-64 with GCC the compiler's own target (NEON on aarch64) is all there is.
+/// Elsewhere than on x86-64 with GCC the compiler's own target (NEON on aarch64) is all there is,
+/// and so it is under ThreadSanitizer, which would watch the choice before it is ready.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(LONGSHADOW_ONE_TARGET)
+    !defined(LONGSHADOW_ONE_TARGET) && !defined(__SANITIZE_THREAD__)
 #define LONGSHADOW_PER_CPU \
   __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

@@ -15,9 +15,10 @@ LONGSHADOW_PER_CPU void add_row(const T* from, std::size_t cols, T* to) {
 
 }  // namespace
 
-template <class Device, class T, class P>
-void linear(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
+template <class T, class P>
+void linear(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
             Write write) {
+  check_linear(x, weights, y);
   for_each_product_tile(device, weights, x.rows, [&](const ProductTile& part) {
     struct Sums;
     const std::size_t tile = part.tile;

@@ -3,8 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -47,15 +48,38 @@ struct PackedShape {
 /// KIVI (Liu et al. 2024, KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache, arXiv
 /// 2402.02750).
 ///   elements [n, bytes_of_row]; groups [group_rows, group_cols].
-template <class Device, class T>
-void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+template <class T>
+void pack_rows(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
+               const Quantization& quantization, MatrixView<std::uint8_t> elements,
+               MatrixView<PackedGroup> groups);
+template <class T>
+void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups);
 
-/// The inverse: rows [n, d] = level * scale + minimum.
-template <class Device, class T>
-void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+/// The inverse: rows [n, d] = level * scale + minimum, computed in f64, where the product is exact,
+/// so that every device gives the same bits, whether it fuses the two or not.
+template <class T>
+void unpack_rows(Cpu& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,
                  const Quantization& quantization, MatrixView<T> rows);
+template <class T>
+void unpack_rows(Cuda& device, MatrixView<const std::uint8_t> elements,
+                 MatrixView<const PackedGroup> groups, GroupAxis axis,
+                 const Quantization& quantization, MatrixView<T> rows);
+
+/// Requires the shapes that rows [n, d] are packed into.
+inline void require_packed(const char* operation, std::size_t n, std::size_t d, GroupAxis axis,
+                           const Quantization& quantization,
+                           MatrixView<const std::uint8_t> elements,
+                           MatrixView<const PackedGroup> groups) {
+  if constexpr (kContracts) {
+    require_divisor(operation, "quantization.bits", quantization.bits, 8);
+    require_at_least(operation, "quantization.group", quantization.group, 1);
+    const PackedShape shape(n, d, axis, quantization);
+    require_shape(operation, "elements", elements, n, shape.bytes_of_row);
+    require_shape(operation, "groups", groups, shape.group_rows, shape.group_cols);
+  }
+}
 
 }  // namespace longshadow

@@ -24,10 +24,11 @@ void for_each_element(const PackedShape& shape, std::size_t group_row, std::size
 
 }  // namespace
 
-template <class Device, class T>
-void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+template <class T>
+void pack_rows(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups) {
+  require_packed("pack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const auto highest = static_cast<float>((1U << quantization.bits) - 1);
   device.parallel_for(shape.group_rows, [&](std::size_t group_row) {
@@ -55,10 +56,11 @@ void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
   });
 }
 
-template <class Device, class T>
-void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+template <class T>
+void unpack_rows(Cpu& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,
                  const Quantization& quantization, MatrixView<T> rows) {
+  require_packed("unpack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const unsigned mask = (1U << quantization.bits) - 1;
   device.parallel_for(shape.group_rows, [&](std::size_t group_row) {
@@ -67,7 +69,8 @@ void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
     for_each_element(shape, group_row, rows.rows, rows.cols, [&](auto r, auto c, auto group) {
       const std::size_t bit = c * bits;
       const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & mask;
-      rows.row(r)[c] = static_cast<float>(level) * of_row[group].scale + of_row[group].minimum;
+      rows.row(r)[c] = static_cast<T>(static_cast<double>(level) * double{of_row[group].scale} +
+                                      double{of_row[group].minimum});
     });
   });
 }

@@ -63,15 +63,17 @@ __global__ void unpack_kernel(MatrixView<const std::uint8_t> elements, PackedSha
   const std::size_t bit = c * bits;
   const unsigned level = elements.row(r)[bit / 8] >> bit % 8 & ((1U << bits) - 1);
   const PackedGroup group = group_of(groups, shape, r, c);
-  rows.row(r)[c] = static_cast<T>(static_cast<float>(level) * group.scale + group.minimum);
+  rows.row(r)[c] = static_cast<T>(static_cast<double>(level) * static_cast<double>(group.scale) +
+                                  static_cast<double>(group.minimum));
 }
 
 }  // namespace
 
-template <class Device, class T>
-void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+template <class T>
+void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups) {
+  require_packed("pack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const auto bits = static_cast<unsigned>(quantization.bits);
   const auto highest = static_cast<float>((1U << bits) - 1);
@@ -81,10 +83,11 @@ void pack_rows(Device& device, MatrixView<const T> rows, GroupAxis axis,
                   highest, MatrixView<const PackedGroup>(groups), elements);
 }
 
-template <class Device, class T>
-void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+template <class T>
+void unpack_rows(Cuda& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,
                  const Quantization& quantization, MatrixView<T> rows) {
+  require_packed("unpack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   launch_elements(device, unpack_kernel<T>, rows.rows * rows.cols, elements, shape,
                   static_cast<unsigned>(quantization.bits), groups, rows);

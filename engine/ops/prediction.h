@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -19,17 +20,38 @@ struct Prediction {
   std::int32_t likeliest = 0;   ///< the token of the largest logit, the lowest id among equals
 };
 
-/// Nats: the entropy of the k likeliest of logits [V], renormalised among themselves. 1 <= k <= V.
-/// What is not a number is passed over, and NaN the entropy of nothing else.
+/// Nats: the entropy of the k >= 1 likeliest of the logits, or of all where there are fewer,
+/// renormalised among themselves. What is not a number is passed over, and NaN the entropy of
+/// nothing else.
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 
-/// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits.
+/// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits. Where a logit is
+/// NaN, so is all that sums over the vocabulary; entropy_top_k is as entropy_of_top_k() has it.
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
-template <class Device, class T>
-void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+template <class T>
+void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions);
+template <class T>
+void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
+             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+             std::size_t k, std::span<Prediction> predictions);
+
+template <class T>
+void check_predict(MatrixView<const T> hidden, MatrixView<const T> output,
+                   const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+                   std::size_t k, std::span<Prediction> predictions) {
+  constexpr const char* kName = "predict";
+  require_shape(kName, "hidden", hidden, hidden.rows, output.cols);
+  require_multiple(kName, "hidden.rows", hidden.rows, kRowTile);
+  require_weights(kName, "packed_output", packed_output, output.rows, output.cols);
+  require_at_most(kName, "predictions.size()", predictions.size(), hidden.rows);
+  require_equal(kName, "targets.size()", targets.size(), predictions.size());
+  require_below(kName, "targets", targets, output.rows);
+  require_at_least(kName, "k", k, 1);
+  require_at_most(kName, "k", k, output.rows);
+}
 
 }  // namespace longshadow

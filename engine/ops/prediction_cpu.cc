@@ -93,6 +93,12 @@ void absorb(const T* logits, std::size_t cols, std::size_t first_token, std::siz
     into.likeliest = static_cast<std::int32_t>(first_token + (at - logits));
     into.rescale(static_cast<double>(tile_maximum));
   }
+  if (into.maximum == -std::numeric_limits<double>::infinity()) {  // nothing to be relative to
+    if (std::any_of(logits, logits + cols, [](T logit) { return std::isnan(logit); })) {
+      into.sum = std::numeric_limits<double>::quiet_NaN();
+    }
+    return;
+  }
   add_exponentials(logits, cols, static_cast<T>(into.maximum), &into.sum, &into.weighted_sum);
   if (into.top.size() < k || static_cast<double>(tile_maximum) > into.top.front()) {
     for (std::size_t c = 0; c < cols; ++c) {
@@ -104,6 +110,7 @@ void absorb(const T* logits, std::size_t cols, std::size_t first_token, std::siz
 }
 
 double entropy_of(std::vector<double> logits) {
+  if (logits.empty()) return std::numeric_limits<double>::quiet_NaN();
   const double maximum = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   double weighted_sum = 0;
@@ -119,11 +126,12 @@ double entropy_of(std::vector<double> logits) {
 
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
+  require_at_least("entropy_of_top_k", "k", k, 1);
   std::vector<double> top;
   for (const T logit : logits) {
     if (!std::isnan(logit)) top.push_back(static_cast<double>(logit));
   }
-  if (top.empty()) return std::numeric_limits<double>::quiet_NaN();
+  if (top.empty()) return entropy_of({});
   const auto end = top.begin() + static_cast<std::ptrdiff_t>(std::min(k, top.size()));
   std::nth_element(top.begin(), end - 1, top.end(), std::greater<>());
   return entropy_of({top.begin(), end});
@@ -132,10 +140,11 @@ double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
 template double entropy_of_top_k(std::span<const float>, std::size_t);
 template double entropy_of_top_k(std::span<const double>, std::size_t);
 
-template <class Device, class T>
-void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+template <class T>
+void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions) {
+  check_predict(hidden, output, packed_output, targets, k, predictions);
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
   const std::size_t n_tiles = packed_output.n_tiles();
@@ -161,7 +170,7 @@ void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> out
     PartialPrediction total = std::move(partial[row]);
     for (std::size_t segment = 1; segment < kSegments; ++segment) {
       const PartialPrediction& part = partial[segment * row_tiles * kRowTile + row];
-      if (part.sum > 0) total.merge(part, k);
+      if (part.sum != 0) total.merge(part, k);  // NaN is one
     }
     Prediction& prediction = predictions[row];
     prediction.log_normaliser = total.maximum + std::log(total.sum);

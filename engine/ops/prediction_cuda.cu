@@ -48,7 +48,7 @@ __global__ void absorb_kernel(MatrixView<const T> logits, int first_token, int k
   double sum = 0, weighted = 0;
   for (int c = static_cast<int>(lane()); c < width; c += kWarp) {
     const T shifted = row[c] - maximum;
-    const T weight = exp(shifted);
+    const T weight = row[c] == kNothing<T> ? T{0} : exp(shifted);
     sum += static_cast<double>(weight);
     if (weight > 0) weighted += static_cast<double>(shifted * weight);
   }
@@ -56,7 +56,7 @@ __global__ void absorb_kernel(MatrixView<const T> logits, int first_token, int k
   weighted = warp_sum(weighted);
   if (lane() == 0) {
     if (best.value > before) partial.likeliest[r] = first_token + best.index;
-    if (before != kNothing<T>) {
+    if (before != kNothing<T> || partial.sums[r] != 0) {  // a sum that is NaN stays
       const double shift = static_cast<double>(before) - static_cast<double>(maximum);
       weighted += exp(shift) * (partial.weighted_sums[r] + shift * partial.sums[r]);
       sum += exp(shift) * partial.sums[r];
@@ -81,10 +81,11 @@ __global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> ou
 
 }  // namespace
 
-template <class Device, class T>
-void predict(Device& device, MatrixView<const T> hidden, MatrixView<const T> output,
+template <class T>
+void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
              const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions) {
+  check_predict(hidden, output, packed_output, targets, k, predictions);
   const std::size_t rows = predictions.size();
   const DeviceArray<T> maxima(device, rows), top(device, rows * k);
   const DeviceArray<double> sums(device, rows), weighted_sums(device, rows);

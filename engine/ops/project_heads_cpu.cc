@@ -6,8 +6,8 @@ namespace longshadow {
 namespace {
 
 /// Calls separate(first row, rows, heads of `to` from that row on) with each tile of x Wᵀ + bias.
-template <class Device, class T, class P, class Q, class Separate>
-void for_each_tile(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+template <class T, class P, class Q, class Separate>
+void for_each_tile(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                    MatrixView<const T> bias, HeadRows<Q> to, const Separate& separate) {
   for_each_product_tile(device, weights, x.rows, [&](const ProductTile& part) {
     struct Sums;
@@ -28,18 +28,20 @@ void for_each_tile(Device& device, MatrixView<const P> x, const PackedWeights<P>
 
 }  // namespace
 
-template <class Device, class T, class P, class Q>
-void project_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+template <class T, class P, class Q>
+void project_heads(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                    MatrixView<const T> bias, HeadRows<Q> to) {
+  check_project_heads(x, weights, bias, to);
   for_each_tile(
       device, x, weights, bias, to,
       [](std::size_t, MatrixView<const T> rows, HeadRows<Q> heads) { split_heads(rows, heads); });
 }
 
-template <class Device, class T, class P, class Q>
-void project_rotated_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+template <class T, class P, class Q>
+void project_rotated_heads(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                            MatrixView<const T> bias, const RotaryTable<T>& table,
                            std::span<const std::uint32_t> positions, HeadRows<Q> to) {
+  check_project_rotated_heads(x, weights, bias, table, positions, to);
   for_each_tile(device, x, weights, bias, to,
                 [&](std::size_t first_row, MatrixView<const T> rows, HeadRows<Q> heads) {
                   rotate_heads(table, positions.subspan(first_row, rows.rows), rows, heads);

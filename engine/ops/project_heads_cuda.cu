@@ -48,18 +48,20 @@ DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeight
 
 }  // namespace
 
-template <class Device, class T, class P, class Q>
-void project_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+template <class T, class P, class Q>
+void project_heads(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                    MatrixView<const T> bias, HeadRows<Q> to) {
+  check_project_heads(x, weights, bias, to);
   const DeviceArray<T> sums = projected<T>(device, x, weights);
   launch_elements(device, split_kernel<T, Q>, sums.size(),
                   MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data, to);
 }
 
-template <class Device, class T, class P, class Q>
-void project_rotated_heads(Device& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+template <class T, class P, class Q>
+void project_rotated_heads(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
                            MatrixView<const T> bias, const RotaryTable<T>& table,
                            std::span<const std::uint32_t> positions, HeadRows<Q> to) {
+  check_project_rotated_heads(x, weights, bias, table, positions, to);
   const DeviceArray<T> sums = projected<T>(device, x, weights);
   const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
   launch_elements(device, rotate_kernel<T, Q>, sums.size() / 2,

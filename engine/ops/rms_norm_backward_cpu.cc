@@ -31,10 +31,11 @@ LONGSHADOW_PER_CPU void add_row(const T* x, const T* w, const T* dy, std::size_t
 
 }  // namespace
 
-template <class Device, class T>
-void rms_norm_backward(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T>
+void rms_norm_backward(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
                        MatrixView<const T> dy, std::span<const PairedRows> pairs,
                        MatrixView<T> dx) {
+  check_rms_norm_backward(x, w, dy, pairs, dx);
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       add_row(x.row(pair.full_row + r), w.data, dy.row(pair.first_row + r), x.cols, epsilon,

@@ -31,10 +31,11 @@ __global__ void rms_norm_backward_kernel(MatrixView<const T> x, const T* w, doub
 
 }  // namespace
 
-template <class Device, class T>
-void rms_norm_backward(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T>
+void rms_norm_backward(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
                        MatrixView<const T> dy, std::span<const PairedRows> pairs,
                        MatrixView<T> dx) {
+  check_rms_norm_backward(x, w, dy, pairs, dx);
   const PairsOnDevice there(device, pairs);
   launch_rows(device, rms_norm_backward_kernel<T>, there.n_rows(), x, w.data, epsilon, dy,
               there.view(), there.n_rows(), dx);

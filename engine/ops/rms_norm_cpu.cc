@@ -21,9 +21,10 @@ LONGSHADOW_PER_CPU void normalise_row(const T* x, const T* w, std::size_t cols, 
 
 }  // namespace
 
-template <class Device, class T>
-void rms_norm(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T>
+void rms_norm(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
               MatrixView<T> y) {
+  check_rms_norm(x, w, y);
   device.parallel_for(
       x.rows, [&](std::size_t r) { normalise_row(x.row(r), w.data, x.cols, epsilon, y.row(r)); });
 }

@@ -21,9 +21,10 @@ __global__ void rms_norm_kernel(MatrixView<const T> x, const T* w, double epsilo
 
 }  // namespace
 
-template <class Device, class T>
-void rms_norm(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T>
+void rms_norm(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
               MatrixView<T> y) {
+  check_rms_norm(x, w, y);
   launch_rows(device, rms_norm_kernel<T>, x.rows, x, w.data, epsilon, y);
 }
 

@@ -38,9 +38,10 @@ LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::siz
 
 }  // namespace
 
-template <class Device, class T, class P>
-void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T, class P>
+void rms_norm_delta(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
                     MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy) {
+  check_rms_norm_delta(x, w, dx, pairs, dy);
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       change_row(x.row(pair.full_row + r), w.data, dx.row(pair.first_row + r), x.cols, epsilon,

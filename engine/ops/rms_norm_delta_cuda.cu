@@ -32,9 +32,10 @@ __global__ void rms_norm_delta_kernel(MatrixView<const T> x, const T* w, double 
 
 }  // namespace
 
-template <class Device, class T, class P>
-void rms_norm_delta(Device& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+template <class T, class P>
+void rms_norm_delta(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
                     MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy) {
+  check_rms_norm_delta(x, w, dx, pairs, dy);
   const PairsOnDevice there(device, pairs);
   launch_rows(device, rms_norm_delta_kernel<T, P>, there.n_rows(), x, w.data, epsilon, dx,
               there.view(), there.n_rows(), dy);

@@ -25,16 +25,16 @@ LONGSHADOW_PER_CPU void rotate(const T* x, const T* cos, const T* sin, std::size
 
 }  // namespace
 
-template <class Device, class T>
-RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
-                                 std::size_t positions) {
+template <class T>
+RotaryTable<T> make_rotary_table(Cpu& device, std::span<const double> frequencies,
+                                 std::size_t positions, double scale) {
   RotaryTable<T> table{Matrix<T>(device.memory(), positions, frequencies.size()),
                        Matrix<T>(device.memory(), positions, frequencies.size())};
   device.parallel_for(positions, [&](std::size_t position) {
     for (std::size_t i = 0; i < frequencies.size(); ++i) {
       const double angle = static_cast<double>(position) * frequencies[i];
-      table.cos.row(position)[i] = static_cast<T>(std::cos(angle));
-      table.sin.row(position)[i] = static_cast<T>(std::sin(angle));
+      table.cos.row(position)[i] = static_cast<T>(scale * std::cos(angle));
+      table.sin.row(position)[i] = static_cast<T>(scale * std::sin(angle));
     }
   });
   return table;
@@ -43,6 +43,8 @@ RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequen
 template <class T, class P>
 void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
                   MatrixView<const T> x, HeadRows<P> to) {
+  require_rotation("rotate_heads", table, positions, x);
+  require_heads("rotate_heads", "to", to, x.cols / to.head_dim, x.rows, 2 * table.cos.cols());
   const std::size_t half = table.cos.cols();
   for (std::size_t head = 0; head < to.n_heads; ++head) {
     for (std::size_t r = 0; r < x.rows; ++r) {
@@ -52,10 +54,10 @@ void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> po
   }
 }
 
-template <class Device, class T, class P>
-void rotate_back(Device& device, const RotaryTable<T>& table,
-                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
-                 MatrixView<P> to) {
+template <class T, class P>
+void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+                 MatrixView<const T> x, MatrixView<P> to) {
+  check_rotate_back(table, positions, x, to);
   const std::size_t half = table.cos.cols();
   device.parallel_for(x.rows, [&](std::size_t r) {
     const T* cos = table.cos.row(positions[r]);
@@ -71,8 +73,8 @@ void rotate_back(Device& device, const RotaryTable<T>& table,
   });
 }
 
-template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
-template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t);
+template RotaryTable<float> make_rotary_table(Cpu&, std::span<const double>, std::size_t, double);
+template RotaryTable<double> make_rotary_table(Cpu&, std::span<const double>, std::size_t, double);
 template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,
                            MatrixView<const float>, HeadRows<float>);
 template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint32_t>,

@@ -7,12 +7,12 @@ namespace {
 
 template <class T>
 __global__ void rotary_table_kernel(const double* frequencies, std::size_t half,
-                                    std::size_t positions, T* cosines, T* sines) {
+                                    std::size_t positions, double scale, T* cosines, T* sines) {
   const std::size_t i = global_thread();
   if (i >= positions * half) return;
   const double angle = static_cast<double>(i / half) * frequencies[i % half];
-  cosines[i] = static_cast<T>(cos(angle));
-  sines[i] = static_cast<T>(sin(angle));
+  cosines[i] = static_cast<T>(scale * cos(angle));
+  sines[i] = static_cast<T>(scale * sin(angle));
 }
 
 /// A thread for each pair of elements that are rotated together.
@@ -33,29 +33,30 @@ __global__ void rotate_back_kernel(MatrixView<const T> cosines, MatrixView<const
 
 }  // namespace
 
-template <class Device, class T>
-RotaryTable<T> make_rotary_table(Device& device, std::span<const double> frequencies,
-                                 std::size_t positions) {
+template <class T>
+RotaryTable<T> make_rotary_table(Cuda& device, std::span<const double> frequencies,
+                                 std::size_t positions, double scale) {
   const std::size_t half = frequencies.size();
   RotaryTable<T> table{Matrix<T>(device.memory(), positions, half),
                        Matrix<T>(device.memory(), positions, half)};
   const DeviceArray<double> frequencies_there(device, frequencies);
   launch_elements(device, rotary_table_kernel<T>, positions * half, frequencies_there.data(), half,
-                  positions, table.cos.data(), table.sin.data());
+                  positions, scale, table.cos.data(), table.sin.data());
   return table;
 }
 
-template <class Device, class T, class P>
-void rotate_back(Device& device, const RotaryTable<T>& table,
+template <class T, class P>
+void rotate_back(Cuda& device, const RotaryTable<T>& table,
                  std::span<const std::uint32_t> positions, MatrixView<const T> x,
                  MatrixView<P> to) {
+  check_rotate_back(table, positions, x, to);
   const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
   launch_elements(device, rotate_back_kernel<T, P>, x.rows * x.cols / 2, table.cos.view(),
                   table.sin.view(), positions_there.data(), x, to);
 }
 
-template RotaryTable<float> make_rotary_table(Cuda&, std::span<const double>, std::size_t);
-template RotaryTable<double> make_rotary_table(Cuda&, std::span<const double>, std::size_t);
+template RotaryTable<float> make_rotary_table(Cuda&, std::span<const double>, std::size_t, double);
+template RotaryTable<double> make_rotary_table(Cuda&, std::span<const double>, std::size_t, double);
 
 #define LONGSHADOW_INSTANTIATE(T, P)                                                      \
   template void rotate_back(Cuda&, const RotaryTable<T>&, std::span<const std::uint32_t>, \

@@ -2,8 +2,10 @@
 
 #include <type_traits>
 
+#include "engine/backend/devices.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -34,8 +36,8 @@ void round_rows(MatrixView<const float> from, MatrixView<float> to);
 void round_rows(MatrixView<const double> from, MatrixView<double> to);
 
 /// The same by all of a device.
-template <class Device>
-void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to);
+void round_rows(Cpu& device, MatrixView<const float> from, MatrixView<BF16> to);
+void round_rows(Cuda& device, MatrixView<const float> from, MatrixView<BF16> to);
 
 /// x as a factor of a product in precision P: itself, or rounded into `scratch`, of its shape.
 template <class P, class Device, class T>
@@ -46,6 +48,11 @@ MatrixView<const P> rounded_rows(Device& device, MatrixView<const T> x, MatrixVi
     round_rows(device, x, scratch);
     return scratch;
   }
+}
+
+template <class T, class P>
+void check_round_rows(MatrixView<const T> from, MatrixView<P> to) {
+  require_shape("round_rows", "to", to, from.rows, from.cols);
 }
 
 }  // namespace longshadow

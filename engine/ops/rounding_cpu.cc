@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "engine/backend/cpu.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/rounding.h"
 
@@ -15,12 +14,14 @@ LONGSHADOW_PER_CPU void round_row(const float* from, std::size_t cols, BF16* to)
 
 template <class T>
 void copy_all(MatrixView<const T> from, MatrixView<T> to) {
+  check_round_rows(from, to);
   for (std::size_t r = 0; r < to.rows; ++r) std::copy_n(from.row(r), to.cols, to.row(r));
 }
 
 }  // namespace
 
 void round_rows(MatrixView<const float> from, MatrixView<BF16> to) {
+  check_round_rows(from, to);
   for (std::size_t r = 0; r < to.rows; ++r) round_row(from.row(r), to.cols, to.row(r));
 }
 
@@ -28,11 +29,9 @@ void round_rows(MatrixView<const float> from, MatrixView<float> to) { copy_all(f
 
 void round_rows(MatrixView<const double> from, MatrixView<double> to) { copy_all(from, to); }
 
-template <class Device>
-void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to) {
+void round_rows(Cpu& device, MatrixView<const float> from, MatrixView<BF16> to) {
+  check_round_rows(from, to);
   device.parallel_for(to.rows, [&](std::size_t r) { round_row(from.row(r), to.cols, to.row(r)); });
 }
-
-template void round_rows(Cpu&, MatrixView<const float>, MatrixView<BF16>);
 
 }  // namespace longshadow

@@ -12,11 +12,9 @@ __global__ void round_kernel(MatrixView<const float> from, MatrixView<BF16> to) 
 
 }  // namespace
 
-template <class Device>
-void round_rows(Device& device, MatrixView<const float> from, MatrixView<BF16> to) {
+void round_rows(Cuda& device, MatrixView<const float> from, MatrixView<BF16> to) {
+  check_round_rows(from, to);
   launch_elements(device, round_kernel, to.rows * to.cols, from, to);
 }
-
-template void round_rows(Cuda&, MatrixView<const float>, MatrixView<BF16>);
 
 }  // namespace longshadow

@@ -6,35 +6,39 @@
 
 namespace longshadow {
 
-template <class Device, class T>
-void gather_rows(Device& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
+template <class T>
+void gather_rows(Cpu& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
                  MatrixView<T> to) {
+  check_gather_rows(table, ids, to);
   device.parallel_for(ids.size(), [&](std::size_t r) {
     std::copy_n(table.row(static_cast<std::size_t>(ids[r])), to.cols, to.row(r));
   });
 }
 
-template <class Device, class T>
-void fill_rows(Device& device, T value, MatrixView<T> x) {
+template <class T>
+void fill_rows(Cpu& device, T value, MatrixView<T> x) {
   device.parallel_for(x.rows, [&](std::size_t r) { std::fill_n(x.row(r), x.cols, value); });
 }
 
-template <class Device, class T>
-void copy_rows(Device& device, MatrixView<const T> from, MatrixView<T> to) {
+template <class T>
+void copy_rows(Cpu& device, MatrixView<const T> from, MatrixView<T> to) {
+  check_copy_rows(from, to);
   device.parallel_for(from.rows,
                       [&](std::size_t r) { std::copy_n(from.row(r), from.cols, to.row(r)); });
 }
 
-template <class Device, class T>
-void subtract_rows(Device& device, MatrixView<const T> b, MatrixView<T> a) {
+template <class T>
+void subtract_rows(Cpu& device, MatrixView<const T> b, MatrixView<T> a) {
+  check_subtract_rows(b, a);
   device.parallel_for(a.rows, [&](std::size_t r) {
     for (std::size_t c = 0; c < a.cols; ++c) a.row(r)[c] -= b.row(r)[c];
   });
 }
 
-template <class Device, class T>
-void cosine_distances(Device& device, MatrixView<const T> a, MatrixView<const T> b,
+template <class T>
+void cosine_distances(Cpu& device, MatrixView<const T> a, MatrixView<const T> b,
                       std::span<float> distances) {
+  check_cosine_distances(a, b, distances);
   device.parallel_for(distances.size(), [&](std::size_t r) {
     const double product = dot_in_f64(a.row(r), b.row(r), a.cols);
     const double a_squared = dot_in_f64(a.row(r), a.row(r), a.cols);

@@ -57,32 +57,36 @@ __global__ void cosine_distance_kernel(MatrixView<const T> a, MatrixView<const T
 
 }  // namespace
 
-template <class Device, class T>
-void gather_rows(Device& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
+template <class T>
+void gather_rows(Cuda& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
                  MatrixView<T> to) {
+  check_gather_rows(table, ids, to);
   const DeviceArray<std::int32_t> ids_there(device, ids);
   launch_elements(device, gather_kernel<T>, ids.size() * to.cols, table, ids_there.data(),
                   ids.size(), to);
 }
 
-template <class Device, class T>
-void fill_rows(Device& device, T value, MatrixView<T> x) {
+template <class T>
+void fill_rows(Cuda& device, T value, MatrixView<T> x) {
   launch_elements(device, fill_kernel<T>, x.rows * x.cols, value, x);
 }
 
-template <class Device, class T>
-void copy_rows(Device& device, MatrixView<const T> from, MatrixView<T> to) {
+template <class T>
+void copy_rows(Cuda& device, MatrixView<const T> from, MatrixView<T> to) {
+  check_copy_rows(from, to);
   launch_elements(device, copy_kernel<T>, from.rows * from.cols, from, to);
 }
 
-template <class Device, class T>
-void subtract_rows(Device& device, MatrixView<const T> b, MatrixView<T> a) {
+template <class T>
+void subtract_rows(Cuda& device, MatrixView<const T> b, MatrixView<T> a) {
+  check_subtract_rows(b, a);
   launch_elements(device, subtract_kernel<T>, a.rows * a.cols, b, a);
 }
 
-template <class Device, class T>
-void cosine_distances(Device& device, MatrixView<const T> a, MatrixView<const T> b,
+template <class T>
+void cosine_distances(Cuda& device, MatrixView<const T> a, MatrixView<const T> b,
                       std::span<float> distances) {
+  check_cosine_distances(a, b, distances);
   const DeviceArray<float> there(device, distances.size());
   launch_rows(device, cosine_distance_kernel<T>, distances.size(), a, b, distances.size(),
               there.data());

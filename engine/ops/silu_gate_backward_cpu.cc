@@ -31,10 +31,11 @@ LONGSHADOW_PER_CPU void hand_back_row(const T* gate, const T* up, const T* dout,
 
 }  // namespace
 
-template <class Device, class T, class P>
-void silu_gate_backward(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
+template <class T, class P>
+void silu_gate_backward(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up,
                         MatrixView<const T> dout, std::span<const PairedRows> pairs,
                         MatrixView<P> dgate, MatrixView<P> dup) {
+  check_silu_gate_backward(gate, up, dout, pairs, dgate, dup);
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       const std::size_t full = pair.full_row + r;

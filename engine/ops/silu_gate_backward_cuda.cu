@@ -23,10 +23,11 @@ __global__ void silu_gate_backward_kernel(MatrixView<const T> gate, MatrixView<c
 
 }  // namespace
 
-template <class Device, class T, class P>
-void silu_gate_backward(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
+template <class T, class P>
+void silu_gate_backward(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up,
                         MatrixView<const T> dout, std::span<const PairedRows> pairs,
                         MatrixView<P> dgate, MatrixView<P> dup) {
+  check_silu_gate_backward(gate, up, dout, pairs, dgate, dup);
   const PairsOnDevice there(device, pairs);
   launch_elements(device, silu_gate_backward_kernel<T, P>, there.n_rows() * gate.cols, gate, up,
                   dout, there.view(), there.n_rows(), dgate, dup);

@@ -18,9 +18,9 @@ LONGSHADOW_PER_CPU void gate_row(const T* gate, const T* up, std::size_t cols, T
 
 }  // namespace
 
-template <class Device, class T>
-void silu_gate(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
-               MatrixView<T> out) {
+template <class T>
+void silu_gate(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up, MatrixView<T> out) {
+  check_silu_gate(gate, up, out);
   device.parallel_for(
       gate.rows, [&](std::size_t r) { gate_row(gate.row(r), up.row(r), gate.cols, out.row(r)); });
 }

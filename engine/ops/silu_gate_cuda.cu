@@ -16,9 +16,9 @@ __global__ void silu_gate_kernel(MatrixView<const T> gate, MatrixView<const T> u
 
 }  // namespace
 
-template <class Device, class T>
-void silu_gate(Device& device, MatrixView<const T> gate, MatrixView<const T> up,
-               MatrixView<T> out) {
+template <class T>
+void silu_gate(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up, MatrixView<T> out) {
+  check_silu_gate(gate, up, out);
   launch_elements(device, silu_gate_kernel<T>, gate.rows * gate.cols, gate, up, out);
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/core/require.h"
 #include "engine/ops/lanes.h"
 #include "engine/ops/softmax_weights.h"
 
@@ -18,6 +19,8 @@ LONGSHADOW_PER_CPU void weigh(T* scores, std::size_t cols, T scale, T log_normal
 template <class T>
 void to_softmax_weights(T* scores, std::size_t visible, std::size_t cols, T scale,
                         T log_normaliser) {
+  require_multiple("to_softmax_weights", "cols", cols, kLanes<T>);
+  require_at_most("to_softmax_weights", "visible", visible, cols);
   weigh(scores, cols, scale, log_normaliser);
   std::fill(scores + visible, scores + cols, T{0});
 }

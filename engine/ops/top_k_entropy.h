@@ -5,9 +5,10 @@
 #include <span>
 #include <vector>
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
+#include "engine/core/require.h"
 
 namespace longshadow {
 
@@ -15,10 +16,25 @@ namespace longshadow {
 /// what a policy's scores need of the predictions, without an exponential but theirs.
 ///   hidden [rows, D], rows a multiple of kRowTile; packed_output [V, D]; entropies: of the first
 ///   entropies.size() <= rows rows. 1 <= k <= V.
-template <class Device, class T>
-void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
+template <class T>
+void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
                         const PackedWeights<T>& packed_output, std::size_t k,
                         std::span<float> entropies);
+template <class T>
+void entropies_of_top_k(Cuda& device, MatrixView<const T> hidden,
+                        const PackedWeights<T>& packed_output, std::size_t k,
+                        std::span<float> entropies);
+
+template <class T, class P>
+void check_entropies_of_top_k(const char* operation, MatrixView<const T> hidden,
+                              const PackedWeights<P>& packed_output, std::size_t k,
+                              std::span<float> entropies) {
+  require_shape(operation, "hidden", hidden, hidden.rows, packed_output.inputs());
+  require_multiple(operation, "hidden.rows", hidden.rows, kRowTile);
+  require_at_most(operation, "entropies.size()", entropies.size(), hidden.rows);
+  require_at_least(operation, "k", k, 1);
+  require_at_most(operation, "k", k, packed_output.outputs());
+}
 
 /// The output matrix in bytes, each token's row over a scale of its own: exact enough to say which
 /// tokens may be among the likeliest, at a quarter of the f32 product's time (has_byte_products()).
@@ -30,15 +46,16 @@ struct ScreeningOutput {
   ScreeningOutput(Cpu& cpu, MatrixView<const float> output);
 };
 
-/// Of k likeliest tokens that are asked for, so many times k are looked at.
-inline constexpr std::size_t kScreenedPerToken = 3;
+/// Candidates that screening keeps to find the k likeliest tokens among. Bytes move a logit by some
+/// hundredths of the logits' spread: few tokens change their rank by half of k, and for a small k
+/// by 40.
+constexpr std::size_t screened_candidates(std::size_t k) { return k + 40 + k / 2; }
 
-/// The same, where products of bytes choose kScreenedPerToken k candidates a row and the k
-/// likeliest are those of the largest exact logits among them. A token that the bytes miss makes
-/// the entropy wrong by what its share of the k weighs.
+/// Computes the same entropies, where products of bytes choose screened_candidates(k) tokens a row
+/// and the k likeliest are those of the largest exact logits among them. A token that the bytes
+/// miss makes the entropy wrong by what its share of the k weighs.
 ///   output [V, D]: what `screening` was made of.
-template <class Device>
-void screened_entropies_of_top_k(Device& device, MatrixView<const float> hidden,
+void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
                                  std::size_t k, std::span<float> entropies);
 

@@ -2,6 +2,9 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include "engine/core/range.h"
 #include "engine/ops/dot.h"
@@ -153,13 +156,42 @@ std::vector<T> logits_of(const Candidates<T>& candidates) {
   return logits;
 }
 
-/// The candidates' logits as they are.
-std::vector<double> exact_logits(const float* hidden, MatrixView<const float> output,
-                                 const Candidates<float>& candidates) {
-  std::vector<double> logits;
-  for (const auto& one : candidates.found()) {
-    logits.push_back(dot_in_f64(hidden, output.row(one.token), output.cols));
+/// A row's candidate, and where its exact logit goes.
+struct Wanted {
+  std::size_t row;
+  std::size_t token;
+  double* logit;
+};
+
+LONGSHADOW_PER_CPU void multiply(MatrixView<const float> hidden, MatrixView<const float> output,
+                                 std::span<const Wanted> wanted) {
+  for (const Wanted& one : wanted) {
+    *one.logit = dot_in_f64(hidden.row(one.row), output.row(one.token), output.cols);
   }
+}
+
+/// The candidates' logits as they are, a vector for each row of `hidden`. Candidates are taken by
+/// stretches of the vocabulary, in which many rows have one, so that the output matrix is brought
+/// into the core's cache once for all rows: it is read in time, and its rows one by one are not.
+std::vector<std::vector<double>> exact_logits(MatrixView<const float> hidden,
+                                              MatrixView<const float> output,
+                                              std::span<const Candidates<float>> candidates) {
+  constexpr std::size_t kStretch = 128;  // tokens
+  std::vector<std::size_t> next(output.rows / kStretch + 2);
+  for (const Candidates<float>& of_row : candidates) {
+    for (const auto& one : of_row.found()) ++next[one.token / kStretch + 1];
+  }
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<Wanted> wanted(next.back());
+  std::vector<std::vector<double>> logits(candidates.size());
+  for (std::size_t row = 0; row < candidates.size(); ++row) {
+    const auto found = candidates[row].found();
+    logits[row].resize(found.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      wanted[next[found[i].token / kStretch]++] = {row, found[i].token, &logits[row][i]};
+    }
+  }
+  multiply(hidden, output, wanted);
   return logits;
 }
 
@@ -175,10 +207,11 @@ Matrix<std::int8_t> in_bytes(Cpu& cpu, MatrixView<const float> output, std::vect
 ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
     : packed(cpu, in_bytes(cpu, output, scales).view()) {}
 
-template <class Device, class T>
-void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
+template <class T>
+void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
                         const PackedWeights<T>& packed_output, std::size_t k,
                         std::span<float> entropies) {
+  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
                                               packed_output, nullptr, k);
@@ -188,21 +221,24 @@ void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
   });
 }
 
-template <class Device>
-void screened_entropies_of_top_k(Device& device, MatrixView<const float> hidden,
+void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
                                  std::size_t k, std::span<float> entropies) {
+  require_shape("screened_entropies_of_top_k", "output", output, screening.packed.outputs(),
+                screening.packed.inputs());
+  check_entropies_of_top_k("screened_entropies_of_top_k", hidden, screening.packed, k, entropies);
   struct Bytes;
-  const std::size_t count = std::min(output.rows, kScreenedPerToken * k);
+  const std::size_t count = std::min(output.rows, screened_candidates(k));
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
+    const MatrixView<const float> rows = hidden.row_range(first, kRowTile);
     const MatrixView<std::int8_t> bytes =
         tile_scratch<std::int8_t, Bytes>(device, kRowTile, hidden.cols);
-    round_rows_to_bytes(hidden.row_range(first, kRowTile), bytes, nullptr);
+    round_rows_to_bytes(rows, bytes, nullptr);
     const auto candidates = search_rows<std::int8_t, float>(device, bytes, used, screening.packed,
                                                             screening.scales.data(), count);
+    const auto logits = exact_logits(rows, output, candidates);
     for (std::size_t r = 0; r < used; ++r) {
-      const auto logits = exact_logits(hidden.row(first + r), output, candidates[r]);
-      entropies[first + r] = narrow(entropy_of_top_k<double>(logits, k));
+      entropies[first + r] = narrow(entropy_of_top_k<double>(logits[r], k));
     }
   });
 }
@@ -211,7 +247,5 @@ template void entropies_of_top_k(Cpu&, MatrixView<const float>, const PackedWeig
                                  std::size_t, std::span<float>);
 template void entropies_of_top_k(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
                                  std::size_t, std::span<float>);
-template void screened_entropies_of_top_k(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                                          const ScreeningOutput&, std::size_t, std::span<float>);
 
 }  // namespace longshadow

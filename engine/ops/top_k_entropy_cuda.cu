@@ -27,10 +27,11 @@ __global__ void top_k_kernel(MatrixView<const T> logits, int first_token, int k,
 
 }  // namespace
 
-template <class Device, class T>
-void entropies_of_top_k(Device& device, MatrixView<const T> hidden,
+template <class T>
+void entropies_of_top_k(Cuda& device, MatrixView<const T> hidden,
                         const PackedWeights<T>& packed_output, std::size_t k,
                         std::span<float> entropies) {
+  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
   const MatrixView<const T> output = packed_output.rows();
   const std::size_t n_rows = std::min(kRows, entropies.size());
   const DeviceArray<T> logits(device, n_rows * std::min(kVocabularyTile, output.rows));

@@ -20,9 +20,10 @@ struct LayerPlace {
 struct LayerView {
   LayerPlace place;
   std::size_t n = 0;
-  HeadRows<const float> keys;           ///< K heads, rows [0, n), after rotation
-  HeadRows<const float> values;         ///< K heads, rows [0, n)
-  MatrixView<const float> queries;      ///< [n, H d], before rotation, after any norm of their own
+  HeadRows<const float> keys;    ///< K heads, rows [0, n), after rotation
+  HeadRows<const float> values;  ///< K heads, rows [0, n)
+  /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).
+  MatrixView<const float> queries;
   std::span<const double> frequencies;  ///< [d / 2], radians per position
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
   /// token, summed over those queries and averaged over the KV head's query heads, as
@@ -31,8 +32,8 @@ struct LayerView {
   /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
   /// slot i has token i.
   std::span<const std::uint32_t> tokens{};
-  std::span<const float> entropy;     ///< by token: nats, of the distribution that it predicts
-  std::span<const float> drift;       ///< by token: 1 - cos(the layer's input, the last residual)
+  std::span<const float> entropy;  ///< by token: nats, of the k likeliest tokens that it predicts
+  std::span<const float> drift;    ///< by token: 1 - cos(the layer's output, the last layer's)
   std::span<const double> influence;  ///< [n], nats: measured, as PolicyTraits::influence says
   std::uint64_t seed = 0;             ///< of the run's random choices
 

@@ -29,6 +29,10 @@ struct PolicyTraits {
   bool rotates_keys = false;
 };
 
+/// Of how many likeliest tokens LayerView::entropy is, unless asked otherwise: what InfoKV's paper
+/// found best (arXiv 2606.26875).
+inline constexpr std::size_t kEntropyTopK = 256;
+
 /// All of a document's queries, for PolicyTraits::attention_queries.
 inline constexpr std::size_t kAllQueries = static_cast<std::size_t>(-1);
 

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "engine/core/error.h"
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 
 namespace longshadow {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/core/error.h"
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "engine/policy/policies.h"
 
 namespace longshadow {

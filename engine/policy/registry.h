@@ -9,7 +9,7 @@
 namespace longshadow {
 
 /// The policy that `text` describes: a name, its options after a colon, and after a slash the
-/// policy that a wrapper scores by: "snapkv", "infokv:lambda=2,entropy=at",
+/// policy that a wrapper scores by: "snapkv", "infokv:alpha=0.8,entropy=at",
 /// "adakv:alpha=0.1/expected-attention". A wrapper with nothing after it wraps snapkv. Throws
 /// UsageError; for an unknown name or option it suggests the nearest.
 std::unique_ptr<Policy> make_policy(std::string_view text);

@@ -33,9 +33,11 @@ Range next_backticks(std::string_view line, std::size_t at) {
 void add_inline_code(std::string_view line, std::size_t offset, std::vector<Range>& regions) {
   for (Range open = next_backticks(line, 0); open.size() != 0;) {
     Range close = next_backticks(line, open.end);
-    while (close.size() != 0 && close.size() != open.size()) {
+    const std::size_t farthest = open.begin + kLongestCodeBytes;
+    while (close.size() != 0 && close.size() != open.size() && close.begin < farthest) {
       close = next_backticks(line, close.end);
     }
+    if (close.size() != open.size() || close.begin >= farthest) close = {};
     if (close.size() != 0) regions.push_back({offset + open.begin, offset + close.end});
     open = next_backticks(line, close.size() != 0 ? close.end : open.end);
   }
@@ -49,7 +51,12 @@ std::vector<Range> code_regions(std::string_view text) {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
-    const char here = fence_of(line);
+    const char here = fence_of(line.substr(0, kLongestCodeBytes));
+    if (fence != 0 && begin - fence_begin > kLongestCodeBytes) {
+      regions.insert(regions.end(), inside.begin(), inside.end());
+      inside.clear();
+      fence = 0;
+    }
     if (here == 0 || (fence != 0 && here != fence)) {
       add_inline_code(line, begin, fence != 0 ? inside : regions);
     } else if (fence != 0) {

@@ -30,11 +30,19 @@ struct ConlluSentence {
   std::string text;                 ///< of its "# text = " comment, empty where it has none
 };
 
+/// Whether a word's UPOS may be "_": it then has the tag `none`. Of a file's words some must have
+/// one.
+enum class MissingTags { refused, allowed };
+
 /// Reads a file in CoNLL-U (https://universaldependencies.org/format.html): of its ten columns ID,
-/// FORM and UPOS. Empty nodes (8.1), which stand for no word of the text, are passed over. Line
-/// ends may be LF or CRLF. `source` names the file; throws Error naming the line where it is
-/// malformed: not UTF-8, a column missing, IDs out of order, a multiword token that covers words
-/// that are not there or are covered already, a tag that is not universal, no sentence at all.
-std::vector<ConlluSentence> read_conllu(std::string_view text, const std::string& source);
+/// FORM and UPOS. Empty nodes (8.1), which stand for no word of the text, are passed over, and so
+/// are the rows that spaCy writes for white space (UPOS SPACE or XPOS _SP, or a form of nothing
+/// else), whose IDs count; line ends and tabs may stand as they are in their forms and lemmas, and
+/// line ends in the comment that has the text. Lines may end in LF or CRLF, and a byte-order mark
+/// may go first. `source` names the file; throws Error naming the line where it is malformed: not
+/// UTF-8, a column missing, IDs out of order, a multiword token that covers words that are not
+/// there or are covered already, a tag that is not universal, no sentence at all.
+std::vector<ConlluSentence> read_conllu(std::string_view text, const std::string& source,
+                                        MissingTags missing = MissingTags::refused);
 
 }  // namespace longshadow

@@ -73,7 +73,7 @@ RawTextScore evaluate_raw_text(const Perceptron& perceptron,
   for (const ConlluSentence& sentence : treebank) {
     if (sentence.text.empty()) continue;
     const std::vector<TaggedWord> gold =
-        align_conllu(std::span(&sentence, 1), "treebank", sentence.text, "its text");
+        align_conllu(std::span(&sentence, 1), "treebank", {sentence.text, "its text"});
     const std::vector<TaggedWord> found = tag_text(perceptron, sentence.text);
     score.gold_words += gold.size();
     score.found_words += found.size();

@@ -31,6 +31,7 @@ bool goes_on_in_lower_case(std::string_view form) {
 
 void mark_sentences(std::string_view text, std::span<TextWord> words) {
   bool terminated = false;
+  std::size_t first = 0;  // word of the sentence
   for (std::size_t i = 0; i < words.size(); ++i) {
     const Range here = words[i].bytes;
     const std::string_view form = text.substr(here.begin, here.size());
@@ -44,7 +45,9 @@ void mark_sentences(std::string_view text, std::span<TextWord> words) {
     const std::string_view next_form = text.substr(next.begin, next.size());
     const auto lines = std::count(gap.begin(), gap.end(), '\n');
     words[i].ends_sentence = lines > 1 || (lines == 1 && starts_line_item(next_form)) ||
-                             (terminated && !gap.empty() && !goes_on_in_lower_case(next_form));
+                             (terminated && !gap.empty() && !goes_on_in_lower_case(next_form)) ||
+                             next.end - words[first].bytes.begin > kLongestSentenceBytes;
+    if (words[i].ends_sentence) first = i + 1;
   }
 }
 

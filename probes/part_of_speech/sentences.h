@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -7,9 +8,12 @@
 
 namespace longshadow {
 
+inline constexpr std::size_t kLongestSentenceBytes = std::size_t{16} << 10;
+
 /// Sets ends_sentence: at a blank line, before a line that starts a list item or a heading, and
 /// behind ". ? !" with their closing quotes and brackets where the next word does not go on in
-/// lower case. The period of an abbreviation is part of its word and ends nothing.
+/// lower case. The period of an abbreviation is part of its word and ends nothing. A sentence that
+/// would be longer than kLongestSentenceBytes (a table, a list of numbers) ends before it is.
 void mark_sentences(std::string_view text, std::span<TextWord> words);
 
 }  // namespace longshadow

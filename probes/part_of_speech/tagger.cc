@@ -17,11 +17,13 @@ std::string form_of(std::string_view text, Range bytes) {
 
 }  // namespace
 
-std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view text) {
+std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view text,
+                                 std::size_t end) {
   std::vector<TaggedWord> tagged;
   std::vector<std::string> forms;
   std::vector<TagSet> allowed;
-  for (const TextWord& word : find_text_words(text)) {
+  for (const TextWord& word : find_text_words(text, end)) {
+    if (forms.empty() && word.bytes.begin >= end) break;
     tagged.push_back({word.bytes, UniversalTag::none, word.ends_sentence});
     forms.push_back(form_of(text, word.bytes));
     allowed.push_back(word.allowed);

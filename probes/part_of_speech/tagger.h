@@ -18,7 +18,10 @@ struct TaggedWord {
   bool ends_sentence;
 };
 
-/// The words of a text (find_text_words), each with the best of the tags that its form leaves open.
-std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view text);
+/// The words of a text (find_text_words), each with the best of the tags that its form leaves open:
+/// all, or the sentences that begin before byte `end`, for which the text must go on behind it as
+/// find_text_words() says.
+std::vector<TaggedWord> tag_text(const Perceptron& perceptron, std::string_view text,
+                                 std::size_t end = std::string_view::npos);
 
 }  // namespace longshadow

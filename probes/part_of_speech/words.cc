@@ -43,13 +43,16 @@ std::vector<Piece> claim(std::string_view text, const std::vector<Piece>& pieces
   return finer;
 }
 
+constexpr std::size_t kStretchBytes = 4096;
+static_assert(kTextBehind >= kLongestSentenceBytes + kLongestCodeBytes + 4 * kStretchBytes);
+
 /// Where the text is cut before the rules see it, behind white space wherever there is some: what
 /// looking for one match may take is bounded by that, so that no document makes a Pattern give up
-/// or takes time that grows with the square of its length.
-std::vector<Range> stretches_of(std::string_view text) {
-  constexpr std::size_t kStretchBytes = 4096;
+/// or takes time that grows with the square of its length. Only those that begin
+/// before `end_of_words`.
+std::vector<Range> stretches_of(std::string_view text, std::size_t end_of_words) {
   std::vector<Range> stretches;
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = 0; begin < std::min(text.size(), end_of_words);) {
     std::size_t end = text.size();
     if (end - begin > kStretchBytes) {
       const std::size_t space = text.find_last_of(" \n", begin + kStretchBytes - 1);
@@ -94,9 +97,9 @@ std::size_t clitic_begin(std::string_view word) {
   return 0;
 }
 
-std::vector<TextWord> words_of(std::string_view text) {
+std::vector<TextWord> words_of(std::string_view text, std::size_t end) {
   std::vector<TextWord> words;
-  for (const Range stretch : stretches_of(text)) {
+  for (const Range stretch : stretches_of(text, end)) {
     std::vector<Piece> pieces{{stretch, std::nullopt}};
     for (const WordRule& rule : word_rules()) pieces = claim(text, pieces, rule);
     for (const Piece& piece : pieces) {
@@ -113,9 +116,13 @@ std::vector<TextWord> words_of(std::string_view text) {
 
 }  // namespace
 
-std::vector<TextWord> find_text_words(std::string_view text) {
+std::vector<TextWord> find_text_words(std::string_view text, std::size_t end) {
   const AlignedText aligned = as_utf8(text, {0, text.size()});
-  std::vector<TextWord> words = words_of(aligned.bytes());
+  // A sentence that begins before `end` is over before the last of these words is: so that this one
+  // word alone does not know what follows it, and may end the sentence all the same.
+  const std::size_t margin = kLongestSentenceBytes + kStretchBytes;
+  std::vector<TextWord> words =
+      words_of(aligned.bytes(), end < text.size() ? end + margin : aligned.bytes().size());
   mark_code(aligned.bytes(), words);
   mark_sentences(aligned.bytes(), words);
   for (TextWord& word : words) word.bytes = aligned.source_of(word.bytes);

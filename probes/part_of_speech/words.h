@@ -24,6 +24,15 @@ struct TextWord {
 ///   other symbols, emoji, addresses        SYM (web and e-mail addresses are in UD's list of SYM)
 ///   markup (HTML, LaTeX commands), code (between backticks, in fenced blocks, names_like_this),
 ///   words in another script than Latin     X
-std::vector<TextWord> find_text_words(std::string_view text);
+///
+/// Of a long text those are enough that begin before byte `end`, and the rest of their last
+/// sentence; a few more words may be given. What is said of them is the same for any text that
+/// begins with this one, if this one goes on for kTextBehind bytes behind `end`.
+std::vector<TextWord> find_text_words(std::string_view text,
+                                      std::size_t end = std::string_view::npos);
+
+/// More than the longest sentence, the longest code and a few of the stretches in which words are
+/// looked for.
+inline constexpr std::size_t kTextBehind = std::size_t{128} << 10;
 
 }  // namespace longshadow

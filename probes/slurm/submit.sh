@@ -14,6 +14,8 @@ RUN.h5.parts (longshadow --shard I/TASKS), and a job behind it that merges them 
 
 - The command's options are those of `longshadow probe` or `retain`, without --output, --shard and
   --threads: a task has as many threads as it has CPUs (--cpus-per-task, else 1).
+- The command is checked before anything is submitted (its --dry-run): an option, a model or a
+  document that is not right ends submit.sh with the program's line and its exit status.
 - The folder of RUN.h5 is one that all nodes share, as are the model and the documents.
 - Everything goes on: the same submit.sh command, given again at any time, measures what is missing
   and nothing else. A task that Slurm requeues (a node failed, a job of higher priority came) does
@@ -67,6 +69,9 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=$(realpath "${LONGSHADOW:-$here/../../build/longshadow}")
 [[ -x $program ]] || fail "$program: expected the program; build it, or name it in LONGSHADOW"
+
+# A mistyped option or a missing file ends here, and not in every task. The options are a task's.
+"$program" "$@" --threads 1 --output "$run.parts" --shard "1/$tasks" --dry-run
 
 logs=$run.logs
 mkdir -p "$logs"

@@ -8,6 +8,7 @@
 #include "analysis/entropy_by_tag.h"
 #include "analysis/word_class.h"
 #include "data/format/schema.h"
+#include "tests/support/larger.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;
@@ -63,8 +64,8 @@ TEST_CASE("quarters share the population out, lowest first") {
     double next = -1;
     for (const std::size_t s : quarter.members) {
       seen.insert(s);
-      lowest = std::min(lowest, sample.subjects[s].signals[3]);
-      next = std::max(next, sample.subjects[s].signals[3]);
+      lowest = test::smaller(lowest, sample.subjects[s].signals[3]);
+      next = test::larger(next, sample.subjects[s].signals[3]);
     }
     CHECK(lowest >= highest);
     highest = next;

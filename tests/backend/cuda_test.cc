@@ -4,10 +4,14 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "engine/backend/cuda/product.h"
 #include "engine/backend/cuda/runtime.h"
 #include "engine/core/error.h"
+#include "engine/core/range.h"
+#include "tests/support/error_of.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -158,6 +162,70 @@ TEMPLATE_TEST_CASE("batched products of a transposed factor", "[host_cuda]", F32
   }
 }
 
+// cuBLASLt takes another algorithm for another number of rows or matrices if it is let.
+TEMPLATE_TEST_CASE("a row of a product has the same bits in any company", "[host_cuda]", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  const auto layout = GENERATE(RightFactor::by_output, RightFactor::by_input);
+  const auto [n, k] = GENERATE(std::pair<std::size_t, std::size_t>{48, 576},
+                               std::pair<std::size_t, std::size_t>{7, 101});
+  constexpr std::size_t rows = 900;
+  const bool by_output = layout == RightFactor::by_output;
+  const auto a = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, rows, k, 1)));
+  const auto b = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, n, k, 2)));
+  const MatrixView<const P> left = a.rows(rows, k);
+  const MatrixView<const P> right = by_output ? b.rows(n, k) : b.rows(k, n);
+  const DeviceArray<T> all(device, rows * n);
+  product<P, T>(device, left, right, layout, all.rows(rows, n), false);
+  const std::vector<T> expected = all.on_host();
+  for (const Range part : {Range{0, 1}, {5, 6}, {17, 33}, {3, 131}, {128, 640}, {1, 900}}) {
+    const DeviceArray<T> some(device, part.size() * n);
+    product<P, T>(device, left.row_range(part.begin, part.size()), right, layout,
+                  some.rows(part.size(), n), false);
+    CAPTURE(int(layout), n, k, part.begin, part.end);
+    CHECK(test::same_bits(some.on_host(),
+                          {expected.begin() + part.begin * n, expected.begin() + part.end * n}));
+  }
+}
+
+TEMPLATE_TEST_CASE("a batched product has the same bits in any batch", "[host_cuda]", F32, F64,
+                   MixedBF16) {
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(1);
+  Cuda device;
+  const auto layout = GENERATE(RightFactor::by_output, RightFactor::by_input);
+  const auto [m, n, k] = GENERATE(std::tuple<std::size_t, std::size_t, std::size_t>{128, 64, 128},
+                                  std::tuple<std::size_t, std::size_t, std::size_t>{7, 6, 101});
+  constexpr std::size_t count = 70;
+  const auto a = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * m, k, 1)));
+  const auto b = on_device(device, rounded_copy<P>(cpu, random_matrix<T>(cpu, count * n, k, 2)));
+  const std::size_t b_cols = layout == RightFactor::by_output ? k : n;
+  const auto in_batch = [&, m = m, n = n, k = k](std::size_t first, std::size_t size) {
+    const DeviceArray<T> c(device, size * m * n);
+    std::vector<const P*> as, bs;
+    std::vector<T*> cs;
+    for (std::size_t i = 0; i < size; ++i) {
+      as.push_back(a.data() + (first + i) * m * k);
+      bs.push_back(b.data() + (first + i) * n * k);
+      cs.push_back(c.data() + i * m * n);
+    }
+    batched_product<P, T>(device, {as, m, k}, {bs, n * k / b_cols, b_cols}, layout, {cs, m, n},
+                          false);
+    return c.on_host();
+  };
+  const std::vector<T> expected = in_batch(0, count);
+  for (const Range part : {Range{0, 1}, {69, 70}, {3, 12}, {1, 65}}) {
+    CAPTURE(int(layout), m, n, k, part.begin, part.end);
+    CHECK(test::same_bits(
+        in_batch(part.begin, part.size()),
+        {expected.begin() + part.begin * m * n, expected.begin() + part.end * m * n}));
+  }
+}
+
 // The host goes on while copies wait for their turn: what they pass through must not be used again
 // before, by small copies that share its parts nor by one that takes all of them several times.
 TEST_CASE("copies arrive whole, however many are on their way", "[host_cuda]") {
@@ -175,6 +243,27 @@ TEST_CASE("copies arrive whole, however many are on their way", "[host_cuda]") {
   const DeviceArray<std::uint32_t> whole(device, std::span<const std::uint32_t>(host));
   CHECK(whole.on_host() == host);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("products on a CUDA device refuse shapes that do not fit", "[contract][host_cuda]") {
+  Cuda device;
+  const MatrixView<const float> a{nullptr, 3, 4, 4}, b{nullptr, 5, 4, 4};
+  const MatrixView<float> c{nullptr, 3, 5, 5};
+  const MatrixBatch<const float> two({nullptr, nullptr}, 3, 4), one({nullptr}, 3, 4);
+  const MatrixBatch<float> square({nullptr, nullptr}, 3, 3);
+  CHECK(test::error_of([&] { product(device, a, b, RightFactor::by_input, c, false); }) ==
+        "product: b is [5, 4], expected [4, 5]");
+  CHECK(test::error_of([&] {
+          batched_product<float>(device, two, one, RightFactor::by_output, square, false);
+        }) == "batched_product: b.data.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          batched_product<float>(device, two, two, RightFactor::by_input, square, false);
+        }) == "batched_product: b's outputs is 4, expected 3");
+  CHECK(test::error_of([&] {
+          batched_transposed_product<float>(device, two, two, square, false);
+        }) == "batched_transposed_product: c.rows is 3, expected 4");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -5,7 +5,9 @@
 
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
+#include "tests/support/contracts.h"
 #include "tests/support/random_matrix.h"
+#include "tests/support/skip.h"
 #include "tests/support/twins.h"
 
 namespace longshadow {
@@ -52,8 +54,7 @@ void check_element(T found, double start, const Row& a, const Row& b) {
 // Bytes of the largest size, where sums of two products would saturate 16 bits.
 TEST_CASE("products with packed bytes are exact") {
   if (!has_byte_products()) {
-    WARN("this processor does not multiply bytes: skipped");
-    return;
+    return test::skip("this processor does not multiply bytes");
   }
   Cpu cpu(2);
   constexpr std::size_t kInputs = 576, kOutputs = 600;
@@ -178,6 +179,43 @@ TEMPLATE_TEST_CASE("packed weights of one shape do not mix", "", float, double) 
   second.multiply_tile(0, x.view(), y_twice.view());
   for (std::size_t i = 0; i < kRowTile * 32; ++i) CHECK(y_twice.data()[i] == 2 * y.data()[i]);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("products on the processor refuse shapes that do not fit", "[contract]") {
+  const auto wide = test::shaped<const float>(16, 64);
+  CHECK(test::error_of([&] {
+          tile_product(test::shaped<const float>(16, 8), test::shaped<const float>(8, 16),
+                       RightFactor::by_output, test::shaped<float>(16, 16), false);
+        }) == "tile_product: b is [8, 16], expected [16, 8]");
+  CHECK(test::error_of([&] {
+          tile_product(test::shaped<const float>(16, 8), test::shaped<const float>(8, 16),
+                       RightFactor::by_input, test::shaped<float>(8, 16), false);
+        }) == "tile_product: c is [8, 16], expected [16, 16]");
+  CHECK(test::error_of([&] {
+          tile_product(wide.column_range(0, 8), test::shaped<const float>(8, 16),
+                       RightFactor::by_input, test::shaped<float>(16, 16), false);
+        }) == "tile_product: a.stride is 64, expected 8, its cols");
+  Cpu cpu(1);
+  const Matrix<float> w(cpu.memory(), 20, 4);
+  CHECK(test::error_of([&] { PackedWeights<float>(cpu, w.view(), 24); }) ==
+        "PackedWeights: multiple is 24, expected a multiple of 16");
+  const PackedWeights<float> packed(cpu, w.view());
+  CHECK(test::error_of([&] {
+          packed.multiply_tile(0, test::shaped<const float>(17, 4), test::shaped<float>(17, 32));
+        }) == "multiply_tile: x.rows is 17, expected 16 or a multiple of 128");
+  CHECK(test::error_of([&] {
+          packed.multiply_tile(1, test::shaped<const float>(16, 4), test::shaped<float>(16, 32));
+        }) == "multiply_tile: tile is 1, expected at most 0");
+  CHECK(test::error_of([&] {
+          packed.multiply_tile(0, test::shaped<const float>(16, 4), test::shaped<float>(16, 20));
+        }) == "multiply_tile: y is [16, 20], expected [16, 32]");
+  CHECK(test::error_of([&] {
+          packed.multiply_tile(0, wide.column_range(0, 4), test::shaped<float>(16, 32));
+        }) == "multiply_tile: x.stride is 64, expected 4, its cols");
+  CHECK(test::error_of([&] { packed.transposed(); }) ==
+        "PackedWeights::transposed: W is in tiles, expected as it is");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

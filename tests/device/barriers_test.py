@@ -25,6 +25,9 @@ def is_missed(barrier: str, tests: str) -> bool:
     environment = os.environ | {"LONGSHADOW_LEFT_OUT_BARRIER": barrier}
     result = subprocess.run([tests, "--abort", "*Cuda*"], env=environment, capture_output=True,
                             check=False)
+    if result.returncode != 0 and b"FAILED" not in result.stdout:
+        sys.exit(f"{tests}: expected a test that fails or none, found status {result.returncode}\n"
+                 + result.stderr.decode(errors="replace"))
     return result.returncode != 0
 
 

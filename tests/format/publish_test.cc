@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "data/format/error.h"
+#include "tests/support/skip.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace longshadow;
@@ -156,8 +157,7 @@ TEST_CASE("a full disk leaves nothing") {
   const TemporaryFolder folder;
   const SmallDisk disk(folder.path());
   if (!disk.mounted()) {
-    WARN("skipped: no permission to mount a small file system");
-    return;
+    return test::skip("no permission to mount a small file system");
   }
   CHECK_THROWS_WITH(publish(folder.path() / "run.h5", kBytes), Contains("No space left"));
   CHECK(entries_of(folder.path()).empty());

@@ -1,7 +1,10 @@
 // A Hugging Face config.json.
 #include "engine/model/config.h"
 
+#include <cmath>
+
 #include "engine/core/error.h"
+#include "engine/model/rotary_frequencies.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -9,6 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::answers<Error>([&] {
     const ModelConfig config = config_from_json(fuzz::bytes_of(data, size), "config.json");
     fuzz::require(config.n_heads % config.n_kv_heads == 0 && config.head_dim % 2 == 0);
+    const std::size_t n_tokens = 2 * config.max_context;
+    for (const double frequency : rotary_frequencies(config.rope, config.head_dim, n_tokens)) {
+      fuzz::require(std::isfinite(frequency) && frequency >= 0);
+    }
+    fuzz::require(std::isfinite(config.rope.attention_factor));
   });
   return 0;
 }

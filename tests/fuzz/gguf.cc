@@ -1,5 +1,8 @@
-// A GGUF file, and what a model reads of its metadata: configuration and tokenizer.
+// A GGUF file, its tensors' values, and what a model reads of its metadata: configuration and
+// tokenizer.
 #include "engine/io/gguf.h"
+
+#include <vector>
 
 #include "engine/core/error.h"
 #include "engine/io/tokenizer.h"
@@ -27,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz::require(tensor.data.data() >= fuzz::bytes_of(data, size).data() &&
                     tensor.data.data() + tensor.data.size() <=
                         fuzz::bytes_of(data, size).data() + size);
+      std::vector<float> values(tensor.elements());
+      dequantize(tensor, 0, values);
     }
     fuzz::answers<Error>([&] { config_from_gguf(gguf); });
     fuzz::answers<Error>([&] { fuzz::read_tokenizer(gguf); });

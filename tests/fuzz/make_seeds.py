@@ -12,7 +12,7 @@ import struct
 
 SEEDS = pathlib.Path(__file__).parent / "seeds"
 
-U32, F32, BOOL, STRING, ARRAY = 4, 6, 7, 8, 9
+U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 
 
 def string(text):
@@ -21,7 +21,7 @@ def string(text):
 
 
 def scalar(kind, value):
-    layout = {U32: "<I", F32: "<f", BOOL: "<?"}
+    layout = {U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}
     return string(value) if kind == STRING else struct.pack(layout[kind], value)
 
 
@@ -56,12 +56,30 @@ TOKENIZER_PAIRS = [
     pair("tokenizer.ggml.model", STRING, "gpt2"),
     pair("tokenizer.ggml.pre", STRING, "smollm"),
     array("tokenizer.ggml.tokens", STRING, TOKENS + ["t"]),
-    array("tokenizer.ggml.token_type", U32, [3] + [1] * len(TOKENS)),
+    array("tokenizer.ggml.token_type", I32, [3] + [1] * len(TOKENS)),
     array("tokenizer.ggml.merges", STRING, ["a b", "\u0120 t"]),
     pair("tokenizer.ggml.bos_token_id", U32, 0),
     pair("tokenizer.ggml.eos_token_id", U32, 0),
     pair("tokenizer.ggml.add_bos_token", BOOL, False),
 ]
+
+SPACE = "\u2581"  # as SentencePiece spells it
+TEXTS = ["<unk>", "<s>", "<|end|>", "<0x0A>", "<0xE2>", "<0x96>", "<0xFF>", SPACE, "a", "b", "t", "ab", SPACE + "t",
+         SPACE + "ab", "x", "e\u0301"]
+
+SENTENCEPIECE_PAIRS = [
+    pair("tokenizer.ggml.model", STRING, "llama"),
+    array("tokenizer.ggml.tokens", STRING, TEXTS),
+    array("tokenizer.ggml.scores", F32, [-float(k) for k in range(len(TEXTS))]),
+    array("tokenizer.ggml.token_type", I32, [2, 3, 3, 6, 6, 6, 6] + [1] * (len(TEXTS) - 7)),
+    pair("tokenizer.ggml.add_space_prefix", BOOL, True),
+]
+
+# Bytes of a block of each quantised tensor type, and its elements, by ggml's number.
+BLOCKS = {2: (18, 32), 3: (20, 32), 6: (22, 32), 7: (24, 32), 8: (34, 32), 10: (84, 256), 11: (110, 256), 12: (144, 256),
+          13: (176, 256), 14: (210, 256), 16: (66, 256), 17: (74, 256), 18: (98, 256), 19: (50, 256), 20: (18, 32),
+          21: (110, 256), 22: (82, 256), 23: (136, 256), 29: (56, 256), 34: (54, 256), 35: (66, 256), 39: (17, 32),
+          40: (36, 64), 41: (18, 128), 42: (18, 64)}
 
 LLAMA_PAIRS = [
     pair("general.architecture", STRING, "llama"),
@@ -88,6 +106,10 @@ def write_gguf():
     write("gguf", "tensors", gguf([pair("general.alignment", U32, 32)], [plain, blocks]))
     write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
+    write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
+    for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
+        write("gguf", name, gguf([], [(f"t{kind}", [BLOCKS[kind][1]], kind, bytes(range(1, 1 + BLOCKS[kind][0])))
+                                      for kind in kinds]))
 
 
 def write_safetensors():
@@ -100,6 +122,10 @@ def write_safetensors():
            "__metadata__": {"format": "pt"}}
     write("safetensors", "two", file(two, bytes(32)))
     write("safetensors", "empty", file({}, b""))
+    others = {"mask": {"dtype": "BOOL", "shape": [1, 3], "data_offsets": [0, 3]},
+              "four": {"dtype": "F4", "shape": [2], "data_offsets": [3, 4]},
+              "ids": {"dtype": "I64", "shape": [1], "data_offsets": [4, 12]}}
+    write("safetensors", "others", file(others, bytes(12)))
 
 
 def write_config():
@@ -115,7 +141,16 @@ def write_config():
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
-    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer)):
+    yarn = {**llama, "head_dim": 8, "attention_bias": True, "mlp_bias": True,
+            "original_max_position_embeddings": 32,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": 32, "beta_slow": 1.0,
+                             "mscale": 0.7, "mscale_all_dim": 1.0, "attention_factor": None,
+                             "truncate": False, "original_max_position_embeddings": 16}}
+    mistral = {**llama, "architectures": ["MistralForCausalLM"], "model_type": "mistral",
+               "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
+               "layer_types": ["sliding_attention"]}
+    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer), ("yarn", yarn),
+                         ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 
@@ -142,6 +177,18 @@ def write_tokenizer():
     write("tokenizer", "words", file(r"'s|\p{L}+| ?\p{N}{1,3}|\s+(?!\S)|\s+") + "\0" + text)
     write("tokenizer", "nfc", file(r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\s*[\r\n]+|.",
                                    {"type": "NFC"}) + "\0" + text)
+    sentencepiece = {
+        "added_tokens": [{"id": 2, "content": "<|end|>", "single_word": False, "lstrip": False, "rstrip": True,
+                          "normalized": False, "special": True}],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": SPACE}, {"type": "Replace", "pattern": {"Regex": " "}, "content": SPACE}]},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "first", "split": True},
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+                  "vocab": {token: index for index, token in enumerate(TEXTS)},
+                  "merges": ["a b", SPACE + " t", SPACE + " ab"]}}
+    write("tokenizer", "sentencepiece", json.dumps(sentencepiece) + "\0" + text)
 
 
 def write_chat_template():
@@ -156,6 +203,24 @@ def write_chat_template():
           "{{- raise_exception('roles must alternate') -}}{%- elif m.role in ['user', 'tool'] -%}"
           "[{{ ns.turn }}] {{ m.content | tojson }}{%- set ns.turn = ns.turn + 1 -%}"
           "{%- else -%} {{ m['content'] }}{{ eos_token }}{%- endif -%}{%- endfor -%}")
+    # The fixtures' constructs, several to a seed.
+    fixtures = pathlib.Path(__file__).resolve().parents[2] / "data/fixtures/chat"
+    constructs = (fixtures / "constructs.txt").read_text(encoding="utf-8").split("\n----\n")
+    valid = [text for text, expected in
+             zip(constructs, json.loads((fixtures / "constructs.json").read_text(encoding="utf-8")))
+             if isinstance(expected, str)]
+    for i in range(0, len(valid), 4):
+        write("chat_template", f"constructs_{i // 4:02}", "\n".join(valid[i:i + 4]))
+    write("chat_template", "tools",
+          "{% for t in tools %}{{ t | tojson(indent=2) }}{% endfor %}{% for m in messages %}"
+          "{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}"
+          "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}{% endfor %}"
+          "{{ m.content }}{% endfor %}\0" + json.dumps(
+              {"tools": [{"name": "look", "parameters": {"a": [1, 2.5, None, True]}}],
+               "messages": [{"role": "user", "content": "Hi"},
+                            {"role": "assistant", "content": "so", "thinking": "since",
+                             "tool_calls": [{"function": {"name": "look",
+                                                          "arguments": {"a": 1}}}]}]}))
 
 
 def write_conllu():
@@ -168,6 +233,10 @@ def write_conllu():
             "4\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_\n\n")
     write("conllu", "multiword", tags + "\0" + "don't stop.\n")
     write("conllu", "crlf", tags.replace("\n", "\r\n") + "\0" + " don't\u00a0stop.")
+    spaces = ("# text = \n a\n\tb\n1\t\n \t\n \tSPACE\t_SP\t_\t1\t_\t_\tSpaceAfter=No\n"
+              "2\ta\ta\tDET\tXX\t_\t2\t_\t_\t_\n3\t\t\t\t\tSPACE\t_SP\t_\t3\t_\t_\t_\n"
+              "4\tb\tb\t_\tXX\t_\t4\t_\t_\t_\n\n")
+    write("conllu", "spaces", spaces + "\0" + "\n a\n\tb")
 
 
 if __name__ == "__main__":

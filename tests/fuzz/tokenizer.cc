@@ -17,6 +17,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         ids.push_back(token.id);
       }
       tokenizer.decode(ids);
+      const std::size_t half = text.size() / 2;
+      for (const std::size_t cut : {half, text.size()}) {
+        const auto first = tokenizer.encode_beginning(text.substr(0, cut), special);
+        fuzz::require(first.size() <= ids.size());
+        for (std::size_t i = 0; i < first.size(); ++i) fuzz::require(first[i].id == ids[i]);
+      }
     }
   });
   return 0;

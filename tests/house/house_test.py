@@ -28,6 +28,42 @@ class TheHouse(unittest.TestCase):
     def test_links_between_pages_resolve(self):
         self.assertEqual(rules.broken_links(ROOT), [])
 
+    def test_contributing_has_the_table_of_rooms(self):
+        self.assertEqual({room: set(seen) for room, seen in rules.rooms_of_contributing(ROOT).items()},
+                         {room: set(seen) for room, seen in rules.ROOMS.items()})
+
+    def test_contributing_names_every_waived_warning(self):
+        self.assertEqual(rules.waived_warnings(ROOT), rules.WAIVED)
+        page = (ROOT / "CONTRIBUTING.md").read_text()
+        self.assertEqual([what for _, what in sorted(rules.WAIVED)
+                          if f"`{what.replace('=', ' ')}`" not in page], [])
+
+    def test_a_file_fits_in_the_head(self):
+        self.assertEqual(rules.long_files(ROOT), [])
+
+    def test_only_the_command_line_prints(self):
+        self.assertEqual(rules.prints_of_libraries(ROOT), [])
+
+    def test_libraries_throw_what_contributing_says(self):
+        self.assertEqual(rules.unknown_exceptions(ROOT), [])
+
+    def test_files_are_written_in_one_place(self):
+        self.assertEqual(rules.writes_elsewhere(ROOT), [])
+
+    def test_tests_see_what_is_no_number(self):
+        self.assertEqual(rules.tests_blind_to_nan(ROOT), [])
+
+    def test_skips_are_counted(self):
+        self.assertEqual(rules.quiet_skips(ROOT), [])
+
+    def test_pages_count_the_malformed_cases(self):
+        most = rules.malformed_cases(ROOT)
+        self.assertIn(f"numbered from 1 to {most},", (ROOT / "CONTRIBUTING.md").read_text())
+        self.assertIn(f"| {most} ways to be malformed", (ROOT / "README.md").read_text())
+
+    def test_contributing_names_the_scripts_of_the_page(self):
+        self.assertEqual(rules.unnamed_page_scripts(ROOT), [])
+
     def test_the_rules_see_the_rooms(self):
         seen = {rules.room_of(path.relative_to(ROOT).as_posix()) for path in rules.cpp_files(ROOT)}
         self.assertLessEqual({"engine/core", "engine/model", "analysis", "tests"}, seen)
@@ -70,6 +106,74 @@ class ABrokenHouse(unittest.TestCase):
         self.write("probes/run.cc", "#include <hdf5.h>\n")
         self.assertEqual(rules.includes_against_the_order(self.root),
                          ["probes/run.cc: <hdf5.h> belongs to data/format alone"])
+
+    def test_an_unknown_library_is_found(self):
+        self.write("engine/core/x.cc", "#include <fmt/core.h>\n#include <vector>\n")
+        self.assertEqual(rules.includes_against_the_order(self.root),
+                         ["engine/core/x.cc: <fmt/core.h> is no library that FOREIGN names"])
+
+    def test_a_table_of_rooms_is_read(self):
+        self.write("CONTRIBUTING.md", "| room | what | sees |\n|---|---|---|\n| `engine/core` | x | |\n"
+                                      "| `analysis` | x | data/format, engine/core/sha256.h |\n"
+                                      "| `probes` | x | engine, data/format |\n")
+        self.assertEqual(rules.rooms_of_contributing(self.root),
+                         {"engine/core": (), "analysis": ("data/format", "engine/core/sha256.h"),
+                          "probes": (*rules.ENGINE, "data/format")})
+
+    def test_a_warning_that_is_switched_off_is_found(self):
+        self.write("engine/x.h", "#pragma GCC diagnostic ignored \"-Wshadow\"\nint a;  // NO" "LINT\n")
+        self.write("engine/CMakeLists.txt", "target_compile_options(x PRIVATE -w -Wno-shadow)\n")
+        self.write("engine/y.cu", "#pragma nv_diag_suppress 20\n")
+        self.assertEqual({what for _, what in rules.waived_warnings(self.root)},
+                         {"#pragma GCC diagnostic", "NO" "LINT", "-w", "-Wno-shadow",
+                          "#pragma nv_diag_suppress"})
+
+    def test_a_file_that_is_too_long_is_found(self):
+        self.write("engine/x.cc", "\n" * 500)
+        self.write("engine/y.cc", "\n" * 501)
+        self.assertEqual(rules.long_files(self.root), ["engine/y.cc: 501 lines"])
+
+    def test_a_library_that_prints_or_ends_the_process_is_found(self):
+        self.write("engine/core/x.cc", "// std::cout\nstd::cerr << 1;\nstd::snprintf(a);\nexit(1);\n")
+        self.write("probes/plan_command.cc", 'std::printf("1");\n')
+        self.assertEqual(rules.prints_of_libraries(self.root),
+                         ["engine/core/x.cc:2: std::cerr", "engine/core/x.cc:4: exit("])
+
+    def test_another_exception_is_found(self):
+        self.write("engine/core/x.cc", "throw Error(1); throw FormatError(2); throw std::logic_error(3);")
+        self.write("data/format/x.cc", "throw FormatError(2);")
+        self.assertEqual(rules.unknown_exceptions(self.root),
+                         ["engine/core/x.cc: throws FormatError", "engine/core/x.cc: throws std::logic_error"])
+
+    def test_another_place_that_writes_is_found(self):
+        for name in ("data/format/publish.cc", "probes/run_store.cc"):
+            self.write(name, "fs::rename(a, b);\nGroup::write(c);\nstd::ofstream d(e);\n")
+        self.assertEqual(rules.writes_elsewhere(self.root),
+                         ["probes/run_store.cc:1: fs::rename(", "probes/run_store.cc:3: std::ofstream"])
+
+    def test_a_largest_value_that_passes_over_nan_is_found(self):
+        self.write("tests/x.cc", "worst = std::max(worst, e);\nto.gap =\n    std::max({e, to.gap});\n"
+                                 "n = std::max(a, b);\nleast = std::fmin(least, e);\nx = test::larger(x, e);")
+        self.assertEqual([line.split(": ")[0] for line in rules.tests_blind_to_nan(self.root)],
+                         ["tests/x.cc:1", "tests/x.cc:2", "tests/x.cc:5"])
+
+    def test_a_skip_that_passes_is_found(self):
+        self.write("tests/x.cc", 'WARN("no model: skipped");')
+        self.write("tests/a.py", "self.skipTest()\nunittest.main()")
+        self.write("tests/b.py", "self.skipTest()\nsuite.main()")
+        self.write("tests/a/CMakeLists.txt", "add_test(NAME a COMMAND b)\nscript_test(b c)")
+        self.assertEqual([line.split(":")[0] for line in rules.quiet_skips(self.root)],
+                         ["tests/a/CMakeLists.txt", "tests/a.py", "tests/x.cc"])
+
+    def test_malformed_cases_are_counted(self):
+        self.write("tests/robustness/a.py", "[Case(3, x), Case(12, y)]")
+        self.assertEqual(rules.malformed_cases(self.root), 12)
+
+    def test_a_script_of_the_page_that_nobody_names_is_found(self):
+        self.write("CONTRIBUTING.md", "`data.js`")
+        for name in ("data.js", "text.js"):
+            self.write(f"analysis/inspect/page/{name}", "")
+        self.assertEqual(rules.unnamed_page_scripts(self.root), ["text.js"])
 
     def test_another_entry_in_the_root_is_found(self):
         self.write("scripts/run.sh", "")

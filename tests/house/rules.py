@@ -4,33 +4,87 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-# Each room and the rooms whose headers it may include besides its own: one way only. The order is
-# that of the dependencies, so a room lists what stands above it and nothing below.
 ENGINE = ("engine/core", "engine/io", "engine/chat", "engine/backend", "engine/ops", "engine/kv",
           "engine/model", "engine/policy")
-ROOMS = {room: ENGINE[:i] for i, room in enumerate(ENGINE)} | {
+# Each room and what it may include besides its own headers, rooms and single headers of others: the
+# column "sees" of CONTRIBUTING.md's table, where `engine` stands for all of its rooms. A room that
+# lies in the folder of another one stands above it.
+ROOMS = {
+    "engine/core": (),
+    "engine/io": ("engine/core",),
+    "engine/chat": ("engine/core", "engine/io"),
+    "engine/backend": ("engine/core",),
+    "engine/ops": ("engine/core", "engine/backend"),
+    "engine/kv": ("engine/core", "engine/backend", "engine/ops"),
+    "engine/model": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
+    "engine/policy": ("engine/core", "engine/backend", "engine/ops", "engine/kv"),
     "data/format": (),
     "analysis/inspect": ("data/format", "analysis"),
     "analysis": ("data/format", "engine/core/sha256.h"),
     "probes/part_of_speech": ("engine/core", "engine/io"),
-    "probes": ENGINE + ("data/format", "analysis/command.h", "analysis/run_reader.h",
-                        "analysis/run_directory.h", "analysis/merge.h",
-                        "analysis/inspect/command.h", "probes/part_of_speech"),
+    "probes": ENGINE + ("data/format", "probes/part_of_speech", "analysis/command.h",
+                        "analysis/run_reader.h", "analysis/run_directory.h", "analysis/merge.h",
+                        "analysis/inspect/command.h"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
 }
 
-# A foreign library is wrapped once: only the rooms named include its headers.
+# A foreign library's headers are included by the rooms named, and by tests.
 FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
     r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
-    r"tbb/.*|oneapi/tbb.*": ("engine/backend", "engine/model"),
+    r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
     r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),
     r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
     r"boost/crc\.hpp": ("data/format",),
     r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),
+    r"catch2/.*": (),
 }
+# The language's own and the operating system's, which every room may include.
+SYSTEM = re.compile(r"\w+|sys/\w+\.h|(dlfcn|fcntl|malloc|signal|stdio|time|unistd)\.h")
+
+# Every warning that is switched off, and where; CONTRIBUTING.md says why each is.
+WAIVED = {
+    ("CMakeLists.txt", "-Wno-sign-conversion"),
+    ("CMakeLists.txt", "-Wno-restrict"),
+    ("CMakeLists.txt", "-Wno-uninitialized"),
+    ("CMakeLists.txt", "-Wno-maybe-uninitialized"),
+    ("engine/backend/CMakeLists.txt", "-Wno-maybe-uninitialized"),
+    ("engine/ops/CMakeLists.txt", "-Wno-psabi"),
+    ("tests/CMakeLists.txt", "-Wno-psabi"),
+    ("engine/ops/CMakeLists.txt", "-diag-suppress=554"),
+    ("tests/device/compile_kernels.py", "-diag-suppress 554"),
+    (".clang-tidy", "-Wno-unknown-warning-option"),
+}
+WAIVER = re.compile("|".join([
+    r"-Wno-[a-z0-9+-]+", r"-diag-suppress\W+\d+", "NO" + r"LINT\w*",
+    r"#\s*pragma\s+(?:GCC|clang|nv_)\s*\w+", r"_Pragma", r"SYSTEM_WARN\w*", r"(?<![\w-])-w(?![\w-])"]))
+
+# Where a program may write to its standard output or end: the command line.
+COMMAND_LINE = re.compile(r"probes/(\w+_command|main|option_parsing)\.cc")
+PRINTS = re.compile(r"std::(?:cout|cerr|clog|exit|abort|terminate|printf|fprintf|puts)\b"
+                    r"|(?<![\w:])(?:printf|fprintf|puts|exit|abort)\(")
+# What library code throws, and what only some of it does.
+THROWS = re.compile(r"\bthrow\s+([A-Za-z_][\w:]*)")
+EXCEPTIONS = {
+    "Error": "", "UsageError": "", "std::bad_alloc": "", "ContractError": "engine/core/require.h",
+    "FormatError": "data/format|analysis|probes/run_(?:store|output).cc",
+    "std::invalid_argument": "analysis|engine/io/pattern",  # a request; an expression
+    "Interrupted": "probes/interrupt.cc", "Abandoned": "engine/backend/cuda/host",
+}
+# Where bytes reach the disk: runs by the first two, the reports of two commands by themselves.
+WRITERS = re.compile(r"data/format/(descriptor|publish)\.cc|probes/(bench|pos)_command\.cc")
+WRITES = re.compile(r"(?<![\w:])::(?:write|pwrite|fsync|fdatasync|rename|ftruncate|link)\("
+                    r"|fs::(?:rename|resize_file|copy\w*)\(|std::(?:ofstream\b|fopen\b(?![^;]*\"rb\"))")
+
+MOST_LINES = 500
+CODE = {".cc", ".cu", ".h", ".js", ".py", ".sh"}
+
+# `a = std::max(a, b)` keeps a where b is NaN.
+BLIND_TO_NAN = re.compile(r"([\w.>\[\]-]+)\s*=\s*std::f?(?:max|min)(?:<\w+>)?\(\s*\{?\s*\1\s*,"
+                          r"|([\w.>\[\]-]+)\s*=\s*std::f?(?:max|min)(?:<\w+>)?\([^;]*,\s*\2\s*\}?\)")
+QUIET_SKIP = re.compile(r"WARN\([^;]*skip")
 
 FOLDERS = {"analysis", "data", "engine", "notebooks", "probes", "tests"}
 FILES = {"CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE", "README.md"}
@@ -65,6 +119,22 @@ def may_include(room: str, header: str) -> bool:
     return any(header == seen or header.startswith(seen + "/") for seen in (room, *ROOMS[room]))
 
 
+def rooms_of_contributing(root: Path) -> dict[str, tuple[str, ...]]:
+    """CONTRIBUTING.md's table of rooms, in the form of ROOMS."""
+    rooms = {}
+    for line in (root / "CONTRIBUTING.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) != 3 or not re.fullmatch(r"`[\w/]+`", cells[0]):
+            continue
+        if cells[2] == "everything":
+            seen = [room for room in ROOMS if room != cells[0].strip("`") and room != "analysis/inspect"]
+        else:
+            seen = [item for item in cells[2].split(", ") if item]
+        rooms[cells[0].strip("`")] = tuple(
+            part for item in seen for part in (ENGINE if item == "engine" else (item,)))
+    return rooms
+
+
 def includes_against_the_order(root: Path) -> list[str]:
     violations = []
     for path in cpp_files(root):
@@ -75,11 +145,13 @@ def includes_against_the_order(root: Path) -> list[str]:
                 violations.append(f'{name}: "{header}" is no path from the root')
             elif quote == '"' and not may_include(room, header):
                 violations.append(f'{name}: {room} must not see "{header}"')
-            elif quote == "<":
-                violations += [f"{name}: <{header}> belongs to {' and '.join(owners)} alone"
-                               for pattern, owners in FOREIGN.items()
-                               if re.fullmatch(pattern, header)
-                               and room not in (*owners, "tests")]
+            elif quote == "<" and not SYSTEM.fullmatch(header):
+                owners = [owners for pattern, owners in FOREIGN.items()
+                          if re.fullmatch(pattern, header)]
+                if not owners:
+                    violations.append(f"{name}: <{header}> is no library that FOREIGN names")
+                elif room not in (*owners[0], "tests"):
+                    violations.append(f"{name}: <{header}> belongs to {' and '.join(owners[0])} alone")
     return violations
 
 
@@ -114,3 +186,89 @@ def broken_links(root: Path) -> list[str]:
     return [f"{page.relative_to(root)}: {target}"
             for page in sorted(root.rglob("*.md")) if is_ours(page, root)
             for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+
+
+def text_files(root: Path, suffixes: set[str]) -> Iterator[tuple[str, str]]:
+    """(name, content) of our files whose suffix or name is one of these."""
+    for path in sorted(root.rglob("*")):
+        if is_ours(path, root) and {path.suffix, path.name} & suffixes and path.is_file():
+            yield path.relative_to(root).as_posix(), path.read_text()
+
+
+def library_files(root: Path) -> Iterator[tuple[str, str]]:
+    """(name, content) of the rooms but tests."""
+    for path in cpp_files(root):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith("tests/"):
+            yield name, path.read_text()
+
+
+def lines_with(name: str, content: str, pattern: re.Pattern) -> list[str]:
+    """"FILE:LINE: what was found" of every match outside comments."""
+    code = re.sub(r"//[^\n]*", "", content)
+    return [f"{name}:{code.count(chr(10), 0, found.start()) + 1}: {' '.join(found.group().split())}"
+            for found in pattern.finditer(code)]
+
+
+def waived_warnings(root: Path) -> set[tuple[str, str]]:
+    """(file, what switches a warning off), everywhere that a compiler or clang-tidy reads it."""
+    read = {".cc", ".cu", ".h", ".cmake", "CMakeLists.txt", "CMakePresets.json", ".clang-tidy",
+            "compile_kernels.py"}
+    return {(name, re.sub(r'\W+(?=\d)', lambda gap: "=" if gap.group() == "=" else " ", found.group()))
+            for name, content in text_files(root, read) for found in WAIVER.finditer(content)}
+
+
+def long_files(root: Path) -> list[str]:
+    return [f"{name}: {lines} lines" for name, content in text_files(root, CODE)
+            if (lines := content.count("\n")) > MOST_LINES]
+
+
+def prints_of_libraries(root: Path) -> list[str]:
+    return [line for name, content in library_files(root) if not COMMAND_LINE.fullmatch(name)
+            and "backend/cuda/host/" not in name for line in lines_with(name, content, PRINTS)]
+
+
+def unknown_exceptions(root: Path) -> list[str]:
+    """Exceptions besides those that CONTRIBUTING.md names, or outside the files that may throw them."""
+    return [f"{name}: throws {thrown}" for name, content in library_files(root)
+            for thrown in THROWS.findall(re.sub(r"//[^\n]*", "", content))
+            if thrown not in EXCEPTIONS or not re.match(EXCEPTIONS[thrown], name)]
+
+
+def writes_elsewhere(root: Path) -> list[str]:
+    return [line for name, content in library_files(root) if not WRITERS.fullmatch(name)
+            for line in lines_with(name, content, WRITES)]
+
+
+def tests_blind_to_nan(root: Path) -> list[str]:
+    """Largest and smallest values that pass over NaN, and comparisons that hold for it."""
+    return [line for name, content in text_files(root / "tests", {".cc", ".h"})
+            for line in lines_with("tests/" + name, content, BLIND_TO_NAN)]
+
+
+def quiet_skips(root: Path) -> list[str]:
+    """Skips that ctest would count as passed (tests/support/skip.h and suite.py make real ones)."""
+    violations = []
+    for name, content in text_files(root / "tests", {".cc", ".py", "CMakeLists.txt"}):
+        if name.startswith("house/"):
+            continue
+        if QUIET_SKIP.search(content):
+            violations.append(f"tests/{name}: a WARN is no skip")
+        if re.search(r"unittest\.skip|\.skipTest\(|SkipTest", content) and "suite.main(" not in content:
+            violations.append(f"tests/{name}: skips, and does not run by suite.main()")
+        if re.search(r"\badd_test\(", content) and name != "CMakeLists.txt":
+            violations.append(f"tests/{name}: add_test() where script_test() counts skips")
+    return violations
+
+
+def malformed_cases(root: Path) -> int:
+    """The highest number of the tables of malformed input."""
+    return max(int(number) for _, content in text_files(root / "tests/robustness", {".py"})
+               for number in re.findall(r"\bCase\((\d+),", content))
+
+
+def unnamed_page_scripts(root: Path) -> list[str]:
+    """Scripts of the page that CONTRIBUTING.md says nothing of."""
+    text = (root / "CONTRIBUTING.md").read_text()
+    return [path.name for path in sorted((root / "analysis/inspect/page").glob("*.js"))
+            if f"`{path.name}`" not in text]

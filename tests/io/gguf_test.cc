@@ -252,7 +252,7 @@ TEST_CASE("malformed GGUF tensors are refused") {
       {"31 product wraps negative", shaped({kTwoTo32, kTwoTo32 / 2}), "more than 2^64 bytes"},
       {"32 unknown type", shaped({16}, 1000), "tensor type 1000 (unknown)"},
       {"32 removed type", shaped({32}, 4), "tensor type 4 (Q4_2)"},
-      {"32 unsupported type", shaped({256}, 10), "tensor type 10 (Q2_K)"},
+      {"32 unsupported type", shaped({256}, 15), "tensor type 15 (Q8_K)"},
       {"33 row of part of a block", shaped({16, 2}, 8), "whole Q8_0 blocks of 32"},
       {"34 offset unaligned", second_at(72), "multiple of 32, found 72"},
       {"35 offset + size wraps", second_at(kHuge - 31), "a gap"},

@@ -115,5 +115,16 @@ TEST_CASE("members are fetched by type, an error names file and key") {
              Contains("expected an object, found array"));
 }
 
+TEST_CASE("ordered JSON keeps its objects' order and is as strict") {
+  const auto ordered = [](std::string_view text) {
+    return parse_ordered_json(bytes_of(text), "chat.json").dump();
+  };
+  CHECK(ordered(R"({"z": [1, {"b": null, "a": "x"}], "y": {}})") ==
+        R"({"z":[1,{"b":null,"a":"x"}],"y":{}})");
+  CHECK_THAT(error_of([&] { ordered(R"({"a": {"z": 1, "y": 2, "z": 3}})"); }),
+             Contains("chat.json: the key 'z' is repeated"));
+  CHECK(ordered(R"([{"z": 1}, {"z": 2}])") == R"([{"z":1},{"z":2}])");
+}
+
 }  // namespace
 }  // namespace longshadow

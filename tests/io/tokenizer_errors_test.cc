@@ -75,12 +75,14 @@ TEST_CASE("a tokenizer.json that is malformed or not supported is refused") {
       {"/model/vocab", "[]", "'vocab': expected an object"},
       {"/model/merges", "{}", "'merges': expected an array"},
       {"/model/dropout", "0.1", "dropout is not supported"},
-      {"/model/byte_fallback", "true", "byte_fallback is not supported"},
+      {"/model/byte_fallback", "true",
+       "expected Split, Digits, Metaspace or a Sequence of these, "},
       {"/model/byte_fallback", "1", "'byte_fallback': expected true or false"},
       {"/model/continuing_subword_prefix", "\"##\"", "expected none, found '##'"},
       {"/model/end_of_word_suffix", "\"</w>\"", "expected none, found '</w>'"},
       {"/model/unk_token", "\"<unk>\"", "unk_token: expected a token of the vocabulary"},
-      {"/normalizer", R"({"type": "Lowercase"})", "normalizer: type: expected 'NFC' or none"},
+      {"/normalizer", R"({"type": "Lowercase"})",
+       "normalizer: type: expected NFC, Prepend, Replace"},
       {"/normalizer", R"({"type": "Sequence", "normalizers": [{"type": "NFKC"}]})", "found 'NFKC'"},
       {"/normalizer", R"({"type": "Sequence"})", "'normalizers' is missing"},
       {"/pre_tokenizer", "null", "pre_tokenizer: expected a ByteLevel step, found none"},
@@ -107,9 +109,9 @@ TEST_CASE("a tokenizer.json that is malformed or not supported is refused") {
            "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})",
        "'<s>' is missing"},
       {"/post_processor",
-       R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [9]}},
+       R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [-1]}},
            "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})",
-       "the beginning-of-sequence token's id 9 names none of the 5 tokens"},
+       "'<s>': expected an id, found -1"},
       {"/post_processor",
        R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [4]}},
            "single": [{"SpecialToken": {"id": "<s>"}}, {"SpecialToken": {"id": "<s>"}}]})",
@@ -187,8 +189,6 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
       {"type 7", set("token_type", std::vector<std::int64_t>{1, 1, 1, 1, 7}),
        "token 4 is of type 7"},
       {"negative type", set("token_type", std::vector<std::int64_t>(5, -1)), "is of type -1"},
-      {"42, bos", set("bos_token_id", std::uint64_t{5}),
-       "expected an id below the 5 tokens, found 5"},
       {"42, negative", set("bos_token_id", std::int64_t{-1}), "tokenizer.ggml.bos_token_id"},
       {"43",
        [](Gguf& gguf) {
@@ -197,13 +197,13 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
        },
        "token 3 is of type 6, a byte token"},
       {"46, model", erase("model"), "tokenizer.ggml.model"},
-      {"46, pre", erase("pre"), "tokenizer.ggml.pre"},
+      {"46, pre of another type", set("pre", std::uint64_t{1}), "tokenizer.ggml.pre"},
       {"46, tokens", erase("tokens"), "tokenizer.ggml.tokens"},
       {"46, merges", erase("merges"), "tokenizer.ggml.merges"},
       {"46, tokens of another type", set("tokens", std::string("a")), "tokenizer.ggml.tokens"},
       {"no tokens", set("tokens", Strings{}), "expected 1 to 2147483647 tokens, found 0"},
-      {"model", set("model", std::string("llama")), "expected 'gpt2' (byte-level"},
-      {"pre", set("pre", std::string("default")), "expected one of gpt-2, smollm, llama-bpe"},
+      {"model", set("model", std::string("rwkv")), "expected 'gpt2' (byte-level"},
+      {"pre", set("pre", std::string("gpt-3")), "the nearest: gpt-2, "},
       {"83", [](Gguf& gguf) { value_of<Strings>(gguf, "tokens")[3] = "a"; },
        "token 3 'a' is spelled like token 0"},
       {"84", set("merges", Strings{"a x"}), "merge 0 of 'a' and 'x': 'x' is not in the vocabulary"},
@@ -212,14 +212,6 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
       {"merge of three parts", set("merges", Strings{"a b c"}), "expected two parts and a space"},
       {"merge twice", set("merges", Strings{"a b", "a b"}),
        "merge 1 of 'a' and 'b': it is repeated"},
-      {"no bos to add",
-       [](Gguf& gguf) {
-         gguf.metadata.erase("tokenizer.ggml.bos_token_id");
-         gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
-       },
-       "tokenizer.ggml.bos_token_id is missing"},
-      {"control token without spelling",
-       [](Gguf& gguf) { value_of<Strings>(gguf, "tokens")[4] = ""; }, "added token 4 '' has no"},
   };
   for (const GgufCase& test : cases) {
     INFO(test.name);
@@ -229,6 +221,33 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
     CHECK_THAT(error, StartsWith("model.gguf: "));
     CHECK_THAT(error, Contains(test.reason));
   }
+}
+
+TEST_CASE("a beginning token that is no token is missed where a text needs it, and nowhere else") {
+  json definition = tiny_json();
+  for (const char* id : {"9", "18446744073709551615"}) {
+    definition["post_processor"] = json::parse(
+        R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [)" + std::string(id) +
+        R"(]}}, "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})");
+    const Tokenizer tokenizer = test::from_json(definition);
+    CHECK(tokenizer.adds_bos());
+    CHECK_FALSE(tokenizer.bos());
+    CHECK_THAT(error_of([&] { tokenizer.required_bos(); }),
+               StartsWith("tokenizer.json: the beginning-of-sequence token's id ") &&
+                   Contains("names none of the 5 tokens") && Contains("--bos no"));
+    CHECK(test::ids_of(tokenizer, "ab").size() == 1);
+  }
+
+  Gguf gguf = test::gguf_of(tiny_json(), "gpt-2");
+  gguf.metadata["tokenizer.ggml.bos_token_id"] = std::uint64_t{5};
+  const Tokenizer unused = test::from_gguf(gguf);
+  CHECK_FALSE(unused.bos());
+  REQUIRE(unused.warnings().size() == 1);
+  CHECK_THAT(unused.warnings()[0], Contains("model.gguf: the beginning-of-sequence token's id 5"));
+  gguf.metadata.erase("tokenizer.ggml.bos_token_id");
+  gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
+  CHECK_THAT(error_of([&] { test::from_gguf(gguf).required_bos(); }),
+             Contains("this tokenizer has no beginning-of-sequence token"));
 }
 
 }  // namespace

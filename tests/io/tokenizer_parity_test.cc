@@ -9,6 +9,7 @@
 #include "engine/io/mapped_file.h"
 #include "engine/io/tokenizer.h"
 #include "tests/io/tokenizer_fixtures.h"
+#include "tests/support/skip.h"
 
 namespace longshadow {
 namespace {
@@ -21,10 +22,10 @@ const fs::path kModels = fs::path(LONGSHADOW_FIXTURES).parent_path() / "models";
 const fs::path kSmolLm2 = kModels / "SmolLM2-135M-Instruct.Q4_1.gguf";
 const fs::path kLlama3 = kModels / "llama3/tokenizer.json";
 
-/// Empty, with a notice, where the model has not been fetched.
+/// Empty, and the test case skipped, where the model has not been fetched.
 std::optional<Tokenizer> smollm2() {
   if (!fs::exists(kSmolLm2)) {
-    WARN("skipped: " << kSmolLm2.string() << " is not there; data/fetch_model.sh fetches it");
+    test::skip("no " + kSmolLm2.string() + "; bash data/fetch_model.sh fetches it");
     return std::nullopt;
   }
   const MappedFile file(kSmolLm2);
@@ -62,7 +63,7 @@ void check_documents(const Tokenizer& tokenizer, const json& expected) {
 
 bool have_documents() {
   if (fs::exists(fs::path(LONGSHADOW_SHARED) / "data/docs")) return true;
-  WARN("skipped: no " << LONGSHADOW_SHARED << "/data/docs");
+  test::skip("no documents in " LONGSHADOW_SHARED "/data/docs");
   return false;
 }
 
@@ -125,9 +126,8 @@ TEST_CASE("SmolLM2's own tokenizer gives llama.cpp's ids") {
 
 TEST_CASE("Llama 3's own ranks give tiktoken's ids from either format") {
   if (!fs::exists(kLlama3)) {
-    WARN("skipped: " << kLlama3.string()
-                     << " is not there; tests/parity/make_llama3_tokenizer.py makes it");
-    return;
+    return test::skip("no " + kLlama3.string() +
+                      "; tests/parity/make_llama3_tokenizer.py makes it");
   }
   const json definition = json::parse(test::read_file(kLlama3));
   const json texts = test::tokenizer_fixture("expected.json").at("tiktoken").at("llama3");

@@ -15,6 +15,32 @@ TEST_CASE("well-formed UTF-8 is told from other bytes") {
   }
 }
 
+TEST_CASE("well-formed UTF-8 is counted up to the first other byte") {
+  const std::string ascii(100, 'a');
+  CHECK(utf8_prefix(ascii) == 100);
+  for (std::size_t at = 0; at < 20; ++at) {  // at every place of the eight bytes that pass at once
+    CHECK(utf8_prefix(ascii.substr(0, at) + "\xe9" + ascii) == at);
+    CHECK(utf8_prefix(ascii.substr(0, at) + "\u00e9" + ascii) == at + 102);
+    CHECK(utf8_prefix(ascii.substr(0, at) + "\u20ac") == at + 3);
+  }
+}
+
+TEST_CASE("a character that its text's end cuts off is told from bytes that begin none") {
+  const std::string characters[] = {"a",      "\u00e9",     "\u0800",     "\u20ac",
+                                    "\ufffd", "\U00010000", "\U0001f642", "\U0010ffff"};
+  for (const std::string& character : characters) {
+    for (std::size_t length = 1; length <= character.size(); ++length) {
+      const std::size_t incomplete = length == character.size() ? 0 : length;
+      CHECK(incomplete_bytes("a" + character.substr(0, length)) == incomplete);
+    }
+  }
+  for (const std::string bytes :
+       {"", "\x80", "\xc0", "\xc1", "\xf5", "\xff", "\xe0\x80", "\xed\xa0", "\xf0\x80", "\xf4\x90",
+        "\xe2\x82\xac\x80", "\xf0\x9f\x41"}) {
+    CHECK(incomplete_bytes(bytes) == 0);
+  }
+}
+
 TEST_CASE("what a terminal would obey is spelled out") {
   const auto printed = [](const std::string& text) { return printable(text, 1000); };
   CHECK(printed("a\u00e9\u05e9\U0001f642 'b'") == "a\u00e9\u05e9\U0001f642 'b'");

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/core/range.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -89,6 +90,31 @@ TEST_CASE("A compressed cache takes the memory of what it keeps") {
   CHECK(cache.allocated_bytes() ==
         cache.bytes(0) + cache.bytes(1) + kLayers * kRowTile * kSlotBytes);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("a compression that does not fit the cache is refused", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const KvCache<float> full(on.device.memory(), kLayers, kHeads, kSlots, kHeadDim);
+  const auto compress = [&](const Compression& compression) {
+    CompressedCache<float>(on.device, full, std::span(&compression, 1), kFrequencies);
+  };
+  const KeptSlots one_each{kSlots, {{1}, {2}}};
+  const std::string name = "a compression of a cache: ";
+  CHECK(test::error_of([&] { compress({{one_each}}); }) == name + "layers.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          compress({{one_each, {kSlots, {{1}}}}});
+        }) == name + "by_head.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          compress({{one_each, {kSlots, {{1}, {2, 1}}}}});
+        }) == name + "slots[1] is 1, expected more than 2");
+  CHECK(test::error_of([&] {
+          compress({{one_each, {kSlots, {{1}, {2, 3}}}}, true});
+        }) == name + "slots.size() of keys that move is 2, expected 1");
+  CHECK(test::error_of([&] { CompressedCache<float>(on.device, full, {}, kFrequencies); }) ==
+        "CompressedCache: compressions.size() is 0, expected at least 1");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
@@ -71,8 +73,8 @@ float largest_error(Device& device, GrowingCache<Device, float>& cache,
       for (std::size_t c = 0; c < kHeadDim; ++c) {
         const float key = full.layer(0).keys.head(head).row(slot)[c];
         const float value = full.layer(0).values.head(head).row(slot)[c];
-        largest = std::max(
-            {largest, std::abs(keys.row(row)[c] - key), std::abs(values.row(row)[c] - value)});
+        largest = test::larger(largest, std::abs(keys.row(row)[c] - key));
+        largest = test::larger(largest, std::abs(values.row(row)[c] - value));
       }
     }
   }
@@ -147,6 +149,29 @@ TEMPLATE_TEST_CASE("keys that move follow one another, and so does the next toke
   cache.append(0, Own(on.device, full, 3).view(), kSlots);
   CHECK(cache.next_position(0, kSlots + 1) == 3);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("what does not fit a growing cache is refused", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  using Device = typename TestType::Device;
+  const KvCache<float> full(on.device.memory(), 1, kHeads, kSlots, kHeadDim);
+  GrowingCache<Device, float> cache(on.device, full, {{{kSlots, {{0, 1}, {5}}}}}, kNoFrequencies);
+  const auto own = test::shaped_heads<const float>(kHeads + 1, 1, kHeadDim);
+  CHECK(test::error_of([&] {
+          cache.append(0, {own, own}, 9);
+        }) ==
+        "GrowingCache::append: own.keys is 3 heads of [1, 16], expected 2 of [1, 16] or more rows");
+  CHECK(test::error_of([&] { cache.keep(0, {{0}}); }) ==
+        "GrowingCache::keep: slots_by_head.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          cache.keep(0, {{0}, {1}});
+        }) == "GrowingCache::keep: slots[0] is 1, expected at least 0 and below 1");
+  CHECK(test::error_of([&] {
+          cache.keep(0, {{1, 0}, {0}});
+        }) == "GrowingCache::keep: slots[1] is 0, expected more than 1");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

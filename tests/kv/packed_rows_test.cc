@@ -4,8 +4,10 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/error_of.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
 
 namespace longshadow {
@@ -41,7 +43,7 @@ TEMPLATE_TEST_CASE("rounding through packing is packing whole groups", "", test:
   CHECK(bytes == 64 * 16 / 2 + 2 * 16 * 8 + 11 * 16 * sizeof(float));
   float worst = 0;
   for (std::size_t i = 0; i < 64 * 16; ++i) {
-    worst = std::max(worst, std::abs(rows.data()[i] - before.data()[i]));
+    worst = test::larger(worst, std::abs(rows.data()[i] - before.data()[i]));
   }
   CHECK(worst > 0);
   CHECK(worst <= 4.5F / 15);
@@ -61,6 +63,16 @@ TEST_CASE("no rows, other bits and other groups") {
              }),
              Catch::Contains("32 or 64 elements share a scale, found 48"));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("rows are unpacked into rows of their shape", "[contract]") {
+  Cpu cpu(1);
+  const Matrix<float> rows = random_matrix<float>(cpu, 64, 16, 1);
+  const PackedRows packed(cpu, rows.view(), GroupAxis::rows, {});
+  CHECK(test::error_of([&] { packed.unpack(cpu, test::shaped<float>(63, 16)); }) ==
+        "unpack_rows: elements is [64, 16], expected [63, 16]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

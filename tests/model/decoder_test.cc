@@ -4,7 +4,6 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/model/rotary_frequencies.h"
 #include "tests/support/devices.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
@@ -49,33 +48,57 @@ std::vector<double> logits_after(const FullPass<T>& full, const Weights<T>& weig
   return logits;
 }
 
-// Both compute the same numbers in other tiles. Logits here are below 20 and pass through fewer
-// than 2,000 roundings of 1.1e-16 each.
+std::vector<std::int32_t> tokens_of(const std::string& model) {
+  return nlohmann::json::parse(std::ifstream(test::kTinyModels / (model + ".json")))
+      .at("token_ids")
+      .get<std::vector<std::int32_t>>();
+}
+
+/// Both compute the same numbers in other tiles. Logits here are below 20 and pass through fewer
+/// than 2,000 roundings of 1.1e-16 each.
+void check_decoding(Cpu& cpu, const Weights<double>& weights,
+                    const std::vector<std::int32_t>& tokens) {
+  const ModelConfig& config = weights.config;
+  const auto full = read<double>(cpu, weights, tokens);
+  FullPassOptions options;
+  options.text_tokens = tokens.size();
+  const auto prefilled = run_full_pass(cpu, weights, std::span(tokens).first(kContext),
+                                       std::span<FullPassObserver<double>* const>{}, options);
+  GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
+                                  prefilled.frequencies);
+  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+  for (std::size_t i = kContext; i < tokens.size(); ++i) {
+    const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
+    const std::vector<double> expected = logits_after(full, weights, i);
+    for (std::size_t v = 0; v < expected.size(); ++v) {
+      REQUIRE(std::abs(logits[v] - expected[v]) <= 2000 * 0x1p-53 * 20);
+    }
+  }
+  CHECK(cache.bytes() ==
+        2 * config.n_layers * config.n_kv_heads * tokens.size() * config.head_dim * sizeof(double));
+}
+
 TEST_CASE("decoding on the whole cache is the full pass, in f64") {
   for (const std::string& name : test::kTinyModelNames) {
     DYNAMIC_SECTION(name) {
       Cpu cpu(2);
-      const auto weights = load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / name));
-      const ModelConfig& config = weights.config;
-      const auto tokens = nlohmann::json::parse(std::ifstream(test::kTinyModels / (name + ".json")))
-                              .at("token_ids")
-                              .get<std::vector<std::int32_t>>();
-      const auto full = read<double>(cpu, weights, tokens);
-      const auto prefilled = read<double>(cpu, weights, std::span(tokens).first(kContext));
-      GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
-                                      rotary_frequencies(config.rope, config.head_dim));
-      Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
-      for (std::size_t i = kContext; i < tokens.size(); ++i) {
-        const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
-        const std::vector<double> expected = logits_after(full, weights, i);
-        for (std::size_t v = 0; v < expected.size(); ++v) {
-          REQUIRE(std::abs(logits[v] - expected[v]) <= 2000 * 0x1p-53 * 20);
-        }
-      }
-      CHECK(cache.bytes() == 2 * config.n_layers * config.n_kv_heads * tokens.size() *
-                                 config.head_dim * sizeof(double));
+      check_decoding(cpu, load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / name)),
+                     tokens_of(name));
     }
   }
+}
+
+TEST_CASE("under dynamic scaling a text is written with the frequencies that it is read with") {
+  Cpu cpu(2);
+  auto weights = load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_plain"));
+  const auto tokens = tokens_of("llama_plain");
+  RopeConfig& rope = weights.config.rope;
+  rope.scaling = RopeScaling::dynamic;
+  rope.factor = 2;
+  rope.original_context = 48;
+  CHECK(read<double>(cpu, weights, tokens).frequencies !=
+        read<double>(cpu, weights, std::span(tokens).first(kContext)).frequencies);
+  check_decoding(cpu, weights, tokens);
 }
 
 /// Keys and values are those of attention under a mask: the full pass's own rows, with what was
@@ -92,8 +115,7 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
   }();
   const auto full = read<double>(cpu, weights, tokens);
   const auto compression = all_but_some(config, true);
-  GrowingCache<Cpu, double> cache(cpu, full.cache, compression,
-                                  rotary_frequencies(config.rope, config.head_dim));
+  GrowingCache<Cpu, double> cache(cpu, full.cache, compression, full.frequencies);
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
 
   RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
@@ -148,7 +170,7 @@ std::vector<double> logits_of_steps(Device& device, const std::string& name, std
       run_full_pass(device, weights, std::span<const std::int32_t>(tokens).first(kContext),
                     std::span<FullPassObserver<T>* const>{}, {});
   GrowingCache<Device, T> cache(device, prefilled.cache, all_but_some(config, true),
-                                rotary_frequencies(config.rope, config.head_dim));
+                                prefilled.frequencies);
   Decoder<Device, T> decoder(device, weights, tokens.size());
   std::vector<double> all;
   for (std::size_t i = kContext; i < tokens.size(); ++i) {

@@ -1,13 +1,13 @@
 #include "engine/model/forward.h"
 
 #include <catch2/catch.hpp>
-#include <numbers>
 #include <numeric>
 
 #include "engine/model/full_pass.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
@@ -35,7 +35,7 @@ void check_logits(const TinyModel& model) {
   const auto expected = model.expected["logits"].get<std::vector<std::vector<double>>>();
   double magnitude = 0;
   for (const auto& row : expected) {
-    for (const double logit : row) magnitude = std::max(magnitude, std::abs(logit));
+    for (const double logit : row) magnitude = test::larger(magnitude, std::abs(logit));
   }
   const double tolerance =
       sizeof(T) == 8 ? model.f64_tolerance
@@ -46,7 +46,7 @@ void check_logits(const TinyModel& model) {
     REQUIRE(expected[i].size() == weights.config.vocab_size);
     for (std::size_t v = 0; v < expected[i].size(); ++v) {
       const twin::Row direction = twin::row(weights.output().row(v), hidden.size());
-      largest = std::max(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
+      largest = test::larger(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
     }
   }
   CHECK(largest <= tolerance);
@@ -70,8 +70,8 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
   std::iota(batch.positions.begin(),
             batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
   batch.streams = {{0, tokens.size(), 0}};
-  const RotaryTable<double> rotary = make_rotary_table<Cpu, double>(
-      cpu, rotary_frequencies(config.rope, config.head_dim), tokens.size());
+  const RotaryTable<double> rotary = make_rotary_table<double>(
+      cpu, rotary_frequencies(config.rope, config.head_dim, tokens.size()), tokens.size());
   LayerActivations<double> activations(cpu, config, batch.padded_rows());
   Matrix<double> x(cpu.memory(), batch.padded_rows(), config.hidden_size);
   gather_rows(cpu, weights.token_embedding.view(), std::span(tokens), x.view());
@@ -100,33 +100,9 @@ TEST_CASE("a document in chunks is the document as a whole") {
   const Matrix<double> whole = hidden_in_one_batch(cpu, weights, tokens);
   double largest = 0;
   for (std::size_t i = 0; i < tokens.size() * weights.config.hidden_size; ++i) {
-    largest = std::max(largest, std::abs(full.hidden.data()[i] - whole.data()[i]));
+    largest = test::larger(largest, std::abs(full.hidden.data()[i] - whole.data()[i]));
   }
   CHECK(largest <= 1e-12);
-}
-
-TEST_CASE("rotary frequencies as each scaling stretches them") {
-  RopeConfig rope;
-  rope.theta = 10000;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
-  rope.scaling = RopeScaling::linear;
-  rope.factor = 4;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{0.25, 0.0025});
-
-  // Wavelengths 2 pi, and 200 pi: below 8192 / 4 both stay; of a context of 256, 256 / 4 and 256
-  // lie between them and the longer one is divided.
-  rope.scaling = RopeScaling::llama3;
-  rope.factor = 8;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01});
-  rope.original_context = 256;
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 8});
-  // In between: 1200 over the wavelength is 1.9099, 0.3033 of the way from 1 to 4.
-  rope.original_context = 1200;
-  const double share = (1200 / (200 * std::numbers::pi) - 1) / 3;
-  CHECK(rotary_frequencies(rope, 4)[1] == Approx((1 - share) * 0.01 / 8 + share * 0.01));
-
-  rope.frequency_divisors = {1.0, 3.0};
-  CHECK(rotary_frequencies(rope, 4) == std::vector<double>{1.0, 0.01 / 3});
 }
 
 }  // namespace

@@ -4,8 +4,10 @@
 #include <type_traits>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 
 namespace longshadow {
@@ -219,9 +221,9 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
     for (std::size_t r = 0; r < size.rows; ++r) {
       const twin::Row query = head_row(text.query_heads(), head, size.full_row + r);
       for (std::size_t j = 0; j <= size.prefix + r; ++j) {
-        shape.score_magnitude =
-            std::max(shape.score_magnitude,
-                     kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
+        shape.score_magnitude = test::larger(
+            shape.score_magnitude,
+            kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
       }
     }
   }
@@ -312,7 +314,7 @@ TEMPLATE_TEST_CASE("attention_backward without its sink", "", Cpu, Cuda) {
         const Text::Row row = text.attend(head, r);
         const twin::Row d = head_row(as_heads(dout.view(), 4), head, r);
         const twin::Row value = head_row(text.value_heads(), kv, 0);
-        least = std::min(least, 1 - row.p[0]);
+        least = test::smaller(least, 1 - row.p[0]);
         size += (twin::magnitude(d, value) + twin::magnitude(d, row.out)) / (1 - row.p[0]);
       }
     }
@@ -383,6 +385,37 @@ TEMPLATE_TEST_CASE("attention_backward has the same bits for any threads", "", t
   CHECK(test::same_bits_for_any_threads(
       [&](Cpu& cpu) { return gradients_of<T, P>(cpu, kTwoStreams); }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("attention_backward refuses streams and gradients that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](const std::vector<PairedRows>& streams, std::size_t removals) {
+    const auto queries = test::shaped_heads<const float>(4, 20, kDim);
+    const auto cache = test::shaped_heads<const float>(2, 70, kDim);
+    const FullAttention<float, float> full{queries,
+                                           test::shaped<const float>(20, 4),
+                                           test::shaped<const float>(20, 64),
+                                           {cache, cache},
+                                           {cache, cache}};
+    const AttentionGradients<float, float> gradients{
+        test::shaped<float>(10, 64), test::shaped<float>(10, 32), test::shaped<float>(10, 32),
+        test::shaped<float>(removals, 50)};
+    attention_backward(on.device, kShape, full, std::size_t{50},
+                       test::shaped_heads<const float>(4, 10 + kRowTile, kDim), std::span(streams),
+                       gradients);
+  };
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {5, 4, 0}}, 4);
+        }) == "attention_backward: a stream's n_rows is 4, expected 5");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {6, 5, 0}}, 4);
+        }) == "attention_backward: the end of a pair's rows is 11, expected at most 10");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {5, 5, 0}}, 3);
+        }) == "attention_backward: gradients.removals is [3, 50], expected [4, 50]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -3,7 +3,10 @@
 #include <catch2/catch.hpp>
 #include <type_traits>
 
+#include "engine/ops/lanes.h"
+#include "engine/ops/softmax_weights.h"
 #include "tests/support/attention_case.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 
@@ -293,6 +296,48 @@ TEMPLATE_TEST_CASE("attention_delta has one result for any threads", "", test::C
                               .run(cpu, streams));
   }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("attention_delta refuses streams that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](const std::vector<DeltaStream>& streams) {
+    const auto queries = test::shaped_heads<const float>(4, 20, 16);
+    const auto cache = test::shaped_heads<const float>(2, 70, 16);
+    const FullAttention<float, float> full{queries,
+                                           test::shaped<const float>(20, 4),
+                                           test::shaped<const float>(20, 64),
+                                           {cache, cache},
+                                           {cache, cache}};
+    const auto dq = test::shaped_heads<const float>(4, 10, 16);
+    const auto dk = test::shaped_heads<const float>(2, 10, 16);
+    attention_delta(on.device, kShape, full, dq, dk, dk, std::span(streams),
+                    test::shaped<float>(10, 64));
+  };
+  CHECK(test::error_of([&] { call({}); }) ==
+        "attention_delta: streams.size() is 0, expected at least 1");
+  CHECK(test::error_of([&] {
+          call({{0, 10, 11, 61}});
+        }) == "attention_delta: the end of a stream's full rows is 21, expected at most 20");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0, 50}, {5, 5, 5, 56}});
+        }) == "attention_delta: a stream's prefix - full_row is 51, expected 50");
+  CHECK(test::error_of([&] {
+          call({{1, 10, 0, 50}});
+        }) == "attention_delta: dq is 4 heads of [10, 16], expected 4 of [11, 16] or more rows");
+}
+#endif
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("to_softmax_weights refuses columns that are no whole lanes", "[contract]") {
+  float scores[1] = {};
+  CHECK(test::error_of([&] {
+          to_softmax_weights(scores, 2 * kLanes<float>, kLanes<float>, 1.0F, 0.0F);
+        }) == "to_softmax_weights: visible is 32, expected at most 16");
+  CHECK(test::error_of([&] { to_softmax_weights(scores, 0, kLanes<float> + 1, 1.0F, 0.0F); }) ==
+        "to_softmax_weights: cols is 17, expected a multiple of 16");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 
 namespace longshadow {
@@ -105,6 +106,24 @@ TEMPLATE_TEST_CASE("attention received has one result for any threads", "", floa
     return receive(cpu, in, 300, 300, 236, 256).first;
   }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("add_attention_received refuses shapes that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](std::size_t used_rows, std::size_t window_cols) {
+    add_attention_received(on.device, kShape, test::shaped_heads<const float>(4, 10, 16),
+                           std::size_t{0}, used_rows, test::shaped_heads<const float>(2, 10, 16),
+                           test::shaped<const float>(10, 4), std::size_t{0},
+                           test::shaped<double>(2, 10), test::shaped<double>(2, window_cols));
+  };
+  CHECK(test::error_of([&] { call(11, 10); }) ==
+        "add_attention_received: queries is 4 heads of [10, 16], expected 4 of [11, 16] or more "
+        "rows");
+  CHECK(test::error_of([&] { call(10, 9); }) ==
+        "add_attention_received: window_queries is [2, 9], expected [2, 10]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/attention_case.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 
 namespace longshadow {
@@ -217,6 +218,49 @@ TEMPLATE_TEST_CASE("attention withstands large scores", "", test::CpuF32, test::
     check(in, std::span(streams), run(on.device, in, streams, 4, order));
   }
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("attention refuses shapes and streams that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](const AttentionShape& shape, const Stream& stream, std::size_t out_rows) {
+    const auto queries = test::shaped_heads<const float>(4, 10 + kRowTile, 8);
+    const auto own = test::shaped_heads<const float>(2, 10 + kRowTile, 8);
+    const auto prefix = test::shaped_heads<const float>(2, 50 + kRowTile, 8);
+    attention(on.device, shape, queries, {prefix, prefix}, {own, own}, std::span(&stream, 1),
+              test::shaped<float>(out_rows, 32), test::shaped<float>(10, 4));
+  };
+  constexpr AttentionShape shape{4, 2, 8};
+  const std::vector<Range> overlapping{{2, 5}, {4, 6}}, beyond{{50, 60}};
+  const std::vector<RemovedColumns> removed{{}, overlapping}, too_far{beyond, {}};
+  const std::vector<Range> ragged{{0, 5}, {250, 300}};
+  CHECK(test::error_of([&] {
+          call({5, 2, 8}, {0, 10, 50}, 10);
+        }) == "attention: shape.n_heads is 5, expected a multiple of 2");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 51}, 10);
+        }) ==
+        "attention: a cache's keys is 2 heads of [178, 8], expected 2 of [179, 8] or more rows");
+  CHECK(test::error_of([&] {
+          call(shape, {1, 10, 50}, 10);
+        }) == "attention: queries is 4 heads of [138, 8], expected 4 of [139, 8] or more rows");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 50}, 9);
+        }) == "attention: out is [9, 32], expected [10, 32] or more rows");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 50, std::span(removed).first(1)}, 10);
+        }) == "attention: a stream's removed.size() is 1, expected 2");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 50, removed}, 10);
+        }) == "attention: the begin of a removed range is 4, expected at least 5");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 0, {}, ragged}, 10);
+        }) == "attention: a ragged prefix's keys is [356, 8], expected [428, 8] or more rows");
+  CHECK(test::error_of([&] {
+          call(shape, {0, 10, 50, too_far}, 10);
+        }) == "attention: the end of what is removed is 60, expected at most 50");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
+
 namespace longshadow {
 namespace {
 
@@ -26,6 +28,15 @@ TEST_CASE("column tiles cover every column once, in few shapes") {
     }
   }
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEST_CASE("column_tiles refuses a widest tile that tiles do not come in", "[contract]") {
+  CHECK(test::error_of([&] { column_tiles(9, 100); }) ==
+        "column_tiles: widest is 100, expected a multiple of 64");
+  CHECK(test::error_of([&] { column_tiles(9, 192); }) ==
+        "column_tiles: widest is 192, expected a divisor of 512");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -5,7 +5,9 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/random_bits.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -164,8 +166,8 @@ TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF6
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t token = 0; token < vocabulary; ++token) {
       logit_size =
-          std::max(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
-                                               twin::row(in.output.row(token), kWidth)));
+          test::larger(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
+                                                   twin::row(in.output.row(token), kWidth)));
     }
   }
   // A logit is off by D + 1 roundings of its size, less the normaliser by two more, and exp makes
@@ -317,6 +319,32 @@ TEST_CASE("a draw of a CUDA device has the same bits in any company", "[host_cud
   CHECK(test::same_bits(test::elements(in.run<float>(device, kind, 2, kDraws - 2)),
                         test::elements(together, (kDraws - 2) * kRows, 2 * kRows)));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("fisher_probes refuses streams that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<PackedWeights<float>> transposed;
+  transposed.push_back(test::zero_weights<float>(on.device, 4, 16));
+  const std::vector<double> log_normalisers(9);
+  const auto call = [&](const std::vector<PairedRows>& streams) {
+    const ProbedOutput<float, float> output{test::shaped<const float>(7, 4), weights, transposed};
+    const FullPredictions<float> full{
+        test::shaped<const float>(9 + kRowTile, 4), log_normalisers, {}};
+    fisher_probes(on.device, output, full, ProbeDraws{ProbeKind::signs, 1, 0}, std::span(streams),
+                  test::shaped<float>(10, 4));
+  };
+  CHECK(test::error_of([&] { call({}); }) ==
+        "fisher_probes: streams.size() is 0, expected at least 1");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 0}, {5, 5, 1}});
+        }) == "fisher_probes: a stream's full_row is 1, expected 0");
+  CHECK(test::error_of([&] {
+          call({{0, 5, 5}});
+        }) == "fisher_probes: the end of a pair's full rows is 10, expected at most 9");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -4,6 +4,7 @@
 
 #include "engine/ops/linear.h"
 #include "engine/ops/silu_gate_delta.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/gate_delta.h"
 #include "tests/support/precision.h"
@@ -113,6 +114,30 @@ TEMPLATE_TEST_CASE("gated_linear_delta's bits do not depend on the number of thr
   CHECK(test::same_bits_for_any_threads(
       [](Cpu& cpu) { return test::elements(Problem<TestType>(cpu, cpu).run(cpu, cpu)); }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("gated_linear_delta refuses shapes and rows that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> gate = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights<float> up = test::zero_weights<float>(on.device, 7, 4);
+  const auto call = [&](std::size_t rows, const std::vector<PairedRows>& pairs) {
+    const auto full = test::shaped<const float>(9, 7);
+    gated_linear_delta(on.device, test::shaped<const float>(rows, 4),
+                       GatedLinear<float, float>{gate, up, full, full}, std::span(pairs),
+                       test::shaped<float>(rows, 7));
+  };
+  CHECK(test::error_of([&] {
+          call(100, {{0, 9, 0}});
+        }) == "gated_linear_delta: dx.rows is 100, expected a multiple of 128");
+  CHECK(test::error_of([&] {
+          call(kRowTile, {{0, 9, 1}});
+        }) == "gated_linear_delta: the end of a pair's full rows is 10, expected at most 9");
+  CHECK(test::error_of([&] {
+          call(kRowTile, {{0, 9, 0}, {8, 9, 0}});
+        }) == "gated_linear_delta: a pair's first_row is 8, expected at least 9");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

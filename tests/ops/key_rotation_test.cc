@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -41,6 +42,18 @@ TEMPLATE_TEST_CASE("kept keys are turned to positions that follow one another", 
   }
   CHECK(test::elements(keys, kept.size(), slack) == test::elements(before, kept.size(), slack));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rotate_kept_keys refuses keys that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const std::vector<std::uint32_t> kept{1, 2};
+  CHECK(test::error_of([&] {
+          rotate_kept_keys(on.device, std::span<const std::uint32_t>(kept), kFrequencies,
+                           test::shaped<float>(3, 6));
+        }) == "rotate_kept_keys: keys is [3, 6], expected [2, 6]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -5,7 +5,9 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -96,8 +98,8 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
   for (std::size_t v = 0; v < full.size(); ++v) {
     evicted[v] += change[v];
     const twin::Row direction = twin::row(in.output.row(v), kHidden);
-    logit_magnitude = std::max(logit_magnitude, twin::magnitude(direction, hidden));
-    change_magnitude = std::max(change_magnitude, twin::magnitude(direction, delta));
+    logit_magnitude = test::larger(logit_magnitude, twin::magnitude(direction, hidden));
+    change_magnitude = test::larger(change_magnitude, twin::magnitude(direction, delta));
   }
   const std::vector<long double> p = twin::softmax(full), q = twin::softmax(evicted);
   const long double a = change[in.likeliest[full_row]];
@@ -208,6 +210,34 @@ TEMPLATE_TEST_CASE("KL has one result for any threads", "", F32, F64, MixedBF16)
   CHECK(test::same_bits_for_any_threads(
       [&](Cpu& cpu) { return Inputs<T, P>(cpu, 1000, 160, 200, 0.1).run(cpu, streams); }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("kl_divergence refuses shapes and rows that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  const std::vector<double> log_normalisers(9);
+  std::vector<double> kl_nats(5 + kRowTile);
+  const auto call = [&](std::size_t hidden_rows, std::int32_t likeliest, PairedRows stream) {
+    const std::vector<std::int32_t> tokens(9, likeliest);
+    const FullPredictions<float> full{test::shaped<const float>(hidden_rows, 4), log_normalisers,
+                                      tokens};
+    kl_divergence(on.device,
+                  OutputWeights<float, float>{test::shaped<const float>(7, 4), weights, weights},
+                  full, test::shaped<const float>(kl_nats.size(), 4),
+                  std::span<const PairedRows>(&stream, 1), std::span(kl_nats));
+  };
+  CHECK(test::error_of([&] {
+          call(9, 0, {0, 5, 0});
+        }) == "kl_divergence: full.hidden is [9, 4], expected [137, 4] or more rows");
+  CHECK(test::error_of([&] {
+          call(9 + kRowTile, 7, {0, 5, 0});
+        }) == "kl_divergence: full.likeliest[0] is 7, expected at least 0 and below 7");
+  CHECK(test::error_of([&] {
+          call(9 + kRowTile, 0, {1, 5, 0});
+        }) == "kl_divergence: the end of a pair's rows is 6, expected at most 5");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

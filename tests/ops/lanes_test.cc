@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/core/range.h"
+#include "tests/support/larger.h"
 
 namespace longshadow {
 namespace {
@@ -68,7 +69,7 @@ double largest_error_in_ulp(Apply<T> function, long double (*exact)(long double)
     const long double expected = exact(x[i]);
     if (expected == 0 && y[i] == 0) continue;
     const long double error = std::abs(static_cast<long double>(y[i]) - expected);
-    largest = std::max(largest, error / ulp<T>(expected));
+    largest = test::larger(largest, error / ulp<T>(expected));
   }
   return static_cast<double>(largest);
 }

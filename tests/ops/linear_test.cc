@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -86,19 +87,21 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
   }
 }
 
-// More weights than are widened at a time, and the same as gradients pass through them.
+// More weights than are widened at a time, for many rows or for one token's, and the same as
+// gradients pass through them.
 TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
   test::UnderTest<Cuda> on;
   Cpu cpu(2);
+  const std::size_t rows = GENERATE(std::size_t{3}, kFewRows);
   constexpr std::size_t many = std::size_t{1} << 16, few = 80;
   const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
   const auto plain =
       PackedWeights<float>::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
   const PackedWeights<float> transposed = plain.transposed();
   const auto check = [&](const PackedWeights<float>& weights, const auto& weight) {
-    const Matrix<float> x = random_matrix<float>(cpu, 3, weights.inputs(), 2);
-    const Matrix<float> before = random_matrix<float>(cpu, 3, weights.outputs(), 3);
-    Matrix<float> y = random_matrix<float>(cpu, 3, weights.outputs(), 3);
+    const Matrix<float> x = random_matrix<float>(cpu, rows, weights.inputs(), 2);
+    const Matrix<float> before = random_matrix<float>(cpu, rows, weights.outputs(), 3);
+    Matrix<float> y = random_matrix<float>(cpu, rows, weights.outputs(), 3);
     test::run_on(on.device,
                  [&](auto& at) { linear(on.device, at.in(x), weights, at.out(y), Write::add); });
     const double relative = double(weights.inputs() + 1) * twin::unit_roundoff<float>;
@@ -134,6 +137,23 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
   among_others.resize(kRowTile * 700);
   CHECK(test::same_bits(product(cpu, kRowTile), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("linear refuses shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(5, 4), weights, test::shaped<float>(5, 7));
+        }) == "linear: x.rows is 5, expected 16 or a multiple of 128");
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(16, 5), weights, test::shaped<float>(16, 7));
+        }) == "linear: x is [16, 5], expected [16, 4]");
+  CHECK(test::error_of([&] {
+          linear(on.device, test::shaped<const float>(16, 4), weights, test::shaped<float>(16, 8));
+        }) == "linear: y is [16, 8], expected [16, 7]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

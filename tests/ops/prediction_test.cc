@@ -1,10 +1,14 @@
 #include "engine/ops/prediction.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -46,6 +50,36 @@ struct Inputs {
   }
 };
 
+// Whichever tile, segment or lane it is in, alone or with everything before it. Beside it a row
+// whose same logits are -infinity, which are no tokens at all.
+TEMPLATE_TEST_CASE("a logit that is not a number leaves no prediction", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  const std::size_t vocab_size = GENERATE(as<std::size_t>(), 5, 320, 5000);
+  const std::size_t token = GENERATE_COPY(values({std::size_t{0}, vocab_size / 2, vocab_size - 1}));
+  const bool all_before = GENERATE(false, true);
+  CAPTURE(vocab_size, token, all_before);
+  Inputs<T> in(cpu, 2, vocab_size);
+  for (std::size_t v = all_before ? 0 : token; v <= token; ++v) {
+    in.output.row(v)[3] = std::numeric_limits<T>::infinity();
+  }
+  in.hidden.row(0)[3] = 0;  // 0 times infinity
+  in.hidden.row(1)[3] = -1;
+  const std::vector<Prediction> found = in.predict_all(on.device, 3);
+  CHECK(std::isnan(found[0].log_normaliser));
+  CHECK(std::isnan(found[0].entropy));
+  CHECK(std::isnan(found[0].target_surprisal));
+  if (all_before && token + 1 == vocab_size) {
+    CHECK(std::isnan(found[0].entropy_top_k));
+    return;
+  }
+  CHECK(std::isfinite(found[0].entropy_top_k));  // of those that are numbers
+  CHECK(std::isfinite(found[1].log_normaliser));
+  CHECK(std::isfinite(found[1].entropy));
+}
+
 TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", test::CpuF32, test::CpuF64,
                    test::CudaF32, test::CudaF64) {
   using T = typename TestType::T;
@@ -68,7 +102,7 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", test::CpuF32, 
     for (std::size_t v = 0; v < vocab_size; ++v) {
       const twin::Row direction = twin::row(in.output.row(v), kHidden);
       logits.push_back(twin::dot(hidden, direction));
-      magnitude = std::max(magnitude, twin::magnitude(hidden, direction));
+      magnitude = test::larger(magnitude, twin::magnitude(hidden, direction));
     }
     const auto likeliest = std::max_element(logits.begin(), logits.end()) - logits.begin();
     const auto lowest = *std::min_element(logits.begin(), logits.end());
@@ -149,6 +183,27 @@ TEMPLATE_TEST_CASE("predictions have one result for any threads and any other ro
   among_others.resize(4 * 100);
   CHECK(test::same_bits(summary(cpu, 100), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("predict refuses shapes, targets and k that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<Prediction> predictions(2);
+  const auto call = [&](std::size_t rows, std::int32_t target, std::size_t k) {
+    const std::vector<std::int32_t> targets{0, target};
+    predict(on.device, test::shaped<const float>(rows, 4), test::shaped<const float>(7, 4), weights,
+            std::span(targets), k, std::span(predictions));
+  };
+  CHECK(test::error_of([&] { call(100, 0, 1); }) ==
+        "predict: hidden.rows is 100, expected a multiple of 128");
+  CHECK(test::error_of([&] { call(kRowTile, 7, 1); }) ==
+        "predict: targets[1] is 7, expected at least 0 and below 7");
+  CHECK(test::error_of([&] { call(kRowTile, 0, 8); }) == "predict: k is 8, expected at most 7");
+  CHECK(test::error_of([&] { entropy_of_top_k(std::span<const float>(), 0); }) ==
+        "entropy_of_top_k: k is 0, expected at least 1");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -31,7 +32,7 @@ struct Problem {
       : x(random_matrix<T>(cpu, rows, kInputs, 1)),
         w(random_matrix<T>(cpu, kHeads * kHeadDim, kInputs, 2)),
         bias(random_matrix<T>(cpu, 1, kHeads * kHeadDim, 3)),
-        table(make_rotary_table<Device, T>(device, kFrequencies, 3000)),
+        table(make_rotary_table<T>(device, kFrequencies, 3000)),
         factor_x(rounded_copy<P>(cpu, x)),
         weights(test::packed(device, rounded_copy<P>(cpu, w), kHeadDim * 2)) {
     for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 3000);
@@ -129,6 +130,33 @@ TEMPLATE_TEST_CASE("heads' bits do not depend on the number of threads", "", tes
     return test::elements(apart);
   }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("project_heads and split_heads refuse shapes that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 16, 4);
+  const RotaryTable<float> table = make_rotary_table<float>(on.device, kFrequencies, 10);
+  const std::vector<std::uint32_t> positions(16, 10);
+  CHECK(test::error_of([&] {
+          project_heads(on.device, test::shaped<const float>(16, 4), weights,
+                        test::shaped<const float>(1, 16), test::shaped_heads<float>(3, 16, 8));
+        }) == "project_heads: to is 3 heads of [16, 8], expected 2 of [16, 8] or more rows");
+  CHECK(test::error_of([&] {
+          project_heads(on.device, test::shaped<const float>(16, 4), weights,
+                        test::shaped<const float>(1, 8), test::shaped_heads<float>(2, 16, 8));
+        }) == "project_heads: bias is [1, 8], expected [1, 16]");
+  CHECK(test::error_of([&] {
+          project_rotated_heads(on.device, test::shaped<const float>(16, 4), weights,
+                                test::shaped<const float>(0, 0), table,
+                                std::span<const std::uint32_t>(positions),
+                                test::shaped_heads<float>(2, 16, 8));
+        }) == "project_rotated_heads: positions[0] is 10, expected at least 0 and below 10");
+  CHECK(test::error_of([&] {
+          split_heads(test::shaped<const float>(16, 15), test::shaped_heads<float>(2, 16, 8));
+        }) == "split_heads: x.cols is 15, expected 16");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/random_matrix.h"
@@ -82,6 +83,27 @@ TEST_CASE("rms_norm_backward is the derivative of rms_norm") {
     CHECK(std::abs(dx.data()[i] - test::derivative(x.data()[i], value)) <= 1e-10);
   }
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rms_norm_backward refuses shapes and rows that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](std::size_t dy_rows, PairedRows pair) {
+    rms_norm_backward(on.device, test::shaped<const float>(9, 4), test::shaped<const float>(1, 4),
+                      kEpsilon, test::shaped<const float>(dy_rows, 4),
+                      std::span<const PairedRows>(&pair, 1), test::shaped<float>(5, 4));
+  };
+  CHECK(test::error_of([&] {
+          call(6, {0, 5, 0});
+        }) == "rms_norm_backward: dy is [6, 4], expected [5, 4]");
+  CHECK(test::error_of([&] {
+          call(5, {3, 3, 0});
+        }) == "rms_norm_backward: the end of a pair's rows is 6, expected at most 5");
+  CHECK(test::error_of([&] {
+          call(5, {0, 3, 7});
+        }) == "rms_norm_backward: the end of a pair's full rows is 10, expected at most 9");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/core/half.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -112,6 +113,24 @@ TEMPLATE_TEST_CASE("rms_norm_delta of no change is exactly 0", "", test::CpuF32,
   });
   for (std::size_t i = 0; i < 2 * 37; ++i) CHECK(dy.data()[i] == 0);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rms_norm_delta refuses shapes and rows that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](std::size_t dy_rows, PairedRows pair) {
+    rms_norm_delta(on.device, test::shaped<const float>(9, 4), test::shaped<const float>(1, 4),
+                   kEpsilon, test::shaped<const float>(5, 4), std::span<const PairedRows>(&pair, 1),
+                   test::shaped<float>(dy_rows, 4));
+  };
+  CHECK(test::error_of([&] {
+          call(6, {0, 5, 0});
+        }) == "rms_norm_delta: dy is [6, 4], expected [5, 4]");
+  CHECK(test::error_of([&] {
+          call(5, {0, 3, 7});
+        }) == "rms_norm_delta: the end of a pair's full rows is 10, expected at most 9");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -54,6 +55,21 @@ TEMPLATE_TEST_CASE("rms_norm of zeros is zeros, and has one result for any threa
   const std::vector<T> y = norm(cpu);
   for (std::size_t c = 0; c < 50; ++c) CHECK(y[3 * 50 + c] == 0);
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rms_norm refuses shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  CHECK(test::error_of([&] {
+          rms_norm(on.device, test::shaped<const float>(5, 4), test::shaped<const float>(1, 3),
+                   1e-5, test::shaped<float>(5, 4));
+        }) == "rms_norm: w is [1, 3], expected [1, 4]");
+  CHECK(test::error_of([&] {
+          rms_norm(on.device, test::shaped<const float>(5, 4), test::shaped<const float>(1, 4),
+                   1e-5, test::shaped<float>(4, 4));
+        }) == "rms_norm: y is [4, 4], expected [5, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

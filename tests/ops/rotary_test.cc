@@ -1,7 +1,11 @@
 #include "engine/ops/rotary.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"
@@ -19,7 +23,7 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   using T = TestType;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20, slack = 7;
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 5000);
+  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
@@ -52,8 +56,7 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table =
-      make_rotary_table<typename TestType::Device, T>(on.device, kFrequencies, 5000);
+  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
   Matrix<P> rounded_back(cpu.memory(), rows, heads * d);
@@ -80,12 +83,57 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
 TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   using T = TestType;
   Cpu cpu(1);
-  const RotaryTable<T> table = make_rotary_table<Cpu, T>(cpu, kFrequencies, 1);
+  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
   Matrix<T> out(cpu.memory(), 2, 8);
   rotate_heads(table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
 }
+
+// Yarn's attention factor.
+TEMPLATE_TEST_CASE("a table's scale makes what it rotates longer", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 100, 1.25);
+  const Matrix<T> cos = test::host_copy(on.device, table.cos.view());
+  const Matrix<T> sin = test::host_copy(on.device, table.sin.view());
+  for (std::size_t p = 0; p < 100; ++p) {
+    for (std::size_t i = 0; i < kFrequencies.size(); ++i) {
+      const double angle = static_cast<double>(p) * kFrequencies[i];
+      // Rounded once to T; a device's cos and sin of a double may be off by two of its ulps.
+      const double tolerance = 1.25 * std::max<double>(std::numeric_limits<T>::epsilon(), 4e-16);
+      CHECK(std::abs(cos.row(p)[i] - 1.25 * std::cos(angle)) <= tolerance);
+      CHECK(std::abs(sin.row(p)[i] - 1.25 * std::sin(angle)) <= tolerance);
+    }
+  }
+}
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const RotaryTable<float> table = make_rotary_table<float>(on.device, kFrequencies, 10);
+  const std::vector<std::uint32_t> positions{9, 10};
+  const std::span<const std::uint32_t> last(positions);
+  CHECK(test::error_of([&] {
+          rotate_back(on.device, table, last, test::shaped<const float>(2, 16),
+                      test::shaped<float>(2, 16));
+        }) == "rotate_back: positions[1] is 10, expected at least 0 and below 10");
+  CHECK(test::error_of([&] {
+          rotate_back(on.device, table, last.first(1), test::shaped<const float>(1, 12),
+                      test::shaped<float>(1, 12));
+        }) == "rotate_back: x.cols is 12, expected a multiple of 8");
+  CHECK(test::error_of([&] {
+          rotate_heads(table, last, test::shaped<const float>(1, 16),
+                       test::shaped_heads<float>(2, 1, 8));
+        }) == "rotate_heads: positions.size() is 2, expected 1");
+  CHECK(test::error_of([&] {
+          rotate_heads(table, last.first(1), test::shaped<const float>(1, 16),
+                       test::shaped_heads<float>(1, 1, 8));
+        }) == "rotate_heads: to is 1 heads of [1, 8], expected 2 of [1, 8] or more rows");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include "engine/ops/heads.h"
+#include "engine/ops/rounding.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -107,6 +109,47 @@ TEMPLATE_TEST_CASE("heads are split and copied", "", test::CpuF32, test::CpuF64,
     }
   }
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("operations on rows refuse shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const std::vector<std::int32_t> ids{9, -1};
+  std::vector<float> distances(5);
+  CHECK(test::error_of([&] {
+          gather_rows(on.device, test::shaped<const float>(10, 4), std::span(ids),
+                      test::shaped<float>(2, 4));
+        }) == "gather_rows: ids[1] is -1, expected at least 0 and below 10");
+  CHECK(test::error_of([&] {
+          gather_rows(on.device, test::shaped<const float>(10, 4), std::span(ids).first(1),
+                      test::shaped<float>(0, 4));
+        }) == "gather_rows: to is [0, 4], expected [1, 4] or more rows");
+  CHECK(test::error_of([&] {
+          copy_rows(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 4));
+        }) == "copy_rows: to is [4, 4], expected [3, 4]");
+  CHECK(test::error_of([&] {
+          subtract_rows(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 4));
+        }) == "subtract_rows: b is [3, 4], expected [4, 4]");
+  CHECK(test::error_of([&] {
+          cosine_distances(on.device, test::shaped<const float>(5, 4),
+                           test::shaped<const float>(4, 4), std::span(distances));
+        }) == "cosine_distances: b is [4, 4], expected [5, 4] or more rows");
+  CHECK(test::error_of([&] {
+          round_rows(on.device, test::shaped<const float>(3, 4), test::shaped<BF16>(3, 5));
+        }) == "round_rows: to is [3, 5], expected [3, 4]");
+  CHECK(test::error_of([&] {
+          copy_head_rows(on.device, test::shaped_heads<const float>(2, 9, 4), 5,
+                         test::shaped_heads<float>(2, 9, 4), 6);
+        }) == "copy_head_rows: first + count is 11, expected at most 9");
+  CHECK(test::error_of([&] {
+          copy_head_rows(on.device, test::shaped_heads<const float>(3, 9, 4), 5,
+                         test::shaped_heads<float>(2, 9, 4), 0);
+        }) == "copy_head_rows: from is 3 heads of [9, 4], expected 2 of [5, 4] or more rows");
+  CHECK(test::error_of([&] {
+          copy_to_host(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 3));
+        }) == "copy_to_host: host is [4, 3], expected [3, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

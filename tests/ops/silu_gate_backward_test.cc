@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
 #include "tests/support/precision.h"
@@ -73,6 +74,25 @@ TEST_CASE("silu_gate_backward is the derivative of silu_gate") {
     CHECK(std::abs(by_formula(gate, up, 0.9).up - test::derivative(up, value)) <= 1e-10);
   }
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("silu_gate_backward refuses shapes and rows that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const auto call = [&](std::size_t up_rows, PairedRows pair) {
+    silu_gate_backward(on.device, test::shaped<const float>(9, 4),
+                       test::shaped<const float>(up_rows, 4), test::shaped<const float>(5, 4),
+                       std::span<const PairedRows>(&pair, 1), test::shaped<float>(5, 4),
+                       test::shaped<float>(5, 4));
+  };
+  CHECK(test::error_of([&] {
+          call(8, {0, 5, 0});
+        }) == "silu_gate_backward: up is [8, 4], expected [9, 4]");
+  CHECK(test::error_of([&] {
+          call(9, {4, 2, 0});
+        }) == "silu_gate_backward: the end of a pair's rows is 6, expected at most 5");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

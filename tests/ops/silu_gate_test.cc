@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
@@ -67,6 +68,21 @@ TEMPLATE_TEST_CASE("silu_gate has one result for any threads", "", float, double
     return test::elements(out);
   }));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("silu_gate refuses shapes that do not fit", "[contract]", test::CpuF32,
+                   test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  CHECK(test::error_of([&] {
+          silu_gate(on.device, test::shaped<const float>(5, 4), test::shaped<const float>(5, 3),
+                    test::shaped<float>(5, 4));
+        }) == "silu_gate: up is [5, 3], expected [5, 4]");
+  CHECK(test::error_of([&] {
+          silu_gate(on.device, test::shaped<const float>(5, 4), test::shaped<const float>(5, 4),
+                    test::shaped<float>(6, 4));
+        }) == "silu_gate: out is [6, 4], expected [5, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

@@ -4,8 +4,11 @@
 
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
+#include "tests/support/contracts.h"
 #include "tests/support/devices.h"
+#include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
+#include "tests/support/skip.h"
 #include "tests/support/twins.h"
 
 namespace longshadow {
@@ -50,7 +53,7 @@ struct Inputs {
     for (std::size_t v = 0; v < output.rows(); ++v) {
       const twin::Row direction = twin::row(output.row(v), kHidden);
       logits.push_back(twin::dot(row, direction));
-      magnitude = std::max(magnitude, twin::magnitude(row, direction));
+      magnitude = test::larger(magnitude, twin::magnitude(row, direction));
     }
     const auto [lowest, highest] = std::minmax_element(logits.begin(), logits.end());
     // Moving every logit by e moves the entropy by at most e times the mean of |log p + entropy|,
@@ -65,7 +68,7 @@ struct Inputs {
 };
 
 bool bytes_are_multiplied() {
-  if (!has_byte_products()) WARN("this processor does not multiply bytes: skipped");
+  if (!has_byte_products()) test::skip("this processor does not multiply bytes");
   return has_byte_products();
 }
 
@@ -170,7 +173,7 @@ TEST_CASE("entropies of the k likeliest have one result for any threads and any 
   const auto run = [](Cpu& cpu, std::size_t rows) {
     const Inputs<float> in(cpu, 300, 5000);
     std::vector<float> both = in.exact(cpu, rows, 20);
-    if (!has_byte_products()) return both;
+    if (!bytes_are_multiplied()) return both;
     const std::vector<float> screened = in.screened(cpu, rows, 20);
     for (std::size_t r = 0; r < rows; ++r) both[r] += screened[r];
     return both;
@@ -181,6 +184,31 @@ TEST_CASE("entropies of the k likeliest have one result for any threads and any 
   among_others.resize(100);
   CHECK(test::same_bits(run(cpu, 100), among_others));
 }
+
+#ifdef LONGSHADOW_CONTRACTS
+TEMPLATE_TEST_CASE("entropies_of_top_k refuses shapes and k that do not fit", "[contract]",
+                   test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<float> entropies(129);
+  CHECK(test::error_of([&] {
+          entropies_of_top_k(on.device, test::shaped<const float>(128, 4), weights, 1,
+                             std::span(entropies));
+        }) == "entropies_of_top_k: entropies.size() is 129, expected at most 128");
+  CHECK(test::error_of([&] {
+          entropies_of_top_k(on.device, test::shaped<const float>(256, 4), weights, 8,
+                             std::span(entropies));
+        }) == "entropies_of_top_k: k is 8, expected at most 7");
+  Cpu cpu(1);
+  const Matrix<float> output(cpu.memory(), 7, 4);
+  const ScreeningOutput screening(cpu, output.view());
+  CHECK(test::error_of([&] {
+          screened_entropies_of_top_k(cpu, test::shaped<const float>(256, 4),
+                                      test::shaped<const float>(6, 4), screening, 1,
+                                      std::span(entropies));
+        }) == "screened_entropies_of_top_k: output is [6, 4], expected [7, 4]");
+}
+#endif
 
 }  // namespace
 }  // namespace longshadow

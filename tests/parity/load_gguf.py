@@ -31,8 +31,10 @@ def load_gguf(path):
     hidden = setting("embedding_length")
     head_dim = setting("attention.key_length", hidden // n_heads)
     rope = Rope(theta=setting("rope.freq_base", 10000.0))
-    if setting("rope.scaling.type") == "linear":
-        rope.scaling, rope.factor = "linear", setting("rope.scaling.factor")
+    if setting("rope.scaling.type") in ("linear", "yarn"):
+        rope.scaling, rope.factor = setting("rope.scaling.type"), setting("rope.scaling.factor")
+        rope.original_context = setting("rope.scaling.original_context_length",
+                                        setting("context_length"))
     if "rope_freqs.weight" in tensors:
         stretch, plain = tensor("rope_freqs.weight"), rope
         rope = Rope(theta=plain.theta)
@@ -49,6 +51,10 @@ def load_gguf(path):
             bias = dict(query_bias=paired(part("attn_q.bias"), n_heads),
                         key_bias=paired(part("attn_k.bias"), n_kv_heads),
                         value_bias=part("attn_v.bias"))
+        for name, stored in (("output_bias", "attn_output"), ("gate_bias", "ffn_gate"),
+                             ("up_bias", "ffn_up"), ("down_bias", "ffn_down")):
+            if f"blk.{i}.{stored}.bias" in tensors:
+                bias[name] = part(f"{stored}.bias")
         layers.append(Layer(
             part("attn_norm.weight"),
             paired(part("attn_q.weight"), n_heads), paired(part("attn_k.weight"), n_kv_heads),

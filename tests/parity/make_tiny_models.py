@@ -31,6 +31,9 @@ SUBJECTS = [0, 1, 7, 20, 33, 48, 62, 63]
 SPAN = (5, 9)
 SET = [2, 5, 6, 30, 31, 32, 50]
 PARTS = [([0], [0]), ([1], [0])]  # layers and KV heads that the set leaves
+# reference.py's names of biases -> Hugging Face's.
+BIASES = {"query": "self_attn.q", "key": "self_attn.k", "value": "self_attn.v",
+          "output": "self_attn.o", "gate": "mlp.gate", "up": "mlp.up", "down": "mlp.down"}
 LOGITS_POSITIONS = [0, 1, 31, 63, 95, TOKENS - 1]
 
 
@@ -52,6 +55,7 @@ class Spec:
     seed: int = 0
     embedding_rows: int = VOCABULARY
     head_dim: int = 16
+    all_biases: bool = False  # of every product but the output's
     max_context: int = 256
     norm_epsilon: float = 1e-5
 
@@ -74,6 +78,10 @@ SPECS = [
     # Qwen2 pads its embedding beyond the tokenizer's vocabulary.
     Spec("qwen2", "qwen2", 48, 2, 3, 1, 96, True, ref.Rope(theta=1e6), "rope_parameters", "qwen2",
          "float16", seed=4, embedding_rows=VOCABULARY + 8, norm_epsilon=1e-6),
+    # An original context of 48 ends within the text, and puts heads of 8 on both sides of the band.
+    Spec("llama_yarn", "llama", 32, 2, 4, 2, 48, True,
+         ref.Rope(theta=100.0, scaling="yarn", factor=4.0, original_context=48), "rope_scaling",
+         "gpt-2", "float16", seed=5, head_dim=8, all_biases=True),
 ]
 
 
@@ -113,9 +121,13 @@ def random_weights(spec):
             "mlp.up_proj.weight": matrix(spec.feed_forward_size, wide, 1.0),
             "mlp.down_proj.weight": matrix(wide, spec.feed_forward_size, 1.0),
         }.items()}
-        if spec.family == "qwen2":
+        if spec.family == "qwen2" or spec.all_biases:
             for name, size in (("q", queries), ("k", kv), ("v", kv)):
                 weights[f"{prefix}self_attn.{name}_proj.bias"] = vector(size, 0.0, 0.5)
+        if spec.all_biases:
+            for name, size in (("self_attn.o", wide), ("mlp.gate", spec.feed_forward_size),
+                               ("mlp.up", spec.feed_forward_size), ("mlp.down", wide)):
+                weights[f"{prefix}{name}_proj.bias"] = vector(size, 0.0, 0.5)
     weights["model.norm.weight"] = vector(wide, 1.0, 0.2)
     if not spec.tied:
         weights["lm_head.weight"] = matrix(spec.embedding_rows, wide, 3.0)
@@ -129,10 +141,9 @@ def reference_model(spec, weights):
         def part(name):
             return w[f"model.layers.{index}.{name}"]
 
-        bias = {}
-        if spec.family == "qwen2":
-            bias = {f"{long}_bias": part(f"self_attn.{short}_proj.bias")
-                    for long, short in (("query", "q"), ("key", "k"), ("value", "v"))}
+        bias = {f"{name}_bias": part(f"{stored}_proj.bias")
+                for name, stored in BIASES.items()
+                if f"model.layers.{index}.{stored}_proj.bias" in w}
         layers.append(ref.Layer(*(part(f"{name}.weight") for name in tiny_files.LAYER_PARTS),
                                 **bias))
     embedding = w["model.embed_tokens.weight"]
@@ -152,10 +163,12 @@ def load_in_float64(folder, spec):
     rotary = model.model.rotary_emb
     frequencies = torch.from_numpy(spec.rope.frequencies(spec.head_dim))
     torch.testing.assert_close(rotary.inv_freq.double(), frequencies, rtol=1e-6, atol=0)
+    assert abs(rotary.attention_scaling - spec.rope.attention_factor) < 1e-12
 
     def rotary_forward(x, position_ids):
         angle = torch.cat([position_ids[..., None].double() * frequencies] * 2, dim=-1)
-        return angle.cos(), angle.sin()
+        factor = spec.rope.attention_factor
+        return angle.cos() * factor, angle.sin() * factor
 
     type(model.model.norm).forward = norm_forward
     rotary.forward = rotary_forward

@@ -3,12 +3,18 @@
     python3 tests/parity/make_tokenizer_fixtures.py [--smollm2 GGUF] [--documents DIR]
 
 The references are the `tokenizers` package for tokenizer.json and llama.cpp for GGUF. Written by
-hand are nasty_texts.json and variants.json (a variant is a small tokenizer with some keys set
-anew). Made here:
+hand are nasty_texts.json, variants.json and sentencepiece_variants.json (a variant is a small
+tokenizer with some keys set anew). Made here:
 
   NAME.json       a small tokenizer for each pre-tokenizer that Longshadow reads
   expected.json   {reference: {tokenizer: {mode: [ids of each valid nasty text, in their order]}}}
   expected_variants.json  {variant: {mode: [ids of each of its own texts]}}
+  unsplit.json    a tokenizer whose tokens cross every boundary between words
+  names.json      {name: sha256 of llama.cpp's ids of all valid nasty texts, a -1 behind each, for unsplit.json under
+                  that pre-tokenizer's name}, and under none: ""
+  sentencepiece.json  a tokenizer of characters with bytes to fall back to
+  sentencepiece_ids.json  {variant of its splitting: digest like that of names.json, by the tokenizers package},
+                  and by llama.cpp, for the same tokens with scores: "llama.cpp", "llama.cpp, no prefix"
   documents.json  {reference: {tokenizer: {file: {count, sha256 of the ids as little-endian int32}}}}
 
 Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is.
@@ -26,10 +32,13 @@ from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 import tiny_tokenizers
+from compare_with_llama_cpp import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "data/fixtures/tokenizer"
 VOCAB_SIZE = 700
+UNSPLIT_VOCAB_SIZE = 1500
+SENTENCEPIECE_VOCAB_SIZE = 900
 MODES = ("as_text", "parse")
 
 
@@ -76,13 +85,14 @@ def llama_cpp_encoder(path):
 
 
 def write_gguf(definition, pre, path):
-    """The vocabulary of a tokenizer.json, without a model."""
+    """The vocabulary of a tokenizer.json, without a model; of no pre-tokenizer where `pre` is empty."""
     added = {token["content"]: token["id"] for token in definition["added_tokens"]}
     ids = definition["model"]["vocab"] | added
     tokens = sorted(ids, key=ids.get)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(pre)
+    if pre:
+        writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
     writer.add_token_types(
         [gguf.TokenType.CONTROL if token in added else gguf.TokenType.NORMAL for token in tokens])
@@ -110,15 +120,65 @@ def train_tokenizers(folder):
     return encoders
 
 
+def digest(ids):
+    return {"count": len(ids), "sha256": hashlib.sha256(np.array(ids, "<i4").tobytes()).hexdigest()}
+
+
+def digest_of_texts(encode, mode):
+    return digest([id for text in nasty_texts() for id in [*encode(text, mode), -1]])["sha256"]
+
+
+def ids_by_name(folder):
+    """Writes unsplit.json; returns {name: digest}."""
+    texts = nasty_texts()
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    definition = tiny_tokenizers.unsplit_json(sample + "".join(3 * texts), UNSPLIT_VOCAB_SIZE)
+    (FIXTURES / "unsplit.json").write_text(definition + "\n", encoding="utf-8")
+    digests = {}
+    for name in [*known_names(), ""]:
+        write_gguf(json.loads(definition), name, folder / "named.gguf")
+        encode = llama_cpp_encoder(folder / "named.gguf")
+        digests[name] = digest_of_texts(encode, "as_text")
+    return digests
+
+
+def write_sentencepiece_gguf(definition, path, adds_prefix):
+    """The same tokens with scores in place of merges; later ones are worse, as merges are."""
+    ids = definition["model"]["vocab"]
+    tokens = sorted(ids, key=ids.get)
+    kinds = {token["content"]: gguf.TokenType.CONTROL for token in definition["added_tokens"]}
+    kinds["<unk>"] = gguf.TokenType.UNKNOWN
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([-float(id) for id in range(len(tokens))])
+    writer.add_token_types([kinds.get(token, gguf.TokenType.BYTE if token.startswith("<0x") else gguf.TokenType.NORMAL)
+                            for token in tokens])
+    writer.add_add_space_prefix(adds_prefix)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+
+
+def sentencepiece_ids(folder):
+    """Writes sentencepiece.json; returns {variant: {mode: digest}}."""
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    text = tiny_tokenizers.sentencepiece_json(sample + "".join(nasty_texts()), SENTENCEPIECE_VOCAB_SIZE)
+    (FIXTURES / "sentencepiece.json").write_text(text + "\n", encoding="utf-8")
+    variants = json.loads((FIXTURES / "sentencepiece_variants.json").read_text())
+    encoders = {name: tokenizers_encoder(json.dumps(with_values_set(json.loads(text), pointers)))
+                for name, pointers in variants.items()}
+    for name, adds_prefix in (("llama.cpp", True), ("llama.cpp, no prefix", False)):
+        write_sentencepiece_gguf(json.loads(text), folder / "sentencepiece.gguf", adds_prefix)
+        encoders[name] = llama_cpp_encoder(folder / "sentencepiece.gguf")
+    return {name: {mode: digest_of_texts(encode, mode) for mode in MODES} for name, encode in encoders.items()}
+
+
 def variant_ids(variant):
     definition = with_values_set(json.loads((FIXTURES / f"{variant['base']}.json").read_text()),
                                  variant["set"])
     encode = tokenizers_encoder(json.dumps(definition))
     return {mode: [encode(text, mode) for text in variant["texts"]] for mode in MODES}
-
-
-def digest(ids):
-    return {"count": len(ids), "sha256": hashlib.sha256(np.array(ids, "<i4").tobytes()).hexdigest()}
 
 
 def update(path, value, depth):
@@ -137,6 +197,8 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         encoders = train_tokenizers(Path(folder))
+        (FIXTURES / "sentencepiece_ids.json").write_text(compact(sentencepiece_ids(Path(folder)), 1) + "\n")
+        (FIXTURES / "names.json").write_text(compact(ids_by_name(Path(folder)), 1) + "\n")
     if options.smollm2:
         encoders["llama.cpp"]["smollm2"] = llama_cpp_encoder(options.smollm2)
 

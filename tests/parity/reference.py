@@ -13,11 +13,19 @@ import numpy as np
 @dataclass
 class Rope:
     theta: float = 10000.0
-    scaling: str = "default"  # default, linear or llama3
+    scaling: str = "default"  # default, linear, yarn or llama3
     factor: float = 1.0
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_context: int = 8192
+
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+
+    @property
+    def attention_factor(self):
+        """What yarn makes rotated queries and keys longer by."""
+        return 0.1 * np.log(self.factor) + 1.0 if self.scaling == "yarn" else 1.0
 
     def frequencies(self, head_dim):
         """Radians per position of each rotated pair, [d / 2]."""
@@ -31,6 +39,17 @@ class Rope:
             blend = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
             blend = np.clip(blend, 0.0, 1.0)
             return frequency * (blend + (1.0 - blend) / self.factor)
+        if self.scaling == "yarn":
+            # Pairs of many turns within the original context stay, those of few are stretched, and
+            # between the two pairs the change is linear (YaRN, arXiv 2309.00071).
+            def pair_of(turns):
+                return (head_dim * np.log(self.original_context / (turns * 2 * np.pi))
+                        / (2 * np.log(self.theta)))
+
+            first = max(np.floor(pair_of(self.beta_fast)), 0)
+            last = min(np.ceil(pair_of(self.beta_slow)), head_dim - 1)
+            share = np.clip((np.arange(head_dim // 2) - first) / (last - first), 0.0, 1.0)
+            return frequency * (1.0 - share + share / self.factor)
         return frequency
 
 
@@ -48,6 +67,10 @@ class Layer:
     query_bias: np.ndarray | float = 0.0
     key_bias: np.ndarray | float = 0.0
     value_bias: np.ndarray | float = 0.0
+    output_bias: np.ndarray | float = 0.0
+    gate_bias: np.ndarray | float = 0.0
+    up_bias: np.ndarray | float = 0.0
+    down_bias: np.ndarray | float = 0.0
 
 
 @dataclass
@@ -123,7 +146,7 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         q = (h @ layer.query.T + layer.query_bias).reshape(rows, model.n_heads, model.head_dim)
         k = (h @ layer.key.T + layer.key_bias).reshape(rows, model.n_kv_heads, model.head_dim)
         v = (h @ layer.value.T + layer.value_bias).reshape(rows, model.n_kv_heads, model.head_dim)
-        q, k = rotate(q, positions, frequencies), rotate(k, positions, frequencies)
+        q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
         run.keys.append(k)
         run.values.append(v)
         if start:
@@ -137,11 +160,12 @@ def run_rows(model, token_ids, start, prefix, removed=()):
             attention[head] = softmax(np.where(visible(index, head // group), scores, -np.inf))
             mixed[:, head] = attention[head] @ v[:, head // group]
         run.attention.append(attention)
-        x = x + mixed.reshape(rows, -1) @ layer.attention_output.T
+        x = x + mixed.reshape(rows, -1) @ layer.attention_output.T + layer.output_bias
 
         h = rms_norm(x, layer.feed_forward_norm, model.norm_epsilon)
-        gate = h @ layer.gate.T
-        x = x + (gate / (1.0 + np.exp(-gate)) * (h @ layer.up.T)) @ layer.down.T
+        gate = h @ layer.gate.T + layer.gate_bias
+        up = h @ layer.up.T + layer.up_bias
+        x = x + (gate / (1.0 + np.exp(-gate)) * up) @ layer.down.T + layer.down_bias
         run.residuals.append(x)
     run.logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
     return run

@@ -66,6 +66,8 @@ def config(spec):
         rope |= {"low_freq_factor": spec.rope.low_freq_factor,
                  "high_freq_factor": spec.rope.high_freq_factor,
                  "original_max_position_embeddings": spec.rope.original_context}
+    if spec.rope.scaling == "yarn":
+        rope |= {"original_max_position_embeddings": spec.rope.original_context}
     if spec.rope_spelling == "rope_parameters":  # transformers 5
         rotary = {"rope_parameters": rope | {"rope_theta": spec.rope.theta}}
     elif spec.rope_spelling == "type":  # the oldest files
@@ -92,6 +94,8 @@ def config(spec):
         "bos_token_id": spec.control_id(control[0]),
         "eos_token_id": spec.control_id(control[-1]),
     } | rotary
+    if spec.all_biases:
+        settings |= {"attention_bias": True, "mlp_bias": True}
     if spec.hidden_size != spec.n_heads * spec.head_dim:
         settings["head_dim"] = spec.head_dim
     return settings
@@ -122,6 +126,10 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.rope.scaling == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(spec.rope.factor)
+    if spec.rope.scaling == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(spec.rope.factor)
+        writer.add_rope_scaling_orig_ctx_len(spec.rope.original_context)
     if spec.rope.scaling == "llama3":
         # llama.cpp knows this scaling as divisors of the plain frequencies.
         plain = spec.rope.theta ** (-np.arange(0, spec.head_dim, 2) / spec.head_dim)

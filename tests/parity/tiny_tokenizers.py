@@ -8,6 +8,7 @@ from tokenizers.trainers import BpeTrainer
 # The published split patterns of Llama 3 and Qwen2: they differ in how digits are grouped.
 SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}|"
          r" ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+SPACE = "\u2581"  # as SentencePiece spells it
 CONTROL_TOKENS = {
     "gpt-2": ["<|endoftext|>"],
     "smollm": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
@@ -57,6 +58,47 @@ def train(pre, text, vocab_size):
             single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1",
             special_tokens=[(bos, tokenizer.token_to_id(bos))])])
     return tokenizer
+
+
+def unsplit_json(text, vocab_size):
+    """tokenizer.json's text of a tokenizer whose tokens cross every boundary that a pre-tokenizer could draw, so that ids
+    tell where it did. Every fifth merge is missing: ids tell, too, whether a word that is a token needs merges."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator([text], BpeTrainer(
+        vocab_size=vocab_size, special_tokens=["<|endoftext|>"], max_token_length=8,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    definition = json.loads(tokenizer.to_str())
+    merges = definition["model"]["merges"]
+    definition["model"]["merges"] = [merge for k, merge in enumerate(merges) if k % 5 != 4]
+    return json.dumps(definition, ensure_ascii=False, indent=1)
+
+
+def sentencepiece_json(text, vocab_size):
+    """tokenizer.json's text as transformers converts a SentencePiece model such as Llama 2's: characters, and bytes for
+    those that are in no token."""
+    special = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|endoftext|>"]
+    byte_tokens = [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.train_from_iterator([SPACE + text.replace(" ", SPACE)], BpeTrainer(
+        vocab_size=vocab_size, special_tokens=special + byte_tokens, max_token_length=8, limit_alphabet=150,
+        show_progress=False))
+    definition = json.loads(tokenizer.to_str())
+    definition["added_tokens"] = [token for token in definition["added_tokens"] if token["content"] in special]
+    for token in definition["added_tokens"]:
+        token["normalized"] = False
+    definition["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": SPACE}, {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]}
+    definition["decoder"] = {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    definition["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}
+    return json.dumps(definition, ensure_ascii=False, indent=1)
 
 
 def to_json(tokenizer, pre):

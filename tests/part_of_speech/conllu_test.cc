@@ -1,5 +1,6 @@
 #include "probes/part_of_speech/conllu.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -47,6 +48,55 @@ TEST_CASE("line ends of Windows, and a file that ends without one, are read") {
 
 TEST_CASE("an empty node may stand before the first word") {
   CHECK(read_conllu(row("0.1", "x", "_") + row("1", "a", "DET"), "a")[0].words.size() == 1);
+}
+
+TEST_CASE("rows for white space count and are passed over, however they are written") {
+  for (const std::string& space :
+       {row("2", " ", "SPACE"), row("2", "\\n\\n", "SPACE"), row("2", "_", "SPACE"),
+        row("2", "\u00a0", "X"), row("2", "\n\n", "SPACE"), row("2", "\t", "SPACE"),
+        row("2", "\r\n", "X"), std::string("2\t\n\t \n\t\n\t \n\tSPACE\t_SP\t_\t_\t_\t_\t_\n"),
+        std::string("2\t\t\t\t\tSPACE\t_SP\t_\t_\t_\t_\t_\n"),
+        std::string("2\tx\t_\tX\t_SP\t_\t_\t_\t_\t_\n")}) {
+    INFO(space);
+    const auto sentences =
+        read_conllu(row("1", "a", "DET") + space + row("3", "b", "NOUN") + "\n", "a");
+    REQUIRE(sentences.size() == 1);
+    REQUIRE(sentences[0].tokens.size() == 2);
+    CHECK(sentences[0].tokens[1].form == "b");
+    CHECK(sentences[0].tokens[1].words == Range{1, 2});
+    const auto n_lines = static_cast<std::size_t>(std::count(space.begin(), space.end(), '\n'));
+    CHECK(sentences[0].tokens[1].line == 2 + n_lines);
+    CHECK_THAT(error_reading(row("1", "a", "DET") + space + row("2", "b", "NOUN")),
+               Contains("expected word 3, found ID '2'"));
+  }
+  CHECK_THAT(error_reading(row("1", "a", "DET") + row("3", "\n", "SPACE")),
+             Contains("line 2: expected word 2, found ID '3'"));
+  CHECK_THAT(error_reading(row("1", "", "DET")), Contains("column 2 is empty"));
+  CHECK_THAT(error_reading("1\ta\t_\tDET\t_\t_\t_\t_\t_\n"),
+             Contains("expected 10 columns between tabs, found 9"));
+  CHECK_THAT(error_reading(row("1-2", "ab", "_") + row("1", "\n", "SPACE")),
+             Contains("line 2: expected a word of a multiword token, found white space"));
+}
+
+TEST_CASE(
+    "a byte-order mark, a text comment with line ends, blank lines and lines of spaces are read") {
+  const auto sentences =
+      read_conllu("\xef\xbb\xbf\n \n# text = a\n\nb\tc\n# sent_id = 1\n" + row("1", "a", "DET") +
+                      "\t\n\n" + row("1", "b", "NOUN") + "\n\n\n",
+                  "a");
+  REQUIRE(sentences.size() == 2);
+  CHECK(sentences[0].text == "a\n\nb\tc");
+  CHECK(sentences[0].tokens[0].line == 7);
+  CHECK(sentences[1].text.empty());
+}
+
+TEST_CASE("words without a tag are read where they may be, and some must have one") {
+  const std::string text = row("1", "a", "_") + row("2", "b", "NOUN");
+  const auto sentences = read_conllu(text, "a", MissingTags::allowed);
+  CHECK(sentences[0].words[0].tag == UniversalTag::none);
+  CHECK(sentences[0].words[1].tag == UniversalTag::noun);
+  CHECK_THAT(error_of([&] { read_conllu(row("1", "a", "_"), "a", MissingTags::allowed); }),
+             Contains("expected universal tags in column 4, found \"_\" for every word"));
 }
 
 TEST_CASE("a malformed line is refused by its number") {

@@ -2,15 +2,19 @@
 
 #include "probes/part_of_speech/tagger.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "engine/io/gguf.h"
+#include "probes/part_of_speech/code_regions.h"
+#include "probes/part_of_speech/sentences.h"
 #include "probes/part_of_speech/token_tags.h"
 #include "probes/part_of_speech/weights_file.h"
 #include "tests/part_of_speech/treebank.h"
+#include "tests/support/skip.h"
 
 namespace longshadow {
 namespace {
@@ -47,6 +51,64 @@ TEST_CASE("markup, code, emoji and other scripts get no noun's tag") {
   CHECK(tagged("<b>Dogs</b> run `make all` \U0001f600 \u05e9\u05dc\u05d5\u05dd \xff!") ==
         "<b>/X Dogs/NOUN </b>/X run/VERB `/PUNCT make/X all/X `/PUNCT \U0001f600/SYM "
         "\u05e9\u05dc\u05d5\u05dd/X \xff/SYM !/PUNCT");
+}
+
+/// What find_text_words() promises of a text that goes on: the words and tags that the whole has.
+void check_beginning(const std::string& text, const std::vector<TaggedWord>& whole,
+                     std::size_t end) {
+  const std::vector<TaggedWord> found =
+      tag_text(committed(), std::string_view(text).substr(0, end + kTextBehind), end);
+  const auto is_same = [](const TaggedWord& a, const TaggedWord& b) {
+    return a.bytes == b.bytes && a.tag == b.tag && a.ends_sentence == b.ends_sentence;
+  };
+  INFO("end " << end);
+  REQUIRE(found.size() <= whole.size());
+  CHECK(std::equal(found.begin(), found.end(), whole.begin(), is_same));
+  const bool is_enough = found.size() == whole.size() || whole[found.size()].bytes.begin >= end;
+  CHECK(is_enough);
+}
+
+TEST_CASE("a beginning's words have the whole text's tags") {
+  const std::string article = test::read_text(kData / "documents/how_a_cache_forgets.txt");
+  std::string one_line;  // no sentence ends in it
+  for (const char c : article) one_line += c == '\n' || c == '.' ? ' ' : c;
+  const std::string spaces(60'000, ' ');
+  for (const std::string& start :
+       {std::string(), std::string("```\ncode that goes on\n"), std::string("a `tick "),
+        std::string("~~~\n` x\n"), one_line, spaces}) {
+    std::string text = start;
+    for (const std::string& part : {article, one_line, spaces, std::string("\n```\n"), article,
+                                    std::string("end` of it `` here\n")}) {
+      text += part;
+    }
+    while (text.size() < kTextBehind + kTextBehind / 2) text += article;
+    const std::vector<TaggedWord> whole = tag_text(committed(), text);
+    for (const std::size_t end : {std::size_t{7}, start.size() + 5000}) {
+      check_beginning(text, whole, end);
+    }
+  }
+}
+
+TEST_CASE("a sentence and a stretch of code end somewhere") {
+  std::string numbers;
+  while (numbers.size() < 3 * kLongestSentenceBytes) numbers += "12 ";
+  const std::vector<TaggedWord> words = tag_text(committed(), numbers);
+  std::size_t begin = 0;
+  for (const TaggedWord& word : words) {
+    REQUIRE(word.bytes.end - begin <= kLongestSentenceBytes);
+    if (word.ends_sentence) begin = word.bytes.end + 1;
+  }
+  const std::string line = "make all\n";
+  std::string code = "```\n" + line;
+  const auto first_tag = [&](const std::string& text) {
+    for (const TaggedWord& word : tag_text(committed(), text, 20)) {
+      if (text.compare(word.bytes.begin, 4, "make") == 0) return word.tag;
+    }
+    return none;
+  };
+  CHECK(first_tag(code + "```\n") == x);
+  while (code.size() < kLongestCodeBytes + 100) code += line;
+  CHECK(first_tag(code + "```\n") == verb);
 }
 
 /// What must hold of any text's words and any tokens of it.
@@ -102,8 +164,7 @@ TEST_CASE("HTML, emoji, right-to-left text, code and stray bytes are projected o
 TEST_CASE("every token of whole documents is in its word, by SmolLM2's tokenizer") {
   const fs::path documents = fs::path(LONGSHADOW_SHARED) / "data/docs";
   if (!fs::exists(kSmolLm2) || !fs::exists(documents)) {
-    WARN("skipped: no " << documents.string() << " or no " << kSmolLm2.string());
-    return;
+    return test::skip("no " + documents.string() + " or no " + kSmolLm2.string());
   }
   const MappedFile file(kSmolLm2);
   const Tokenizer tokenizer = Tokenizer::from_gguf(parse_gguf(file.bytes(), kSmolLm2), kSmolLm2);

@@ -12,13 +12,16 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+import suite  # noqa: E402
+
 WEIGHTS = ROOT / "data/part_of_speech/english_ewt.tagger"
 
 
 class TreebankCase(unittest.TestCase):
     def setUp(self):
         if not (SHARED / "data/ewt").is_dir():
-            self.skipTest(f"no {SHARED}/data/ewt")
+            self.skipTest(f"no treebank UD English EWT in {SHARED}/data/ewt")
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -60,4 +63,4 @@ class Training(TreebankCase):
 
 if __name__ == "__main__":
     PROGRAM, SHARED = sys.argv[1], Path(sys.argv[2])
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    suite.main(argv=sys.argv[:1] + sys.argv[3:])

@@ -7,6 +7,8 @@
 #include "engine/ops/key_rotation.h"
 #include "engine/policy/registry.h"
 #include "tests/policy/layer_fixture.h"
+#include "tests/support/larger.h"
+#include "tests/support/skip.h"
 
 namespace longshadow {
 namespace {
@@ -74,9 +76,10 @@ void add(const std::vector<double>& ours, const std::vector<double>& theirs, std
     return;
   }
   to.differing += ours.size();
-  to.worst_agreement = std::min(to.worst_agreement, 1 - 2 * double(ours.size()) / double(slots));
+  to.worst_agreement =
+      test::smaller(to.worst_agreement, 1 - 2 * double(ours.size()) / double(slots));
   to.widest_gap =
-      std::max(to.widest_gap, (best - worst) / std::max(std::abs(best), std::abs(worst)));
+      test::larger(to.widest_gap, (best - worst) / std::max(std::abs(best), std::abs(worst)));
 }
 
 void compare(const std::string& policy, const TokenScores& scores, const Slots& ours,
@@ -170,8 +173,8 @@ TEST_CASE("Kept keys turn to their new positions as kvpress turns them") {
 TEST_CASE("Kept sets equal kvpress's on a real model", "[parity][long]") {
   const char* folder = std::getenv("LONGSHADOW_POLICY_PARITY");
   if (folder == nullptr) {
-    WARN("skipped: LONGSHADOW_POLICY_PARITY names no folder of make_policy_fixtures.py");
-    return;
+    return test::skip(
+        "LONGSHADOW_POLICY_PARITY names no folder that tests/parity/make_policy_fixtures.py wrote");
   }
   for (const auto& [what, difference] : compare_all(PolicyFixture(folder))) {
     WARN(what << ": of " << difference.kept << " kept slots " << difference.differing

@@ -32,7 +32,7 @@ class PolicyFixture {
         shape{kept["n_heads"], kept["n_kv_heads"], kept["head_dim"]},
         frequencies(kept["frequencies"].get<std::vector<double>>()),
         file_(folder / "inputs.safetensors"),
-        tensors_(parse_safetensors(file_.bytes(), file_.path().string())) {}
+        tensors_(parse_safetensors(file_.bytes(), file_.path().string()).tensors) {}
 
   nlohmann::json kept;
   std::size_t n;
@@ -68,7 +68,7 @@ class LayerFixture {
         received_(cpu.memory(), fixture.shape.n_kv_heads, fixture.n) {
     std::vector<std::uint32_t> positions(fixture.n);
     std::iota(positions.begin(), positions.end(), 0u);
-    const auto table = make_rotary_table<Cpu, float>(cpu, fixture.frequencies, fixture.n);
+    const auto table = make_rotary_table<float>(cpu, fixture.frequencies, fixture.n);
     rotate_heads(table, positions, queries(),
                  as_heads(rotated_queries_.view(), fixture.shape.n_heads));
 

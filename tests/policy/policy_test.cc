@@ -141,38 +141,43 @@ TEST_CASE("Random is fixed by its seed, the layer and the head") {
   CHECK(scores.head(1)[0] == 0x1.21edbcf0d5bf2p-1);
 }
 
-TEST_CASE("InfoKV adds entropy times drift to the attention of the window") {
+TEST_CASE("InfoKV adds a softmax of entropy, weighted by drift, to the attention of the window") {
   SmallLayer layer(20);
-  // Window 4, kernel 1: sums over the window's queries. The sink's attention scales nothing.
-  layer.attention[0] = 400;
+  // Window 4, kernel 1: attention is a sum over the window's queries, here of shares 2 and 1.
   layer.attention[6] = 8;
   layer.attention[20 + 9] = 4;
   layer.entropy[4] = 3;  // before token 5
   layer.entropy[10] = 1;
   layer.drift[5] = 0.5;
   layer.drift[11] = 0.25;
-  layer.drift[10] = 0.1f;
+  layer.drift[10] = 0.125;
   const auto scores = [&](const char* options) {
     const auto policy = make_policy(std::string("infokv:window=4,kernel=1,n_sink=1,") + options);
     return policy->scores(layer.view());
   };
-  const TokenScores before = scores("lambda=2");
-  CHECK(before.head(0)[6] == 1);
-  CHECK(before.head(1)[9] == 0.5);
-  CHECK(before.head(0)[5] == Approx(2.0));
-  CHECK(before.head(1)[5] == Approx(2.0));
-  CHECK(before.head(0)[11] == Approx(2.0 / 3 * 0.5));
-  CHECK(before.head(0)[10] == 0);
+  // 15 tokens are neither sink nor window; E is 0 for 13 of them, (0.5 + 1) 3 and (0.25 + 1) 1.
+  const double sum = 13 + std::exp(4.5) + std::exp(1.25);
+  const TokenScores paper = scores("entropy=before");
+  CHECK(paper.head(0)[6] == Approx(0.9 * 2 + 0.1 / sum));
+  CHECK(paper.head(1)[9] == Approx(0.9 * 1 + 0.1 / sum));
+  CHECK(paper.head(0)[5] == Approx(0.1 * std::exp(4.5) / sum));
+  CHECK(paper.head(1)[5] == paper.head(0)[5]);
+  CHECK(paper.head(0)[11] == Approx(0.1 * std::exp(1.25) / sum));
 
-  const TokenScores at = scores("entropy=at");
-  CHECK(at.head(0)[10] == Approx(1.0 / 3 * 0.2));
-  CHECK(at.head(0)[5] == 0);
+  // (0.125 + 2) 1 for token 10 and (0 + 2) 3 for token 4.
+  const TokenScores at = scores("entropy=at,tau=2,alpha=0");
+  CHECK(at.head(0)[10] == Approx(std::exp(2.125) / (13 + std::exp(2.125) + std::exp(6.0))));
 
-  // 30 scores are ranked: 28 zeros, then 4, then 8.
-  const TokenScores rank = scores("attention=rank,lambda=0");
-  CHECK(rank.head(0)[6] == Approx(29.0 / 30));
-  CHECK(rank.head(1)[9] == Approx(28.0 / 30));
-  CHECK(rank.head(1)[6] == 0);
+  // Sink and window count as well, and their E is 0 too.
+  const TokenScores all = scores("softmax=all,alpha=0.5");
+  CHECK(all.head(0)[5] == Approx(0.5 * std::exp(4.5) / (sum + 5)));
+
+  const TokenScores attention = scores("alpha=1");
+  const TokenScores snapkv = make_policy("snapkv:window=4,kernel=1")->scores(layer.view());
+  for (std::size_t head = 0; head < 2; ++head) {
+    CHECK(std::equal(attention.head(head).begin(), attention.head(head).end(),
+                     snapkv.head(head).begin()));
+  }
 }
 
 // Slots that hold tokens 0 to 4, then 9 to 23: what was before token 9 was evicted long ago, and
@@ -190,10 +195,11 @@ TEST_CASE("InfoKV finds the signals of slots with gaps by their tokens") {
   view.tokens = tokens;
   view.entropy = entropy;
   view.drift = drift;
-  const auto scores = make_policy("infokv:window=4,n_sink=1")->scores(view);
-  CHECK(scores.head(0)[5] == Approx(1));     // token 9
-  CHECK(scores.head(0)[8] == Approx(0.25));  // token 12
-  CHECK(scores.head(0)[6] == 0);
+  const auto scores = make_policy("infokv:window=4,n_sink=1,alpha=0")->scores(view);
+  const double sum = 13 + std::exp(3.0) + std::exp(1.25);
+  CHECK(scores.head(0)[5] == Approx(std::exp(3.0) / sum));   // token 9
+  CHECK(scores.head(0)[8] == Approx(std::exp(1.25) / sum));  // token 12
+  CHECK(scores.head(0)[6] == Approx(1 / sum));
   view.drift = std::span(drift).first(23);
   CHECK_THAT(test::error_of([&] { protected_scores(*make_policy("infokv:window=4"), view); }),
              Catch::Contains("drift"));

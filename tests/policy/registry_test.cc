@@ -44,7 +44,7 @@ TEST_CASE("Options that a policy does not have, or not so, are refused") {
   CHECK_THAT(refusal_of("snapkv:kernel=4"), Catch::Contains("odd"));
   CHECK_THAT(refusal_of("pyramidkv:beta=0.5"), Catch::Contains("at least 1"));
   CHECK_THAT(refusal_of("adakv:alpha=1.5"), Catch::Contains("at most 1"));
-  CHECK_THAT(refusal_of("infokv:lambda=nan"), Catch::Contains("found \"nan\""));
+  CHECK_THAT(refusal_of("infokv:alpha=nan"), Catch::Contains("found \"nan\""));
   CHECK_THAT(refusal_of("infokv:entropy=after"), Catch::Contains("one of before, at"));
 }
 

@@ -6,7 +6,6 @@
 
 #include "engine/model/checkpoint.h"
 #include "engine/model/decoder.h"
-#include "engine/model/rotary_frequencies.h"
 #include "engine/policy/registry.h"
 #include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
@@ -24,7 +23,7 @@ struct Reading {
 
   Reading(Cpu& cpu, const Weights<double>& weights, std::span<const TokenId> tokens,
           const PolicyTraits& traits)
-      : inputs(cpu, weights.config, tokens.size(), std::span(&traits, 1)), full([&] {
+      : inputs(cpu, weights.config, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
           FullPassObserver<double>* const observer = &inputs;
           return run_full_pass(cpu, weights, tokens,
                                std::span<FullPassObserver<double>* const>(&observer, 1), {});
@@ -70,8 +69,7 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text, head by 
       std::iota(all.begin(), all.end(), 0U);
       everything.layers.push_back({kPrompt, std::vector(config.n_kv_heads, all)});
     }
-    GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything,
-                                    rotary_frequencies(config.rope, config.head_dim));
+    GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
     DecodingCompressor<Cpu, double> compressor(cpu, config, *policy, {kEvery, kTarget}, signals, 0);
     FullPassObserver<double>* const observer = &compressor;
     Decoder<Cpu, double> decoder(cpu, weights, tokens.size());

@@ -9,17 +9,21 @@ import sys
 import unittest
 
 import cli_test
-from cli_test import BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, CommandLine, longshadow
+from cli_test import BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, MODELS, CommandLine, longshadow
+
+BF16_MODEL = MODELS / "llama_llama3"  # its files are bf16
 
 ON_DOCUMENT = ("--document", DOCUMENT, "--context", 40, "--future", 8, "--progress", "none")
 RETAIN = ("retain", *ON_DOCUMENT, "--budgets", "0.4", "--policies")
 GENERATE = ("generate", "--document", DOCUMENT, "--context", 40, "--max-tokens", 6)
 BENCH = ("bench", "--context", 32, "--future", 8, "--subjects", 2)
+PROBE = ("probe", "--document", DOCUMENT, "--context", 48, "--future", 16, "--subjects", "all",
+         "--evict-at", "end", "--progress", "none")
 
 
 class Devices(CommandLine):
-    def run_on(self, device, *words, **options):
-        result = longshadow(*words, "--model", MODEL, "--device", device, **options)
+    def run_on(self, device, *words, model=MODEL, **options):
+        result = longshadow(*words, "--model", model, "--device", device, **options)
         self.assertEqual(result.returncode, DONE, result.stderr)
         return result
 
@@ -48,6 +52,23 @@ class Devices(CommandLine):
         taken = longshadow(*RETAIN, "knorm", "-o", output, "--model", MODEL, "--device", self.cuda)
         self.assertEqual(taken.returncode, FAILED)
         self.assertIn("the name is taken", taken.stderr)
+        begun = f"{self.folder}/begun/"
+        self.run_on(self.cuda, *RETAIN, "knorm", "-o", begun)
+        elsewhere = longshadow(*RETAIN, "knorm", "-o", begun, "--model", MODEL, "--device", "cpu")
+        self.assertEqual(elsewhere.returncode, BAD_USAGE)
+        for word in ("another run was begun here", "--device", "cuBLASLt"):
+            self.assertIn(word, elsewhere.stderr)
+
+    def test_batches_do_not_show_in_the_bytes(self):
+        """After a kill, and in a shard, other counterfactuals come together than in one run."""
+        for more in (("--precision", "bf16"), ("--precision", "f32"), ("--method", "direct"),
+                     ("--method", "sketch")):
+            runs = []
+            for memory in ("0", "800K"):  # 48 counterfactuals at once, and few
+                runs.append(self.folder / f"{more[1]}-{memory}.h5")
+                self.run_on(self.cuda, *PROBE, *more, "--memory", memory, "-o", runs[-1])
+            with self.subTest(more=more):
+                self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
 
     def test_generate_writes_the_same(self):
         for more in ((), ("--policy", "snapkv:window=8", "--budget", 0.5, "--kv-bits", 8),
@@ -67,6 +88,7 @@ class Devices(CommandLine):
             self.assertEqual(timed["precision"], precision)
             for phase in ("prefill", "full_pass", "counterfactuals"):
                 self.assertGreater(timed[phase]["per_s"], 0)
+        self.run_on(self.cuda, *BENCH, model=BF16_MODEL)
         table = self.run_on(self.cuda, *BENCH, "--policies", "snapkv:window=8,infokv:window=8")
         for word in ("alone", "snapkv:window=8", "infokv:window=8", "%"):
             self.assertIn(word, table.stdout)

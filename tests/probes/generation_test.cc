@@ -63,6 +63,40 @@ TEMPLATE_TEST_CASE("greedy text is transformers'", "", float, double) {
   }
 }
 
+TEMPLATE_TEST_CASE("greedy text under a repetition penalty is transformers'", "", float, double) {
+  const nlohmann::json fixtures = greedy_fixtures();
+  std::size_t n_changed = 0;
+  for (const auto& [name, fixture] : fixtures.items()) {
+    INFO(name);
+    Cpu cpu(2);
+    const auto weights = load<TestType>(cpu, name);
+    const Ids expected = fixture.at("penalized");
+    GenerationOptions options = plain(expected.size());
+    options.repetition_penalty = fixture.at("penalty");
+    CHECK(write(cpu, weights, fixture.at("prompt"), options).tokens == expected);
+    const Ids plain_text = fixture.at("tokens");
+    n_changed += expected != plain_text;
+  }
+  CHECK(n_changed >= 3);
+}
+
+TEST_CASE("a token that is never drawn leaves its place to the next likeliest") {
+  const auto fixture = greedy_fixtures().at("llama_plain");
+  Cpu cpu(2);
+  const auto weights = load<float>(cpu, "llama_plain");
+  const Ids greedy = fixture.at("tokens");
+  GenerationOptions options = plain(greedy.size());
+  options.never_drawn = {greedy[0], greedy[1]};
+  for (const double temperature : {0.0, 5.0}) {
+    options.sampling.temperature = temperature;
+    const Ids written = write(cpu, weights, fixture.at("prompt"), options).tokens;
+    CHECK(written.size() == greedy.size());
+    for (const TokenId id : options.never_drawn) {
+      CHECK(std::find(written.begin(), written.end(), id) == written.end());
+    }
+  }
+}
+
 TEST_CASE("an end token ends the text and is not part of it") {
   const auto fixture = greedy_fixtures().at("llama_plain");
   Cpu cpu(2);
@@ -192,6 +226,8 @@ TEST_CASE("what does not fit is refused") {
   CHECK_THAT(refusal([](Options&) {}, {}), Contains("no token"));
   CHECK_THAT(refusal([](Options& o) { o.max_tokens = 200; }, prompt), Contains("--max-tokens 200"));
   CHECK_THAT(refusal([](Options& o) { o.budget = 0; }, prompt), Contains("above 0"));
+  CHECK_THAT(refusal([](Options& o) { o.repetition_penalty = 0; }, prompt),
+             Contains("--repetition-penalty"));
   CHECK_THAT(refusal([](Options& o) { o.budget = 1.5; }, prompt), Contains("at most 1"));
   CHECK_THAT(refusal([](Options& o) { o.policy = "snapvk"; }, prompt), Contains("mean snapkv"));
   const auto with = [](const std::string& policy, double budget, DecodingInterval interval) {
@@ -209,6 +245,14 @@ TEST_CASE("what does not fit is refused") {
   CHECK_THAT(refusal(with("snapkv", 1, {64, 64}), prompt), Contains("more than 64"));
 }
 
+constexpr const char* kReplaced = "\xef\xbf\xbd";  // U+FFFD
+
+std::string shown(std::string_view bytes) {
+  TextStream text;
+  const std::string first = text.add(bytes);
+  return first + text.finish();
+}
+
 TEST_CASE("text is shown in whole characters") {
   TextStream text;
   CHECK(text.add("a\xc3") == "a");
@@ -216,11 +260,40 @@ TEST_CASE("text is shown in whole characters") {
   CHECK(text.add("\xf0\x9f") == "");
   CHECK(text.add("\x98") == "");
   CHECK(text.add("\x80 b\xe2\x80") == "\xf0\x9f\x98\x80 b");
-  CHECK(text.finish() == "\xe2\x80");
+  CHECK(text.finish() == kReplaced);
   CHECK(text.finish() == "");
-  CHECK(text.add("\x80\x80\x80\x80") == "\x80\x80\x80\x80");  // belongs to nothing
-  CHECK(text.add("\xff") == "");                              // might begin a character
-  CHECK(text.add("x") == "\xffx");
+}
+
+// The examples of Unicode 15, section 3.9, tables 3-8 to 3-11; a dot is U+FFFD.
+TEST_CASE("bytes that are no UTF-8 are shown as Unicode recommends") {
+  const std::pair<std::string, std::string> examples[] = {
+      {"\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", "........A"},
+      {"\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", "........A"},
+      {"\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", ".....A..B"},
+      {"\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", "....A"},
+      {"\xf8\x88\x80\x80\x80", "....."},
+      {"\xf0\x9f\x98", "."},
+      {"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\xdf\xbf",
+       "\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\xdf\xbf"}};
+  for (const auto& [bytes, dotted] : examples) {
+    CAPTURE(bytes);
+    std::string expected;
+    for (const char c : dotted) expected += c == '.' ? std::string(kReplaced) : std::string(1, c);
+    CHECK(shown(bytes) == expected);
+  }
+}
+
+TEST_CASE("what is shown does not depend on how a text is cut") {
+  const char bytes[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe2\x82\xff\xf4\x90\xed\xa0\x80\xc3";
+  const std::string whole = shown(bytes);
+  for (std::size_t length = 1; length < sizeof bytes; ++length) {
+    TextStream text;
+    std::string parts;
+    for (std::size_t i = 0; i + 1 < sizeof bytes; i += length) {
+      parts += text.add(std::string_view(bytes).substr(i, length));
+    }
+    CHECK(parts + text.finish() == whole);
+  }
 }
 
 }  // namespace

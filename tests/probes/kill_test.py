@@ -1,6 +1,6 @@
 """Kills longshadow with SIGKILL at random moments, and holds it to a ledger of what was durable.
 
-    python3 tests/probes/kill_test.py build/longshadow [--kills N] [--seed S]
+    python3 tests/probes/kill_test.py build/longshadow [--kills N] [--seed S] [--until SHARE]
 
 After every kill the ledger reads the run directory by itself: shards by their names and digests,
 journals record by record. What it has seen must never be lost or change, a restart must say that it
@@ -149,7 +149,7 @@ class Killed(unittest.TestCase):
              "all+sample:100", "--evict-at", "end"])
         seconds = self.finish([*command, "-o", self.folder / "timed.h5"])[1]
         (self.folder / "timed.h5").unlink()
-        self.killed_at_random(command, seconds / 2)
+        self.killed_at_random(command, seconds * UNTIL)
 
     def test_two_writers_of_one_directory(self):
         """Of which either may die, and the other be at the same shard, taken for dead or not."""
@@ -162,7 +162,7 @@ class Killed(unittest.TestCase):
         before = Ledger(self.parts)
         for _ in range(KILLS // 4):
             writers = [self.start(command), self.start(command)]
-            time.sleep(self.random.uniform(0, seconds / 2))
+            time.sleep(self.random.uniform(0, seconds * UNTIL))
             self.random.choice(writers).kill()
             for writer in writers:
                 errors = writer.communicate(timeout=300)[1]
@@ -184,15 +184,18 @@ class Killed(unittest.TestCase):
              "snapkv,h2o,random,knorm,tova,keydiff", "--budgets", "0.5,0.4,0.3,0.2"])
         seconds = self.finish([*command, "-o", self.folder / "timed.h5"])[1]
         (self.folder / "timed.h5").unlink()
-        self.killed_at_random(command, seconds / 2)
+        self.killed_at_random(command, seconds * UNTIL)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--until", type=float, default=0.5,
+                        help="when kills end, as a share of an undisturbed run's time")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments, rest = parser.parse_known_args()
-    PROGRAM, KILLS, SEED = arguments.program, arguments.kills, arguments.seed
+    PROGRAM, KILLS, SEED, UNTIL = (arguments.program, arguments.kills, arguments.seed,
+                                   arguments.until)
     print(f"kill_test.py: --seed {SEED}", file=sys.stderr)
     unittest.main(argv=[sys.argv[0], *rest])

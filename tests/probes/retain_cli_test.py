@@ -91,7 +91,7 @@ class Retain(CommandLine):
                 ({"policies": "snapvk"}, "did you mean snapkv"),
                 ({"policies": ""}, "unknown policy"),
                 ({"policies": "snapkv:window=0"}, "window"),
-                ({"policies": "infokv:lamda=2"}, "lambda"),
+                ({"policies": "infokv:alfa=0.5"}, "alpha"),
                 ({"policies": "oracle"}, "--influence"),
                 ({"context": 0}, "at least 1"),
                 ({"context": 100000}, "100000")):

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/larger.h"
 #include "tests/support/probe_case.h"
 
 namespace longshadow {
@@ -27,7 +28,7 @@ void check_rows(const std::vector<float>& found, std::size_t stride,
   for (std::size_t row = 0; row < expected.size(); ++row) {
     for (std::size_t i = 0; i < stride; ++i) {
       const double here = i < expected[row].size() ? expected[row][i] : 0.0;
-      largest = std::max(largest, std::abs(double(found[row * stride + i]) - here));
+      largest = test::larger(largest, std::abs(double(found[row * stride + i]) - here));
     }
   }
   CHECK(largest <= tolerance);

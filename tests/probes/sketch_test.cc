@@ -83,7 +83,8 @@ struct Case {
 // The whole chain, from a direction over the vocabulary at some rows back to the gates, against
 // differences of a model that has gates.
 TEST_CASE("a probe's gradients are derivatives of the gated model") {
-  const std::string name = GENERATE("llama_plain", "llama_linear", "llama_llama3", "qwen2");
+  const std::string name =
+      GENERATE("llama_plain", "llama_linear", "llama_llama3", "qwen2", "llama_yarn");
   const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
   CAPTURE(name, int(kind));
   Case<double> of(name);

@@ -3,7 +3,8 @@
 //   FAIL_CALLS=disk|memory        which calls are counted
 //   FAIL_NTH=N                    the N-th of them fails; 0: none
 //   FAIL_ERRNO=ENOSPC|EIO         on a disk that is full from then on, or once
-//   NAP_MS=N                      waits so long before a file gets its name
+//   FLOCK_ERRNO=ENOLCK            flock fails with it each time; ENOLCK, EOPNOTSUPP, ENOSYS,
+//   EWOULDBLOCK NAP_MS=N                      waits so long before a file gets its name
 //   FAIL_REPORT=PATH              where to say, at the end, how many were counted and which failed
 //
 // Of the disk: what makes or fills a file or a name, and what waits for that. Of memory: from the
@@ -15,6 +16,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 // The C library's own, under names of ours.
 extern "C" {
@@ -41,8 +44,16 @@ enum class Counted { nothing, disk, memory };
 Counted counted = Counted::nothing;
 long nth = 0;
 int disk_error = ENOSPC;
+int lock_error = 0;
 long nap_ms = 0;
 const char* report = nullptr;
+
+constexpr std::pair<std::string_view, int> kLockErrors[] = {
+    {"ENOLCK", ENOLCK},
+    {"EOPNOTSUPP", EOPNOTSUPP},
+    {"ENOSYS", ENOSYS},
+    {"EWOULDBLOCK", EWOULDBLOCK},
+};
 
 std::atomic<bool> has_begun = false;
 std::atomic<long> n_calls = 0;
@@ -65,6 +76,9 @@ __attribute__((constructor)) void read_environment() {
   if (variable("FAIL_CALLS") == "memory") counted = Counted::memory;
   nth = std::atol(variable("FAIL_NTH").data());
   if (variable("FAIL_ERRNO") == "EIO") disk_error = EIO;
+  for (const auto& [name, number] : kLockErrors) {
+    if (variable("FLOCK_ERRNO") == name) lock_error = number;
+  }
   nap_ms = std::atol(variable("NAP_MS").data());
   report = std::getenv("FAIL_REPORT");
 }
@@ -151,6 +165,12 @@ int close(int file) {
   const bool is_output = is_output_file(file);
   const int closed = REAL(close)(file);
   return is_output && disk_fails("close") ? -1 : closed;
+}
+
+int flock(int file, int operation) noexcept {
+  if (lock_error == 0) return REAL(flock)(file, operation);
+  errno = lock_error;
+  return -1;
 }
 
 int rename(const char* from, const char* to) noexcept {

@@ -10,9 +10,13 @@ import os
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 from faulty_runs import FaultyRuns, files_in, probe
 from program import DONE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import suite  # noqa: E402
 
 PAGE = 4096
 MOST_PAGES = 200
@@ -66,4 +70,4 @@ class FullDisk(FaultyRuns):
 if __name__ == "__main__":
     if IN_NAMESPACE not in os.environ:
         enter_namespace()
-    unittest.main()
+    suite.main()

@@ -18,7 +18,7 @@ def packer(value_type):
     return lambda number: struct.pack(CODES[value_type], number)
 
 
-u8, u32, u64, i32, i64, f32, f64 = map(packer, (U8, U32, U64, I32, I64, F32, F64))
+u8, u16, u32, u64, i32, i64, f32, f64 = map(packer, (U8, U16, U32, U64, I32, I64, F32, F64))
 
 
 def text(characters):

@@ -1,11 +1,14 @@
 """Malformed GGUF files, 1 to 49: the tiny llama model with one thing wrong.
 
-A case's `spoil` takes the model (gguf_layout.Gguf) and gives back it, or the file's bytes.
+A case's `spoil` takes the model (gguf_layout.Gguf) and gives back it, or the file's bytes, or several files: {name:
+either}, of which the first is opened and the one that the refusal names is the last.
 """
 
-from gguf_layout import (ARRAY, BOOL, F32, F64, I64, STRING, U8, U32, U64, array, f32, f64, i32, i64, text, u8, u32,
-                         u64)
-from malformed import MODELS, Case
+import copy
+
+from gguf_layout import (ARRAY, BOOL, F32, F64, I32, I64, STRING, U8, U16, U32, U64, array, f32, f64, i32, i64, text,
+                         u8, u16, u32, u64)
+from malformed import MODELS, PROBE, Case
 
 MODEL = MODELS / "llama_plain.gguf"
 NAN, INFINITY = float("nan"), float("inf")
@@ -54,10 +57,61 @@ def second_tensor_moved(by):
     return lambda model: model.move_tensor(1, by)
 
 
+def added_bos(model):
+    """Put before a text, and the id of no token."""
+    return (model.replace_pair("tokenizer.ggml.bos_token_id", U32, u32(320))
+            .replace_pair("tokenizer.ggml.add_bos_token", BOOL, b"\x01"))
+
+
 def byte_token(model):
     """Such as vocabularies have that are not byte-level; a peer read the number with its sign."""
     return (model.replace_element("tokenizer.ggml.tokens", 300, text("<0x-1>"))
             .replace_element("tokenizer.ggml.token_type", 300, i32(6)))
+
+
+def of_texts(model):
+    """The same tokens as SentencePiece's."""
+    return model.replace_pair("tokenizer.ggml.model", STRING, text("llama"))
+
+
+def part(model, number, count=2, tensors=None):
+    """That part of the model, numbered from 0: the first half of its tensors or, without other metadata, the rest."""
+    half = len(model.tensors) // 2
+    model = copy.deepcopy(model).change(tensors=model.tensors[:half] if number == 0 else model.tensors[half:])
+    if number > 0:
+        model.pairs.clear()
+    if tensors is not None:
+        model.change(tensors=tensors)
+    return model.add_pair("split.no", U16, u16(number)).add_pair("split.count", U16, u16(count))
+
+
+def parts(**second):
+    """The model in two parts, of which the second is made as told; without a word, it is missing."""
+    def spoil(model):
+        files = {"model-00001-of-00002.gguf": part(model, 0)}
+        if second:
+            files["model-00002-of-00002.gguf"] = part(model, **second)
+        return files
+    return spoil
+
+
+def first_part_twice(model):
+    return {"model-00001-of-00002.gguf": part(model, 0), "model-00002-of-00002.gguf": part(model, 0)}
+
+
+def tensor_in_two_parts(model):
+    """Told of the first part."""
+    return {"model-00002-of-00002.gguf": part(model, 1, tensors=model.tensors),
+            "model-00001-of-00002.gguf": part(model, 0)}
+
+
+def tensor_in_no_part(model):
+    first = part(model, 0).add_pair("split.tensors.count", I32, i32(len(model.tensors)))
+    return {"model-00002-of-00002.gguf": part(model, 1, tensors=model.tensors[-2:]), "model-00001-of-00002.gguf": first}
+
+
+def cut_part(model):
+    return {"model-00001-of-00002.gguf": part(model, 0), "model-00002-of-00002.gguf": part(model, 1).encode()[:-1]}
 
 
 CASES = [
@@ -118,15 +172,21 @@ CASES = [
     Case(39, "cut by one byte", "the file may be cut short", cut(-1)),
     Case(40, "fewer scores than tokens", "expected one entry for each of the 320 tokens, found 319",
          pair("tokenizer.ggml.scores", ARRAY, array(F32, 319, bytes(4 * 319)))),
+    Case(40, "a score that is not a number", "token 7: expected a finite number",
+         lambda model: of_texts(model).add_pair("tokenizer.ggml.scores", ARRAY,
+                                                array(F32, 320, 7 * f32(0) + f32(NAN) + 312 * f32(0)))),
     Case(41, "token types of 8 bits", "'tokenizer.ggml.token_type': expected an array of signed integers",
          tokenizer("token_type", ARRAY, array(U8, 320, 320 * b"\x01"))),
-    Case(42, "bos_token_id = vocabulary", "expected an id below the 320 tokens, found 320",
-         tokenizer("bos_token_id", U32, u32(320))),
-    Case(42, "eos_token_id 2^32 - 1", "tokenizer.ggml.eos_token_id", tokenizer("eos_token_id", U32, u32(2**32 - 1))),
+    Case(42, "bos_token_id = vocabulary, and added", "id 320 names none of the 320 tokens", added_bos, PROBE),
+    Case(42, "negative bos_token_id", "'tokenizer.ggml.bos_token_id': expected a non-negative integer",
+         tokenizer("bos_token_id", I32, i32(-1))),
+    Case(42, "eos_token_id as text", "tokenizer.ggml.eos_token_id", tokenizer("eos_token_id", STRING, text("0"))),
     Case(43, "byte token <0x-1>", "token 300 is of type 6, a byte token", byte_token),
+    Case(43, "byte token <0x-1> among texts", "expected a spelling of <0x00> to <0xFF>",
+         lambda model: of_texts(byte_token(model))),
     Case(44, "no layers", "'llama.block_count': expected 1 to 1024, found 0", llama("block_count", U32, u32(0))),
     Case(44, "2^32 - 1 layers", "'llama.block_count': expected 1 to 1024", llama("block_count", U32, u32(2**32 - 1))),
-    Case(45, "heads do not divide the width", "5 heads divide", llama("attention.head_count", U32, u32(5))),
+    Case(45, "heads do not divide the width", "2 key-value heads divide, found 5", llama("attention.head_count", U32, u32(5))),
     Case(45, "key-value heads do not divide", "3 key-value heads", llama("attention.head_count_kv", U32, u32(3))),
     Case(45, "no key-value heads", "expected 1 to 4096, found 0", llama("attention.head_count_kv", U32, u32(0))),
     Case(46, "no embedding_length", "'llama.embedding_length' is missing", without("llama.embedding_length")),
@@ -142,5 +202,12 @@ CASES = [
          llama("attention.layer_norm_rms_epsilon", F32, f32(NAN))),
     Case(48, "epsilon infinite", "epsilon': expected a positive number",
          llama("attention.layer_norm_rms_epsilon", F32, f32(INFINITY))),
-    Case(49, "one of three parts", "expected a whole model, found one of 3 parts", pair("split.count", U32, u32(3))),
+    Case(49, "a part without its name", "one of 3 parts of a model, so expected a name that ends in -NNNNN-of-00003.gguf",
+         pair("split.count", U16, u16(3))),
+    Case(49, "a part is missing", "part 2 of the model's 2 is missing; put 'model-00002-of-00002.gguf' beside it", parts()),
+    Case(49, "a part twice", "expected 'split.no' 1 by the file's name, found 0", first_part_twice),
+    Case(49, "a part of three among two", "expected one of 2 parts like the first", parts(number=1, count=3)),
+    Case(49, "a tensor in two parts", "is in two of its 2 parts", tensor_in_two_parts),
+    Case(49, "a tensor in no part", "tensors in its 2 parts (split.tensors.count)", tensor_in_no_part),
+    Case(49, "a part cut by one byte", "the file may be cut short", cut_part),
 ]

@@ -23,9 +23,13 @@ class MalformedModels(Refusals):
 
     def check_file(self, case):
         spoilt = case.spoil(Gguf.read(malformed_gguf.MODEL))
-        model = self.folder / "model.gguf"
-        model.write_bytes(spoilt if isinstance(spoilt, bytes) else spoilt.encode())
-        self.assert_refused(case, model, self.commands(model, MODELS / DOCUMENT))
+        files = spoilt if isinstance(spoilt, dict) else {"model.gguf": spoilt}
+        paths = [self.folder / name for name in files]
+        for path, content in zip(paths, files.values()):
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        self.assert_refused(case, paths[-1], self.commands(paths[0], MODELS / DOCUMENT))
+        for path in paths:
+            path.unlink()
 
     def check_folder(self, case, source):
         model = self.folder / "model"

@@ -20,7 +20,7 @@ class GatedModel {
       : config_(checkpoint.config()),
         tokens_(std::move(tokens)),
         context_(context),
-        frequencies_(rotary_frequencies(config_.rope, config_.head_dim)),
+        frequencies_(rotary_frequencies(config_.rope, config_.head_dim, tokens_.size())),
         gates_(config_.n_layers * config_.n_kv_heads, twin::Row(context, 1.0)) {
     for (const WeightName& name : weight_table(config_)) {
       std::vector<float> values(name.rows * name.cols);
@@ -71,11 +71,18 @@ class GatedModel {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
   }
 
-  /// One of q, k and v, head after head, not yet rotated.
+  /// times() and a bias, where the model has one.
   twin::Row project(WeightKind kind, WeightKind bias, std::size_t layer, const twin::Row& x) const {
     twin::Row y = times(kind, layer, x);
-    if (config_.attention_bias) add(weights(bias, layer)[0], y);
+    if (const auto found = weights_.find({bias, layer}); found != weights_.end()) {
+      add(found->second[0], y);
+    }
     return y;
+  }
+  twin::Row rotate(const twin::Row& head, std::size_t position) const {
+    twin::Row rotated = twin::rotate(head, frequencies_, position);
+    for (double& element : rotated) element *= config_.rope.attention_factor;
+    return rotated;
   }
   twin::Row head_of(const twin::Row& row, std::size_t head) const {
     return twin::row(row.data() + head * config_.head_dim, config_.head_dim);
@@ -93,17 +100,17 @@ class GatedModel {
       twin::Row attended;
       for (std::size_t head = 0; head < config_.n_heads; ++head) {
         const std::size_t kv = head / config_.group_size();
-        const twin::Row query = twin::rotate(head_of(q[r], head), frequencies_, r);
+        const twin::Row query = rotate(head_of(q[r], head), r);
         twin::Rows keys, values;
         for (std::size_t j = 0; j <= r; ++j) {
-          keys.push_back(twin::rotate(head_of(k[j], kv), frequencies_, j));
+          keys.push_back(rotate(head_of(k[j], kv), j));
           values.push_back(head_of(v[j], kv));
         }
         twin::Attention result = twin::attend(query, keys, values);
         if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, values, result);
         attended.insert(attended.end(), result.out.begin(), result.out.end());
       }
-      add(times(WeightKind::attention_output, layer, attended), x[r]);
+      add(project(WeightKind::attention_output, WeightKind::output_bias, layer, attended), x[r]);
     }
   }
 
@@ -121,10 +128,10 @@ class GatedModel {
   void feed_forward(std::size_t layer, twin::Rows& x) const {
     for (twin::Row& row : x) {
       const twin::Row in = norm(WeightKind::feed_forward_norm, layer, row);
-      const twin::Row gate = times(WeightKind::gate, layer, in);
-      twin::Row gated = times(WeightKind::up, layer, in);
+      const twin::Row gate = project(WeightKind::gate, WeightKind::gate_bias, layer, in);
+      twin::Row gated = project(WeightKind::up, WeightKind::up_bias, layer, in);
       for (std::size_t i = 0; i < gate.size(); ++i) gated[i] *= twin::silu(gate[i]);
-      add(times(WeightKind::down, layer, gated), row);
+      add(project(WeightKind::down, WeightKind::down_bias, layer, gated), row);
     }
   }
 

@@ -17,7 +17,7 @@ namespace longshadow::test {
 
 inline const std::filesystem::path kTinyModels = LONGSHADOW_FIXTURES "/models";
 inline const std::vector<std::string> kTinyModelNames{"llama_plain", "llama_linear", "llama_llama3",
-                                                      "qwen2"};
+                                                      "qwen2", "llama_yarn"};
 
 struct TinyModel {
   std::filesystem::path path;

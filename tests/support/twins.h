@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/core/matrix.h"
+#include "tests/support/larger.h"
 
 /// The ops once more, as their formulas read and in double: what the fast ones are held to. Each
 /// also gives the magnitudes that the bounds on rounding errors are made of.
@@ -82,7 +83,7 @@ inline Attention attend(const Row& query, const Rows& keys, const Rows& values) 
   double sum = 0;
   for (const Row& key : keys) {
     result.weights.push_back(std::exp(dot(query, key) * scale));
-    result.score_magnitude = std::max(result.score_magnitude, magnitude(query, key) * scale);
+    result.score_magnitude = test::larger(result.score_magnitude, magnitude(query, key) * scale);
     sum += result.weights.back();
   }
   result.log_normaliser = std::log(sum);

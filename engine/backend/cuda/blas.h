@@ -1,11 +1,11 @@
 #pragma once
 
-/// cuBLAS: NVIDIA's, or, in a build for the host executor, the stand-in. Apart from the runtime,
+/// cuBLASLt: NVIDIA's, or, in a build for the host executor, the stand-in. Apart from the runtime,
 /// because kernels compile without it, and it is half a gigabyte.
 #ifdef LONGSHADOW_CUDA_HOST
-#include "engine/backend/cuda/host/cublas.h"
+#include "engine/backend/cuda/host/cublas_lt.h"
 #else
-#include <cublas_v2.h>
+#include <cublasLt.h>
 #endif
 
 namespace longshadow {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "engine/backend/cuda/blas.h"
+#include "engine/backend/cuda/product_algorithms.h"
 #include "engine/backend/cuda/runtime.h"
 #include "engine/backend/cuda/staging.h"
 #include "engine/core/error.h"
@@ -32,7 +32,7 @@ void check_cuda(cudaError_t status, const char* call) {
 
 void check_cublas(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(std::string(call) + ": " + cublasGetStatusString(status));
+  throw Error(std::string(call) + ": " + cublasLtGetStatusString(status));
 }
 
 bool Cuda::is_gpu() {
@@ -64,19 +64,17 @@ Cuda::Cuda(int index) : index_(index) {
   check_cuda(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything),
              "cudaMemPoolSetAttribute");
   check_cuda(cudaStreamCreate(&stream_), "cudaStreamCreate");
-  check_cublas(cublasCreate(&blas_), "cublasCreate");
-  check_cublas(cublasSetStream(blas_, stream_), "cublasSetStream");
-  // f32 products stay f32 (no TF32), and bf16 products are summed in f32 to the end.
-  check_cublas(cublasSetMathMode(blas_, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
-               "cublasSetMathMode");
   staging_ = std::make_unique<Staging>(stream_);
+  product_algorithms_ = std::make_unique<ProductAlgorithms>(*this);
 }
 
 Cuda::~Cuda() {
+  product_algorithms_.reset();
   staging_.reset();
-  if (blas_ != nullptr) cublasDestroy(blas_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
+
+std::string Cuda::arithmetic() const { return name_ + ", " + product_algorithms_->library(); }
 
 std::size_t Cuda::total_bytes() const {
   std::size_t free = 0, total = 0;

@@ -10,11 +10,11 @@
 
 #include "engine/core/matrix.h"
 
-struct CUstream_st;    // a cudaStream_t points to it
-struct cublasContext;  // and a cublasHandle_t to this
+struct CUstream_st;  // a cudaStream_t points to it
 
 namespace longshadow {
 
+class ProductAlgorithms;
 class Staging;
 
 /// A CUDA device with one stream, on which everything happens in the order of the calls: kernels,
@@ -34,9 +34,11 @@ class Cuda {
   Cuda& operator=(const Cuda&) = delete;
 
   const std::string& name() const { return name_; }
+  /// What decides the bits of its results beside the program: its name and cuBLASLt's version.
+  std::string arithmetic() const;
   std::size_t total_bytes() const;
   CUstream_st* stream() const { return stream_; }
-  cublasContext* blas() const { return blas_; }
+  ProductAlgorithms& product_algorithms() { return *product_algorithms_; }
 
   /// Memory for matrices: zeroed. Throws Error, saying how much there is, where it is used up.
   std::pmr::memory_resource* memory() { return &zeroed_; }
@@ -71,8 +73,8 @@ class Cuda {
   int index_;
   std::string name_;
   CUstream_st* stream_ = nullptr;
-  cublasContext* blas_ = nullptr;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<ProductAlgorithms> product_algorithms_;
   ZeroedMemory zeroed_{*this};
 };
 

@@ -11,11 +11,18 @@
 
 namespace longshadow {
 
-/// c [m, n] = a [m, k] times b, or c += where `accumulate`, by cuBLAS: f32, f64, or bf16 with f32
-/// sums; f32 without TF32. Rows may lie apart. All in the device's memory.
+/// c [m, n] = a [m, k] times b, or c += where `accumulate`, by cuBLASLt: f32, f64, or bf16 with f32
+/// sums; f32 without TF32. Rows may lie apart. All in the device's memory. A row of c has the same
+/// bits for any m, and wherever it is among the rows.
 template <class In, class Out>
 void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
              MatrixView<Out> c, bool accumulate);
+
+/// The same by the algorithm that is best for m rows, which gives them other bits: where m is the
+/// same whatever else is computed, and too small for product()'s.
+template <class In, class Out>
+void product_of_fixed_rows(Cuda& device, MatrixView<const In> a, MatrixView<const In> b,
+                           RightFactor layout, MatrixView<Out> c, bool accumulate);
 
 /// Matrices of one shape in the device's memory. The pointers to them are the host's; a product
 /// brings those of all its matrices to the device at once.
@@ -38,7 +45,8 @@ struct MatrixBatch {
   }
 };
 
-/// product() for as many matrices as each of the batches has.
+/// product() for as many matrices as each of the batches has: each result has the same bits in any
+/// batch, for its own m.
 template <class In, class Out>
 void batched_product(Cuda& device, const MatrixBatch<const In>& a, const MatrixBatch<const In>& b,
                      RightFactor layout, const MatrixBatch<Out>& c, bool accumulate);

@@ -1,13 +1,13 @@
-#include "engine/model/config.h"
-
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "engine/io/gguf.h"
-#include "engine/io/json.h"
+#include "engine/model/config.h"
 #include "tests/support/error_of.h"
 
 namespace longshadow {
@@ -15,13 +15,10 @@ namespace {
 
 using Catch::Contains;
 using Catch::StartsWith;
-using nlohmann::json;
 using test::error_of;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// --- GGUF ---
 
 /// Metadata of a small llama: 6 heads of 8 in 48, 3 key-value heads.
 Gguf small_llama() {
@@ -128,6 +125,27 @@ TEST_CASE("GGUF rope scaling: linear in both spellings, llama3 as stored divisor
     gguf.metadata["llama.rope.scaling.factor"] = 4.0;
     CHECK(config_from_gguf(gguf).rope.scaling == RopeScaling::none);
   }
+  SECTION("yarn, with llama.cpp's own numbers") {
+    gguf.metadata["llama.rope.scaling.type"] = std::string("yarn");
+    gguf.metadata["llama.rope.scaling.factor"] = 4.0;
+    ModelConfig config = config_from_gguf(gguf);
+    CHECK(config.rope.scaling == RopeScaling::yarn);
+    CHECK(config.rope.factor == 4.0);
+    CHECK(config.rope.original_context == 128);  // the context, for want of another
+    CHECK(config.max_context == 512);
+    CHECK(config.rope.attention_factor == Approx(1 + 0.1 * std::log(4.0)));
+    gguf.metadata["llama.rope.scaling.original_context_length"] = std::uint64_t{16};
+    gguf.metadata["llama.rope.scaling.attn_factor"] = 2.0;
+    gguf.metadata["llama.rope.scaling.yarn_beta_fast"] = 32.0;
+    gguf.metadata["llama.rope.scaling.yarn_beta_slow"] = 2.0;
+    config = config_from_gguf(gguf);
+    CHECK(config.rope.original_context == 16);
+    CHECK(config.max_context == 128);
+    CHECK(config.rope.attention_factor == Approx(2 + 0.2 * std::log(4.0)));
+    CHECK(config.rope.beta_slow == 1.0);
+    REQUIRE(config.warnings.size() == 1);
+    CHECK_THAT(config.warnings[0], Contains("yarn_beta_slow': 2.000000 is left aside"));
+  }
   SECTION("divisors") {
     const std::vector<float> divisors = {1.0f, 1.5f, 8.0f, 32.0f};
     add_tensor(gguf, "rope_freqs.weight", divisors);
@@ -159,7 +177,11 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
   };
   const std::vector<Case> cases = {
       {"unknown architecture", "general.architecture", std::string("mamba\n2"),
-       "'mamba\\x0a2' is not supported; expected llama or qwen2"},
+       "'mamba\\x0a2' is not supported; choose a model of one of these: llama, qwen2"},
+      {"a LoRA adapter", "general.type", std::string("adapter"),
+       "expected a model, found 'adapter'; merge it into its model"},
+      {"an image encoder", "general.type", std::string("mmproj"),
+       "found 'mmproj'; give the file of"},
       {"44 no layers", "llama.block_count", n(0),
        "'llama.block_count': expected 1 to 1024, found 0"},
       {"44 huge", "llama.block_count", n(std::uint64_t{1} << 63),
@@ -182,7 +204,8 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
       {"48 negative base", "llama.rope.freq_base", -1.0, "expected a positive number"},
       {"48 infinite factor", "llama.rope.scaling.factor", kInfinity, "expected a positive number"},
       {"partly rotated", "llama.rope.dimension_count", n(4), "partly rotated"},
-      {"rope type", "llama.rope.scaling.type", std::string("yarn"), "rope type 'yarn'"},
+      {"rope type", "llama.rope.scaling.type", std::string("longrope"),
+       "rope type 'longrope' is not supported; expected none, linear or yarn"},
       {"values of another size", "llama.attention.value_length", n(16),
        "expected the key length, 8"},
       {"experts", "llama.expert_count", n(8), "mixtures of experts"},
@@ -208,155 +231,6 @@ TEST_CASE("a missing GGUF key is named") {  // case 46
     CHECK(error_of([&] { config_from_gguf(gguf); }) ==
           "m.gguf: the metadata key '" + key + "' is missing");
   }
-}
-
-// --- config.json ---
-
-json small_json() {
-  return json::parse(R"({
-    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-    "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2,
-    "num_attention_heads": 6, "num_key_value_heads": 3, "max_position_embeddings": 128,
-    "vocab_size": 100, "rms_norm_eps": 1e-06, "rope_theta": 500000, "rope_scaling": null})");
-}
-
-ModelConfig parse(const json& document) {
-  return config_from_json(bytes_of(document.dump()), "config.json");
-}
-
-/// The configuration with these members put over small_json's.
-ModelConfig parse_with(const char* members) {
-  json document = small_json();
-  document.update(json::parse(members));
-  return parse(document);
-}
-
-std::string json_refusal(const char* members) {
-  const std::string error = error_of([&] { parse_with(members); });
-  CHECK_THAT(error, StartsWith("config.json: "));
-  return error;
-}
-
-TEST_CASE("a configuration is read from config.json") {
-  const ModelConfig config = parse(small_json());
-  CHECK(config.architecture == Architecture::llama);
-  CHECK(config.n_layers == 2);
-  CHECK(config.hidden_size == 48);
-  CHECK(config.feed_forward_size == 96);
-  CHECK(config.n_heads == 6);
-  CHECK(config.n_kv_heads == 3);
-  CHECK(config.head_dim == 8);
-  CHECK(config.max_context == 128);
-  CHECK(config.vocab_size == 100);
-  CHECK(config.norm_epsilon == 1e-6);
-  CHECK_FALSE(config.tied_embeddings);
-  CHECK_FALSE(config.attention_bias);
-  CHECK(config.rope.theta == 5e5);
-  CHECK(config.rope.scaling == RopeScaling::none);
-
-  CHECK(parse_with(R"({"head_dim": 16})").head_dim == 16);
-  CHECK(parse_with(R"({"num_key_value_heads": null})").n_kv_heads == 6);
-  CHECK(parse_with(R"({"tie_word_embeddings": true})").tied_embeddings);
-  CHECK(parse_with(R"({"attention_bias": true})").attention_bias);
-  CHECK(parse_with(R"({"rope_theta": null})").rope.theta == 10000.0);
-  CHECK_FALSE(config.bf16_layers);
-  CHECK_FALSE(parse_with(R"({"torch_dtype": "float16"})").bf16_layers);
-  CHECK(parse_with(R"({"torch_dtype": "bfloat16"})").bf16_layers);
-  CHECK(parse_with(R"({"dtype": "bfloat16"})").bf16_layers);
-  const ModelConfig qwen = parse_with(
-      R"({"model_type": "qwen2", "use_sliding_window": false, "sliding_window": 4096,
-          "layer_types": ["full_attention", "full_attention"]})");
-  CHECK(qwen.architecture == Architecture::qwen2);
-  CHECK(qwen.attention_bias);
-}
-
-TEST_CASE("config.json rope scaling, in the spellings of every transformers version") {
-  const char* llama3 = R"("factor": 8, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                          "original_max_position_embeddings": 64)";
-  const auto with = [](const std::string& start, const std::string& rest) {
-    return parse_with((start + rest + "}}").c_str()).rope;
-  };
-  for (const RopeConfig& rope :
-       {with(R"({"rope_scaling": {"type": "llama3", )", llama3),
-        with(R"({"rope_scaling": {"rope_type": "llama3", )", llama3),
-        with(R"({"rope_theta": 1, "rope_parameters": {"rope_theta": 5e5, "rope_type": "llama3", )",
-             llama3)}) {
-    CHECK(rope.theta == 5e5);
-    CHECK(rope.scaling == RopeScaling::llama3);
-    CHECK(rope.factor == 8.0);
-    CHECK(rope.low_frequency_factor == 1.0);
-    CHECK(rope.high_frequency_factor == 4.0);
-    CHECK(rope.original_context == 64);
-    CHECK(rope.frequency_divisors.empty());
-  }
-  const RopeConfig linear = with(R"({"rope_scaling": {"type": "linear", "factor": 2.5)", "");
-  CHECK(linear.scaling == RopeScaling::linear);
-  CHECK(linear.factor == 2.5);
-  const RopeConfig plain =
-      with(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 7)", "");
-  CHECK(plain.scaling == RopeScaling::none);
-  CHECK(plain.theta == 7.0);
-}
-
-TEST_CASE("malformed or unsupported config.json files are refused by key") {
-  struct Case {
-    std::string what;
-    const char* members;
-    std::string reason;
-  };
-  const std::vector<Case> cases = {
-      {"unknown architecture", R"({"model_type": "mistral"})", "'mistral' is not supported"},
-      {"92 hidden % heads", R"({"num_attention_heads": 5})", "5 heads divide, found 48"},
-      {"93 heads % KV heads", R"({"num_key_value_heads": 4})", "4 key-value heads divide, found 6"},
-      {"94 float", R"({"hidden_size": 48.0})", "'hidden_size': expected a non-negative integer"},
-      {"94 negative", R"({"num_hidden_layers": -2})", "found number -2"},
-      {"94 string", R"({"num_hidden_layers": "2"})", "found string"},
-      {"95 layers over the cap", R"({"num_hidden_layers": 100000})", "expected 1 to 1024"},
-      {"95 no layers", R"({"num_hidden_layers": 0})", "expected 1 to 1024, found 0"},
-      {"no KV heads", R"({"num_key_value_heads": 0})", "'num_key_value_heads': expected 1 to"},
-      {"no heads", R"({"num_attention_heads": 0})", "'num_attention_heads': expected 1 to"},
-      {"odd head size", R"({"head_dim": 7})", "even head size"},
-      {"zero eps", R"({"rms_norm_eps": 0})", "'rms_norm_eps': expected a positive number"},
-      {"negative theta", R"({"rope_theta": -1})", "'rope_theta': expected a positive number"},
-      {"huge context", R"({"max_position_embeddings": 18446744073709551615})", "expected 1 to"},
-      {"rope type", R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})", "rope type 'yarn'"},
-      {"rope type", R"({"rope_scaling": {"type": "dynamic", "factor": 4}})", "rope type 'dynamic'"},
-      {"rope factor", R"({"rope_scaling": {"type": "linear"}})", "'factor' is missing"},
-      {"rope factor", R"({"rope_scaling": {"type": "linear", "factor": 0}})", "'factor': expected"},
-      {"rope object", R"({"rope_scaling": "linear"})", "'rope_scaling': expected an object"},
-      {"llama3 without its numbers", R"({"rope_scaling": {"rope_type": "llama3", "factor": 8}})",
-       "'low_freq_factor' is missing"},
-      {"llama3 factors", R"({"rope_parameters": {"rope_type": "llama3", "factor": 8,
-          "low_freq_factor": 4, "high_freq_factor": 4, "original_max_position_embeddings": 8}})",
-       "expected low_freq_factor below high_freq_factor"},
-      {"partly rotated", R"({"partial_rotary_factor": 0.5})", "'partial_rotary_factor'"},
-      {"partly rotated", R"({"rope_parameters": {"partial_rotary_factor": 0.5}})",
-       "'partial_rotary_factor'"},
-      {"activation", R"({"hidden_act": "gelu"})", "only silu is supported"},
-      {"feed-forward bias", R"({"mlp_bias": true})", "'mlp_bias'"},
-      {"sliding window", R"({"model_type": "qwen2", "use_sliding_window": true})",
-       "sliding-window attention is not supported"},
-      {"sliding layers", R"({"layer_types": ["full_attention", "sliding_attention"]})",
-       "only full_attention is supported"},
-      {"quantised", R"({"quantization_config": {"bits": 4}})", "'quantization_config'"},
-      {"wrong flag", R"({"tie_word_embeddings": 1})", "expected true or false"},
-  };
-  for (const Case& each : cases) {
-    DYNAMIC_SECTION("case " << each.what << ": " << each.members) {
-      CHECK_THAT(json_refusal(each.members), Contains(each.reason));
-    }
-  }
-}
-
-TEST_CASE("a missing config.json key is named, and text that is not an object refused") {
-  for (const std::string key :
-       {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers",
-        "num_attention_heads", "max_position_embeddings", "vocab_size", "rms_norm_eps"}) {
-    json document = small_json();
-    document.erase(key);
-    CHECK(error_of([&] { parse(document); }) == "config.json: '" + key + "' is missing");
-  }
-  CHECK_THAT(error_of([] { parse(json::array()); }), Contains("expected an object"));
 }
 
 }  // namespace

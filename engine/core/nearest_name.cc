@@ -1,8 +1,7 @@
-#include "engine/policy/nearest_name.h"
+#include "engine/core/nearest_name.h"
 
 #include <algorithm>
 #include <numeric>
-#include <vector>
 
 namespace longshadow {
 namespace {
@@ -25,9 +24,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string_view nearest_name(std::string_view text, std::span<const std::string_view> names) {
-  return *std::min_element(names.begin(), names.end(), [&](auto a, auto b) {
-    return edit_distance(text, a) < edit_distance(text, b);
-  });
+  return nearest_names(text, names, 1).front();
+}
+
+std::vector<std::string_view> nearest_names(std::string_view text,
+                                            std::span<const std::string_view> names,
+                                            std::size_t most) {
+  std::vector<std::string_view> nearest(names.begin(), names.end());
+  std::ranges::stable_sort(nearest, {},
+                           [&](std::string_view name) { return edit_distance(text, name); });
+  nearest.resize(std::min(most, nearest.size()));
+  return nearest;
 }
 
 std::string comma_list(std::span<const std::string_view> names) {

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "engine/backend/cpu.h"
+
+namespace longshadow {
+
+// The devices that operations have an overload for. Who makes a Cuda includes cuda/cuda.h.
+class Cuda;
+
+}  // namespace longshadow

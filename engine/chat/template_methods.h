@@ -1,0 +1,20 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/chat/template_callable.h"
+
+namespace longshadow::jinja {
+
+/// The methods of Python's str; the first argument of each is the string.
+std::span<const Builtin> string_methods();
+
+/// str.isupper() or str.islower(): whether there are letters of that case and none of the other.
+bool has_case(Heap& heap, std::string_view text, bool is_upper);
+
+/// The tuples (key, value) of a dictionary.
+std::vector<Value> item_pairs(Heap& heap, const Dict& dict);
+
+}  // namespace longshadow::jinja
