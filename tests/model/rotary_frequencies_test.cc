@@ -73,7 +73,8 @@ TEST_CASE("dynamic scaling goes by the text, and yarn by how often a pair turns"
 // follows.
 TEST_CASE("rotary settings in every spelling are what transformers takes them for") {
   std::ifstream file(LONGSHADOW_FIXTURES "/models/rotary.json");
-  for (const json& one : json::parse(file).at("cases")) {
+  const json root = json::parse(file);
+  for (const json& one : root.at("cases")) {
     INFO(one.at("config").dump());
     const std::string text = one.at("config").dump();
     const ModelConfig config = config_from_json(bytes_of(text), "config.json");

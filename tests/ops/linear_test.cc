@@ -64,7 +64,7 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
   using P = typename TestType::P;
   test::UnderTest<Cuda> on;
   Cpu cpu(1);
-  constexpr std::size_t rows = 5, inputs = 40, outputs = 21;
+  constexpr std::size_t rows = kFewRows, inputs = 40, outputs = 21;
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, inputs, outputs, 2);
   const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
@@ -92,8 +92,9 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
 TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
   test::UnderTest<Cuda> on;
   Cpu cpu(2);
-  const std::size_t rows = GENERATE(std::size_t{3}, kFewRows);
-  constexpr std::size_t many = std::size_t{1} << 16, few = 80;
+  const auto [rows, many] = GENERATE(
+      table<std::size_t, std::size_t>({{kRowTile, std::size_t{1} << 13}, {kFewRows, 1 << 16}}));
+  constexpr std::size_t few = 80;
   const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
   const auto plain =
       PackedWeights<float>::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
