@@ -94,6 +94,14 @@ AlignedText prepended(const std::string& prefix, const AlignedText& text) {
   return result;
 }
 
+/// The original bytes of a range; for an empty one the place between its neighbours.
+Range source_of_match(const AlignedText& text, Range match) {
+  if (match.size() != 0 || text.bytes().empty()) return text.source_of(match);
+  const std::size_t at = match.begin == 0 ? text.source_of({0, 1}).begin
+                                          : text.source_of({match.begin - 1, match.begin}).end;
+  return {at, at};
+}
+
 AlignedText replaced(const Pattern& pattern, const std::string& content, const AlignedText& text,
                      Extent extent) {
   std::vector<Range> matches;
@@ -107,7 +115,7 @@ AlignedText replaced(const Pattern& pattern, const std::string& content, const A
   std::size_t copied = 0;
   for (const Range match : matches) {
     result.append(text, {copied, match.begin});
-    result.append(content, text.source_of(match));
+    result.append(content, source_of_match(text, match));
     copied = match.end;
   }
   result.append(text, {copied, end});

@@ -111,6 +111,9 @@ std::size_t Pattern::find(std::string_view text, bool goes_on, std::vector<Range
   // Partial matching in its hard form stops at the first place where PCRE2 would have read beyond
   // the text, be it in a look-ahead: what it found before that does not depend on what follows.
   const std::uint32_t options = PCRE2_NO_UTF_CHECK | (goes_on ? PCRE2_PARTIAL_HARD : 0);
+  // A dollar also holds before line ends that are the text's last, which PCRE2 does not take for a
+  // look beyond the text: whether they are is not known.
+  while (goes_on && text.ends_with('\n')) text.remove_suffix(1);
   const auto data = own(pcre2_match_data_create(1, nullptr));
   const auto limits = limits_for(text.size());
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());

@@ -98,6 +98,15 @@ TEST_CASE(
   CHECK(normalized.source_of({3, 4}) == Range{4, 5});
 }
 
+TEST_CASE("what replaces an empty match stands where the match is") {
+  const std::vector<NormalizerStep> steps{Replace{"$", "x"}};
+  const AlignedText text = Normalizer(steps, "t").normalize(as_utf8("..ab", {2, 4}));
+  CHECK(text.bytes() == "abx");
+  CHECK(text.source_of({2, 3}) == Range{4, 4});
+  const AlignedText none = Normalizer(steps, "t").normalize(AlignedText());
+  CHECK(none.bytes() == "x");
+}
+
 TEST_CASE("stand-ins for invalid bytes are taken back where ranges say") {
   const std::string original = "a\xff\ufffd b\xe2\x82";
   const AlignedText text = as_utf8(original, {0, original.size()});

@@ -49,6 +49,14 @@ TEST_CASE("digits and words are Unicode's") {
   CHECK(matches_of("\\w+", "a\u0301_\u203f\u0663\u2167\u200d") == Strings{"a\u0301_\u203f\u0663"});
 }
 
+TEST_CASE("what is certain of a beginning does not hang on its end being the text's") {
+  std::vector<Range> matches;
+  // Before line ends at the end a dollar holds, and no longer where the text goes on.
+  CHECK(Pattern("$", "p").find_certain("a\n\n", matches) <= 1);
+  CHECK(Pattern("b+", "p").find_certain("abab", matches) == 3);
+  CHECK(matches == std::vector<Range>{{1, 2}});
+}
+
 TEST_CASE("an escaped text matches itself alone") {
   const std::string text = "a.b*[c]{2}(\\d)^$|?+ #-&&~\u00e9\n";
   CHECK(matches_of(escaped_for_pattern(text), "x" + text + text) == Strings{text, text});
