@@ -163,13 +163,6 @@ struct Wanted {
   double* logit;
 };
 
-LONGSHADOW_PER_CPU void multiply(MatrixView<const float> hidden, MatrixView<const float> output,
-                                 std::span<const Wanted> wanted) {
-  for (const Wanted& one : wanted) {
-    *one.logit = dot_in_f64(hidden.row(one.row), output.row(one.token), output.cols);
-  }
-}
-
 /// The candidates' logits as they are, a vector for each row of `hidden`. Candidates are taken by
 /// stretches of the vocabulary, in which many rows have one, so that the output matrix is brought
 /// into the core's cache once for all rows: it is read in time, and its rows one by one are not.
@@ -191,7 +184,9 @@ std::vector<std::vector<double>> exact_logits(MatrixView<const float> hidden,
       wanted[next[found[i].token / kStretch]++] = {row, found[i].token, &logits[row][i]};
     }
   }
-  multiply(hidden, output, wanted);
+  for (const Wanted& one : wanted) {
+    *one.logit = dot_in_f64(hidden.row(one.row), output.row(one.token), output.cols);
+  }
   return logits;
 }
 
