@@ -228,6 +228,8 @@ def _document(name, group, model):
     is_set = np.zeros(len(subject), dtype=bool)
     if "removed" in influence:
         is_set = np.diff(influence["removed_offset"][:].astype(int)) < subject[:, 1] - subject[:, 0]
+    if "evicted_subject" in influence:  # what left differs between layers and heads
+        is_set[influence["evicted_subject"][:]] = True
     part = influence["group"].asstr()[:]
     span = measured & ~is_set
     sets = {name: kl[measured & is_set & (part == name)] for name in sorted(set(part[is_set]))}

@@ -208,13 +208,40 @@ void read_removed(const Group& group, std::vector<RunSubject>& subjects) {
   }
 }
 
+/// Gives each subject that left layers and KV heads unlike each other the slots that it left.
+void read_evicted(const Group& group, const DocumentRun& document, const RunModel& model,
+                  std::vector<RunSubject>& subjects) {
+  const std::uint64_t n_evicted = length<std::int32_t>(group, schema::kEvictedSubject);
+  const auto which = group.read<std::int32_t>(schema::kEvictedSubject, {n_evicted});
+  const auto n_layers = static_cast<std::uint64_t>(model.n_layers);
+  const auto n_heads = static_cast<std::uint64_t>(model.n_kv_heads);
+  const auto n_tokens = static_cast<std::uint64_t>(document.context_tokens);
+  const auto evicted =
+      group.read<std::uint8_t>(schema::kEvicted, {n_evicted, n_layers, n_heads, n_tokens});
+  if (which.empty() || which.front() < 0 || which.back() >= std::ssize(subjects) ||
+      !std::is_sorted(which.begin(), which.end(), std::less_equal<>())) {
+    refuse(group, "expected evicted_subject to rise from 0 on below the " +
+                      std::to_string(subjects.size()) + " subjects");
+  }
+  if (std::any_of(evicted.begin(), evicted.end(), [](std::uint8_t flag) { return flag > 1; })) {
+    refuse(group, "expected 0 or 1 in evicted, found another value");
+  }
+  const auto size = static_cast<std::ptrdiff_t>(n_layers * n_heads * n_tokens);
+  auto begin = evicted.begin();
+  for (const std::int32_t s : which) {
+    subjects[static_cast<std::size_t>(s)].evicted.assign(begin, begin + size);
+    begin += size;
+  }
+}
+
 /// Layers or heads that subjects left: early files of version 1 do not say, and have everywhere.
 std::string evicted_part(const Group& group, const char* name) {
   return group.has_attribute(name) ? group.string_attribute(name) : schema::kEverywhere;
 }
 
 /// All of it but `kl`.
-RunInfluence read_influence(const Group& group, std::uint64_t n) {
+RunInfluence read_influence(const Group& group, const DocumentRun& document,
+                            const RunModel& model) {
   const std::string kind = group.string_attribute(schema::kSubjectKind);
   if (kind != schema::kSubjectKindSpan && kind != schema::kSubjectKindSet) {
     refuse(group, "expected subjects of kind \"span\" or \"set\", found \"" + kind + "\"");
@@ -239,8 +266,9 @@ RunInfluence read_influence(const Group& group, std::uint64_t n) {
   influence.method = group.string_attribute(schema::kMethod);
   influence.precision = group.string_attribute(schema::kPrecision);
   influence.seed = group.uint64_attribute(schema::kSeed);
-  check_influence(group, influence, n);
+  check_influence(group, influence, document.tokens.id.size());
   if (kind == schema::kSubjectKindSet) read_removed(group, influence.subjects);
+  if (group.has(schema::kEvicted)) read_evicted(group, document, model, influence.subjects);
   return influence;
 }
 
@@ -319,7 +347,7 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   if (!has_others || group.has(schema::kInfluence)) {
     const Group measured = group.group(schema::kInfluence);
     RunInfluence& influence = document.influence;
-    influence = read_influence(measured, document.tokens.id.size());
+    influence = read_influence(measured, document, model);
     influence.kl = read_kl(measured, influence.subjects.size(), influence.noise_floor.size());
   }
   return document;
@@ -364,7 +392,7 @@ RunFile read_directory(const RunDirectory& directory) {
 DocumentRun read_pass_document(const Group& group, const std::string& name, const RunModel& model) {
   DocumentRun document = read_text(group, name, model);
   if (group.has(schema::kInfluence)) {
-    document.influence = read_influence(group.group(schema::kInfluence), document.tokens.id.size());
+    document.influence = read_influence(group.group(schema::kInfluence), document, model);
   }
   return document;
 }

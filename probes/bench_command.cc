@@ -11,6 +11,7 @@
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
 #include "probes/policy_bench.h"
+#include "probes/policy_choice.h"
 #include "probes/probe_options.h"
 #include "probes/retain.h"
 
@@ -128,7 +129,7 @@ int bench_command(std::span<const std::string> words) {
   if (const std::string policies = values["policies"].as<std::string>(); !policies.empty()) {
     device.run([&](auto& on) {
       print(bench_policies(on, *checkpoint, bench_options.context, split_policies(policies),
-                           parse_budget(values["budget"].as<std::string>())));
+                           parse_budget(values["budget"].as<std::string>(), "--budget")));
     });
     print_output_share(output_share_of_prefill(checkpoint->config(), bench_options.context));
     return 0;

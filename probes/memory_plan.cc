@@ -98,11 +98,14 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
                               config.n_layers * demand.tokens * 4 + demand.tokens * hidden * e;
   const auto [weights, gradients] = weight_bytes(config, demand);
-  plan.parts = {{"weights", weights},
-                {"gradients' weights", gradients},
-                {"cache", cache * (e + rounded)},
-                {"tape", demand.tape_rows * plan.bytes_per_tape_row},
-                {"signals", signals}};
+  plan.parts = {
+      {"weights", weights},
+      {"gradients' weights", gradients},
+      {"cache", cache * (e + rounded)},
+      {"tape", demand.tape_rows * plan.bytes_per_tape_row},
+      {"signals", signals},
+      {"queries",
+       demand.device == DeviceKind::cpu ? config.n_layers * demand.query_tokens * queries * 4 : 0}};
   plan.bytes_per_batch_row =
       differential
           ? (hidden + keys) * e + (hidden + 2 * queries + keys + config.feed_forward_size) * p
@@ -130,11 +133,6 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
                               const RetainDemand& retain) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   MemoryPlan plan = plan_memory(config, demand);
-  // Of a CUDA device's pass they are the host's.
-  if (retain.queries && demand.device == DeviceKind::cpu) {
-    plan.parts.push_back(
-        {"queries", config.n_layers * retain.context * config.n_heads * config.head_dim * 4});
-  }
   const std::size_t cache =
       2 * config.n_layers * config.n_kv_heads * config.head_dim * retain.context * e;
   plan.bytes_per_batch_row +=

@@ -24,6 +24,7 @@ struct MemoryDemand {
   std::size_t tape_rows;   ///< positions whose activations the differential form keeps
   bool gradients = false;  ///< whether weights are there for gradients too
   DeviceKind device = DeviceKind::cpu;
+  std::size_t query_tokens = 0;  ///< tokens whose queries eviction policies look at
 };
 
 /// Bytes that a probe takes for good, and for each row of a batch. With e bytes an element (f64 8,
@@ -37,6 +38,7 @@ struct MemoryDemand {
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
 ///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
+///   queries     L query_tokens H d 4 (on a CUDA device the host's: 0)
 ///   batch row   (D + K d) e + (D + 2 H d + K d + F) p + 24 ceil(V / 512)
 ///               (3 D + 2 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512) in the direct form
 struct MemoryPlan {
@@ -64,12 +66,10 @@ struct RetainDemand {
   std::size_t context;   ///< T
   std::size_t horizon;   ///< H
   double largest_share;  ///< of the cache that a policy keeps
-  bool queries;          ///< whether a policy looks at all queries
 };
 
 /// The same for eviction policies, a batch row for each position of a compressed cache's future.
-/// Beside what the demand says: queries L T H d 4 where asked for, and the caches of a batch,
-/// 2 L K d T e share for H rows.
+/// Beside what the demand says: the caches of a batch, 2 L K d T e share for H rows.
 MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const RetainDemand& retain);
 

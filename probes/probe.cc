@@ -15,6 +15,7 @@
 #include "probes/direct_engine.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
+#include "probes/policy_subjects.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -36,8 +37,10 @@ std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects
                                                const ProbeOptions& options) {
   std::vector<Counterfactual> counterfactuals;
   for (const Subject& subject : subjects) {
-    counterfactuals.push_back({Removal(subject.tokens, where),
-                               start_of(options.evict_at, span_of(subject), options.context)});
+    Removal removal = subject.by_head.empty() ? Removal(subject.tokens, where)
+                                              : Removal(subject.by_head, where.kv_heads.size());
+    counterfactuals.push_back(
+        {std::move(removal), start_of(options.evict_at, span_of(subject), options.context)});
   }
   return counterfactuals;
 }
@@ -46,6 +49,27 @@ std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects
 /// begin there, and a subject's bits must not depend on what else the run measures.
 std::size_t first_start(const ProbeOptions& options) {
   return start_of(options.evict_at, {0, 1}, options.context);
+}
+
+/// What a policy evicts: "snapkv@0.2 (147456 of 184320 slots)".
+std::string label_of_policy(const Subject& subject, std::size_t context) {
+  std::size_t n_evicted = 0;
+  for (const auto& ranges : subject.by_head) {
+    for (const Range& range : ranges) n_evicted += range.size();
+  }
+  return subject.group.substr(subject.group.find(':') + 1) + " (" + std::to_string(n_evicted) +
+         " of " + std::to_string(subject.by_head.size() * context) + " slots)";
+}
+
+/// [L K T] 1 where a slot leaves.
+std::vector<std::uint8_t> evicted_mask(const Subject& subject, std::size_t context) {
+  std::vector<std::uint8_t> mask(subject.by_head.size() * context);
+  for (std::size_t head = 0; head < subject.by_head.size(); ++head) {
+    for (const Range& range : subject.by_head[head]) {
+      std::fill_n(mask.begin() + std::ptrdiff_t(head * context + range.begin), range.size(), 1);
+    }
+  }
+  return mask;
 }
 
 /// The removed text; of a set its pieces, as many as fit a line: "the … of … (12 tokens)".
@@ -63,10 +87,13 @@ std::string label_of(const Subject& subject, const RunTokens& tokens) {
   return is_set ? label + " (" + std::to_string(n_tokens) + " tokens)" : label;
 }
 
-RunSubject describe(const Subject& subject, const RunTokens& tokens) {
+RunSubject describe(const Subject& subject, const RunTokens& tokens, std::size_t context) {
   const Range span = span_of(subject);
-  RunSubject described{static_cast<std::int32_t>(span.begin), static_cast<std::int32_t>(span.end),
-                       label_of(subject, tokens), subject.group};
+  RunSubject described{
+      static_cast<std::int32_t>(span.begin), static_cast<std::int32_t>(span.end),
+      subject.policy ? label_of_policy(subject, context) : label_of(subject, tokens),
+      subject.group};
+  if (subject.policy) described.evicted = evicted_mask(subject, context);
   if (subject.tokens.size() == 1) return described;
   for (const Range& range : subject.tokens) {
     for (std::size_t t = range.begin; t < range.end; ++t) {
@@ -82,7 +109,7 @@ RunInfluence describe(std::span<const Subject> subjects,
                       const ProbeOptions& options) {
   RunInfluence influence;
   for (std::size_t i = 0; i < subjects.size(); ++i) {
-    influence.subjects.push_back(describe(subjects[i], tokens));
+    influence.subjects.push_back(describe(subjects[i], tokens, options.context));
     influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
   }
   influence.selection = options.screen ? "screen" : options.subjects;
@@ -128,8 +155,13 @@ std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights
 
 MemoryDemand demand_of(const ProbeOptions& options) {
   const std::size_t n = tokens_needed(options.evict_at, options.context, options.horizon);
-  return {options.precision,          options.method, n, n - first_start(options),
-          options.sketch.has_value(), options.device};
+  return {options.precision,
+          options.method,
+          n,
+          n - first_start(options),
+          options.sketch.has_value(),
+          options.device,
+          subjects_need_queries(options.subjects) ? options.context : 0};
 }
 
 std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {
@@ -159,9 +191,13 @@ class DocumentProbe final : public Measurement {
         room_(divide_memory(model.weights.config, options)),
         stretch_(stretch_from(first_start(options))),
         tape_(make_tape()),
+        subjects_(parsed(document)),
+        policies_(std::in_place, device, model.weights.config, subjects_, rules_of(options),
+                  tokens_needed(options.evict_at, options.context, options.horizon)),
         full_(run_full_pass(tokenizer, document, progress, log)) {
     if (options.sketch) take_sketch(sketch, progress, log);
-    choose_subjects(document);
+    choose_subjects(progress, log);
+    policies_.reset();
   }
 
   DocumentRun pass() override {
@@ -268,6 +304,7 @@ class DocumentProbe final : public Measurement {
                             ProgressStyle progress, std::ostream& log) {
     std::vector<FullPassObserver<T>*> observers;
     if (tape_) observers.push_back(tape_.get());
+    if (FullPassObserver<T>* const inputs = policies_->observer()) observers.push_back(inputs);
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress, log);
     run_ = std::move(pass.run);
@@ -287,18 +324,24 @@ class DocumentProbe final : public Measurement {
                         sketch_rows(model_.weights.config, options_), sketching);
   }
 
-  void choose_subjects(const Document& document) {
+  /// None where a sketch takes their place, or chooses them later.
+  std::vector<Subject> parsed(const Document& document) const {
+    if (options_.sketch) return {};
+    return parse_subjects(options_.subjects, document, rules_of(options_));
+  }
+
+  void choose_subjects(ProgressStyle progress, std::ostream& log) {
     if (options_.sketch && !options_.screen) return;
-    const SubjectRules rules = rules_of(options_);
-    std::vector<Subject> subjects =
-        options_.screen
-            ? subjects_of(screen(*run_.sketch, options_.context, *options_.screen, options_.seed))
-            : parse_subjects(options_.subjects, document, rules);
-    resolve_ranks(subjects, run_.signals, rules);
+    if (options_.screen) {
+      subjects_ =
+          subjects_of(screen(*run_.sketch, options_.context, *options_.screen, options_.seed));
+    }
     const CachePart where =
         parse_cache_part(options_.layers, options_.heads, model_.weights.config);
-    counterfactuals_ = counterfactuals_of(subjects, where, options_);
-    run_.influence = describe(subjects, counterfactuals_, run_.tokens, options_);
+    resolve_ranks(subjects_, run_.signals, rules_of(options_));
+    policies_->resolve(subjects_, *full_, run_.signals, where, progress, log);
+    counterfactuals_ = counterfactuals_of(subjects_, where, options_);
+    run_.influence = describe(subjects_, counterfactuals_, run_.tokens, options_);
   }
 
   Device& device_;
@@ -308,6 +351,8 @@ class DocumentProbe final : public Measurement {
   Range stretch_;                                    ///< positions of which there are activations
   std::unique_ptr<ActivationTape<Device, T>> tape_;  ///< for the differential form
   DocumentRun run_;
+  std::vector<Subject> subjects_;
+  std::optional<PolicySubjects<Device, T>> policies_;  ///< until the subjects are chosen
   std::optional<FullPass<T>> full_;
   std::vector<Counterfactual> counterfactuals_;  ///< [n_units]
   std::optional<PreparedEngine> prepared_;

@@ -9,6 +9,7 @@
 
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
+#include "engine/policy/policy.h"
 #include "probes/document.h"
 #include "probes/eviction.h"
 #include "probes/measurement.h"
@@ -25,7 +26,7 @@ struct ProbeOptions {
   std::size_t context = 1024;  ///< T, tokens that subjects are taken from
   std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
   std::string subjects = "sample:64";
-  std::size_t n_sinks = 4;    ///< first tokens that top: and each: spare
+  std::size_t n_sinks = 4;    ///< first tokens that top:, each: and policy: spare
   std::size_t n_recent = 32;  ///< last tokens of the context that top: and each: spare
   EvictAt evict_at;
   std::string layers = "all";  ///< where subjects vanish: as parse_cache_part() reads them
@@ -36,7 +37,7 @@ struct ProbeOptions {
   std::optional<SketchOptions> sketch;  ///< every token's influence, estimated
   std::optional<ScreenOptions> screen;  ///< after a sketch, instead of `subjects`
   std::size_t memory_bytes = 0;         ///< 0: no bound
-  std::size_t entropy_top_k = 20;
+  std::size_t entropy_top_k = kEntropyTopK;
   std::uint64_t seed = 0;
 };
 

@@ -35,6 +35,8 @@ const CommandHelp kHelp{
     "                  surprisal, drift, attention-window or attention-cumulative, or drawn\n"
     "                  (random). With --evict-at end.\n"
     "  each:SIGNAL:N   N tokens, one at a time: the highest by one of these, or drawn (random)\n"
+    "  policy:P@B      what eviction policy P evicts where it keeps the share B, by layer and KV\n"
+    "                  head, as in policy:snapkv@0.2. With --evict-at end.\n"
     "A minus before SIGNAL takes the lowest, as in each:-entropy-before:64.",
     "  longshadow probe --document data/documents/how_a_cache_forgets.txt -o run.h5\n"
     "  longshadow probe --document a.txt b.txt --context 1024 --future 256 --subjects sample:128 "
@@ -60,10 +62,10 @@ po::options_description options() {
   add("future,H", po::value<std::size_t>()->default_value(256),
       "positions measured from a subject's eviction on");
   add("subjects,s", po::value<std::string>()->default_value("sample:64"),
-      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N, top:SIGNAL:5% or "
-      "each:SIGNAL:N, or several joined with + (explained above)");
+      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N, top:SIGNAL:5%, "
+      "each:SIGNAL:N or policy:P@B, or several joined with + (explained above)");
   add("sinks", po::value<std::size_t>()->default_value(4),
-      "first tokens that top: and each: spare");
+      "first tokens that top:, each: and policy: spare");
   add("recent", po::value<std::size_t>()->default_value(32),
       "last tokens of the context that top: and each: spare");
   add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
@@ -74,7 +76,7 @@ po::options_description options() {
       "KV heads that subjects leave, in those layers");
   add("memory", po::value<std::string>()->default_value("0"),
       "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(20),
+  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the truncated entropy looks at");
   add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
   add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <memory>
 #include <ostream>
 #include <set>
@@ -11,12 +10,10 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
-#include "engine/policy/registry.h"
 #include "probes/compressed_future.h"
 #include "probes/document_run.h"
-#include "probes/interrupt.h"
 #include "probes/measured_influence.h"
-#include "probes/policy_inputs.h"
+#include "probes/policy_choice.h"
 
 namespace longshadow {
 namespace {
@@ -35,22 +32,7 @@ std::vector<Arm> arms_of(const RetainOptions& options) {
   return arms;
 }
 
-std::vector<std::unique_ptr<Policy>> make_policies(const RetainOptions& options) {
-  std::vector<std::unique_ptr<Policy>> policies;
-  for (const std::string& text : options.policies) {
-    policies.push_back(make_policy(text));
-    policies.back()->protect_sinks(options.n_sinks);
-  }
-  return policies;
-}
-
-std::vector<PolicyTraits> traits_of(std::span<const std::unique_ptr<Policy>> policies) {
-  std::vector<PolicyTraits> traits;
-  for (const auto& policy : policies) traits.push_back(policy->traits());
-  return traits;
-}
-
-bool any_needs_influence(std::span<const std::unique_ptr<Policy>> policies) {
+bool any_needs_influence(const Policies& policies) {
   return std::any_of(policies.begin(), policies.end(), [](const auto& policy) {
     return policy->traits().influence != Influence::none;
   });
@@ -60,12 +42,17 @@ Reading reading_of(const RetainOptions& options) {
   return {options.context, options.horizon, {EvictAt::Kind::end, 0}, options.entropy_top_k};
 }
 
+/// The budget as the share to keep.
+double share_of(const Arm& arm, const RetainOptions& options) {
+  return parse_budget(options.budgets[arm.budget], "--budgets");
+}
+
 /// Of the cache's slots, the largest share that an arm keeps.
-double largest_share(std::span<const std::unique_ptr<Policy>> policies, const ModelConfig& config,
+double largest_share(const Policies& policies, const ModelConfig& config,
                      const RetainOptions& options) {
   double largest = 0;
   for (const Arm& arm : arms_of(options)) {
-    const double compression = 1 - parse_budget(options.budgets[arm.budget]);
+    const double compression = 1 - share_of(arm, options);
     std::size_t kept = 0;
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       kept += policies[arm.policy]->budget({layer, config.n_layers}, options.context, compression);
@@ -77,49 +64,35 @@ double largest_share(std::span<const std::unique_ptr<Policy>> policies, const Mo
 }
 
 /// How many compressions the memory allowed lets run at once.
-std::size_t max_batch(std::span<const std::unique_ptr<Policy>> policies, const ModelConfig& config,
+std::size_t max_batch(const Policies& policies, const ModelConfig& config,
                       const RetainOptions& options) {
   const bool queries = std::any_of(policies.begin(), policies.end(),
                                    [](const auto& policy) { return policy->traits().queries; });
   MemoryDemand pass{options.precision, Method::direct, options.context + options.horizon, 0};
   pass.device = options.device;
+  if (queries) pass.query_tokens = options.context;
   const MemoryPlan plan = plan_retain_memory(
-      config, pass,
-      {options.context, options.horizon, largest_share(policies, config, options), queries});
+      config, pass, {options.context, options.horizon, largest_share(policies, config, options)});
   return choose_batch_rows(plan, options.memory_bytes, options.horizon) / options.horizon;
 }
 
-/// What every arm keeps, layer by layer: the policies' choices.
+/// What every arm keeps.
 template <class Device, class T>
-std::vector<Compression> choose(std::span<const std::unique_ptr<Policy>> policies,
-                                std::span<const Arm> arms, const RetainOptions& options,
-                                const FullPass<T>& full, PolicyInputs<Device, T>& inputs,
-                                const MeasuredInfluence& influence, Progress& progress) {
-  std::vector<double> compression;  // the share to drop
-  for (const std::string& budget : options.budgets) compression.push_back(1 - parse_budget(budget));
-  std::vector<Compression> choices(arms.size());
+std::vector<Compression> choose(const Policies& policies, std::span<const Arm> arms,
+                                const RetainOptions& options, const FullPass<T>& full,
+                                PolicyInputs<Device, T>& inputs, const MeasuredInfluence& influence,
+                                Progress& progress) {
+  std::vector<PolicyAtShare> choices;
+  for (const Arm& arm : arms) choices.push_back({arm.policy, share_of(arm, options)});
+  std::vector<std::vector<KeptSlots>> kept =
+      choose_slots(policies, std::span<const PolicyAtShare>(choices), full, inputs, influence,
+                   options.seed, progress);
+  std::vector<Compression> compressions;
   for (std::size_t a = 0; a < arms.size(); ++a) {
-    choices[a].rotates_keys = policies[arms[a].policy]->traits().rotates_keys;
-    choices[a].quantization = options.quantization;
+    compressions.push_back({std::move(kept[a]), policies[arms[a].policy]->traits().rotates_keys,
+                            options.quantization});
   }
-  const std::size_t n_layers = full.cache.n_layers();
-  for (std::size_t layer = 0; layer < n_layers; ++layer) {
-    inputs.show(full, layer);
-    for (std::size_t p = 0; p < policies.size(); ++p) {
-      check_interrupt();
-      LayerView view = inputs.view(policies[p]->traits());
-      view.influence = influence.of(policies[p]->traits().influence);
-      view.seed = options.seed;
-      const TokenScores scores = protected_scores(*policies[p], view);
-      for (std::size_t a = 0; a < arms.size(); ++a) {
-        if (arms[a].policy != p) continue;
-        choices[a].layers.push_back(
-            policies[p]->select(scores, view.place, compression[arms[a].budget]));
-      }
-    }
-    progress.update(layer + 1);
-  }
-  return choices;
+  return compressions;
 }
 
 /// [L, K, T] 1 where the slot stays.
@@ -148,7 +121,7 @@ class DocumentRetention final : public Measurement {
         progress_(progress),
         log_(log),
         arms_(arms_of(options)),
-        policies_(make_policies(options)),
+        policies_(make_policies(options.policies, options.n_sinks)),
         inputs_(device, model.weights.config, options.context, options.context + options.horizon,
                 traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
@@ -175,8 +148,7 @@ class DocumentRetention final : public Measurement {
     units_ = units;
     const std::span<const Arm> arms = std::span(arms_).subspan(units.begin, units.size());
     Progress choosing(log_, progress_, "policies", "layers", model_.weights.config.n_layers);
-    compressions_ =
-        choose(std::span(policies_), arms, options_, full_, inputs_, influence_, choosing);
+    compressions_ = choose(policies_, arms, options_, full_, inputs_, influence_, choosing);
     if (engine_) return;
     engine_.emplace(device_, model_.weights, full_, options_.context, options_.horizon,
                     max_batch());
@@ -250,7 +222,7 @@ class DocumentRetention final : public Measurement {
   ProgressStyle progress_;
   std::ostream& log_;
   std::vector<Arm> arms_;  ///< [n_units]
-  std::vector<std::unique_ptr<Policy>> policies_;
+  Policies policies_;
   PolicyInputs<Device, T> inputs_;
   MeasuredInfluence influence_;
   DocumentRun run_;
@@ -280,17 +252,6 @@ std::vector<std::string> split_policies(const std::string& list) {
   return policies;
 }
 
-double parse_budget(const std::string& text) {
-  double share = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), share);
-  if (failure != std::errc() || end != text.data() + text.size() || !(share > 0 && share <= 1)) {
-    throw UsageError("--budgets \"" + text +
-                     "\": expected the share of the cache to keep, above 0 and at most 1, as in "
-                     "0.4");
-  }
-  return share;
-}
-
 void check_retention(const Document& document, const ModelConfig& config,
                      const RetainOptions& options, const RunFile* influence) {
   check_reading(document, config, reading_of(options));
@@ -301,7 +262,7 @@ void check_retention(const Document& document, const ModelConfig& config,
       throw UsageError("--policies and --budgets: expected each once, found " + name + " twice");
     }
   }
-  const std::vector<std::unique_ptr<Policy>> policies = make_policies(options);
+  const Policies policies = make_policies(options.policies, options.n_sinks);
   for (std::size_t p = 0; p < policies.size(); ++p) {
     try {
       check_prompt(policies[p]->traits(), options.context);

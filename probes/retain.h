@@ -39,9 +39,6 @@ struct RetainOptions {
 /// before it belongs to the policy in front of it.
 std::vector<std::string> split_policies(const std::string& list);
 
-/// A share above 0 and at most 1. Throws UsageError.
-double parse_budget(const std::string& text);
-
 /// Throws UsageError where the document or the model is too short for the options, the options
 /// name policies or budgets that are not there, an oracle lacks `influence`, or the memory allowed
 /// is too little.

@@ -15,6 +15,7 @@
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
+#include "probes/policy_choice.h"
 #include "probes/probe_options.h"
 #include "probes/quantization_options.h"
 #include "probes/retain.h"
@@ -87,7 +88,7 @@ std::vector<std::string> split_budgets(const std::string& list) {
   while (begin <= list.size()) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
     budgets.push_back(list.substr(begin, end - begin));
-    parse_budget(budgets.back());
+    parse_budget(budgets.back(), "--budgets");
     begin = end + 1;
   }
   return budgets;

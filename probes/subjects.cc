@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <string_view>
 
 #include "data/format/token_signals.h"
 #include "engine/core/error.h"
+#include "engine/policy/registry.h"
 #include "probes/number_list.h"
+#include "probes/policy_choice.h"
 #include "probes/words.h"
 
 namespace longshadow {
@@ -40,6 +43,18 @@ std::vector<std::size_t> ranking(const std::vector<double>& signal, bool lowest_
     return lowest_first ? signal[a] < signal[b] : signal[a] > signal[b];
   });
   return tokens;
+}
+
+/// Reads "policy:P@B". Throws UsageError where there is no P, no B, or a B that is no share.
+PolicyCut parse_policy_cut(std::string_view part) {
+  const std::string option = "--subjects " + std::string(part);
+  const std::string_view argument = part.substr(part.find(':') + 1);
+  const std::size_t at = argument.rfind('@');
+  if (at == std::string_view::npos || at == 0) {
+    throw UsageError(option + ": expected policy:POLICY@SHARE, as in policy:snapkv@0.2");
+  }
+  return {std::string(argument.substr(0, at)),
+          parse_budget(std::string(argument.substr(at + 1)), option)};
 }
 
 /// Reads the parts of one `--subjects`.
@@ -80,10 +95,12 @@ class SubjectParser {
       add_top_share(part, argument);
     } else if (kind == "each" && has_argument) {
       add_each(part, argument);
+    } else if (kind == "policy" && has_argument) {
+      add_policy(part);
     } else {
       throw UsageError("--subjects \"" + text_ + "\": expected all, sample:N, list:3,7-9, " +
-                       "set:3,7-9, word:N, top:SIGNAL:5% or each:SIGNAL:N, or several joined " +
-                       "with +, found \"" + std::string(part) + "\"");
+                       "set:3,7-9, word:N, top:SIGNAL:5%, each:SIGNAL:N or policy:P@B, or " +
+                       "several joined with +, found \"" + std::string(part) + "\"");
     }
   }
 
@@ -121,16 +138,52 @@ class SubjectParser {
   void add_top_share(std::string_view part, std::string_view argument) {
     const auto [ranking, share] = split_ranking(argument);
     const std::size_t n_tokens = parse_share(part, share);
-    if (rules_.evict_at.kind != EvictAt::Kind::end) {
-      throw UsageError("--subjects \"" + std::string(part) + "\" ranks tokens by what is known " +
-                       "when the context ends; it needs --evict-at end");
-    }
+    require_end(part);
     Subject subject{{}, std::string(part), ranking};
     if (!ranking)
       subject.tokens = as_ranges(draw_candidates(n_tokens));
     else
       subject.ranked->ranks = {0, n_tokens};
     subjects_.push_back(std::move(subject));
+  }
+
+  void add_policy(std::string_view part) {
+    require_end(part);
+    const PolicyCut cut = parse_policy_cut(part);
+    const std::string where = "--subjects " + std::string(part) + ": ";
+    if (cut.share == 1) {
+      throw UsageError(where + "expected a share below 1, found 1, which evicts nothing");
+    }
+    try {
+      const std::unique_ptr<Policy> policy = make_policy(cut.policy);
+      policy->protect_sinks(rules_.n_sinks);
+      check_policy(policy->traits());
+    } catch (const UsageError& error) {
+      throw UsageError(where + error.what());
+    }
+    Subject& subject = subjects_.emplace_back();
+    subject.group = part;
+    subject.policy = cut;
+  }
+
+  void check_policy(const PolicyTraits& traits) const {
+    check_prompt(traits, rules_.context);
+    if (traits.influence != Influence::none) {
+      throw UsageError(
+          "what it keeps by is what this run measures; `longshadow retain --influence` takes it "
+          "from an earlier run");
+    }
+    if (traits.rotates_keys) {
+      throw UsageError(
+          "it moves the keys that it keeps, which an eviction does not; `longshadow retain` "
+          "measures it");
+    }
+  }
+
+  void require_end(std::string_view part) const {
+    if (rules_.evict_at.kind == EvictAt::Kind::end) return;
+    throw UsageError("--subjects \"" + std::string(part) + "\" chooses tokens by what is known " +
+                     "when the context ends; it needs --evict-at end");
   }
 
   void add_each(std::string_view part, std::string_view argument) {
@@ -227,6 +280,17 @@ Range span_of(const Subject& subject) {
 std::vector<Subject> parse_subjects(const std::string& text, const Document& document,
                                     const SubjectRules& rules) {
   return SubjectParser(text, document, rules).parse();
+}
+
+std::vector<PolicyCut> policy_cuts(const std::string& text) {
+  std::vector<PolicyCut> cuts;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find('+'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (part.starts_with("policy:")) cuts.push_back(parse_policy_cut(part));
+  }
+  return cuts;
 }
 
 void resolve_ranks(std::vector<Subject>& subjects, const RunSignals& signals,

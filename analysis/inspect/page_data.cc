@@ -161,7 +161,7 @@ Json subjects_json(const RunInfluence& influence) {
     groups.push_back(subject.group);
     if (!subject.is_set()) continue;
     sets.push_back(
-        {{"index", s}, {"label", subject.label}, {"removed", array_of(subject.removed)}});
+        {{"index", s}, {"label", subject.label}, {"removed", array_of(subject.tokens())}});
   }
   return {{"span", array_of(spans)},
           {"start", array_of(influence.start)},

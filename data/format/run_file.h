@@ -54,12 +54,15 @@ struct RunSubject {
   std::string label;  ///< the removed text, for display; any bytes
   std::string group;  ///< which part of the selection chose it, for example "sample"
   std::vector<std::int32_t> removed{};  ///< of a set with gaps its tokens, sorted; else empty
+  /// [L, K, T] 1 where a slot left, where layers and heads lost different ones, as by an eviction
+  /// policy; a token is then removed that left any of them. Else empty.
+  std::vector<std::uint8_t> evicted{};
 
-  bool is_set() const { return !removed.empty(); }
+  bool is_set() const { return !removed.empty() || !evicted.empty(); }
 
   /// All that was removed, sorted.
   std::vector<std::int32_t> tokens() const {
-    if (is_set()) return removed;
+    if (!removed.empty()) return removed;
     std::vector<std::int32_t> span(static_cast<std::size_t>(end - begin));
     std::iota(span.begin(), span.end(), begin);
     return span;

@@ -74,7 +74,7 @@ void check_influence(const DocumentRun& document) {
              " tokens, found [" + std::to_string(subject.begin) + ", " +
              std::to_string(subject.end) + ") and start " + std::to_string(influence.start[s]));
     }
-    if (subject.is_set() && !is_set_with_gaps(subject)) {
+    if (!subject.removed.empty() && !is_set_with_gaps(subject)) {
       refuse("expected the removed tokens of subject " + std::to_string(s) + " of " +
              document.name + " to be sorted, to reach from " + std::to_string(subject.begin) +
              " to " + std::to_string(subject.end - 1) + " and to leave a gap");
@@ -193,7 +193,38 @@ void write_removed(const Group& group, const std::vector<RunSubject>& subjects) 
   begins.make_scale(schema::kRemovedOffset);
 }
 
-void write_influence(const Group& group, const RunInfluence& influence, Content content) {
+/// The slots that left, of the subjects that are not the same in every layer and KV head.
+void write_evicted(const Group& group, const DocumentRun& document, const RunModel& model) {
+  std::vector<std::int32_t> which;
+  std::vector<std::uint8_t> evicted;
+  for (std::size_t s = 0; s < document.influence.subjects.size(); ++s) {
+    const std::vector<std::uint8_t>& one = document.influence.subjects[s].evicted;
+    if (one.empty()) continue;
+    which.push_back(static_cast<std::int32_t>(s));
+    evicted.insert(evicted.end(), one.begin(), one.end());
+  }
+  if (which.empty()) return;
+  const auto n_layers = static_cast<std::size_t>(model.n_layers);
+  const auto n_heads = static_cast<std::size_t>(model.n_kv_heads);
+  const auto n_tokens = static_cast<std::size_t>(document.context_tokens);
+  const Dataset subjects =
+      group.write<std::int32_t>(schema::kEvictedSubject, which, {which.size()});
+  subjects.write_attribute(schema::kUnits, "index of subject");
+  subjects.make_scale(schema::kEvictedSubject);
+  const Dataset layers = write_scale(group, schema::kLayer, n_layers);
+  const Dataset heads = write_scale(group, schema::kKvHead, n_heads);
+  const Dataset positions = write_scale(group, schema::kPosition, n_tokens);
+  write_array(group, schema::kEvicted, evicted,
+              {{subjects, schema::kEvictedSubject, which.size()},
+               {layers, "layer", n_layers},
+               {heads, "kv_head", n_heads},
+               {positions, "token", n_tokens}},
+              "1: evicted");
+}
+
+void write_influence(const Group& group, const DocumentRun& document, const RunModel& model,
+                     Content content) {
+  const RunInfluence& influence = document.influence;
   const std::size_t n_subjects = influence.subjects.size();
   const std::size_t horizon = influence.noise_floor.size();
   std::vector<std::int32_t> spans;
@@ -221,6 +252,7 @@ void write_influence(const Group& group, const RunInfluence& influence, Content 
   const bool has_sets = std::any_of(influence.subjects.begin(), influence.subjects.end(),
                                     [](const RunSubject& one) { return one.is_set(); });
   if (has_sets) write_removed(group, influence.subjects);
+  write_evicted(group, document, model);
   group.write_attribute(schema::kSubjectKind,
                         has_sets ? schema::kSubjectKindSet : schema::kSubjectKindSpan);
   group.write_attribute(schema::kSelection, influence.selection);
@@ -283,7 +315,7 @@ void write_document(const Group& group, const DocumentRun& document, const RunMo
   write_signals(group.create_group(schema::kSignals), document.signals, model,
                 document.tokens.id.size());
   if (has_influence) {
-    write_influence(group.create_group(schema::kInfluence), document.influence, content);
+    write_influence(group.create_group(schema::kInfluence), document, model, content);
   }
   if (document.sketch) write_sketch(group.create_group(schema::kSketch), document, model);
   if (!document.retention.empty()) {

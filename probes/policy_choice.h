@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/kv/kept_slots.h"
+#include "engine/model/full_pass.h"
+#include "engine/policy/policy.h"
+#include "probes/measured_influence.h"
+#include "probes/policy_inputs.h"
+#include "probes/progress.h"
+
+namespace longshadow {
+
+using Policies = std::vector<std::unique_ptr<Policy>>;
+
+/// A policy and the share of the slots that it may keep.
+struct PolicyAtShare {
+  std::size_t policy;  ///< an index of the policies
+  double share;        ///< in (0, 1]
+};
+
+/// The policies that make_policy() reads, in their order, each protecting at least `n_sinks` first
+/// tokens. Throws UsageError as make_policy() does.
+Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks);
+
+std::vector<PolicyTraits> traits_of(const Policies& policies);
+
+/// Reads the share of a cache to keep, above 0 and at most 1. Throws UsageError that begins with
+/// `option`.
+double parse_budget(const std::string& text, const std::string& option);
+
+/// What policies keep of a context's cache, [choices][L]: `choices` are policies at shares. The
+/// full pass is the one that `inputs` observed; `influence` may be empty where no policy looks at
+/// it. Throws Interrupted between policies.
+template <class Device, class T>
+std::vector<std::vector<KeptSlots>> choose_slots(const Policies& policies,
+                                                 std::span<const PolicyAtShare> choices,
+                                                 const FullPass<T>& full,
+                                                 PolicyInputs<Device, T>& inputs,
+                                                 const MeasuredInfluence& influence,
+                                                 std::uint64_t seed, Progress& progress);
+
+}  // namespace longshadow

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <iosfwd>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+#include "probes/eviction.h"
+#include "probes/policy_choice.h"
+#include "probes/policy_inputs.h"
+#include "probes/progress.h"
+#include "probes/subjects.h"
+
+namespace longshadow {
+
+/// Whether a policy that `--subjects` names looks at all queries of the context, for which there
+/// must be memory. Throws UsageError as parse_subjects() does.
+bool subjects_need_queries(const std::string& subjects);
+
+/// Finds what the policies that subjects name would evict.
+template <class Device, class T>
+class PolicySubjects {
+ public:
+  /// References must outlive it. `text_tokens` are those of the full pass.
+  PolicySubjects(Device& device, const ModelConfig& config, std::span<const Subject> subjects,
+                 const SubjectRules& rules, std::size_t text_tokens);
+
+  /// Of the full pass; null where no subject names a policy.
+  FullPassObserver<T>* observer();
+
+  /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
+  /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and
+  /// Interrupted.
+  void resolve(std::vector<Subject>& subjects, const FullPass<T>& full, const RunSignals& signals,
+               const CachePart& where, ProgressStyle progress, std::ostream& log);
+
+ private:
+  const SubjectRules rules_;
+  Policies policies_;                   ///< of the subjects that name one, in their order
+  std::vector<PolicyAtShare> choices_;  ///< likewise
+  std::optional<PolicyInputs<Device, T>> inputs_;
+};
+
+}  // namespace longshadow
