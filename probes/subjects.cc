@@ -47,7 +47,7 @@ std::vector<std::size_t> ranking(const std::vector<double>& signal, bool lowest_
 
 /// Reads "policy:P@B". Throws UsageError where there is no P, no B, or a B that is no share.
 PolicyCut parse_policy_cut(std::string_view part) {
-  const std::string option = "--subjects " + std::string(part);
+  const std::string option = "--subjects \"" + std::string(part) + "\"";
   const std::string_view argument = part.substr(part.find(':') + 1);
   const std::size_t at = argument.rfind('@');
   if (at == std::string_view::npos || at == 0) {
@@ -150,7 +150,7 @@ class SubjectParser {
   void add_policy(std::string_view part) {
     require_end(part);
     const PolicyCut cut = parse_policy_cut(part);
-    const std::string where = "--subjects " + std::string(part) + ": ";
+    const std::string where = "--subjects \"" + std::string(part) + "\": ";
     if (cut.share == 1) {
       throw UsageError(where + "expected a share below 1, found 1, which evicts nothing");
     }

@@ -121,9 +121,11 @@ TEST_CASE("what is written is read") {
       CHECK(got.influence.subjects[s].label == wrote.influence.subjects[s].label);
       CHECK(got.influence.subjects[s].group == wrote.influence.subjects[s].group);
       CHECK(got.influence.subjects[s].removed == wrote.influence.subjects[s].removed);
+      CHECK(got.influence.subjects[s].evicted == wrote.influence.subjects[s].evicted);
     }
   }
   CHECK(read.documents[1].influence.subjects.back().is_set());
+  CHECK(!read.documents[1].influence.subjects.back().evicted.empty());
 }
 
 TEST_CASE("a file from before layers and heads were told has them all") {
@@ -238,6 +240,19 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
        [](hid_t file) {
          H5Ldelete(file, (std::string(kInfluence) + "removed_offset").c_str(), H5P_DEFAULT);
        }},
+      {"evicted_subject to rise",
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "evicted_subject", H5T_NATIVE_INT, 400);
+       }},
+      {"0 or 1 in evicted",
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "evicted", H5T_NATIVE_UINT8,
+                       std::uint8_t{2});
+       }},
+      {"found nothing of that name",
+       [](hid_t file) {
+         H5Ldelete(file, (std::string(kInfluence) + "evicted_subject").c_str(), H5P_DEFAULT);
+       }},
       {"negative or infinite",
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, -2.0); }},
       {"negative or infinite",
@@ -272,7 +287,7 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
       {"at least one document",
        [](hid_t file) { H5Ldelete(file, "/documents/document_1", H5P_DEFAULT); }},
   };
-  check_each_is_refused(faults, synthetic_run({.n_sets = 1}));
+  check_each_is_refused(faults, synthetic_run({.n_sets = 3}));
 }
 
 TEST_CASE("a run without parts of speech is read") {

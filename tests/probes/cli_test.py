@@ -184,7 +184,7 @@ class Subjects(CommandLine):
     def test_help_teaches_the_selections(self):
         taught = longshadow("probe", "--help").stdout
         for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "top:SIGNAL:5%",
-                     "each:SIGNAL:N", "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
+                     "each:SIGNAL:N", "policy:P@B", "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
             self.assertIn(word, taught)
 
     def test_each_part_of_a_selection_is_a_group(self):
@@ -231,6 +231,12 @@ class Subjects(CommandLine):
             self.assertIn(where, report["conditions"])
         self.assertEqual(len(means), 5)
 
+    def test_what_a_policy_evicts_is_a_set(self):
+        report = self.report("policy:tova@0.3+policy:knorm@0.1+top:random:20%", "--evict-at", "end",
+                             "--recent", 8)
+        sets = {group["name"]: group["bins"] for group in report["sets"]}
+        self.assertEqual(set(sets), {"policy:tova@0.3", "policy:knorm@0.1", "top:random:20%"})
+
     def test_a_seed_draws_the_same_words_and_sets(self):
         runs = []
         for _ in range(2):
@@ -244,7 +250,8 @@ class Subjects(CommandLine):
     def test_what_cannot_be_removed_is_refused(self):
         for subjects, *named in (("top:entropy-at:5%", "--evict-at end"),
                                  ("word:10000", "as many as the context has words"),
-                                 ("sample:2+policy:snapkv@0.2", "policy:snapkv@0.2", "word:N"),
+                                 ("sample:2+policy:tova@0.2", "policy:tova@0.2", "--evict-at end"),
+                                 ("sample:2+politics:3", "politics:3", "policy:P@B"),
                                  ("set:3,48", "48", "0 to 47")):
             with self.subTest(subjects=subjects):
                 self.assert_refused(self.probe(subjects=subjects), BAD_USAGE, *named)

@@ -356,7 +356,7 @@ TEST_CASE("Memory allowed decides how many caches run at once, and nothing else"
   options.policies = {"snapkv:window=8", "random", "knorm"};
   const MemoryPlan plan = plan_retain_memory(
       checkpoint->config(), {Precision::f32, Method::direct, options.context + options.horizon, 0},
-      {options.context, options.horizon, 0.3, false});
+      {options.context, options.horizon, 0.3});
   Cpu cpu(2);
   const DocumentRun at_once = retain<float>(cpu, model, options);
   options.memory_bytes = plan.fixed_bytes() + options.horizon * plan.bytes_per_batch_row;

@@ -114,6 +114,11 @@ RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSigna
     const std::int64_t start = options.lag < 0 ? options.context : end + options.lag;
     influence.subjects.push_back(
         {removed.front(), end, "a set", s % 2 == 0 ? "top:drift:11%" : "top:random:11%", removed});
+    if (s == 2) {  // as a policy's: from the first layer's first head alone
+      std::vector<std::uint8_t>& evicted = influence.subjects.back().evicted;
+      evicted.resize(kLayers * kKvHeads * static_cast<std::size_t>(options.context));
+      for (const std::int32_t i : removed) evicted[static_cast<std::size_t>(i)] = 1;
+    }
     influence.start.push_back(static_cast<std::int32_t>(start));
     for (std::size_t h = 0; h < options.horizon; ++h) {
       influence.kl.push_back(1e-3 * std::pow(static_cast<double>(h + 1), -0.5));

@@ -15,8 +15,9 @@ struct SyntheticOptions {
   std::int64_t context = 512;
   std::size_t horizon = 64;
   std::size_t n_subjects = 48;
-  std::size_t n_sets = 0;  ///< every ninth token from the tenth on, of two groups in turn
-  std::int64_t lag = 16;   ///< W; under 0 the subjects leave at the context's end
+  /// Every ninth token from the tenth on, of two groups in turn; the third as a policy evicts.
+  std::size_t n_sets = 0;
+  std::int64_t lag = 16;  ///< W; under 0 the subjects leave at the context's end
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
   bool has_sketch = false;  ///< by layer in the first document, by KV head in the second, and so on
