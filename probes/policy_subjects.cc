@@ -75,8 +75,8 @@ void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const Fu
     }
     subject.tokens = joined(std::move(anywhere));
     if (subject.tokens.empty()) {
-      throw UsageError("--subjects " + subject.group +
-                       ": expected a policy that evicts a slot of " + "the context's " +
+      throw UsageError("--subjects \"" + subject.group +
+                       "\": expected a policy that evicts a slot of " + "the context's " +
                        std::to_string(rules_.context) +
                        ", found that it keeps them all; take a smaller share, or other --layers " +
                        "and --heads");

@@ -232,8 +232,7 @@ class Subjects(CommandLine):
         self.assertEqual(len(means), 5)
 
     def test_what_a_policy_evicts_is_a_set(self):
-        report = self.report("policy:tova@0.3+policy:knorm@0.1+top:random:20%", "--evict-at", "end",
-                             "--recent", 8)
+        report = self.report("policy:tova@0.3+policy:knorm@0.1+top:random:20%", "--evict-at", "end")
         sets = {group["name"]: group["bins"] for group in report["sets"]}
         self.assertEqual(set(sets), {"policy:tova@0.3", "policy:knorm@0.1", "top:random:20%"})
 

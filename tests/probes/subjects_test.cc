@@ -343,6 +343,10 @@ TEST_CASE("subjects that cannot be are refused by name") {
                                  "each:drift:-3",
                                  "each:taste:3",
                                  "policy:snapkv@0.2",
+                                 "policy:snapkv",
+                                 "policy:knorm@1",
+                                 "policy:knorm@0",
+                                 "policy:best@0.2",
                                  "all:",
                                  "+",
                                  "all+",
@@ -363,7 +367,8 @@ TEST_CASE("subjects that cannot be are refused by name") {
   CHECK_THAT(refusal("sample:0"), Contains("between 1 and 10"));
   CHECK_THAT(refusal("sample:11"), Contains("between 1 and 10"));
   CHECK_THAT(refusal("top:taste:5%"), Contains("entropy-before") && Contains("random"));
-  CHECK_THAT(refusal("policy:snapkv@0.2"), Contains("word:N") && Contains("top:SIGNAL"));
+  CHECK_THAT(refusal("policies:snapkv"),
+             Contains("policy:P@B") && Contains("word:N") && Contains("top:SIGNAL"));
 }
 
 }  // namespace
