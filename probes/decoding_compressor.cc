@@ -1,7 +1,9 @@
 #include "probes/decoding_compressor.h"
 
-#include <algorithm>
+#include <limits>
 #include <numeric>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "engine/backend/cuda/cuda.h"
@@ -10,22 +12,106 @@
 #include "engine/ops/attention_received.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/rows.h"
+#include "engine/ops/softmax_normalisers.h"
 
 namespace longshadow {
 namespace {
 
-/// A range of rows of the only head there is, on the host in f32.
+/// Of some heads the rows that each has, as many for every one, on the host in f32: [heads n, d].
 template <class Device, class T>
-Matrix<float> rows_of(Device& device, HeadRows<const T> heads, const Range& range) {
-  Matrix<float> rows(Cpu::memory(), range.size(), heads.head_dim);
-  copy_to_host(device, heads.head(0).row_range(range.begin, range.size()), rows.view());
-  return rows;
+Matrix<float> rows_of(Device& device, HeadRows<const T> rows, std::span<const Range> by_head) {
+  const std::size_t n = by_head[0].size();
+  Matrix<float> host(Cpu::memory(), by_head.size() * n, rows.head_dim);
+  for (std::size_t head = 0; head < by_head.size(); ++head) {
+    copy_to_host(device, rows.all().row_range(by_head[head].begin, n),
+                 host.view().row_range(head * n, n));
+  }
+  return host;
+}
+
+/// Of a KV head.
+template <class Device, class T>
+double mean_slots(const GrowingCache<Device, T>& cache, std::size_t n_kv_heads) {
+  std::size_t slots = 0;
+  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
+    for (std::size_t head = 0; head < n_kv_heads; ++head) slots += cache.tokens(layer, head).size();
+  }
+  return static_cast<double>(slots) / static_cast<double>(cache.n_layers() * n_kv_heads);
+}
+
+std::string describe(const DecodingInterval& interval) {
+  if (interval.target) return "--target " + std::to_string(*interval.target);
+  if (!interval.target_share) return "--every " + std::to_string(interval.every);
+  std::ostringstream share;
+  share << "--target-share " << *interval.target_share;
+  return share.str();
+}
+
+void check_target(const Policy& policy, const DecodingInterval& interval) {
+  if (interval.target && interval.target_share) {
+    throw UsageError(
+        "--target and --target-share: either says how many slots a cut leaves; give one of them");
+  }
+  if (interval.target_share && !(*interval.target_share > 0 && *interval.target_share < 1)) {
+    throw UsageError(
+        describe(interval) +
+        ": expected the share of the tokens so far that a cut leaves, above 0 and below 1");
+  }
+  const bool has_target = interval.target || interval.target_share;
+  if (!has_target && !policy.kept_while_writing(interval.every, 0)) {
+    throw UsageError(describe(interval) +
+                     ": the policy has no rule of its own for how many slots a cut leaves; give "
+                     "--target N, a count, or --target-share S, a share of the tokens so far");
+  }
+}
+
+void check_first_cut(const Policy& policy, const DecodingInterval& interval,
+                     std::size_t prompt_tokens) {
+  const PolicyTraits& traits = policy.traits();
+  const std::size_t n = prompt_tokens + steps_to_first_cut(traits, interval);
+  const std::size_t left = slots_after_cut(policy, interval, n, 0);
+  const std::size_t n_protected = traits.n_sink + traits.n_recent;
+  if (left <= n_protected) {
+    throw UsageError(describe(interval) + ": the policy protects the first " +
+                     std::to_string(traits.n_sink) + " and the last " +
+                     std::to_string(traits.n_recent) + " tokens, so a cut must leave more than " +
+                     std::to_string(n_protected) + " slots, and the first, at " +
+                     std::to_string(n) + " tokens, leaves " + std::to_string(left) +
+                     "; leave more, or cut less often");
+  }
+  if (!interval.target && left >= n) {
+    throw UsageError(describe(interval) + ": the first cut, at " + std::to_string(n) +
+                     " tokens, has nothing to cut, as it leaves " + std::to_string(left) +
+                     " slots; leave fewer");
+  }
 }
 
 }  // namespace
 
-void check_decoding(const PolicyTraits& traits, const DecodingInterval& interval) {
-  if (interval.every == 0) throw UsageError("--every: expected at least 1 token, found 0");
+std::size_t steps_to_first_cut(const PolicyTraits& traits, const DecodingInterval& interval) {
+  return interval.every + (traits.keeps_prompt ? traits.n_recent : 0);
+}
+
+std::size_t slots_after_cut(const Policy& policy, const DecodingInterval& interval, std::size_t n,
+                            std::size_t cut) {
+  if (interval.target) return *interval.target;
+  if (interval.target_share) {
+    // The share as typed and the product are each off by half an ulp at most.
+    constexpr double kUp = 1 + 2 * std::numeric_limits<double>::epsilon();
+    return static_cast<std::size_t>(*interval.target_share * static_cast<double>(n) * kUp);
+  }
+  const PolicyTraits& traits = policy.traits();
+  return traits.n_sink + traits.n_recent + *policy.kept_while_writing(interval.every, cut);
+}
+
+void check_decoding(const Policy& policy, const DecodingInterval& interval,
+                    std::size_t prompt_tokens) {
+  const PolicyTraits& traits = policy.traits();
+  constexpr std::size_t kMostTokens = std::numeric_limits<std::uint32_t>::max();
+  if (interval.every == 0 || interval.every > kMostTokens) {
+    throw UsageError("--every: expected from 1 to " + std::to_string(kMostTokens) +
+                     " tokens, found " + std::to_string(interval.every));
+  }
   if (traits.queries || traits.influence != Influence::none) {
     throw UsageError(
         "--every: the policy looks at what only a whole prompt tells (all queries before rotation, "
@@ -40,7 +126,8 @@ void check_decoding(const PolicyTraits& traits, const DecodingInterval& interval
                      ", and only those since the last cut are kept; cut less often, or by a policy "
                      "of a smaller window");
   }
-  check_prompt(traits, interval.target);
+  check_target(policy, interval);
+  check_first_cut(policy, interval, prompt_tokens);
 }
 
 template <class Device, class T>
@@ -53,9 +140,9 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelCon
       policy_(policy),
       interval_(interval),
       signals_(std::move(prompt)),
-      seed_(seed) {
+      seed_(seed),
+      steps_to_cut_(steps_to_first_cut(policy.traits(), interval)) {
   const PolicyTraits& traits = policy.traits();
-  check_decoding(traits, interval);
   const std::size_t window = traits.attention_queries;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     if (traits.drift && layer + 1 < config.n_layers) {
@@ -63,7 +150,9 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelCon
     }
     if (window == 0) continue;
     queries_.emplace_back(device.memory(), config.n_heads * (window + kRowTile), config.head_dim);
-    log_normalisers_.emplace_back(device.memory(), window, config.n_heads);
+    if (traits.softmax_over == SoftmaxOver::seen) {
+      log_normalisers_.emplace_back(device.memory(), window, config.n_heads);
+    }
   }
 }
 
@@ -79,13 +168,14 @@ void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t la
                                                     const LayerActivations<T>& activations,
                                                     HeadRows<const T>, MatrixView<const T>) {
   const std::size_t window = policy_.traits().attention_queries;
-  const std::size_t first = interval_.every - window;  // step that the window begins with
-  if (window == 0 || since_cut_ < first) return;
+  if (steps_to_cut_ > window) return;
+  const std::size_t row = window - steps_to_cut_;
   const HeadRows<const T> from = activations.queries(config_);
   const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
-  copy_rows(device_, from.across(0), to.across(since_cut_ - first));
+  copy_rows(device_, from.across(0), to.across(row));
+  if (log_normalisers_.empty()) return;
   copy_rows(device_, activations.log_normalisers.view().row_range(0, 1),
-            log_normalisers_[layer].view().row_range(since_cut_ - first, 1));
+            log_normalisers_[layer].view().row_range(row, 1));
 }
 
 template <class Device, class T>
@@ -107,66 +197,99 @@ void DecodingCompressor<Device, T>::after_step(std::span<const T> logits, std::s
   if (policy_.traits().entropy) {
     signals_.entropy.push_back(static_cast<float>(entropy_of_top_k(logits, entropy_top_k)));
   }
-  if (++since_cut_ < interval_.every) return;
-  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
-    const CachedLayer<T> rows = cache.read(layer);
-    std::vector<std::vector<std::uint32_t>> kept;
-    for (std::size_t head = 0; head < config_.n_kv_heads; ++head) {
-      kept.push_back(choose(layer, head, rows, cache.tokens(layer, head)));
-    }
-    cache.keep(layer, kept);
-  }
-  since_cut_ = 0;
-  ++cuts_;
+  if (--steps_to_cut_ > 0) return;
+  cuts_.tokens = cache.tokens(0, 0).back() + 1;
+  cuts_.slots_before = mean_slots(cache, config_.n_kv_heads);
+  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) cut(layer, cache);
+  cuts_.slots_after = mean_slots(cache, config_.n_kv_heads);
+  ++cuts_.count;
+  steps_to_cut_ = interval_.every;
 }
 
 template <class Device, class T>
-std::vector<std::uint32_t> DecodingCompressor<Device, T>::choose(
-    std::size_t layer, std::size_t head, const CachedLayer<T>& rows,
+void DecodingCompressor<Device, T>::cut(std::size_t layer, GrowingCache<Device, T>& cache) const {
+  const CachedLayer<T> rows = cache.read(layer);
+  const std::size_t together = policy_.traits().joint_heads ? config_.n_kv_heads : 1;
+  std::vector<std::vector<std::uint32_t>> kept;
+  for (std::size_t head = 0; head < config_.n_kv_heads; head += together) {
+    for (auto& slots : choose(layer, {head, head + together}, rows, cache.tokens(layer, head))) {
+      kept.push_back(std::move(slots));
+    }
+  }
+  cache.keep(layer, kept);
+}
+
+template <class Device, class T>
+std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
+    std::size_t layer, const Range& heads, const CachedLayer<T>& rows,
     const std::vector<std::uint32_t>& tokens) const {
   const std::size_t n = tokens.size();
-  if (n <= interval_.target) {
+  const std::size_t target = slots_after_cut(policy_, interval_, cuts_.tokens, cuts_.count);
+  if (n <= target) {
     std::vector<std::uint32_t> all(n);
     std::iota(all.begin(), all.end(), 0U);
-    return all;
+    return std::vector(heads.size(), all);
   }
-  const Range& range = rows.by_head[head];
-  const Matrix<float> keys = rows_of(device_, rows.rows.keys, range);
-  const Matrix<float> values = rows_of(device_, rows.rows.values, range);
-  const Matrix<double> received = attention(
-      layer, head, {rows.rows.keys.head(0).row(range.begin), 1, n + kRowTile, config_.head_dim}, n);
+  const std::span<const Range> by_head = rows.by_head.subspan(heads.begin, heads.size());
+  const Matrix<float> keys = rows_of(device_, rows.rows.keys, by_head);
+  const Matrix<float> values = rows_of(device_, rows.rows.values, by_head);
+  const Matrix<double> received = attention(layer, heads, rows);
   LayerView view;
   view.place = {layer, config_.n_layers};
   view.n = n;
-  view.keys = as_heads(keys.view(), 1);
-  view.values = as_heads(values.view(), 1);
+  view.keys = as_heads(keys.view(), heads.size());
+  view.values = as_heads(values.view(), heads.size());
   view.attention = received.view();
   view.tokens = tokens;
   view.entropy = signals_.entropy;
   if (policy_.traits().drift) view.drift = signals_.drift[layer];
-  view.seed = seed_ + cuts_ * config_.n_kv_heads + head + 1;
+  view.seed = seed_ + cuts_.count * config_.n_kv_heads + heads.begin + 1;
   // Half a slot more than the target, so that rounding down gives it exactly.
-  const double share = (static_cast<double>(interval_.target) + 0.5) / static_cast<double>(n);
-  return keep(policy_, view, share).by_head[0];
+  const double share = (static_cast<double>(target) + 0.5) / static_cast<double>(n);
+  return keep(policy_, view, share).by_head;
 }
 
 template <class Device, class T>
-Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, std::size_t head,
-                                                        HeadRows<const T> keys,
-                                                        std::size_t n) const {
+Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, const Range& heads,
+                                                        const CachedLayer<T>& rows) const {
   if (queries_.empty()) return {};
-  const AttentionShape shape{config_.group_size(), 1, config_.head_dim};
-  const std::size_t window = log_normalisers_[layer].rows();
-  const HeadRows<const T> all = as_heads(queries_[layer].view(), config_.n_heads);
-  const std::size_t first_head = head * shape.n_heads;
-  const HeadRows<const T> queries{all.head(first_head).data, shape.n_heads, all.rows, all.head_dim};
-  Matrix<double> received(device_.memory(), 1, n), outside(device_.memory(), 1, n);
-  add_attention_received(device_, shape, queries, n - window, window, keys,
-                         log_normalisers_[layer].view().column_range(first_head, shape.n_heads), 0,
-                         outside.view(), received.view());
-  Matrix<double> host(Cpu::memory(), 1, n);
+  const std::size_t n = rows.by_head[heads.begin].size();
+  Matrix<double> received(device_.memory(), heads.size(), n);
+  for (std::size_t head = heads.begin; head < heads.end; ++head) {
+    const T* const first = rows.rows.keys.head(0).row(rows.by_head[head].begin);
+    add_attention(layer, head, {first, 1, n + kRowTile, config_.head_dim},
+                  received.view().row_range(head - heads.begin, 1));
+  }
+  Matrix<double> host(Cpu::memory(), heads.size(), n);
   copy_to_host(device_, std::as_const(received).view(), host.view());
   return host;
+}
+
+template <class Device, class T>
+void DecodingCompressor<Device, T>::add_attention(std::size_t layer, std::size_t head,
+                                                  HeadRows<const T> keys,
+                                                  MatrixView<double> received) const {
+  const PolicyTraits& traits = policy_.traits();
+  const std::size_t n = received.cols, window = traits.attention_queries;
+  const AttentionShape shape{config_.group_size(), 1, config_.head_dim};
+  const std::size_t first_head = head * shape.n_heads;
+  const HeadRows<const T> all = as_heads(queries_[layer].view(), config_.n_heads);
+  const HeadRows<const T> queries{all.head(first_head).data, shape.n_heads, all.rows, all.head_dim};
+  Matrix<double> outside(device_.memory(), 1, n);
+  if (traits.softmax_over == SoftmaxOver::seen) {
+    add_attention_received(device_, shape, queries, n - window, window, keys,
+                           log_normalisers_[layer].view().column_range(first_head, shape.n_heads),
+                           0, outside.view(), received);
+    return;
+  }
+  const std::size_t begin = traits.n_sink, columns = n - begin - traits.n_recent;
+  const HeadRows<const T> unprotected{keys.head(0).row(begin), 1, keys.rows - begin, keys.head_dim};
+  Matrix<T> log_normalisers(device_.memory(), window, shape.n_heads);
+  softmax_normalisers(device_, shape, queries, window, unprotected, columns,
+                      log_normalisers.view());
+  add_attention_received(
+      device_, shape, queries, columns, window, unprotected, std::as_const(log_normalisers).view(),
+      0, outside.view().column_range(begin, columns), received.column_range(begin, columns));
 }
 
 template class DecodingCompressor<Cpu, float>;

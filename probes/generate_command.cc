@@ -40,12 +40,21 @@ CommandHelp help() {
       "penalty is applied; a line says which others are not.\n\n"
       "Policies: NAME, NAME:option=value,option=value or, for one that selects by another's\n"
       "scores, NAME/OTHER (adakv/infokv). There are\n  " +
-          comma_list(policy_names()),
+          comma_list(policy_names()) +
+          "\n--budget has the policy compress the prompt. --target N or --target-share S has it\n"
+          "cut the cache back while text is written, each time --every tokens were written: a KV\n"
+          "head then keeps N slots, or floor(S n) of the n tokens so far, prompt and text, those\n"
+          "evicted included; a head of fewer slots keeps them. Tokens of prompt and text are\n"
+          "scored alike, by the entropy and drift of the step that read each; what a policy\n"
+          "protects (infokv: 4 sinks, the last 64) stays at every cut. rpc keeps the whole prompt,\n"
+          "the last 32 tokens and, of every 1024 written before them, 256 (1024 / ratio); a target\n"
+          "that is given counts all of these.",
       "  longshadow generate --prompt \"What is a cache?\" --chat\n"
       "  longshadow generate --document a.txt --max-tokens 200 --temperature 0.8 --seed 7\n"
       "  longshadow generate --document a.txt --policy infokv --budget 0.25 --kv-bits 4\n"
-      "  longshadow generate --prompt \"Once\" --max-tokens 4000 --policy infokv --every 512 "
-      "--target 1024\n"
+      "  longshadow generate --prompt \"Once\" -n 4000 --policy infokv --target-share 0.25\n"
+      "  longshadow generate --prompt \"Once\" -n 4000 --policy rpc\n"
+      "  longshadow generate --document a.txt -n 4000 --policy snapkv --every 512 --target 1024\n"
       "  longshadow generate --document a.txt --policy infokv --budget 0.25 --compare-scoring\n"};
 }
 
@@ -69,9 +78,11 @@ po::options_description options() {
   add = options.add_options();
   add("policy", po::value<std::string>()->default_value("full"), "what compresses the cache");
   add("budget", po::value<double>()->default_value(1), "share of the prompt's slots to keep");
-  add("every", po::value<std::size_t>()->default_value(0, "never"),
-      "while writing, cut the cache after every so many tokens");
-  add("target", po::value<std::size_t>()->default_value(2048), "slots that --every cuts back to");
+  add("every", po::value<std::size_t>()->default_value(kCutEvery),
+      "while writing, cut the cache after every so many tokens, where there is a target");
+  add("target", po::value<std::size_t>(), "slots of a KV head that a cut leaves");
+  add("target-share", po::value<double>(),
+      "the same as a share of the tokens so far, prompt and text");
   add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
   add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
       "tokens that the entropy looks at");
@@ -152,6 +163,31 @@ void tell_repeated_beginning(std::span<const TokenId> prompt, std::optional<Toke
   }
 }
 
+/// Cuts while writing, where any are asked for or the policy's own rule makes them.
+std::optional<DecodingInterval> read_interval(const po::variables_map& values) {
+  DecodingInterval interval{values["every"].as<std::size_t>()};
+  if (has(values, "target")) interval.target = values["target"].as<std::size_t>();
+  if (has(values, "target-share")) interval.target_share = values["target-share"].as<double>();
+  const auto policy = make_policy(values["policy"].as<std::string>());
+  const bool cuts = interval.target || interval.target_share || !values["every"].defaulted() ||
+                    policy->kept_while_writing(interval.every, 0);
+  return cuts ? std::optional(interval) : std::nullopt;
+}
+
+void refuse_eviction_without_policy(const po::variables_map& values,
+                                    const GenerationOptions& options) {
+  if (!values["policy"].defaulted()) return;
+  const auto refuse = [](const std::string& option) {
+    throw UsageError(option +
+                     ": nothing is evicted without a policy; give --policy too, as in --policy "
+                     "snapkv");
+  };
+  if (has(values, "target")) refuse("--target");
+  if (has(values, "target-share")) refuse("--target-share");
+  if (options.interval) refuse("--every");
+  if (options.budget > 0 && options.budget < 1) refuse("--budget");
+}
+
 GenerationOptions read_options(const po::variables_map& values) {
   GenerationOptions options;
   options.policy = values["policy"].as<std::string>();
@@ -159,17 +195,8 @@ GenerationOptions read_options(const po::variables_map& values) {
   read_sampling(values, options);
   options.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   options.max_tokens = values["max-tokens"].as<std::size_t>();
-  const std::size_t every = values["every"].as<std::size_t>();
-  if (every != 0) options.interval = DecodingInterval{every, values["target"].as<std::size_t>()};
-  if (every == 0 && !values["target"].defaulted()) {
-    throw UsageError("--target is what --every cuts back to; give --every too");
-  }
-  const bool evicts = options.interval || (options.budget > 0 && options.budget < 1);
-  if (evicts && values["policy"].defaulted()) {
-    throw UsageError(std::string(options.interval ? "--every" : "--budget") +
-                     ": nothing is evicted without a policy; give --policy too, as in --policy "
-                     "snapkv");
-  }
+  options.interval = read_interval(values);
+  refuse_eviction_without_policy(values, options);
   options.quantization = read_quantization(values);
   return options;
 }
@@ -198,6 +225,14 @@ void print_summary(const Generation& result, std::size_t prompt_tokens,
                describe_draws(options).c_str(), static_cast<double>(result.bytes_kept) * 1e-6,
                static_cast<double>(result.bytes_full) * 1e-6,
                static_cast<double>(result.bytes_end) * 1e-6);
+  if (!options.interval) return;
+  if (result.cuts.count == 0) {
+    std::fprintf(stderr, "cuts: none, as the text ended before the first\n");
+    return;
+  }
+  std::fprintf(stderr, "cuts: %zu, the last at %zu tokens from %.1f to %.1f slots of a KV head\n",
+               result.cuts.count, result.cuts.tokens, result.cuts.slots_before,
+               result.cuts.slots_after);
 }
 
 template <class Device, class T>
@@ -291,7 +326,14 @@ int generate_command(std::span<const std::string> words) {
   const Precision precision = parse_plain_precision(values["precision"].as<std::string>());
   const bool compare = values["compare-scoring"].as<bool>();
   if (compare && options.budget == 1 && !options.interval) {
-    throw UsageError("--compare-scoring: nothing is scored without a --budget below 1 or --every");
+    throw UsageError(
+        "--compare-scoring: nothing is scored without a --budget below 1, --target or "
+        "--target-share");
+  }
+  if (compare && options.interval && !options.interval->target && !options.interval->target_share) {
+    throw UsageError(
+        "--compare-scoring: every policy must cut to the same target, and none is given; give "
+        "--target or --target-share");
   }
   const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
   follow_model_settings(values, *checkpoint, options);

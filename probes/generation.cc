@@ -22,9 +22,17 @@ namespace longshadow {
 namespace {
 
 /// The policy that compresses the prompt and, at intervals, what follows; nullptr: none does.
-std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options) {
+std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
+                                               std::size_t prompt_tokens) {
   std::unique_ptr<Policy> policy = make_policy(options.policy);
+  if (policy->traits().keeps_prompt) policy->protect_sinks(prompt_tokens);
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
+}
+
+/// What of the prompt must be gathered: a prompt that stays whole is not scored, but has signals.
+PolicyTraits looked_at(const Policy& policy, const GenerationOptions& options) {
+  if (options.budget < 1) return policy.traits();
+  return {.entropy = policy.traits().entropy, .drift = policy.traits().drift};
 }
 
 Compression keep_everything(const ModelConfig& config, std::size_t n) {
@@ -41,11 +49,12 @@ Compression choose(const ModelConfig& config, const Policy& policy, const FullPa
                    PolicyInputs<Device, T>& inputs, const GenerationOptions& options,
                    TokenSignals& signals) {
   const std::size_t n = full.tokens.size();
+  const PolicyTraits traits = looked_at(policy, options);
   Compression compression = keep_everything(config, n);
   compression.rotates_keys = policy.traits().rotates_keys;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     inputs.show(full, layer);
-    LayerView view = inputs.view(policy.traits());
+    LayerView view = inputs.view(traits);
     view.seed = options.seed;
     if (options.budget < 1) compression.layers[layer] = keep(policy, view, options.budget);
     if (policy.traits().entropy && layer == 0) {
@@ -78,8 +87,8 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   pass_options.text_tokens = prompt.size() + options.max_tokens;
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
-    inputs.emplace(device, config, prompt.size(), pass_options.text_tokens,
-                   std::span(&policy->traits(), 1));
+    const PolicyTraits traits = looked_at(*policy, options);
+    inputs.emplace(device, config, prompt.size(), pass_options.text_tokens, std::span(&traits, 1));
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
@@ -148,6 +157,18 @@ class TokenDraw {
   std::vector<T> scores_;
 };
 
+/// The text's last token is written and not read, and a cut behind the last one read is for
+/// nothing.
+void check_first_cut_comes(const PolicyTraits& traits, const GenerationOptions& options) {
+  const std::size_t first_cut = steps_to_first_cut(traits, *options.interval);
+  if (options.max_tokens >= first_cut + 2) return;
+  throw UsageError("--max-tokens " + std::to_string(options.max_tokens) +
+                   ": the cache is first cut when " + std::to_string(first_cut) +
+                   " tokens were written and read, so of this text nothing would be evicted; write "
+                   "at least " +
+                   std::to_string(first_cut + 2) + ", or cut more often with --every");
+}
+
 }  // namespace
 
 void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
@@ -172,14 +193,17 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
         "most 1, found " +
         std::to_string(options.budget));
   }
-  if (const std::unique_ptr<Policy> policy = make_generation_policy(options)) {
+  if (const auto policy = make_generation_policy(options, prompt_tokens)) {
     if (policy->traits().influence != Influence::none) {
       throw UsageError("--policy " + options.policy +
                        ": keeps by measured influence, which a prompt does not bring; use " +
                        "longshadow retain for it");
     }
     if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
-    if (options.interval) check_decoding(policy->traits(), *options.interval);
+    if (options.interval) {
+      check_decoding(*policy, *options.interval, prompt_tokens);
+      check_first_cut_comes(policy->traits(), options);
+    }
   }
 }
 
@@ -188,7 +212,7 @@ Generation generate(Device& device, const Weights<T>& weights,
                     const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
                     const GenerationOptions& options, const std::function<void(TokenId)>& written) {
   check_generation(weights.config, prompt.size(), options);
-  const std::unique_ptr<Policy> policy = make_generation_policy(options);
+  const std::unique_ptr<Policy> policy = make_generation_policy(options, prompt.size());
   Generation result;
   Prefilled<Device, T> text =
       prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
@@ -218,6 +242,7 @@ Generation generate(Device& device, const Weights<T>& weights,
   }
   result.decoding_seconds = watch.lap();
   result.bytes_end = text.cache.bytes();
+  if (compressor) result.cuts = compressor->cuts();
   return result;
 }
 

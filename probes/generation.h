@@ -42,9 +42,11 @@ struct Generation {
   std::size_t bytes_full = 0;   ///< of the prompt's keys and values
   std::size_t bytes_kept = 0;   ///< of those that were kept, as stored
   std::size_t bytes_end = 0;    ///< of the cache when the text ended
+  CacheCuts cuts;               ///< while the text was written
 };
 
-/// Throws UsageError where the options or the prompt's length do not fit the model or the policy.
+/// Throws UsageError where the options or the prompt's length do not fit the model or the policy,
+/// or where the text would end before its first cut.
 void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
                       const GenerationOptions& options);
 

@@ -41,7 +41,8 @@ CommandHelp help() {
           "full keeps everything: its KL is what rounding alone makes. random is what a policy "
           "has\n"
           "to beat, oracle (:over=total, near or far) keeps by measured influence and needs\n"
-          "--influence. A budget is the share of the slots to keep.",
+          "--influence. rpc compresses nothing but what `longshadow generate` writes. A budget is\n"
+          "the share of the slots to keep.",
       "  longshadow retain --document data/documents/how_a_cache_forgets.txt --context 1024 -o "
       "kept.h5\n"
       "  longshadow retain --document a.txt b.txt --policies infokv,snapkv,adakv/snapkv "

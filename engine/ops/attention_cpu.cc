@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "engine/backend/packed_weights.h"
@@ -7,46 +6,11 @@
 #include "engine/ops/attention.h"
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/running_softmax.h"
 #include "engine/ops/tile_scratch.h"
 
 namespace longshadow {
 namespace {
-
-/// The softmax of one row as far as its tiles have been seen.
-template <class T>
-struct RunningSoftmax {
-  T maximum = -std::numeric_limits<T>::infinity();
-  double sum = 0;
-};
-
-/// Turns a row's scores of one tile into exp(score * scale - maximum) and returns what the sums
-/// gathered before must be multiplied with. cols is a multiple of the lanes.
-template <class T>
-LONGSHADOW_PER_CPU T absorb_scores(T* scores, std::size_t cols, T scale, RunningSoftmax<T>& row) {
-  Lanes<T> highest = broadcast<T>(-std::numeric_limits<T>::infinity());
-  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    highest = maximum<T>(highest, load(scores + c));
-  }
-  const T tile_maximum = largest<T>(highest) * scale;
-  const T new_maximum = tile_maximum > row.maximum ? tile_maximum : row.maximum;
-  // A tile that is removed as a whole leaves nothing to subtract a maximum from.
-  if (new_maximum == -std::numeric_limits<T>::infinity()) {
-    for (std::size_t c = 0; c < cols; ++c) scores[c] = 0;
-    return 1;
-  }
-  Lanes<T> total{};
-  for (std::size_t c = 0; c < cols; c += kLanes<T>) {
-    const Lanes<T> weight = exp<T>(load(scores + c) * scale - new_maximum);
-    store<T>(scores + c, weight);
-    total += weight;
-  }
-  const T rescale = row.maximum == new_maximum
-                        ? T{1}
-                        : static_cast<T>(std::exp(static_cast<double>(row.maximum - new_maximum)));
-  row.sum = row.sum * static_cast<double>(rescale) + sum<T>(total);
-  row.maximum = new_maximum;
-  return rescale;
-}
 
 template <class T>
 LONGSHADOW_PER_CPU void scale_row(T* row, std::size_t cols, T factor) {
@@ -146,11 +110,9 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   }
 
   for (std::size_t r = 0; r < part.used_rows; ++r) {
-    const RunningSoftmax<T>& softmax = sums.softmax[r];
-    scale_row(sums.values.row(r), d, static_cast<T>(1.0 / softmax.sum));
+    scale_row(sums.values.row(r), d, static_cast<T>(1.0 / sums.softmax[r].sum));
     std::copy_n(sums.values.row(r), d, out.row(row + r) + part.head * d);
-    log_normalisers.row(row + r)[part.head] =
-        static_cast<T>(static_cast<double>(softmax.maximum) + std::log(softmax.sum));
+    log_normalisers.row(row + r)[part.head] = sums.softmax[r].log_normaliser();
   }
 }
 

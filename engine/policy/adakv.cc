@@ -13,8 +13,8 @@ namespace {
 /// Budget Allocation, arXiv 2407.11550). The heads then keep different numbers of slots.
 class AdaKv final : public Wrapper {
  public:
-  AdaKv(std::unique_ptr<Policy> scorer, double safe_share)
-      : Wrapper(std::move(scorer)), safe_share_(safe_share) {}
+  AdaKv(const PolicyTraits& traits, std::unique_ptr<Policy> scorer, double safe_share)
+      : Wrapper(traits, std::move(scorer)), safe_share_(safe_share) {}
 
   KeptSlots select(const TokenScores& scores, const LayerPlace& place,
                    double compression) const override {
@@ -47,7 +47,9 @@ class AdaKv final : public Wrapper {
 
 /// Options: alpha 0.2, the share of the budget that every KV head is sure of.
 std::unique_ptr<Policy> make_adakv(PolicyOptions& options, std::unique_ptr<Policy> scorer) {
-  return std::make_unique<AdaKv>(std::move(scorer), options.real("alpha", 0.2, 0, 1));
+  PolicyTraits traits = scorer->traits();
+  traits.joint_heads = false;
+  return std::make_unique<AdaKv>(traits, std::move(scorer), options.real("alpha", 0.2, 0, 1));
 }
 
 }  // namespace longshadow

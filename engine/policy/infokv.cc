@@ -30,7 +30,9 @@ struct Options {
 ///   D: drift, 1 - cos(the layer's hidden state, the last layer's); tau keeps the last layer's
 ///      scores from being zero;
 ///   H: entropy of the k likeliest tokens of the distribution that produced token i; k is the
-///      run's (--entropy-top-k).
+///      run's (--entropy-top-k);
+///   while text is written: a cut each 1,024 tokens, for which tokens of prompt and text are scored
+///      alike, by the D and H of the steps themselves.
 /// The paper's code is not public. Left open by it, and options here: A's pooling (kernel), which
 /// tokens the softmax of E goes over, and whether H is read before the token or at it.
 class InfoKv final : public Policy {

@@ -27,7 +27,8 @@ struct LayerView {
   std::span<const double> frequencies;  ///< [d / 2], radians per position
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
   /// token, summed over those queries and averaged over the KV head's query heads, as
-  /// add_attention_received() computes them.
+  /// add_attention_received() computes them. Tokens that the softmax does not go over
+  /// (PolicyTraits::softmax_over) have 0.
   MatrixView<const double> attention;
   /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
   /// slot i has token i.

@@ -22,6 +22,7 @@ std::unique_ptr<Policy> make_expected_attention(PolicyOptions& options);
 std::unique_ptr<Policy> make_lagkv(PolicyOptions& options);
 std::unique_ptr<Policy> make_infokv(PolicyOptions& options);
 std::unique_ptr<Policy> make_oracle(PolicyOptions& options);
+std::unique_ptr<Policy> make_rpc(PolicyOptions& options);
 
 /// Wrappers take the policy whose scores they select by.
 std::unique_ptr<Policy> make_adakv(PolicyOptions& options, std::unique_ptr<Policy> scorer);

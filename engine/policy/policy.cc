@@ -18,7 +18,7 @@ void require(bool there, const char* what, const LayerView& view) {
 
 void check(const PolicyTraits& traits, const LayerView& view) {
   const std::size_t n = view.n;
-  check_prompt(traits, n);
+  check_protected(traits, n);
   const std::size_t n_kv_heads = view.keys.n_heads;
   require(n_kv_heads > 0 && view.keys.rows >= n, "keys", view);
   require(view.values.n_heads == n_kv_heads && view.values.rows >= n, "values", view);
@@ -73,6 +73,8 @@ std::size_t Policy::budget(const LayerPlace&, std::size_t n, double compression)
   return n_kept(n, compression);
 }
 
+std::optional<std::size_t> Policy::kept_while_writing(std::size_t, std::size_t) const { return {}; }
+
 KeptSlots Policy::select(const TokenScores& scores, const LayerPlace& place,
                          double compression) const {
   return top_slots_by_head(scores, budget(place, scores.n(), compression));
@@ -84,7 +86,7 @@ std::size_t n_kept(std::size_t n, double compression) {
   return std::max(std::size_t{1}, static_cast<std::size_t>(kept));
 }
 
-void check_prompt(const PolicyTraits& traits, std::size_t n) {
+void check_protected(const PolicyTraits& traits, std::size_t n) {
   const std::size_t n_protected = traits.n_sink + traits.n_recent;
   if (n > n_protected) return;
   throw UsageError("the policy protects the first " + std::to_string(traits.n_sink) +
@@ -92,6 +94,16 @@ void check_prompt(const PolicyTraits& traits, std::size_t n) {
                    " tokens, so it needs a prompt of more than " + std::to_string(n_protected) +
                    " tokens, found " + std::to_string(n) +
                    "; read more text, or give the policy a smaller n_sink or window");
+}
+
+void check_prompt(const PolicyTraits& traits, std::size_t n) {
+  if (traits.keeps_prompt) {
+    throw UsageError(
+        "the policy keeps every token of a prompt and compresses only what is written behind it, "
+        "so there is nothing for it to evict here; use it in `longshadow generate` without "
+        "--budget, or name another policy");
+  }
+  check_protected(traits, n);
 }
 
 TokenScores protected_scores(const Policy& policy, const LayerView& view) {

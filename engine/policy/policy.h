@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "engine/kv/kept_slots.h"
@@ -14,13 +15,27 @@ namespace longshadow {
 /// on the farthest, or on all of them.
 enum class Influence { none, near, far, total };
 
+/// Over which tokens the softmax goes that LayerView::attention sums.
+enum class SoftmaxOver {
+  seen,         ///< all that a query sees, as in the model
+  unprotected,  ///< neither the first n_sink nor the last n_recent, which are the last queries' own
+};
+
 /// What a policy protects, and what it looks at besides keys and values.
 struct PolicyTraits {
   std::size_t n_sink = 0;    ///< the first tokens, ranked above all others
   std::size_t n_recent = 0;  ///< the last tokens, likewise
+  /// A text's prompt is never evicted: n_sink is its length at least, by protect_sinks(), once it
+  /// is known, and the policy has nothing to do but while text is written.
+  bool keeps_prompt = false;
+  /// The KV heads of a layer keep the same slots, for what all of them look at. While text is
+  /// written they are scored together; those of other policies, which come to hold different
+  /// tokens, each by itself.
+  bool joint_heads = false;
   /// The last queries that LayerView::attention sums over, at most n of them; 0: not needed.
   std::size_t attention_queries = 0;
-  bool queries = false;  ///< with their frequencies
+  SoftmaxOver softmax_over = SoftmaxOver::seen;  ///< `unprotected` only where keeps_prompt
+  bool queries = false;                          ///< with their frequencies
   bool entropy = false;
   bool drift = false;
   Influence influence = Influence::none;
@@ -54,6 +69,11 @@ class Policy {
   /// Slots kept per KV head of a layer; `compression` is the share to drop.
   virtual std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const;
 
+  /// While text is written and the user names no target, how many slots a KV head keeps besides
+  /// the protected ones at cut number `cut` (0, 1, ...), each of which comes behind `every` tokens;
+  /// empty: the policy has no rule for it.
+  virtual std::optional<std::size_t> kept_while_writing(std::size_t every, std::size_t cut) const;
+
   /// The highest scores of every KV head by itself, as many as the budget says.
   virtual KeptSlots select(const TokenScores& scores, const LayerPlace& place,
                            double compression) const;
@@ -66,11 +86,16 @@ class Policy {
 /// computes it: (1000, 0.9) gives 99.
 std::size_t n_kept(std::size_t n, double compression);
 
-/// Throws UsageError where a prompt of n tokens is not more than what is protected of it.
+/// Throws UsageError where n tokens, of a prompt or of a text so far, are not more than what is
+/// protected of them.
+void check_protected(const PolicyTraits& traits, std::size_t n);
+
+/// Throws UsageError where the policy cannot compress a prompt of n tokens: it keeps any, or
+/// protects as many.
 void check_prompt(const PolicyTraits& traits, std::size_t n);
 
 /// The policy's scores, with those of the last n_recent tokens one and those of the sinks two above
-/// the highest other score of the layer. Throws as check_prompt() does, and Error where the view
+/// the highest other score of the layer. Throws as check_protected() does, and Error where the view
 /// lacks what the traits ask for or a score is not a number.
 TokenScores protected_scores(const Policy& policy, const LayerView& view);
 

@@ -15,7 +15,7 @@ namespace {
 template <class Make>
 using Named = std::pair<std::string_view, Make>;
 
-constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 13> kScorers{{
+constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 14> kScorers{{
     {"full", make_full},
     {"random", make_random},
     {"streaming-llm", make_streaming_llm},
@@ -29,6 +29,7 @@ constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 13> kSc
     {"lagkv", make_lagkv},
     {"infokv", make_infokv},
     {"oracle", make_oracle},
+    {"rpc", make_rpc},
 }};
 
 constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&, std::unique_ptr<Policy>)>, 3>

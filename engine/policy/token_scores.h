@@ -19,6 +19,16 @@ class TokenScores {
   std::span<const double> head(std::size_t kv_head) const {
     return {values_.data() + kv_head * n_, n_};
   }
+  /// Gives every head the mean over heads.
+  void average_heads() {
+    for (std::size_t i = 0; i < n_; ++i) {
+      double sum = 0;
+      for (std::size_t head = 0; head < n_kv_heads_; ++head) sum += values_[head * n_ + i];
+      const double mean = sum / static_cast<double>(n_kv_heads_);
+      for (std::size_t head = 0; head < n_kv_heads_; ++head) values_[head * n_ + i] = mean;
+    }
+  }
+
   /// [K n], one head after the other.
   std::span<const double> all_heads() const { return values_; }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/policy/policies.h"
 
 namespace longshadow {
@@ -11,14 +13,10 @@ class Tova final : public Policy {
 
   TokenScores scores(const LayerView& view) const override {
     TokenScores scores(view.keys.n_heads, view.n);
-    for (std::size_t j = 0; j < view.n; ++j) {
-      double sum = 0;
-      for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
-        sum += view.attention.row(head)[j];
-      }
-      const double mean = sum / static_cast<double>(scores.n_kv_heads());
-      for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) scores.head(head)[j] = mean;
+    for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
+      std::copy_n(view.attention.row(head), view.n, scores.head(head).begin());
     }
+    scores.average_heads();
     return scores;
   }
 };
@@ -27,8 +25,10 @@ class Tova final : public Policy {
 
 /// Options: n_sink 0.
 std::unique_ptr<Policy> make_tova(PolicyOptions& options) {
-  return std::make_unique<Tova>(
-      PolicyTraits{.n_sink = options.whole("n_sink", 0), .n_recent = 1, .attention_queries = 1});
+  return std::make_unique<Tova>(PolicyTraits{.n_sink = options.whole("n_sink", 0),
+                                             .n_recent = 1,
+                                             .joint_heads = true,
+                                             .attention_queries = 1});
 }
 
 }  // namespace longshadow

@@ -6,8 +6,10 @@
 
 namespace longshadow {
 
-WindowAttention::WindowAttention(PolicyOptions& options)
-    : window(options.whole("window", 64, 1)), kernel(options.whole("kernel", 5, 1)) {
+WindowAttention::WindowAttention(PolicyOptions& options, std::size_t default_window,
+                                 std::size_t default_kernel)
+    : window(options.whole("window", default_window, 1)),
+      kernel(options.whole("kernel", default_kernel, 1)) {
   if (kernel % 2 == 0) {
     throw UsageError("kernel=" + std::to_string(kernel) +
                      ": a token is averaged with as many neighbours on either side; give an odd "

@@ -12,8 +12,9 @@ struct WindowAttention {
   std::size_t window;  ///< queries at the prompt's end, and as many protected tokens
   std::size_t kernel;  ///< neighbours averaged over, odd
 
-  /// Options: window 64, kernel 5. Throws UsageError.
-  explicit WindowAttention(PolicyOptions& options);
+  /// Options: window and kernel, by default SnapKV's 64 and 5. Throws UsageError.
+  explicit WindowAttention(PolicyOptions& options, std::size_t default_window = 64,
+                           std::size_t default_kernel = 5);
 
   /// The window protected, and its queries' attention asked for.
   PolicyTraits traits(std::size_t n_sink) const;

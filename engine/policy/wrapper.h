@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/policy/policy.h"
@@ -19,6 +20,9 @@ class Wrapper : public Policy {
   TokenScores scores(const LayerView& view) const override { return scorer_->scores(view); }
   std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const override {
     return scorer_->budget(place, n, compression);
+  }
+  std::optional<std::size_t> kept_while_writing(std::size_t every, std::size_t cut) const override {
+    return scorer_->kept_while_writing(every, cut);
   }
 
  private:

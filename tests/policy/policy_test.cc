@@ -97,6 +97,10 @@ TEST_CASE("A prompt must be longer than what is protected, and the view complete
   const SmallLayer layer(64);
   CHECK_THAT(test::error_of([&] { layer.kept("snapkv", 0.5); }),
              Catch::Contains("more than 64 tokens, found 64"));
+  const PolicyTraits rpc = make_policy("rpc")->traits();
+  CHECK_THAT(
+      test::error_of([&] { check_prompt(rpc, 5000); }),
+      Catch::Contains("keeps every token of a prompt") && Catch::Contains("longshadow generate"));
   LayerView view = layer.view();
   view.influence = {};
   CHECK_THAT(test::error_of([&] { keep(*make_policy("oracle"), view, 0.5); }),
@@ -139,6 +143,28 @@ TEST_CASE("Random is fixed by its seed, the layer and the head") {
   // The C++ standard fixes the generator and its seeding, so this holds on every platform.
   const TokenScores scores = make_policy("random:seed=7")->scores(layer.view());
   CHECK(scores.head(1)[0] == 0x1.21edbcf0d5bf2p-1);
+}
+
+TEST_CASE("Heads that look together keep the same slots") {
+  SmallLayer layer(12);
+  layer.attention[1] = 8;       // of head 0
+  layer.attention[12 + 5] = 4;  // of head 1
+  layer.attention[12 + 6] = 3;
+  const auto policy = make_policy("rpc:window=2,kernel=3");
+  const TokenScores scores = policy->scores(layer.view());
+  // A mean over two queries and two heads, and a sum over three neighbours by three.
+  for (const std::size_t head : {0U, 1U}) {
+    CHECK(scores.head(head)[0] == Approx(8.0 / 4 / 3));
+    CHECK(scores.head(head)[5] == Approx(7.0 / 4 / 3));
+    CHECK(scores.head(head)[7] == Approx(3.0 / 4 / 3));
+    CHECK(scores.head(head)[9] == 0);
+  }
+  CHECK(keep(*policy, layer.view(), 0.5).by_head ==
+        std::vector<Slots>(2, Slots{0, 1, 2, 6, 10, 11}));  // of equal scores the later one
+  for (const char* name : {"rpc", "tova", "chunkkv/rpc", "key-rotation/tova"}) {
+    CHECK(make_policy(name)->traits().joint_heads);
+  }
+  CHECK(!make_policy("adakv/tova")->traits().joint_heads);
 }
 
 TEST_CASE("InfoKV adds a softmax of entropy, weighted by drift, to the attention of the window") {

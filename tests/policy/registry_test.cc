@@ -12,7 +12,7 @@ std::string refusal_of(const char* text) {
 }
 
 TEST_CASE("Every policy is made by its name, with its defaults") {
-  CHECK(policy_names().size() == 16);
+  CHECK(policy_names().size() == 17);
   for (const std::string_view name : policy_names()) {
     CAPTURE(name);
     CHECK(make_policy(name) != nullptr);
@@ -22,6 +22,7 @@ TEST_CASE("Every policy is made by its name, with its defaults") {
   CHECK(make_policy("adakv")->traits().attention_queries == 64);
   CHECK(make_policy("infokv")->traits().n_sink == 4);
   CHECK(make_policy("h2o:recent=32")->traits().n_recent == 32);
+  CHECK(make_policy("rpc")->traits().attention_queries == 32);
   CHECK(make_policy("chunkkv:length=10/tova:n_sink=2")->traits().n_sink == 2);
 }
 
@@ -44,6 +45,8 @@ TEST_CASE("Options that a policy does not have, or not so, are refused") {
   CHECK_THAT(refusal_of("snapkv:kernel=4"), Catch::Contains("odd"));
   CHECK_THAT(refusal_of("pyramidkv:beta=0.5"), Catch::Contains("at least 1"));
   CHECK_THAT(refusal_of("adakv:alpha=1.5"), Catch::Contains("at most 1"));
+  CHECK_THAT(refusal_of("rpc:kernel=4"), Catch::Contains("odd"));
+  CHECK_THAT(refusal_of("rpc:ratio=0.5"), Catch::Contains("at least 1"));
   CHECK_THAT(refusal_of("infokv:alpha=nan"), Catch::Contains("found \"nan\""));
   CHECK_THAT(refusal_of("infokv:entropy=after"), Catch::Contains("one of before, at"));
 }

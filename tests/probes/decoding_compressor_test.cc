@@ -1,6 +1,7 @@
 #include "probes/decoding_compressor.h"
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <numeric>
 #include <vector>
 
@@ -44,7 +45,7 @@ LayerView one_head(const LayerView& view, std::size_t head) {
 
 // Nothing was evicted before the first cut, so what decoding gathered step by step is what one pass
 // over the same text sees. In f64, that no two scores come near a tie by rounding.
-TEST_CASE("the first cut keeps what the policy keeps of the whole text, head by head") {
+TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
   Cpu cpu(2);
   const auto weights =
       load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
@@ -85,12 +86,89 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text, head by 
       const LayerView view = whole.inputs.view(policy->traits());
       for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
         const double share = (kTarget + 0.5) / static_cast<double>(tokens.size());
-        const auto expected = keep(*policy, one_head(view, head), share).by_head[0];
+        const auto expected = policy->traits().joint_heads
+                                  ? keep(*policy, view, share).by_head[head]
+                                  : keep(*policy, one_head(view, head), share).by_head[0];
         CHECK(expected.size() == kTarget);
         CHECK(cache.tokens(layer, head) == expected);
       }
     }
   }
+}
+
+/// The cache of a prompt of which nothing was evicted, and zeros for its signals: of `tokens` all
+/// but the first kPrompt are read step by step, and `after` is called behind each.
+void write_behind(const Policy& policy, const DecodingInterval& interval,
+                  std::span<const TokenId> tokens,
+                  const std::function<void(std::size_t, const GrowingCache<Cpu, double>&)>& after) {
+  Cpu cpu(2);
+  const auto weights =
+      load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
+  const ModelConfig& config = weights.config;
+  const FullPass<double> full = run_full_pass(cpu, weights, tokens.first(kPrompt),
+                                              std::span<FullPassObserver<double>* const>(), {});
+  std::vector<std::uint32_t> all(kPrompt);
+  std::iota(all.begin(), all.end(), 0U);
+  Compression everything;
+  everything.layers.assign(config.n_layers, {kPrompt, std::vector(config.n_kv_heads, all)});
+  GrowingCache<Cpu, double> cache(cpu, full.cache, everything, full.frequencies);
+  const TokenSignals signals{std::vector<float>(kPrompt),
+                             std::vector(config.n_layers, std::vector<float>(kPrompt))};
+  DecodingCompressor<Cpu, double> compressor(cpu, config, policy, interval, signals, 0);
+  FullPassObserver<double>* const observer = &compressor;
+  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+  for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
+    compressor.after_step(decoder.step(tokens[i], i, cache, std::span(&observer, 1)), 20, cache);
+    after(i + 1, cache);
+  }
+}
+
+TEST_CASE("a target share leaves so many of the tokens so far, with sinks and window") {
+  const auto policy = make_policy("infokv:window=8,n_sink=4");
+  const DecodingInterval interval{.every = kEvery, .target_share = 0.35};
+  check_decoding(*policy, interval, kPrompt);
+  std::vector<TokenId> tokens(kPrompt + 3 * kEvery);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 320);
+  std::vector<std::size_t> lengths;
+  std::size_t n_different = 0;
+  write_behind(*policy, interval, tokens, [&](std::size_t n, const auto& cache) {
+    if ((n - kPrompt) % kEvery != 0) return;
+    lengths.push_back(cache.tokens(0, 0).size());
+    for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
+      for (std::size_t head = 0; head < 2; ++head) {
+        const std::vector<std::uint32_t>& kept = cache.tokens(layer, head);
+        REQUIRE(kept.size() == lengths.back());
+        for (std::size_t i = 0; i < 4; ++i) CHECK(kept[i] == i);
+        for (std::size_t i = 0; i < 8; ++i) CHECK(kept[kept.size() - 1 - i] == n - 1 - i);
+      }
+      n_different += cache.tokens(layer, 0) != cache.tokens(layer, 1);
+    }
+  });
+  CHECK(lengths == std::vector<std::size_t>{21, 26, 32});  // of 60, 76 and 92
+  CHECK(n_different > 0);
+}
+
+TEST_CASE("what a cut leaves: a count, a share of the tokens so far, or the policy's own rule") {
+  const auto infokv = make_policy("infokv");
+  CHECK(slots_after_cut(*infokv, {1024, 300}, 5000, 3) == 300);
+  const auto of_share = [&](double share, std::size_t n) {
+    return slots_after_cut(*infokv, {.every = 1024, .target_share = share}, n, 0);
+  };
+  CHECK(of_share(0.25, 1027) == 256);
+  CHECK(of_share(0.29, 100) == 29);  // in IEEE double the product is 28.999999999999996
+  CHECK(of_share(0.29, 99) == 28);
+  CHECK(of_share(0.999999, 1000000) == 999999);
+  CHECK(of_share(0.9999995, 1000000) == 999999);
+
+  const auto rpc = make_policy("rpc");
+  rpc->protect_sinks(100);
+  CHECK(steps_to_first_cut(rpc->traits(), {1024}) == 1024 + 32);
+  CHECK(steps_to_first_cut(infokv->traits(), {1024}) == 1024);
+  CHECK(slots_after_cut(*rpc, {1024}, 100 + 1056, 0) == 100 + 32 + 256);
+  CHECK(slots_after_cut(*rpc, {1024}, 100 + 32 + 5 * 1024, 4) == 100 + 32 + 5 * 256);
+  const auto sparse = make_policy("chunkkv/rpc:ratio=5,window=16");
+  sparse->protect_sinks(10);
+  CHECK(slots_after_cut(*sparse, {512}, 10 + 16 + 1024, 1) == 10 + 16 + 2 * 102);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ class Generate(CommandLine):
     def test_policies_cuts_bits_and_sampling(self):
         for more in (("--policy", WINDOW, "--budget", "0.25"),
                      ("--policy", WINDOW, "--budget", "0.25", "--every", 8, "--target", 30),
+                     ("--policy", "chunkkv/rpc:window=2", "--every", 8),
                      ("--kv-bits", 8), ("--kv-bits", 4, "--kv-group", 32),
                      ("--temperature", 1, "--top-p", 0.9, "--seed", 3),
                      ("--precision", "f64")):
@@ -42,6 +43,48 @@ class Generate(CommandLine):
         kept = re.search(r"cache: (.*) MB of the prompt's (.*) MB kept",
                          self.generate("--policy", WINDOW, "--budget", "0.25").stderr)
         self.assertLess(float(kept[1]), 0.3 * float(kept[2]))
+
+    def test_cuts_while_writing(self):
+        """Of 29 tokens that are written and read behind a prompt of 90, and what is left of them."""
+        for more, cuts in (
+                ((), None),
+                (("--policy", WINDOW, "--budget", 0.5), None),
+                (("--policy", WINDOW, "--every", 8, "--target", 60),
+                 "3, the last at 114 tokens from 68.0 to 60.0 slots"),
+                (("--policy", WINDOW, "--every", 8, "--target-share", 0.5),
+                 "3, the last at 114 tokens from 61.0 to 57.0 slots"),
+                (("--policy", WINDOW, "--budget", 0.25, "--every", 8, "--target-share", 0.2),
+                 "3, the last at 114 tokens from 29.0 to 22.0 slots"),
+                # A head of fewer slots than the target keeps them.
+                (("--policy", WINDOW, "--every", 8, "--target", 110),
+                 "3, the last at 114 tokens from 114.0 to 110.0 slots"),
+                # Cuts behind 2 + 8, 18 and 26: the prompt, the window and a quarter of 24.
+                (("--policy", "rpc:window=2", "--every", 8),
+                 "3, the last at 116 tokens from 104.0 to 98.0 slots"),
+                (("--policy", "rpc:window=2,ratio=2", "--every", 8),
+                 "3, the last at 116 tokens from 108.0 to 104.0 slots")):
+            with self.subTest(more=more):
+                result = self.generate(*more, tokens=30)
+                self.assertEqual(result.returncode, DONE, result.stderr)
+                if cuts is None:
+                    self.assertNotIn("cuts:", result.stderr)
+                else:
+                    self.assertIn(f"cuts: {cuts} of a KV head\n", result.stderr)
+
+    def test_a_text_that_ends_before_its_first_cut(self):
+        model = self.linked("llama_plain", generation_config={"eos_token_id": list(range(320))})
+        result = self.generate("--policy", WINDOW, "--every", 8, "--target", 60, model=model)
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("cuts: none, as the text ended before the first\n", result.stderr)
+
+    def test_a_cut_comes_every_1024_tokens_unless_asked_otherwise(self):
+        """And none where the text ends before, which is refused rather than silently full."""
+        for more, first in ((("--policy", WINDOW, "--target-share", 0.25), 1024),
+                            (("--policy", WINDOW, "--target", 300), 1024),
+                            (("--policy", "rpc"), 1056)):
+            with self.subTest(more=more):
+                self.assert_refused(self.generate(*more, tokens=20), BAD_USAGE, "--max-tokens 20",
+                                    f"first cut when {first} tokens", str(first + 2), "--every")
 
     def chat_model(self, template, **more):
         """A tiny model with that chat template."""
@@ -196,7 +239,31 @@ class Generate(CommandLine):
                             (("--policy", "snapkv:window=500", "--budget", 0.5), ("500",)),
                             (("--policy", "oracle", "--budget", 0.5), ("oracle", "retain")),
                             (("--policy", "h2o", "--every", 16), ("--every", "all queries")),
-                            (("--target", 10), ("--target", "--every")),
+                            (("--target", 10), ("--target", "--policy")),
+                            (("--target-share", 0.25), ("--target-share", "--policy")),
+                            (("--policy", WINDOW, "--every", 9), ("--target N", "--target-share")),
+                            (("--policy", WINDOW, "--every", 9, "--target", 30, "--target-share", 0.5),
+                             ("--target and --target-share", "one")),
+                            (("--policy", WINDOW, "--every", 9, "--target-share", 0), ("above 0",)),
+                            (("--policy", WINDOW, "--every", 9, "--target-share", 1), ("below 1",)),
+                            (("--policy", WINDOW, "--every", 9, "--target-share", "nan"),
+                             ("--target-share nan", "above 0")),
+                            (("--policy", WINDOW, "--every", 9, "--target-share", 0.1),
+                             ("--target-share 0.1", "more than 12 slots", "at 99 tokens", "leaves 9")),
+                            (("--policy", WINDOW, "--every", 0, "--target", 30), ("--every", "0")),
+                            (("--policy", "rpc", "--every", 2 ** 64 - 1), ("--every", str(2 ** 64 - 1))),
+                            (("--policy", WINDOW, "--every", 2 ** 32 - 1, "--target", 30),
+                             ("--max-tokens 12", str(2 ** 32 + 1))),
+                            (("--policy", WINDOW, "--every", 7, "--target", 30),
+                             ("--every 7", "8 queries", "smaller window")),
+                            (("--policy", "rpc", "--every", 16), ("--every 16", "32 queries")),
+                            (("--policy", "rpc:window=2,ratio=1", "--every", 8), ("nothing to cut",)),
+                            (("--policy", "rpc:window=2", "--every", 8, "--target", 92),
+                             ("--target 92", "first 90", "last 2")),
+                            (("--policy", "rpc", "--budget", 0.5),
+                             ("every token of a prompt", "without --budget")),
+                            (("--policy", "rpc:window=2", "--every", 8, "--compare-scoring"),
+                             ("--compare-scoring", "--target-share")),
                             (("--budget", 0.5), ("--budget", "--policy")),
                             (("--every", 16), ("--every", "--policy")),
                             (("--every", 16, "--budget", 0.5), ("--policy",)),

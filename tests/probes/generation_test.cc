@@ -1,6 +1,7 @@
 #include "probes/generation.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <vector>
 
@@ -150,6 +151,26 @@ TEST_CASE("a budget keeps its share, and cuts hold the length between target and
   }
 }
 
+TEST_CASE("rpc keeps the prompt, its window and a quarter of what was written before") {
+  Cpu cpu(2);
+  const auto weights = load<float>(cpu, "llama_llama3");
+  const ModelConfig& config = weights.config;
+  const std::size_t slot =
+      2 * config.n_layers * config.n_kv_heads * config.head_dim * sizeof(float);
+  GenerationOptions options = plain(40);  // 39 steps: cuts behind 12, 20, 28 and 36
+  options.interval = {8};
+  options.policy = "rpc:window=4";
+  const Generation result = write(cpu, weights, long_prompt(100), options);
+  CHECK(result.cuts.count == 4);
+  CHECK(result.cuts.tokens == 136);
+  CHECK(result.cuts.slots_before == 100 + 4 + 3 * 2 + 8);
+  CHECK(result.cuts.slots_after == 100 + 4 + 4 * 2);
+  CHECK(result.bytes_kept == 100 * slot);
+  CHECK(result.bytes_end == (100 + 4 + 4 * 2 + 3) * slot);
+  options.interval = {.every = 8, .target_share = 0.95};  // of 136 tokens, behind which come 3
+  CHECK(write(cpu, weights, long_prompt(100), options).bytes_end == (129 + 3) * slot);
+}
+
 TEST_CASE("sampling follows the seed, and a tiny nucleus is greedy") {
   Cpu cpu(2);
   const auto weights = load<float>(cpu, "llama_plain");
@@ -209,6 +230,10 @@ TEST_CASE("a CUDA device writes what the processor does", "[host_cuda]") {
     options.policy = policy;
     write_on_both<float>(options);
   }
+  GenerationOptions reasoning = plain(24);  // cuts behind 12 and 20
+  reasoning.policy = "rpc:window=4";
+  reasoning.interval = {8};
+  write_on_both<float>(reasoning);
   options.quantization = Quantization{4, 32};
   write_on_both<double>(options);
 }
@@ -243,6 +268,21 @@ TEST_CASE("what does not fit is refused") {
   CHECK_THAT(refusal(with("h2o", 1, {32, 80}), prompt), Contains("all queries"));
   CHECK_THAT(refusal(with("expected-attention", 1, {32, 80}), prompt), Contains("whole prompt"));
   CHECK_THAT(refusal(with("snapkv", 1, {64, 64}), prompt), Contains("more than 64"));
+  CHECK_THAT(refusal(with("snapkv", 1, {64}), prompt), Contains("no rule of its own"));
+  CHECK_THAT(refusal(with("snapkv", 1, {64, 80, 0.5}), prompt), Contains("give one of them"));
+  const auto of_share = [&](const char* policy, double share) {
+    return refusal(with(policy, 1, {.every = 64, .target_share = share}), prompt);
+  };
+  for (const double share : {0.0, 1.0, 1.5, -0.25, std::nan("")}) {
+    CHECK_THAT(of_share("snapkv", share), Contains("above 0 and below 1"));
+  }
+  CHECK_THAT(of_share("snapkv", 0.25), Contains("at 164 tokens, leaves 41"));
+  CHECK_THAT(of_share("snapkv", 0.5), Contains("--max-tokens 10") && Contains("at least 66"));
+  // What stays of prompt and window is more than half of the text at the first cut.
+  CHECK_THAT(of_share("rpc", 0.5), Contains("the first 100 and the last 32"));
+  CHECK_THAT(refusal(with("rpc:ratio=1", 1, {64}), prompt), Contains("has nothing to cut"));
+  CHECK_THAT(refusal(with("rpc:ratio=65", 1, {64}), prompt), Contains("more than 132"));
+  CHECK_THAT(refusal(with("rpc", 0.5, {64}), prompt), Contains("keeps every token of a prompt"));
 }
 
 constexpr const char* kReplaced = "\xef\xbf\xbd";  // U+FFFD

@@ -93,6 +93,9 @@ class Retain(CommandLine):
                 ({"policies": "snapkv:window=0"}, "window"),
                 ({"policies": "infokv:alfa=0.5"}, "alpha"),
                 ({"policies": "oracle"}, "--influence"),
+                ({"policies": "knorm,rpc:window=4"}, "--policies rpc:window=4",
+                 "every token of a prompt", "longshadow generate"),
+                ({"policies": "chunkkv/rpc"}, "--policies chunkkv/rpc", "longshadow generate"),
                 ({"context": 0}, "at least 1"),
                 ({"context": 100000}, "100000")):
             with self.subTest(options=options):

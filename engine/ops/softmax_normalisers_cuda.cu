@@ -1,0 +1,94 @@
+#include <limits>
+#include <vector>
+
+#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/product.h"
+#include "engine/ops/column_tiles.h"
+#include "engine/ops/softmax_normalisers.h"
+
+namespace longshadow {
+namespace {
+
+/// The softmax of every head's rows as far as their tiles have been seen: [heads, rows].
+template <class T>
+struct Running {
+  T* maxima;
+  double* sums;
+};
+
+/// A warp a row of scores [heads, rows, width].
+template <class T>
+__global__ void absorb_kernel(const T* scores, std::size_t n_rows, ColumnTile tile, T scale,
+                              Running<T> running) {
+  constexpr T kNothing = -std::numeric_limits<T>::infinity();
+  const std::size_t at = global_warp();
+  if (at >= n_rows) return;
+  const T* const row = scores + at * tile.width;
+  T maximum = kNothing;
+  for (std::size_t c = lane(); c < tile.used; c += kWarp) {
+    const T score = row[c] * scale;
+    maximum = score > maximum ? score : maximum;
+  }
+  maximum = warp_max(maximum);
+
+  // One lane reads and writes what the row keeps; the others get it by shuffles.
+  const bool has_seen = tile.begin != 0;
+  const T before =
+      __shfl_sync(kAllLanes, has_seen && lane() == 0 ? running.maxima[at] : kNothing, 0);
+  maximum = before > maximum ? before : maximum;
+  T total = 0;
+  for (std::size_t c = lane(); c < tile.used; c += kWarp) total += exp(row[c] * scale - maximum);
+  const double sum = warp_sum(static_cast<double>(total));
+  if (lane() != 0) return;
+  const double seen = has_seen ? running.sums[at] * static_cast<double>(exp(before - maximum)) : 0;
+  running.maxima[at] = maximum;
+  running.sums[at] = seen + sum;
+}
+
+/// A thread an element of log_normalisers [rows, heads].
+template <class T>
+__global__ void finish_kernel(Running<T> running, std::size_t rows, std::size_t n_heads,
+                              MatrixView<T> log_normalisers) {
+  const std::size_t i = global_thread();
+  if (i >= rows * n_heads) return;
+  const std::size_t row = i / n_heads, head = i % n_heads, at = head * rows + row;
+  log_normalisers.row(row)[head] =
+      static_cast<T>(static_cast<double>(running.maxima[at]) + log(running.sums[at]));
+}
+
+}  // namespace
+
+template <class T>
+void softmax_normalisers(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
+                         std::size_t rows, HeadRows<const T> keys, std::size_t columns,
+                         MatrixView<T> log_normalisers) {
+  check_softmax_normalisers(shape, queries, rows, keys, columns, log_normalisers);
+  const std::size_t n_rows = shape.n_heads * rows;
+  const DeviceArray<T> scores(device, n_rows * kMaxColumnTile), maxima(device, n_rows);
+  const DeviceArray<double> sums(device, n_rows);
+  const Running<T> running{maxima.data(), sums.data()};
+  for (const ColumnTile& tile : column_tiles(columns)) {
+    std::vector<const T*> of_queries, of_keys;
+    std::vector<T*> of_scores;
+    for (std::size_t head = 0; head < shape.n_heads; ++head) {
+      of_queries.push_back(queries.head(head).data);
+      of_keys.push_back(keys.head(shape.kv_head_of(head)).row(tile.begin));
+      of_scores.push_back(scores.data() + head * rows * tile.width);
+    }
+    batched_product<T, T>(device, {of_queries, rows, shape.head_dim},
+                          {of_keys, tile.width, shape.head_dim}, RightFactor::by_output,
+                          {of_scores, rows, tile.width}, false);
+    launch_rows(device, absorb_kernel<T>, n_rows, static_cast<const T*>(scores.data()), n_rows,
+                tile, shape.score_scale<T>(), running);
+  }
+  launch_elements(device, finish_kernel<T>, n_rows, running, rows, shape.n_heads, log_normalisers);
+}
+
+#define LONGSHADOW_INSTANTIATE(T)                                                                 \
+  template void softmax_normalisers(Cuda&, const AttentionShape&, HeadRows<const T>, std::size_t, \
+                                    HeadRows<const T>, std::size_t, MatrixView<T>);
+LONGSHADOW_INSTANTIATE(float)
+LONGSHADOW_INSTANTIATE(double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow
