@@ -284,6 +284,14 @@ TEST_CASE("a run without parts of speech is read") {
   CHECK(read_run(folder.path() / "run.h5").documents.at(0).tokens.upos.empty());
 }
 
+TEST_CASE("sentences are read as written") {
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run({.has_sentences = true});
+  write_run(folder.path() / "run.h5", run);
+  const RunFile read = read_run(folder.path() / "run.h5");
+  CHECK(read.documents.at(0).tokens.sentence == run.documents[0].tokens.sentence);
+}
+
 TEST_CASE("a sketch is read as written, beside influence or alone") {
   const TemporaryFolder folder;
   RunFile run = synthetic_run({.n_documents = 2, .lag = -1, .has_sketch = true});
