@@ -116,6 +116,8 @@ void add_sentences(std::string& csv, const SentenceReport& sentences) {
                 std::string("mean_nats ") + kLaterSentences[b].name,
                 alone(one.later[b].upper_mean));
     }
+    lines.add("top_sentences", name, nullptr, 1, "most", alone(static_cast<double>(one.most)));
+    lines.add("top_sentences", name, nullptr, 1, "mean_nats most", alone(one.most_nats));
     lines.add("top_sentences", name, nullptr, 1, "total_nats", alone(one.total_nats));
   }
 }

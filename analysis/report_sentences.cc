@@ -12,7 +12,7 @@ namespace {
 
 /// Its first characters, white space as single spaces.
 std::string shortened(const std::string& text) {
-  constexpr std::size_t kMostCharacters = 44;
+  constexpr std::size_t kMostCharacters = 40;
   std::string line;
   std::size_t n_characters = 0;
   bool is_apart = false;
@@ -65,14 +65,15 @@ void print_top(std::ostream& out, const std::vector<InfluentialSentence>& top) {
   constexpr std::size_t kTokensWidth = 12;
   out << "\n" << right("sentence", kSentenceWidth) << right("tokens", kTokensWidth);
   for (const LaterSentences& later : kLaterSentences) out << right(later.name, kNumberWidth);
-  out << right("total", kNumberWidth) << "  the highest totals\n";
+  out << right("total", kNumberWidth) << right("most on", kNumberWidth) << "  the highest totals\n";
   for (const InfluentialSentence& one : top) {
     out << right(std::to_string(one.number), kSentenceWidth)
         << right(distance_text({one.begin, one.end}), kTokensWidth);
     for (const BinnedInfluence& binned : one.later) {
       out << right(mean_text(binned), kNumberWidth);
     }
-    out << right(scientific(one.total_nats), kNumberWidth) << "  " << shortened(one.text) << "\n";
+    out << right(scientific(one.total_nats), kNumberWidth)
+        << right(std::to_string(one.most), kNumberWidth) << "  " << shortened(one.text) << "\n";
   }
 }
 
@@ -83,6 +84,7 @@ Json json_of(const InfluentialSentence& one) {
                                      {"n_below_floor", one.later[b].n_below_floor},
                                      {"mean_nats", one.later[b].upper_mean}};
   }
+  json["most"] = {{"sentence", one.most}, {"mean_nats", one.most_nats}};
   json["total_nats"] = one.total_nats;
   return json;
 }
@@ -93,7 +95,7 @@ void print_sentences(std::ostream& out, const std::vector<SentenceReport>& sente
   out << "\nRemoved sentences, and what each does to a later one: the mean over that one's tokens, "
          "in nats.\n"
          "A later sentence counts where the horizon holds all of it. total: the sum over the "
-         "horizon.\n";
+         "horizon;\nmost on: the later sentence that is moved most.\n";
   for (const SentenceReport& report : sentences) {
     out << "\n" << report.name << ": " << report.n_sentences << " sentences removed\n";
     print_by_distance(out, report);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "data/format/schema.h"
 #include "data/format/sentences.h"
@@ -126,6 +127,9 @@ SentenceReport report_removed(const std::string& name, const std::vector<Removed
   return report;
 }
 
+/// NaN is below every number.
+bool is_less(double a, double b) { return a < b || (std::isnan(a) && !std::isnan(b)); }
+
 double total_of(const RunInfluence& influence, std::size_t s) {
   const std::size_t horizon = influence.noise_floor.size();
   double sum = 0;
@@ -141,15 +145,13 @@ std::vector<InfluentialSentence> top_of(const DocumentRun& document,
   for (const RemovedSentence& one : removed) {
     if (one.is_sink) continue;
     const RunSubject& subject = document.influence.subjects[one.index];
-    InfluentialSentence& row =
-        top.emplace_back(InfluentialSentence{one.number,
-                                             subject.begin,
-                                             subject.end,
-                                             subject.label,
-                                             {},
-                                             total_of(document.influence, one.index)});
+    const auto most = std::max_element(one.kl_nats.begin(), one.kl_nats.end(), is_less);
+    InfluentialSentence row{one.number, subject.begin, subject.end, subject.label, {}, 0, *most, 0};
+    row.most = one.number + static_cast<std::size_t>(one.first + (most - one.kl_nats.begin()));
+    row.total_nats = total_of(document.influence, one.index);
     std::transform(kLaterSentences.begin(), kLaterSentences.end(), row.later.begin(),
                    [&](const LaterSentences& later) { return bin_influence(one, later.bin); });
+    top.push_back(std::move(row));
   }
   std::stable_sort(top.begin(), top.end(),
                    [](const auto& a, const auto& b) { return a.total_nats > b.total_nats; });

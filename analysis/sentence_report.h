@@ -29,6 +29,8 @@ struct InfluentialSentence {
   std::int32_t end;
   std::string text;
   std::array<BinnedInfluence, kLaterSentences.size()> later;
+  std::size_t most;   ///< the later sentence that it moves most
+  double most_nats;   ///< mean over that one's positions
   double total_nats;  ///< sum over the horizon's positions
 };
 

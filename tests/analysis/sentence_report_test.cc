@@ -65,10 +65,13 @@ TEST_CASE("later sentences are counted and averaged as by hand") {
   REQUIRE(report.top.size() == 2);
   CHECK(report.top[0].number == 1);
   CHECK(report.top[0].total_nats == 27);
+  CHECK(report.top[0].most == 2);
+  CHECK(report.top[0].most_nats == 3.5);
   CHECK(report.top[0].later[0].upper_mean == 3.5);
   CHECK(report.top[0].later[1].upper_mean == 2);
   CHECK(report.top[0].later[2].n_values == 0);
   CHECK(report.top[1].text == "c");
+  CHECK(report.top[1].most == 3);
 }
 
 TEST_CASE("only sentences that are measured are reported") {

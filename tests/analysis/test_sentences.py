@@ -52,7 +52,7 @@ class Sentences(WithRuns):
             run = self.measured("sentence:all", *precision)
             sentence, matrix = run["tokens/sentence"], run["influence/by_sentence"]
             self.assertGreater(len(matrix), 9)
-            for k, row in enumerate(matrix):
+            for k, row in list(enumerate(matrix))[::3]:
                 tokens = np.flatnonzero(sentence == k)
                 alone = self.measured(f"list:{tokens[0]}-{tokens[-1]}", *precision)
                 kl = dict(zip(range(alone["influence/start"][0], len(sentence)),

@@ -87,7 +87,7 @@ TEST_CASE("there is a matrix where a subject is a sentence, with a row for each 
 
 TEST_CASE("a matrix that no file's size justifies is not made") {
   DocumentRun document;
-  const std::size_t n = 1 << 13;
+  const std::size_t n = std::size_t{1} << 13;
   document.influence.noise_floor.resize(1);
   for (std::size_t i = 0; i < n; ++i) {
     document.tokens.sentence.push_back(static_cast<std::int32_t>(i));
@@ -107,7 +107,7 @@ TEST_CASE("a run file has the matrix, and no other run has") {
   const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
   const hdf5::Group group = file.root().group("documents").group("document_1").group("influence");
   const std::size_t n_subjects = run.documents[0].influence.subjects.size();
-  const auto n_sentences = static_cast<std::size_t>(run.documents[0].tokens.sentence.back() + 1);
+  const std::size_t n_sentences = sentence_bounds(run.documents[0].tokens).size() - 1;
   check_cells(group.read<double>("by_sentence", {n_subjects, n_sentences}),
               kl_by_sentence(run.documents[0]));
   CHECK(group.read<std::int32_t>("sentence", {n_sentences}).back() ==
