@@ -16,6 +16,7 @@
 #include "data/format/error.h"
 #include "data/format/hdf5.h"
 #include "data/format/schema.h"
+#include "data/format/sentences.h"
 #include "engine/core/sha256.h"
 
 namespace longshadow {
@@ -124,6 +125,15 @@ void read_parts_of_speech(const Group& group, std::uint64_t n, RunTokens& tokens
   }
 }
 
+/// Files of older programs have none.
+void read_sentences(const Group& group, std::uint64_t n, RunTokens& tokens) {
+  if (!group.has(schema::kSentence)) return;
+  tokens.sentence = group.read<std::int32_t>(schema::kSentence, {n});
+  if (!counts_sentences(tokens.sentence)) {
+    refuse(group, "expected the sentences of tokens to count up from 0 one by one");
+  }
+}
+
 RunTokens read_tokens(const Group& group) {
   RunTokens tokens;
   const std::uint64_t n = length<std::int32_t>(group, schema::kId);
@@ -132,6 +142,7 @@ RunTokens read_tokens(const Group& group) {
   const auto bytes = group.read<std::uint64_t>(schema::kBytes, {n, 2});
   for (std::uint64_t i = 0; i < n; ++i) tokens.bytes.push_back({bytes[2 * i], bytes[2 * i + 1]});
   read_parts_of_speech(group, n, tokens);
+  read_sentences(group, n, tokens);
   return tokens;
 }
 

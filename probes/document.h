@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/range.h"
 #include "engine/io/tokenizer.h"
 
 namespace longshadow {
@@ -16,10 +17,11 @@ enum class BosPolicy { as_tokenizer_says, yes, no };
 struct Document {
   std::string name;
   std::string text;  ///< the bytes of its tokens, and kTextBehind more where there are so many
-  std::string source_sha256;   ///< of the file, all of it
-  std::vector<Token> tokens;   ///< the first ones; their bytes are those of `text`
-  bool is_whole = true;        ///< whether `text` is all of it
-  std::size_t mark_bytes = 0;  ///< the file's bytes before `text`: a byte-order mark's
+  std::string source_sha256;       ///< of the file, all of it
+  std::vector<Token> tokens;       ///< the first ones; their bytes are those of `text`
+  bool is_whole = true;            ///< whether `text` is all of it
+  std::size_t mark_bytes = 0;      ///< the file's bytes before `text`: a byte-order mark's
+  std::vector<Range> sentences{};  ///< their tokens, all in order; none where they are not known
 
   /// Behind the last token's bytes.
   std::size_t tokens_end() const { return tokens.empty() ? 0 : tokens.back().end; }

@@ -62,11 +62,23 @@ std::vector<DocumentTags> tag_documents(std::span<const Document> documents,
   return tags;
 }
 
+std::vector<Range> sentences_of(const DocumentTags& tags) {
+  std::vector<Range> sentences;
+  for (std::size_t i = 0; i < tags.tokens.size(); ++i) {
+    if (i == 0 || tags.tokens[i].sentence != tags.tokens[i - 1].sentence) {
+      sentences.push_back({i, i});
+    }
+    sentences.back().end = i + 1;
+  }
+  return sentences;
+}
+
 void store_tags(const DocumentTags& tags, RunTokens& tokens) {
   const std::size_t n = std::min(tags.tokens.size(), tokens.id.size());
   for (const TokenTag& tag : std::span(tags.tokens).first(n)) {
     tokens.upos.push_back(static_cast<std::uint8_t>(tag.tag));
     tokens.word.push_back(tag.word);
+    tokens.sentence.push_back(tag.sentence);
   }
 }
 

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "data/format/run_file.h"
+#include "engine/core/range.h"
 #include "probes/document.h"
 #include "probes/part_of_speech/token_tags.h"
 
 namespace longshadow {
 
-/// The parts of speech of a document's tokens, and what they came from.
+/// The parts of speech and the sentences of a document's tokens, and what they came from.
 struct DocumentTags {
   std::string source_sha256;  ///< of the tagger's weights or the CoNLL-U file; empty without tags
   std::vector<TokenTag> tokens;  ///< [n], or empty
@@ -22,6 +23,9 @@ struct DocumentTags {
 std::vector<DocumentTags> tag_documents(std::span<const Document> documents,
                                         const std::vector<std::string>& pos,
                                         const std::string& tagger);
+
+/// The tokens of each sentence: all tokens, in order. None without tags.
+std::vector<Range> sentences_of(const DocumentTags& tags);
 
 /// Stores those of the run's tokens, which are the document's first.
 void store_tags(const DocumentTags& tags, RunTokens& tokens);

@@ -31,6 +31,12 @@ const CommandHelp kHelp{
     "  list:3,7-9      token 3; tokens 7, 8 and 9 together\n"
     "  set:3,7-9       tokens 3, 7, 8 and 9 together\n"
     "  word:N          N words, the tokens of each together\n"
+    "  sentence:all    every sentence that lies whole in the context, one at a time: how much "
+    "each\n"
+    "                  moves the sentences after it. --evict-at lag:0 removes it right after its\n"
+    "                  last token, so that the next one is measured whole, end at the context's\n"
+    "                  end; --future says how far it is followed\n"
+    "  sentence:N      N of these\n"
     "  top:SIGNAL:5%   5% of the context together: the highest by entropy-before, entropy-at,\n"
     "                  surprisal, drift, attention-window or attention-cumulative, or drawn\n"
     "                  (random). With --evict-at end.\n"
@@ -44,6 +50,7 @@ const CommandHelp kHelp{
     "  longshadow probe --document a.txt --subjects list:3,7-9 --evict-at end -o run.h5\n"
     "  longshadow probe --document a.txt --subjects top:entropy-before:5%+top:random:5% "
     "--evict-at end -o run.h5\n"
+    "  longshadow probe --document a.txt --subjects sentence:all --evict-at lag:0 -o run.h5\n"
     "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"
     "  longshadow probe --document a.txt --method screen --future 512 -o run.h5\n"};
 
@@ -62,8 +69,7 @@ po::options_description options() {
   add("future,H", po::value<std::size_t>()->default_value(256),
       "positions measured from a subject's eviction on");
   add("subjects,s", po::value<std::string>()->default_value("sample:64"),
-      "what is removed: all, sample:N, list:3,7-9, set:3,7-9, word:N, top:SIGNAL:5%, "
-      "each:SIGNAL:N or policy:P@B, or several joined with + (explained above)");
+      "what is removed: one of the selections explained above, or several joined with +");
   add("sinks", po::value<std::size_t>()->default_value(4),
       "first tokens that top:, each: and policy: spare");
   add("recent", po::value<std::size_t>()->default_value(32),
@@ -166,12 +172,13 @@ int probe_command(std::span<const std::string> words) {
 
   const auto checkpoint = open_model(text("model"), std::cerr);
   const Reading reading{probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k};
-  const std::vector<Document> documents = read_documents(
+  std::vector<Document> documents = read_documents(
       values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
-  for (const Document& document : documents) {
-    check_document(document, checkpoint->config(), probe);
-  }
   const std::vector<DocumentTags> tags = read_tags(values, documents);
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    documents[d].sentences = sentences_of(tags[d]);
+    check_document(documents[d], checkpoint->config(), probe);
+  }
 
   note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
   const RunModel model = describe(*checkpoint);

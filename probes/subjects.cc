@@ -7,6 +7,7 @@
 #include <random>
 #include <string_view>
 
+#include "data/format/schema.h"
 #include "data/format/token_signals.h"
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
@@ -91,6 +92,8 @@ class SubjectParser {
       subjects_.push_back({joined(parse_tokens(argument)), "set"});
     } else if (kind == "word" && has_argument) {
       add_words(argument);
+    } else if (kind == "sentence" && has_argument) {
+      add_sentences(part, argument);
     } else if (kind == "top" && has_argument) {
       add_top_share(part, argument);
     } else if (kind == "each" && has_argument) {
@@ -99,8 +102,9 @@ class SubjectParser {
       add_policy(part);
     } else {
       throw UsageError("--subjects \"" + text_ + "\": expected all, sample:N, list:3,7-9, " +
-                       "set:3,7-9, word:N, top:SIGNAL:5%, each:SIGNAL:N or policy:P@B, or " +
-                       "several joined with +, found \"" + std::string(part) + "\"");
+                       "set:3,7-9, word:N, sentence:all, sentence:N, top:SIGNAL:5%, " +
+                       "each:SIGNAL:N or policy:P@B, or several joined with +, found \"" +
+                       std::string(part) + "\"");
     }
   }
 
@@ -125,13 +129,43 @@ class SubjectParser {
     }
   }
 
+  /// `count` of the ranges, in their order.
+  std::vector<Range> drawn(const std::vector<Range>& ranges, std::size_t count) {
+    std::vector<Range> some;
+    for (const std::size_t index : draw(count, ranges.size(), random_)) {
+      some.push_back(ranges[index]);
+    }
+    return some;
+  }
+
   void add_words(std::string_view argument) {
     std::vector<Range> words = tokens_within(find_words(document_.text), document_.tokens);
     std::erase_if(words,
                   [&](const Range& word) { return word.size() == 0 || word.end > rules_.context; });
-    const std::size_t count = parse_count(argument, words.size(), "words");
-    for (const std::size_t word : draw(count, words.size(), random_)) {
-      subjects_.push_back({{words[word]}, "word"});
+    for (const Range& word : drawn(words, parse_count(argument, words.size(), "words"))) {
+      subjects_.push_back({{word}, "word"});
+    }
+  }
+
+  void add_sentences(std::string_view part, std::string_view argument) {
+    if (document_.sentences.empty()) {
+      throw UsageError("--subjects \"" + std::string(part) + "\" needs to know where sentences " +
+                       "end; expected --pos auto or a CoNLL-U file, found --pos none");
+    }
+    std::vector<Range> sentences = document_.sentences;
+    std::erase_if(sentences, [&](const Range& sentence) { return sentence.end > rules_.context; });
+    if (sentences.empty()) {
+      throw UsageError(document_.name + ", --subjects \"" + std::string(part) + "\": expected a " +
+                       "sentence that ends within the context's " + std::to_string(rules_.context) +
+                       " tokens, but the first one has " +
+                       std::to_string(document_.sentences.front().size()) +
+                       "; a longer --context may hold it");
+    }
+    if (argument != "all") {
+      sentences = drawn(sentences, parse_count(argument, sentences.size(), "whole sentences"));
+    }
+    for (const Range& sentence : sentences) {
+      subjects_.push_back({{sentence}, schema::kSentenceGroup});
     }
   }
 

@@ -60,6 +60,8 @@ struct SubjectRules {
 ///   list:3,7-9      token 3, and tokens 7, 8 and 9 together
 ///   set:3,7-9       tokens 3, 7, 8 and 9 together
 ///   word:N          N words of the text, the tokens of each together, in order of position
+///   sentence:all    every sentence that lies whole in the context, the tokens of each together
+///   sentence:N      N of these, in order of position
 ///   top:SIGNAL:5%   5% of the context's tokens together: those with the highest value of one of
 ///                   kSignals, or drawn (random); with --evict-at end alone, because the ranking is
 ///                   known when the context ends

@@ -35,6 +35,8 @@ struct RunTokens {
   std::vector<std::array<std::uint64_t, 2>> bytes;  // [n] begin, end in the source
   std::vector<std::uint8_t> upos;                   // [n] schema::kUniversalTags; may be empty
   std::vector<std::int32_t> word;                   // [n] which word of the text; empty as upos is
+  std::vector<std::int32_t> sentence;  // [n] which sentence, from 0 and each one's behind the last
+                                       // one's; may be empty
 };
 
 struct RunSignals {

@@ -16,6 +16,7 @@
 #include "data/format/publish.h"
 #include "data/format/run_writer_parts.h"
 #include "data/format/schema.h"
+#include "data/format/sentences.h"
 #include "data/format/utf8.h"
 
 namespace longshadow {
@@ -134,6 +135,17 @@ void write_parts_of_speech(const Group& group, const RunTokens& tokens, const Ax
       .attach_scale(0, token.scale, token.label);
 }
 
+/// Leaves the dataset out where the tokens have no sentences.
+void write_sentences(const Group& group, const RunTokens& tokens, const Axis& token) {
+  if (tokens.sentence.empty()) return;
+  if (tokens.sentence.size() != token.extent || !counts_sentences(tokens.sentence)) {
+    refuse("expected a sentence for each of " + std::to_string(token.extent) +
+           " tokens, the first 0 and each as before or the next, or for none");
+  }
+  group.write<std::int32_t>(schema::kSentence, tokens.sentence, {token.extent})
+      .attach_scale(0, token.scale, token.label);
+}
+
 // Every dimension of a group has its scale in the group or above it, where netCDF's data model
 // looks for it: so a group has scales of its own even where another's would be the same.
 
@@ -151,6 +163,7 @@ void write_tokens(const Group& group, const RunTokens& tokens) {
   for (const auto& [begin, end] : tokens.bytes) bytes.insert(bytes.end(), {begin, end});
   write_ranges(group, schema::kBytes, bytes, token).write_attribute(schema::kUnits, "bytes");
   write_parts_of_speech(group, tokens, token);
+  write_sentences(group, tokens, token);
 }
 
 void write_signals(const Group& group, const RunSignals& signals, const RunModel& model,
@@ -222,6 +235,16 @@ void write_evicted(const Group& group, const DocumentRun& document, const RunMod
               "1: evicted");
 }
 
+/// Leaves the datasets out where no subject is a sentence.
+void write_by_sentence(const Group& group, const DocumentRun& document, const Axis& subject) {
+  const std::vector<double> kl = kl_by_sentence(document);
+  if (kl.empty()) return;
+  const std::size_t n_sentences = kl.size() / subject.extent;
+  const Dataset sentences = write_scale(group, schema::kSentence, n_sentences);
+  write_array(group, schema::kBySentence, kl, {subject, {sentences, "sentence", n_sentences}},
+              schema::kNats);
+}
+
 void write_influence(const Group& group, const DocumentRun& document, const RunModel& model,
                      Content content) {
   const RunInfluence& influence = document.influence;
@@ -246,6 +269,7 @@ void write_influence(const Group& group, const DocumentRun& document, const RunM
   write_array(group, schema::kStart, influence.start, {subject}, "token position");
   if (content == Content::whole) {
     write_array(group, schema::kKl, influence.kl, {subject, offset}, schema::kNats);
+    write_by_sentence(group, document, subject);
   }
   write_array(group, schema::kNoiseFloor, influence.noise_floor, {offset}, schema::kNats);
 

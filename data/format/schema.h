@@ -48,6 +48,7 @@ inline constexpr const char* kPosition = "position";
 inline constexpr const char* kUpos = "upos";
 inline constexpr const char* kWord = "word";
 inline constexpr std::int32_t kNoWord = -1;
+inline constexpr const char* kSentence = "sentence";
 
 /// The members of the enumeration that tokens/upos has, by value.
 inline constexpr std::array<const char*, 18> kUniversalTags = {
@@ -77,6 +78,7 @@ inline constexpr const char* kGroup = "group";
 inline constexpr const char* kStart = "start";
 inline constexpr const char* kKl = "kl";
 inline constexpr const char* kNoiseFloor = "noise_floor";
+inline constexpr const char* kBySentence = "by_sentence";
 inline constexpr const char* kOffset = "offset";
 inline constexpr const char* kSubjectKind = "subject_kind";
 inline constexpr const char* kSubjectKindSpan = "span";
@@ -95,6 +97,9 @@ inline constexpr const char* kSeed = "seed";
 
 // The group of subjects, drawn at random, that a sketch is held to.
 inline constexpr const char* kControlGroup = "control";
+
+// The group of subjects that are sentences of the text.
+inline constexpr const char* kSentenceGroup = "sentence";
 
 // sketch/, its datasets and then its attributes
 inline constexpr const char* kSketch = "sketch";

@@ -5,6 +5,27 @@
 
 namespace longshadow {
 
+namespace {
+
+/// Sets the tags' `sentence`.
+void count_sentences(std::span<const TaggedWord> words, std::span<const Token> tokens,
+                     std::span<TokenTag> tags) {
+  std::int32_t sentence = 0;
+  std::size_t next = 1;  // word: no later sentence begins before it
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    bool begins = false;
+    for (; next < words.size() && words[next].bytes.begin < tokens[i].end; ++next) {
+      if (!words[next - 1].ends_sentence) continue;
+      if (tokens[i].begin < words[next - 1].bytes.end) break;
+      begins = true;
+    }
+    if (begins && i > 0) ++sentence;
+    tags[i].sentence = sentence;
+  }
+}
+
+}  // namespace
+
 std::vector<TokenTag> project(std::span<const TaggedWord> words, std::span<const Token> tokens) {
   std::vector<TokenTag> projected;
   projected.reserve(tokens.size());
@@ -27,6 +48,7 @@ std::vector<TokenTag> project(std::span<const TaggedWord> words, std::span<const
     if (found.begins_word) last_word = found.word;
     projected.push_back(found);
   }
+  count_sentences(words, tokens, projected);
   return projected;
 }
 

@@ -299,6 +299,23 @@ TEST_CASE("a run without parts of speech is read") {
   CHECK(read_run(folder.path() / "run.h5").documents.at(0).tokens.upos.empty());
 }
 
+TEST_CASE("sentences are read as written") {
+  const TemporaryFolder folder;
+  const RunFile run = synthetic_run({.has_sentences = true});
+  write_run(folder.path() / "run.h5", run);
+  const RunFile read = read_run(folder.path() / "run.h5");
+  CHECK(read.documents.at(0).tokens.sentence == run.documents[0].tokens.sentence);
+
+  const auto gap = [&](hid_t file) {
+    std::vector<std::int32_t> sentences = run.documents[0].tokens.sentence;
+    sentences.back() += 2;
+    const hid_t at = H5Dopen2(file, "/documents/document_1/tokens/sentence", H5P_DEFAULT);
+    H5Dwrite(at, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, sentences.data());
+    H5Dclose(at);
+  };
+  check_each_is_refused({{"count up from 0", gap}}, run);
+}
+
 TEST_CASE("a sketch is read as written, beside influence or alone") {
   const TemporaryFolder folder;
   RunFile run = synthetic_run({.n_documents = 2, .lag = -1, .has_sketch = true});

@@ -17,10 +17,12 @@ import run_file
 from figures.distance import draw_distance, groups, influence_curve
 from figures.entropy import draw_entropy
 from figures.kept_words import kept_shares
+from figures.sentences import draw_sentences
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map, strips
 from figures.signals import draw_signals
 from figures.style import COLUMN
+from plot import figures_of
 
 
 OF_SUBJECTS = ("distance", "signals", "entropy")  # of a run of spans
@@ -57,6 +59,30 @@ class TheFigures(WithRuns):
         self.assertEqual(curve.get_xdata()[0], 1)
         self.assertAlmostEqual(curve.get_ydata()[0], 1e-3)  # the made-up sets' law
         plt.close(figure)
+
+    def test_sentences_get_a_matrix(self):
+        document, = run_file.documents(self.make_run(lag=0, sentences=True))
+        sentences = document.sentences
+        sentences.text[3] = "It is a long way that this one goes on to"
+        sentences.total[3] = 1 + sentences.total.max()
+        figure = draw_sentences(document)
+        axes = figure.axes[0]
+        drawn = axes.collections[0].get_array()
+        self.assertEqual(drawn[3, 3], sentences.kl[3, 4])  # columns from the second sentence on
+        self.assertTrue(np.ma.is_masked(drawn[3, 2]))
+        names = dict(zip(axes.get_yticks(), (text.get_text() for text in axes.get_yticklabels())))
+        self.assertEqual(names[3], "It is a long way that this one …  3")
+        self.assertEqual(len(names), 10)
+        plt.close(figure)
+
+    def test_a_matrix_is_drawn_where_any_of_it_is_measured(self):
+        document, = run_file.documents(self.make_run(lag=0, sentences=True))
+        document.kl, document.tokens.by_layer = np.empty((0, 0)), {}  # other figures
+        document.tokens.upos[:] = "NONE"
+        for expected in (["sentences"], []):
+            self.assertEqual([name for name, _ in figures_of(document)], expected)
+            document.sentences.kl[:] = np.nan
+        plt.close("all")
 
     def test_a_sketch_gets_a_map(self):
         for subjects, expected in ((48, {*OF_SUBJECTS, "layers", "map"}),

@@ -124,6 +124,11 @@ TEST_CASE("a run that contradicts itself is refused and nothing is written") {
       {"text and a byte range", [](RunFile& run) { run.documents[0].tokens.text.pop_back(); }},
       {"part of speech", [](RunFile& run) { run.documents[0].tokens.upos.clear(); }},
       {"part of speech", [](RunFile& run) { run.documents[0].tokens.word.pop_back(); }},
+      {"a sentence for each", [](RunFile& run) { run.documents[0].tokens.sentence = {0}; }},
+      {"a sentence for each",
+       [](RunFile& run) {
+         run.documents[0].tokens.sentence.assign(run.documents[0].tokens.id.size(), 1);
+       }},
       {"upos", [](RunFile& run) { run.documents[0].tokens.upos[7] = 18; }},
       {"entropy", [](RunFile& run) { run.documents[0].signals.entropy.pop_back(); }},
       {"drift", [](RunFile& run) { run.documents[0].signals.drift.pop_back(); }},

@@ -52,5 +52,49 @@ TEST_CASE("tokens that share bytes, and words without any, are passed") {
   CHECK(project({}, tokens)[0].tag == none);
 }
 
+// "So it is. Yes.\n\nNo, no."
+const std::vector<TaggedWord> kThreeSentences{{{0, 2}, adv, false},    {{3, 5}, pron, false},
+                                              {{6, 8}, aux, false},    {{8, 9}, punct, true},
+                                              {{10, 13}, intj, false}, {{13, 14}, punct, true},
+                                              {{16, 18}, intj, false}, {{18, 19}, punct, false},
+                                              {{20, 22}, intj, false}, {{22, 23}, punct, true}};
+
+std::vector<std::int32_t> sentences_of(const std::vector<TaggedWord>& words,
+                                       const std::vector<Token>& tokens) {
+  std::vector<std::int32_t> sentences;
+  for (const TokenTag& tag : project(words, tokens)) sentences.push_back(tag.sentence);
+  return sentences;
+}
+
+TEST_CASE("a sentence's tokens go on to the next one's first word") {
+  // A beginning-of-sequence token, spaces before words, and line ends that stand alone.
+  CHECK(sentences_of(kThreeSentences, {{1, 0, 0},
+                                       {2, 0, 2},
+                                       {3, 2, 5},
+                                       {4, 5, 8},
+                                       {5, 8, 9},
+                                       {6, 9, 13},
+                                       {7, 13, 14},
+                                       {8, 14, 15},
+                                       {9, 15, 16},
+                                       {10, 16, 18},
+                                       {11, 18, 23}}) ==
+        std::vector<std::int32_t>{0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2});
+  CHECK(sentences_of({}, {{1, 0, 0}, {2, 0, 4}}) == std::vector<std::int32_t>{0, 0});
+}
+
+TEST_CASE("a token in two sentences belongs to the earlier one") {
+  // ". Y", "es", ".\n\nN": the second sentence has "es" alone, the third "o" and what follows.
+  CHECK(sentences_of(kThreeSentences,
+                     {{1, 0, 8}, {2, 8, 11}, {3, 11, 13}, {4, 13, 17}, {5, 17, 23}}) ==
+        std::vector<std::int32_t>{0, 0, 1, 1, 2});
+  // ". Yes.\n\n" leaves the second sentence without a token: the third is counted behind the first.
+  CHECK(sentences_of(kThreeSentences, {{1, 0, 8}, {2, 8, 16}, {3, 16, 23}}) ==
+        std::vector<std::int32_t>{0, 0, 1});
+  CHECK(sentences_of(kThreeSentences, {{1, 0, 8}, {2, 8, 17}, {3, 17, 23}}) ==
+        std::vector<std::int32_t>{0, 0, 1});
+  CHECK(sentences_of(kThreeSentences, {{1, 0, 23}}) == std::vector<std::int32_t>{0});
+}
+
 }  // namespace
 }  // namespace longshadow

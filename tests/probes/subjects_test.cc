@@ -132,6 +132,43 @@ TEST_CASE("word: the tokens of a word together") {
   CHECK(drawn.size() == 6);
 }
 
+TEST_CASE("sentence: those that lie whole in the context") {
+  Document document = test::document_of(std::vector<TokenId>(12));
+  document.sentences = {{0, 3}, {3, 7}, {7, 9}, {9, 12}};
+  const Ranges whole{{0, 3}, {3, 7}, {7, 9}};
+  CHECK(spans(parse_subjects("sentence:all", document, rules(9))) == whole);
+  CHECK(spans(parse_subjects("sentence:all", document, rules(11))) == whole);
+  CHECK(parse_subjects("sentence:all", document, rules(9))[0].group == "sentence");
+  CHECK(spans(parse_subjects("sentence:3", document, rules(11))) == whole);
+  CHECK(spans(parse_subjects("sentence:1+sentence:all", document, rules(8))).size() == 3);
+
+  std::set<std::size_t> drawn;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Ranges two = spans(parse_subjects("sentence:2", document, rules(11, seed)));
+    CHECK(two == spans(parse_subjects("sentence:2", document, rules(11, seed))));
+    CHECK((two.size() == 2 && two[0].end <= two[1].begin));
+    for (const Range& sentence : two) drawn.insert(sentence.begin);
+  }
+  CHECK(drawn.size() == 3);
+}
+
+TEST_CASE("sentence: what is not there is refused") {
+  Document document = test::document_of(std::vector<TokenId>(12));
+  const auto refusal = [&](const std::string& text, std::size_t context) {
+    return error_of([&] { parse_subjects(text, document, rules(context)); });
+  };
+  CHECK_THAT(refusal("sentence:all", 9), Contains("--pos none") && Contains("--pos auto"));
+  document.sentences = {{0, 3}, {3, 7}, {7, 12}};
+  CHECK_THAT(refusal("sentence:all", 2), Contains("sentence that ends within the context's 2") &&
+                                             Contains("the first one has 3") &&
+                                             Contains("--context"));
+  CHECK_THAT(refusal("sentence:3", 9),
+             Contains("between 1 and 2, as many as the context has whole sentences"));
+  CHECK_THAT(refusal("sentence:0", 9), Contains("found 0"));
+  CHECK_THAT(refusal("sentence:-1", 9), Contains("-1"));
+  CHECK_THAT(refusal("sentence", 9), Contains("sentence:all"));
+}
+
 /// Made-up signals of n tokens: different for each signal, and with ties.
 RunSignals signals_of(std::size_t n, std::size_t n_layers, std::size_t n_kv_heads) {
   std::mt19937 random(5);

@@ -1,5 +1,5 @@
-// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch] [retention]]]]]: a made-up run
-// file for the Python tests; no subjects: a sketch or a retention alone.
+// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch] [retention] [sentences]]]]]: a
+// made-up run file for the Python tests; no subjects: a sketch or a retention alone.
 
 #include <cstdlib>
 #include <exception>
@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     const std::string_view part = argv[i];
     if (part == "sketch") options.has_sketch = true;
     if (part == "retention") options.has_retention = true;
+    if (part == "sentences") options.has_sentences = true;
   }
   const bool alone = options.n_subjects == 0;
   if (alone) options.n_subjects = 1;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "data/format/schema.h"
+#include "data/format/sentences.h"
 #include "engine/core/sha256.h"
 
 namespace longshadow::test {
@@ -134,6 +135,45 @@ RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSigna
   return influence;
 }
 
+/// Sentences of 5 to 24 tokens, the last one cut off.
+void add_sentences(RunTokens& tokens, std::mt19937& random) {
+  const std::size_t n = tokens.id.size();
+  for (std::int32_t sentence = 0; tokens.sentence.size() < n; ++sentence) {
+    const std::size_t length = 5 + random() % 20;
+    tokens.sentence.resize(std::min(n, tokens.sentence.size() + length), sentence);
+  }
+}
+
+/// In the place of tokens every sentence that leaves its horizon within the text: KL(s, j) =
+/// strength_s d^-0.8 with a little noise, where d is the distance to the sentence's last token and
+/// strength_s from 1e-4 to 1e-2 nats.
+void remove_sentences(const SyntheticOptions& options, const RunTokens& tokens,
+                      RunInfluence& influence, std::mt19937& random) {
+  const auto n_sets = static_cast<std::ptrdiff_t>(options.n_sets);
+  const auto n_kl = n_sets * static_cast<std::ptrdiff_t>(options.horizon);
+  influence.subjects.erase(influence.subjects.begin(), influence.subjects.end() - n_sets);
+  influence.start.erase(influence.start.begin(), influence.start.end() - n_sets);
+  influence.kl.erase(influence.kl.begin(), influence.kl.end() - n_kl);
+  const std::vector<std::int32_t> bounds = sentence_bounds(tokens);
+  for (std::size_t k = 0; k + 1 < bounds.size() && bounds[k + 1] <= options.context; ++k) {
+    const std::int64_t start = options.lag < 0 ? options.context : bounds[k + 1] + options.lag;
+    if (static_cast<std::size_t>(start) + options.horizon > options.n_tokens) break;
+    std::string label;
+    for (std::int32_t i = bounds[k]; i < bounds[k + 1]; ++i) {
+      label += tokens.text[static_cast<std::size_t>(i)];
+    }
+    influence.subjects.push_back({bounds[k], bounds[k + 1], label, schema::kSentenceGroup});
+    influence.start.push_back(static_cast<std::int32_t>(start));
+    const double strength = 1e-4 * std::exp(4.6 * uniform(random));
+    for (std::size_t h = 0; h < options.horizon; ++h) {
+      const double distance =
+          static_cast<double>(start - bounds[k + 1] + 1) + static_cast<double>(h);
+      influence.kl.push_back(strength * std::pow(distance, -0.8) * std::exp(uniform(random) - 0.5));
+    }
+  }
+  influence.selection = "sentence:all";
+}
+
 /// Estimates that fall with the token's distance from the context's end, and their layers' and
 /// heads' shares.
 RunSketch synthetic_sketch(const SyntheticOptions& options, bool by_head, std::mt19937& random) {
@@ -231,6 +271,10 @@ RunFile synthetic_run(const SyntheticOptions& options) {
     document.signals =
         synthetic_signals(options.n_tokens, static_cast<std::size_t>(options.context), random);
     document.influence = synthetic_influence(options, document.signals, random);
+    if (options.has_sentences) {
+      add_sentences(document.tokens, random);
+      remove_sentences(options, document.tokens, document.influence, random);
+    }
     if (options.has_sketch) document.sketch = synthetic_sketch(options, d % 2 == 1, random);
     if (options.has_retention) {
       document.retention = synthetic_retentions(options, document.signals, random);

@@ -22,6 +22,7 @@ struct SyntheticOptions {
   std::uint64_t seed = 1;
   bool has_sketch = false;  ///< by layer in the first document, by KV head in the second, and so on
   bool has_retention = false;  ///< of four policies at two budgets
+  bool has_sentences = false;  ///< and the subjects are those of the context, instead of tokens
 };
 
 /// 3 layers, 2 key-value heads; the same options give the same run on every machine.
