@@ -130,6 +130,7 @@ Report analyze(const RunFile& run, const AnalyzeOptions& options) {
     }
   }
   if (!measured.empty()) report_influence(measured, report);
+  report.sentences = report_sentences(run.documents, options.sample.n_sinks, options.bootstrap);
   report.retention = analyze_retention(run, options.bootstrap);
   return report;
 }

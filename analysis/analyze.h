@@ -13,6 +13,7 @@
 #include "analysis/influence_report.h"
 #include "analysis/measurements.h"
 #include "analysis/retention.h"
+#include "analysis/sentence_report.h"
 #include "analysis/statistics.h"
 #include "data/format/run_file.h"
 
@@ -50,11 +51,12 @@ struct Report {
   RunModel model;
   /// With the bins that were used, clipped to the measured distances; none in a run of sets alone.
   AnalyzeOptions options;
-  std::size_t attention = 0;            ///< index of the signal that stands for it in the claims
-  std::vector<DistanceBin> set_bins;    ///< of positions after the start; none without sets
-  std::vector<SampleReport> documents;  ///< those with counterfactuals
-  std::optional<SampleReport> pooled;   ///< where there is more than one of them
-  std::vector<SketchReport> sketches;   ///< of the documents that have one
+  std::size_t attention = 0;              ///< index of the signal that stands for it in the claims
+  std::vector<DistanceBin> set_bins;      ///< of positions after the start; none without sets
+  std::vector<SampleReport> documents;    ///< those with counterfactuals
+  std::optional<SampleReport> pooled;     ///< where there is more than one of them
+  std::vector<SentenceReport> sentences;  ///< as report_sentences() has them
+  std::vector<SketchReport> sketches;     ///< of the documents that have one
   std::optional<RetentionReport> retention;
 };
 

@@ -12,39 +12,28 @@ namespace {
 struct CellValues {
   std::vector<double> lower;  ///< nats, a value under the floor as 0
   std::vector<double> upper;  ///< nats, a value under the floor as the floor
-  std::vector<std::uint32_t> document;
 };
 
 template <typename Statistic, typename Bootstrap>
-InfluenceEstimate estimate_influence(const CellValues& values, const Sample& sample,
+InfluenceEstimate estimate_influence(const CellValues& values, Clusters clusters,
                                      const Statistic& statistic, const Bootstrap& bootstrap,
                                      const BootstrapOptions& options) {
-  const Estimate estimate = bootstrap(values.upper, options, clusters_of(sample, values.document));
+  const Estimate estimate = bootstrap(values.upper, options, clusters);
   return {estimate, !values.lower.empty() && statistic(values.lower) < 0.95 * estimate.value};
 }
 
-/// Subjects are whatever has bins; `document` is theirs.
+/// Of members of what has bins; `document` is theirs.
 template <typename Subject>
 Cell make_cell(const Sample& sample, const std::vector<Subject>& subjects,
                const std::vector<std::uint32_t>& document, const Members& members, std::size_t bin,
                const BootstrapOptions& options) {
-  Cell cell{};
-  CellValues values;
+  std::vector<BinnedInfluence> binned;
+  std::vector<std::uint32_t> of_members;
   for (const std::size_t s : members) {
-    const BinnedInfluence& binned = subjects[s].bins[bin];
-    if (binned.n_values == 0) continue;
-    cell.n_values += binned.n_values;
-    cell.n_below_floor += binned.n_below_floor;
-    values.lower.push_back(binned.lower_mean);
-    values.upper.push_back(binned.upper_mean);
-    values.document.push_back(document[s]);
+    binned.push_back(subjects[s].bins[bin]);
+    of_members.push_back(document[s]);
   }
-  cell.n_subjects = values.upper.size();
-  cell.mean = estimate_influence(values, sample, mean, bootstrap_mean, options);
-  cell.trimmed_mean =
-      estimate_influence(values, sample, trimmed_mean, bootstrap_trimmed_mean, options);
-  cell.median = estimate_influence(values, sample, median, bootstrap_median, options);
-  return cell;
+  return make_cell(binned, of_members, sample.n_documents >= kFewestForInterval, options);
 }
 
 Correlation correlate(const Sample& sample, std::size_t k, std::size_t bin,
@@ -68,6 +57,27 @@ Correlation correlate(const Sample& sample, std::size_t k, std::size_t bin,
 }
 
 }  // namespace
+
+Cell make_cell(std::span<const BinnedInfluence> subjects, std::span<const std::uint32_t> document,
+               bool draws_documents, const BootstrapOptions& options) {
+  Cell cell{};
+  CellValues values;
+  std::vector<std::uint32_t> drawn;
+  for (std::size_t s = 0; s < subjects.size(); ++s) {
+    if (subjects[s].n_values == 0) continue;
+    cell.n_values += subjects[s].n_values;
+    cell.n_below_floor += subjects[s].n_below_floor;
+    values.lower.push_back(subjects[s].lower_mean);
+    values.upper.push_back(subjects[s].upper_mean);
+    if (draws_documents) drawn.push_back(document[s]);
+  }
+  cell.n_subjects = values.upper.size();
+  cell.mean = estimate_influence(values, drawn, mean, bootstrap_mean, options);
+  cell.trimmed_mean =
+      estimate_influence(values, drawn, trimmed_mean, bootstrap_trimmed_mean, options);
+  cell.median = estimate_influence(values, drawn, median, bootstrap_median, options);
+  return cell;
+}
 
 std::vector<GroupReport> report_groups(const Sample& sample, const std::vector<Group>& groups,
                                        std::size_t n_bins, const BootstrapOptions& options) {

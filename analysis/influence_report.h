@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,11 @@ struct Cell {
   InfluenceEstimate trimmed_mean;  ///< without the lowest and the highest tenth
   InfluenceEstimate median;
 };
+
+/// Of subjects in a bin, one each; those without values are left out. `document` is which each is
+/// from: intervals are over documents where these are drawn.
+Cell make_cell(std::span<const BinnedInfluence> subjects, std::span<const std::uint32_t> document,
+               bool draws_documents, const BootstrapOptions& options);
 
 struct GroupReport {
   std::string name;

@@ -8,6 +8,7 @@ several, for all of them pooled ("10_documents"):
     DIR/DOCUMENT-signals    each subject's influence, near and far, against its signals
     DIR/DOCUMENT-entropy    entropy by part of speech, where the run has them
     DIR/DOCUMENT-sets       influence of sets that were removed at once, where the run has any
+    DIR/DOCUMENT-sentences  what each removed sentence does to every later one, where the run has any
     DIR/DOCUMENT-layers     attention and drift, layer by layer along the document
     DIR/DOCUMENT-map        every token's estimated influence, where there is a sketch
     DIR/DOCUMENT-kept       the slots that eviction policies keep, where the run has any
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 
 import run_file
 from figures.distance import draw_distance
@@ -29,6 +31,7 @@ from figures.entropy import draw_entropy
 from figures.kept_words import draw_kept_words
 from figures.layers import draw_layers
 from figures.retention import draw_budget, draw_kept, draw_overlap
+from figures.sentences import draw_sentences
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map
 from figures.signals import draw_signals
@@ -44,6 +47,8 @@ def figures_of(document):
         yield "entropy", draw_entropy(document)
     if document.sets:
         yield "sets", draw_sets(document)
+    if document.sentences is not None and np.isfinite(document.sentences.kl).any():
+        yield "sentences", draw_sentences(document)
     if document.tokens.by_layer:
         yield "layers", draw_layers(document)
     if document.sketch is not None:

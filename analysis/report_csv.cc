@@ -23,15 +23,17 @@ std::string quoted(const std::string& text) {
   return '"' + inside + '"';
 }
 
+Estimate alone(double value) { return {value, std::nan(""), std::nan("")}; }
+
 /// The lines of one sample.
 class Lines {
  public:
-  Lines(std::string& csv, const SampleReport& sample) : csv_(csv), sample_(sample) {}
+  Lines(std::string& csv, const std::string& sample) : csv_(csv), sample_(sample) {}
 
   /// `bin` null: the number is of no bin. `n` is what the statistic is of.
   void add(const char* table, const std::string& name, const DistanceBin* bin, std::size_t n,
-           const char* statistic, const Estimate& estimate) {
-    csv_ += quoted(sample_.name) + ',' + table + ',' + quoted(name) + ',';
+           const std::string& statistic, const Estimate& estimate) {
+    csv_ += quoted(sample_) + ',' + table + ',' + quoted(name) + ',';
     csv_ += bin == nullptr ? "," : std::to_string(bin->begin) + ',' + std::to_string(bin->end);
     csv_ += ',' + std::to_string(n) + ',' + statistic + ',' + exact(estimate.value) + ',' +
             exact(estimate.low) + ',' + exact(estimate.high) + '\n';
@@ -42,8 +44,7 @@ class Lines {
     for (const GroupReport& group : groups) {
       for (std::size_t b = 0; b < bins.size(); ++b) {
         const Cell& cell = group.cells[b];
-        const auto below = static_cast<double>(cell.n_below_floor);
-        const Estimate floor{below, std::nan(""), std::nan("")};
+        const Estimate floor = alone(static_cast<double>(cell.n_below_floor));
         add(table, group.name, &bins[b], cell.n_subjects, "mean_nats", cell.mean.estimate);
         add(table, group.name, &bins[b], cell.n_subjects, "trimmed_mean_nats",
             cell.trimmed_mean.estimate);
@@ -55,7 +56,7 @@ class Lines {
 
  private:
   std::string& csv_;
-  const SampleReport& sample_;
+  const std::string& sample_;
 };
 
 void add_correlations(Lines& lines, const SampleReport& sample,
@@ -86,7 +87,6 @@ void add_entropy(Lines& lines, const EntropyReport& entropy) {
 }
 
 void add_claims(Lines& lines, const ClaimsReport& claims) {
-  const auto alone = [](double p) { return Estimate{p, std::nan(""), std::nan("")}; };
   for (const ClaimReport& claim : claims.claims) {
     lines.add("claims", claim.claim, nullptr, claim.n_units, "rank_correlation", claim.correlation);
     lines.add("claims", claim.claim, nullptr, claim.n_units, "p", alone(claim.p));
@@ -96,7 +96,7 @@ void add_claims(Lines& lines, const ClaimsReport& claims) {
 
 void add_sample(std::string& csv, const SampleReport& sample, const Report& report) {
   const std::vector<DistanceBin>& bins = report.options.bins;
-  Lines lines(csv, sample);
+  Lines lines(csv, sample.name);
   lines.add("groups", sample.groups, bins);
   lines.add("quarters", sample.quarters, bins);
   lines.add("parts_of_speech", sample.parts_of_speech, bins);
@@ -106,12 +106,27 @@ void add_sample(std::string& csv, const SampleReport& sample, const Report& repo
   lines.add("sets", sample.sets, report.set_bins);
 }
 
+void add_sentences(std::string& csv, const SentenceReport& sentences) {
+  Lines lines(csv, sentences.name);
+  lines.add("sentences", sentences.groups, sentences.bins);
+  for (const InfluentialSentence& one : sentences.top) {
+    const std::string name = std::to_string(one.number) + ": " + one.text;
+    for (std::size_t b = 0; b < kLaterSentences.size(); ++b) {
+      lines.add("top_sentences", name, nullptr, one.later[b].n_values,
+                std::string("mean_nats ") + kLaterSentences[b].name,
+                alone(one.later[b].upper_mean));
+    }
+    lines.add("top_sentences", name, nullptr, 1, "total_nats", alone(one.total_nats));
+  }
+}
+
 }  // namespace
 
 std::string report_csv(const Report& report) {
   std::string csv = "sample,table,name,bin_begin,bin_end,n,statistic,value,low,high\n";
   for (const SampleReport& document : report.documents) add_sample(csv, document, report);
   if (report.pooled) add_sample(csv, *report.pooled, report);
+  for (const SentenceReport& one : report.sentences) add_sentences(csv, one);
   return csv;
 }
 

@@ -21,7 +21,6 @@ Json json_of(const InfluenceEstimate& influence) {
   return json;
 }
 
-/// `counted` says what the bins are of.
 Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins, const char* counted) {
   Json cells = Json::array();
   for (std::size_t bin = 0; bin < bins.size(); ++bin) {
@@ -37,12 +36,16 @@ Json json_of(const GroupReport& group, const std::vector<DistanceBin>& bins, con
   return {{"name", group.name}, {"n_subjects", group.n_subjects}, {"bins", cells}};
 }
 
+}  // namespace
+
 Json json_of(const std::vector<GroupReport>& groups, const std::vector<DistanceBin>& bins,
              const char* counted) {
   Json json = Json::array();
   for (const GroupReport& group : groups) json.push_back(json_of(group, bins, counted));
   return json;
 }
+
+namespace {
 
 Json json_of(const SignalReport& signal, const std::vector<DistanceBin>& bins) {
   Json correlations = Json::array();
@@ -100,11 +103,13 @@ std::string report_json(const Report& report) {
                  {"bootstrap_seed", options.bootstrap.seed}}},
                {"documents", Json::array()},
                {"pooled", nullptr},
+               {"sentences", Json::array()},
                {"sketches", Json::array()}};
   for (const SampleReport& document : report.documents) {
     json["documents"].push_back(json_of(document, options.bins, report.set_bins));
   }
   if (report.pooled) json["pooled"] = json_of(*report.pooled, options.bins, report.set_bins);
+  for (const SentenceReport& one : report.sentences) json["sentences"].push_back(json_of(one));
   for (const SketchReport& sketch : report.sketches) json["sketches"].push_back(json_of(sketch));
   json["retention"] = report.retention ? retention_json(*report.retention) : Json();
   // Names from a stranger's file need not be UTF-8.

@@ -15,10 +15,6 @@ std::string median_text(const Cell& cell) {
   return (cell.median.is_bound ? "<" : "") + scientific(cell.median.estimate.value);
 }
 
-std::string median_with_interval(const Cell& cell) {
-  return (cell.median.is_bound ? "<" : "") + with_interval(cell.median.estimate, scientific);
-}
-
 std::string p_text(double p) {
   if (std::isnan(p)) return "-";
   return p < 0.001 ? "<0.001" : three_decimals(p);
@@ -65,8 +61,8 @@ void print_parts_of_speech(std::ostream& out, const SampleReport& sample,
     const Cell& far = group.cells[sample.far_bin];
     out << left("  " + group.name, kGroupWidth)
         << right(std::to_string(near.n_subjects), kCountWidth) << "  "
-        << left(median_with_interval(near), kEstimateWidth)
-        << right(std::to_string(far.n_subjects), kCountWidth) << "  " << median_with_interval(far)
+        << left(influence_text(near.median), kEstimateWidth)
+        << right(std::to_string(far.n_subjects), kCountWidth) << "  " << influence_text(far.median)
         << "\n";
   }
 }

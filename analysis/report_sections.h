@@ -26,12 +26,18 @@ void print_entropy(std::ostream& out, const EntropyReport& entropy, bool draws_d
 
 void print_claims(std::ostream& out, const ClaimsReport& claims);
 
+void print_sentences(std::ostream& out, const std::vector<SentenceReport>& sentences);
+
 void print_sketches(std::ostream& out, const std::vector<SketchReport>& sketches);
 
 Json json_of(const DistanceBin& bin);
 Json json_of(const Estimate& estimate);
+/// `counted` says what the bins are of.
+Json json_of(const std::vector<GroupReport>& groups, const std::vector<DistanceBin>& bins,
+             const char* counted);
 Json json_of(const EntropyReport& entropy);
 Json json_of(const ClaimsReport& claims);
+Json json_of(const SentenceReport& sentences);
 Json json_of(const SketchReport& sketch);
 
 }  // namespace longshadow

@@ -28,6 +28,10 @@ std::string with_interval(const Estimate& estimate, std::string (*number)(double
   return number(estimate.value) + " [" + number(estimate.low) + ", " + number(estimate.high) + "]";
 }
 
+std::string influence_text(const InfluenceEstimate& influence) {
+  return (influence.is_bound ? "<" : "") + with_interval(influence.estimate, scientific);
+}
+
 std::string distance_text(const DistanceBin& bin) {
   return std::to_string(bin.begin) + "-" + std::to_string(bin.end - 1);
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "analysis/influence_report.h"
 #include "analysis/measurements.h"
 #include "analysis/statistics.h"
 
@@ -28,6 +29,9 @@ std::string three_decimals(double value);
 
 /// "value [low, high]", or what of it is known.
 std::string with_interval(const Estimate& estimate, std::string (*number)(double));
+
+/// The same, with < before what is a bound.
+std::string influence_text(const InfluenceEstimate& influence);
 
 /// "16-31"
 std::string distance_text(const DistanceBin& bin);

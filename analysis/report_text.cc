@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t kSetCountWidth = 5;
 
-std::string influence_text(const InfluenceEstimate& influence) {
-  return (influence.is_bound ? "<" : "") + with_interval(influence.estimate, scientific);
-}
-
 /// Without the interval.
 std::string bound_text(const InfluenceEstimate& influence) {
   if (std::isnan(influence.estimate.value)) return "-";
@@ -149,6 +145,7 @@ void print_report(std::ostream& out, const Report& report) {
     print_kinds(out, report.pooled ? *report.pooled : report.documents.front(),
                 report.options.bins);
   }
+  if (!report.sentences.empty()) print_sentences(out, report.sentences);
   if (!report.sketches.empty()) print_sketches(out, report.sketches);
   if (report.retention) print_retention(out, *report.retention);
 }

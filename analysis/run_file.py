@@ -66,6 +66,15 @@ class Retention:
 
 
 @dataclass
+class Sentences:
+    """The sentences that were removed, and their influence on every sentence of the text."""
+    number: np.ndarray  # [R] which of the text each is, from 0
+    text: np.ndarray  # [R]
+    total: np.ndarray  # [R] nats, sum over the horizon's positions; NaN where not measured
+    kl: np.ndarray  # [R, N] nats, mean over the sentence's positions; NaN where not all are measured
+
+
+@dataclass
 class Tokens:
     """The context's tokens and their signals."""
     upos: np.ndarray  # [T] tag of the word, "NONE" in none
@@ -92,6 +101,7 @@ class Document:
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
     sketch: "Sketch | None" = None
     retention: list = field(default_factory=list)  # of Retention
+    sentences: "Sentences | None" = None
     tokens: "Tokens | None" = None
     text: "np.ndarray | None" = None  # [S] which document, from 0, where several are pooled
 
@@ -144,6 +154,16 @@ def _sketch(group):
         fi_layer=sketch["fi_layer"][:].astype(float) if "fi_layer" in sketch else None,
         conditions=f"context {context}, future {group.attrs['future_tokens']}, "
                    f"{attributes['probes']} probes a bin ({attributes['probe_kind']})")
+
+
+def _sentences(group):
+    influence = group["influence"]
+    is_sentence = influence["group"].asstr()[:] == "sentence"
+    last = influence["subject"][:, 1] - 1
+    return Sentences(number=group["tokens/sentence"][:][last[is_sentence]],
+                     text=influence["label"].asstr()[:][is_sentence],
+                     total=influence["kl"][:][is_sentence].sum(axis=1),
+                     kl=influence["by_sentence"][:][is_sentence])
 
 
 def _retention(group):
@@ -204,7 +224,7 @@ def pool(documents):
         sets={name: joined(one.sets[name] for one in documents if name in one.sets)
               for name in sets},
         signals={name: joined(one.signals[name] for one in documents) for name in first.signals},
-        sketch=None, retention=[], tokens=tokens,
+        sketch=None, retention=[], sentences=None, tokens=tokens,
         text=joined(np.full(len(one.kl), d) for d, one in enumerate(documents)))
 
 
@@ -257,6 +277,7 @@ def _document(name, group, model):
         sets={name: values for name, values in sets.items() if len(values)},
         sketch=sketch,
         retention=retention,
+        sentences=_sentences(group) if "by_sentence" in influence else None,
         tokens=tokens,
     )
     document.signals = _subject_signals(group["signals"], document.subject)

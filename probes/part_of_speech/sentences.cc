@@ -22,6 +22,20 @@ bool starts_line_item(std::string_view form) {
          form.find_first_not_of('#') == std::string_view::npos;
 }
 
+/// Whether the word is the period of a number that begins both the sentence and its line.
+bool ends_item_number(std::string_view text, std::span<const TextWord> sentence, std::size_t word) {
+  if (word != 1) return false;
+  const Range number = sentence[0].bytes;
+  const Range period = sentence[1].bytes;
+  const auto is_digit = [](char c) { return '0' <= c && c <= '9'; };
+  const std::string_view form = text.substr(number.begin, number.size());
+  const std::string_view before = text.substr(0, number.begin);
+  const std::size_t last = before.find_last_not_of(" \t");
+  return std::all_of(form.begin(), form.end(), is_digit) && number.end == period.begin &&
+         text.substr(period.begin, period.size()) == "." &&
+         (last == std::string_view::npos || before[last] == '\n');
+}
+
 bool goes_on_in_lower_case(std::string_view form) {
   const auto first = code_point_at(form, 0);
   return first && character_class(first->value) == CharacterClass::lower;
@@ -35,7 +49,8 @@ void mark_sentences(std::string_view text, std::span<TextWord> words) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     const Range here = words[i].bytes;
     const std::string_view form = text.substr(here.begin, here.size());
-    terminated = is_terminal(form) || (terminated && is_closing(form));
+    terminated = (is_terminal(form) && !ends_item_number(text, words.subspan(first), i - first)) ||
+                 (terminated && is_closing(form));
     if (i + 1 == words.size()) {
       words[i].ends_sentence = true;
       return;

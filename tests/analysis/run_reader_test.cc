@@ -290,6 +290,15 @@ TEST_CASE("sentences are read as written") {
   write_run(folder.path() / "run.h5", run);
   const RunFile read = read_run(folder.path() / "run.h5");
   CHECK(read.documents.at(0).tokens.sentence == run.documents[0].tokens.sentence);
+
+  const auto gap = [&](hid_t file) {
+    std::vector<std::int32_t> sentences = run.documents[0].tokens.sentence;
+    sentences.back() += 2;
+    const hid_t at = H5Dopen2(file, "/documents/document_1/tokens/sentence", H5P_DEFAULT);
+    H5Dwrite(at, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, sentences.data());
+    H5Dclose(at);
+  };
+  check_each_is_refused({{"count up from 0", gap}}, run);
 }
 
 TEST_CASE("a sketch is read as written, beside influence or alone") {

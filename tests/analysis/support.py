@@ -28,11 +28,12 @@ class WithRuns(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def make_run(self, documents=1, subjects=48, lag=16, sets=0, sketch=False, retention=False, sentences=False):
+    def make_run(self, documents=1, subjects=48, lag=16, sets=0, sketch=False, retention=False,
+                 sentences=False):
         """With a sketch, its maps by layer in the first document and by head in the second; no
-        subjects: a sketch or a retention alone; with sentences, those are the subjects."""
-        wanted = {"sketch": sketch, "retention": retention, "sentences": sentences}
-        parts = [part for part, is_wanted in wanted.items() if is_wanted]
+        subjects: a sketch or a retention alone; with sentences, these are the subjects."""
+        parts = [name for name, wanted in (("sketch", sketch), ("retention", retention),
+                                           ("sentences", sentences)) if wanted]
         path = self.folder / f"run-{documents}-{subjects}-{lag}-{sets}-{'-'.join(parts)}.h5"
         subprocess.run([os.environ["MAKE_SYNTHETIC_RUN"], path, str(documents), str(subjects),
                         str(lag), str(sets), *parts], check=True)

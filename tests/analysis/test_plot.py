@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 
 matplotlib.use("Agg")
+import h5py
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +18,7 @@ import run_file
 from figures.distance import draw_distance, groups, influence_curve
 from figures.entropy import draw_entropy
 from figures.kept_words import kept_shares
+from figures.sentences import draw_sentences
 from figures.sets import draw_sets
 from figures.shadow_map import draw_map, strips
 from figures.signals import draw_signals
@@ -57,6 +59,33 @@ class TheFigures(WithRuns):
         self.assertEqual(curve.get_xdata()[0], 1)
         self.assertAlmostEqual(curve.get_ydata()[0], 1e-3)  # the made-up sets' law
         plt.close(figure)
+
+    def test_sentences_get_a_matrix(self):
+        run = self.make_run(lag=0, sentences=True)
+        result = run_plot(run, self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue((self.folder / "figures" / "document_1-sentences.svg").exists())
+        document, = run_file.documents(run)
+        sentences = document.sentences
+        sentences.text[3] = "It is a long way that this one goes on to"
+        sentences.total[3] = 1 + sentences.total.max()
+        figure = draw_sentences(document)
+        axes = figure.axes[0]
+        drawn = axes.collections[0].get_array()
+        self.assertEqual(drawn[3, 3], sentences.kl[3, 4])  # columns from the second sentence on
+        self.assertTrue(np.ma.is_masked(drawn[3, 2]))
+        names = dict(zip(axes.get_yticks(), (text.get_text() for text in axes.get_yticklabels())))
+        self.assertEqual(names[3], "It is a long way that this one …  3")
+        self.assertEqual(len(names), 10)
+        plt.close(figure)
+
+    def test_a_matrix_without_measurements_is_not_drawn(self):
+        run = self.make_run(lag=0, sentences=True)
+        with h5py.File(run, "r+") as file:
+            file["documents/document_1/influence/by_sentence"][:] = np.nan
+        run_plot(run, self.folder / "figures")
+        self.assertFalse((self.folder / "figures" / "document_1-sentences.svg").exists())
+        self.assertTrue((self.folder / "figures" / "document_1-distance.svg").exists())
 
     def test_a_sketch_gets_a_map(self):
         for subjects, expected in ((48, {*OF_SUBJECTS, "layers", "map"}),

@@ -14,7 +14,8 @@ MODELS = ROOT / "data/fixtures/models"
 
 # Of each group of a document the arrays that are no coordinates, with their dimensions.
 TOKENS = {"id": ("position",), "text": ("position",), "bytes": ("position", "begin_end"),
-          "upos": ("position",), "word": ("position",)}
+          "upos": ("position",), "word": ("position",),
+          "sentence": ("position",)}
 SIGNALS = {name: ("position",) for name in ("entropy", "entropy_topk", "surprisal")} | {
     "drift": ("layer", "position"), "attention_window": ("layer", "kv_head", "position"),
     "attention_cumulative": ("layer", "kv_head", "position")}
@@ -61,6 +62,16 @@ class OpenedByXarray(WithRuns):
             influence = tree["documents/document.txt/influence"]
             self.assertEqual(list(influence.coords["removed"].values), [3, 7, 8, 9])
             self.assertEqual(list(influence.coords["removed_offset"].values), [0, 4])
+
+    def test_sentences_and_the_matrix_of_them(self):
+        whole = {"tokens": TOKENS, "signals": SIGNALS,
+                 "influence": INFLUENCE | {"by_sentence": ("label", "sentence")}}
+        run = self.measured("probe", "--subjects", "sentence:all")
+        self.assert_labelled(run, whole)
+        with xarray.open_datatree(run, engine="h5netcdf") as tree:
+            document = tree["documents/document.txt"]
+            self.assertEqual(list(document["influence"].coords["sentence"].values),
+                             sorted(set(document["tokens/sentence"].values)))
 
     def test_sketches_and_a_screen(self):
         whole = {"tokens": TOKENS, "signals": SIGNALS}

@@ -183,8 +183,8 @@ class Subjects(CommandLine):
 
     def test_help_teaches_the_selections(self):
         taught = longshadow("probe", "--help").stdout
-        for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "top:SIGNAL:5%",
-                     "each:SIGNAL:N", "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
+        for word in ("all", "sample:N", "list:3,7-9", "set:3,7-9", "word:N", "sentence:all",
+                     "sentence:N", "lag:0", "top:SIGNAL:5%", "each:SIGNAL:N", "entropy-before", "--layers", "--heads", "--sinks", "--recent"):
             self.assertIn(word, taught)
 
     def test_each_part_of_a_selection_is_a_group(self):

@@ -41,7 +41,7 @@ class Runs(unittest.TestCase):
         # 250 subjects of 100 positions are two shards.
         self.probe = ["probe", "--document", *self.documents, "--model",
                       MODELS / "llama_plain.gguf", "--context", 150, "--future", 100, "--evict-at",
-                      "end", "--subjects", "all+sample:100"]
+                      "end", "--subjects", "all+sentence:2+sample:98"]
         self.screen = ["probe", "--document", *self.documents, "--model",
                        MODELS / "llama_plain.gguf", "--context", 150, "--future", 100, "--method",
                        "screen", "--control", 20]

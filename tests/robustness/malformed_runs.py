@@ -103,6 +103,15 @@ def cut(share):
     return spoil
 
 
+def sentences(values, length=None):
+    """Of the run's tokens, or of fewer."""
+    def change(file):
+        n = length or len(file[DOCUMENT + "/tokens/id"])
+        data = np.resize(np.array(values, "<i4"), n)
+        file.create_dataset(DOCUMENT + "/tokens/sentence", data=data, chunks=(n,), fletcher32=True)
+    return edited(change)
+
+
 CASES = [Case(number, what, words, spoil, READERS) for number, what, words, spoil in [
     (98, "external link", "found a soft or external link", with_elsewhere(link(KL, h5py.ExternalLink("other.h5", "/kl")))),
     (98, "external link of a group", "found a soft or external link",
@@ -126,4 +135,8 @@ CASES = [Case(number, what, words, spoil, READERS) for number, what, words, spoi
     (104, "another configuration hash", "SHA-256 of configuration", attributes("/", configuration_hash=64 * "0")),
     (105, "changed influence", "cannot read", changed_byte(KL)),
     (105, "changed token id", "cannot read", changed_byte(DOCUMENT + "/tokens/id")),
+    (105, "sentences from 3 on", "count up from 0", sentences([3])),
+    (105, "sentences out of order", "count up from 0", sentences([0, 1])),
+    (105, "a sentence below 0", "count up from 0", sentences([-1])),
+    (105, "sentences of some tokens", "expected shape", sentences([0], 9)),
 ]] + [Case(106, f"cut to {share} of 64 parts", "cannot ", cut(share), READERS) for share in range(WHOLE_CUTS + 1)]

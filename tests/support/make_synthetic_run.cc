@@ -1,5 +1,5 @@
-// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch] [retention] [sentences]]]]]: a made-up run
-// file for the Python tests; no subjects: a sketch or a retention alone.
+// make_synthetic_run RUN.h5 [documents [subjects [lag [sets [sketch] [retention] [sentences]]]]]: a
+// made-up run file for the Python tests; no subjects: a sketch or a retention alone.
 
 #include <cstdlib>
 #include <exception>
