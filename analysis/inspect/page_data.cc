@@ -216,13 +216,11 @@ bool is_sentence(const RunSubject& subject, const std::vector<std::int32_t>& bou
 
 /// What removed sentences do to later ones: `bounds` [N + 1] of the sentences' tokens; of every
 /// sentence that was removed `subject`, its index among the subjects, and `count` values of `mean`,
-/// nats, one for sentence `first` and each after it: 0 where the mean is at or under the largest
-/// noise floor, NaN where it is not measured. Null where nothing of this is measured.
+/// nats, one for sentence `first` and each after it: 0 where it is at or under the noise floor, NaN
+/// where it is not measured. Null where nothing of this is measured.
 Json sentences_json(const DocumentRun& document) {
   const RunInfluence& influence = document.influence;
   const std::vector<std::int32_t> bounds = sentence_bounds(document.tokens);
-  double floor = 0;
-  for (const double nats : influence.noise_floor) floor = std::max(floor, nats);
   std::vector<std::int32_t> subjects;
   std::vector<std::int32_t> first;
   std::vector<std::int32_t> counts;
@@ -235,8 +233,9 @@ Json sentences_json(const DocumentRun& document) {
     subjects.push_back(static_cast<std::int32_t>(s));
     first.push_back(static_cast<std::int32_t>(row.first));
     counts.push_back(static_cast<std::int32_t>(row.kl_nats.size()));
-    for (const double nats : row.kl_nats) {
-      mean.push_back(nats <= floor ? 0.0f : static_cast<float>(nats));
+    for (std::size_t i = 0; i < row.kl_nats.size(); ++i) {
+      const double nats = row.kl_nats[i];
+      mean.push_back(nats <= row.floor_nats[i] ? 0.0f : static_cast<float>(nats));
       is_measured = is_measured || !std::isnan(nats);
     }
   }
