@@ -117,7 +117,7 @@ TEST_CASE("a run file has the matrix, and no other run has") {
   const hdf5::ReadOnlyFile file(folder.path() / "run.h5");
   const hdf5::Group group = file.root().group("documents").group("document_1").group("influence");
   const std::size_t n_subjects = run.documents[0].influence.subjects.size();
-  const auto n_sentences = static_cast<std::size_t>(run.documents[0].tokens.sentence.back() + 1);
+  const auto n_sentences = static_cast<std::size_t>(run.documents[0].tokens.sentence.back()) + 1;
   check_cells(group.read<double>("by_sentence", {n_subjects, n_sentences}),
               kl_by_sentence(run.documents[0]));
   CHECK(group.read<std::int32_t>("sentence", {n_sentences}).back() ==
