@@ -30,7 +30,8 @@ class TheFormatPage(WithRuns):
             if isinstance(item, h5py.Dataset):
                 written.add(re.sub(r"[^/]+@[^/]+", POLICY, name))
 
-        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True)) as file:
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True,
+                                     sentences=True)) as file:
             for document in file["documents"].values():
                 document.visititems(note)
         listed = set(re.findall(r"`((?:tokens|signals|influence|sketch|retention)/"
@@ -50,7 +51,8 @@ class TheFormatPage(WithRuns):
             self.assertIn(f"`{attribute}`", PAGE)
 
     def test_types_units_and_dimensions_are_as_it_says(self):
-        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True)) as file:
+        with h5py.File(self.make_run(documents=2, sets=2, sketch=True, retention=True,
+                                     sentences=True)) as file:
             document = file["documents/document_1"]
             kl = document["influence/kl"]
             self.assertEqual(kl.attrs["units"], "nats")

@@ -8,7 +8,6 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 
 matplotlib.use("Agg")
-import h5py
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +22,7 @@ from figures.sets import draw_sets
 from figures.shadow_map import draw_map, strips
 from figures.signals import draw_signals
 from figures.style import COLUMN
+from plot import figures_of
 
 
 OF_SUBJECTS = ("distance", "signals", "entropy")  # of a run of spans
@@ -61,11 +61,7 @@ class TheFigures(WithRuns):
         plt.close(figure)
 
     def test_sentences_get_a_matrix(self):
-        run = self.make_run(lag=0, sentences=True)
-        result = run_plot(run, self.folder / "figures")
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertTrue((self.folder / "figures" / "document_1-sentences.svg").exists())
-        document, = run_file.documents(run)
+        document, = run_file.documents(self.make_run(lag=0, sentences=True))
         sentences = document.sentences
         sentences.text[3] = "It is a long way that this one goes on to"
         sentences.total[3] = 1 + sentences.total.max()
@@ -79,13 +75,14 @@ class TheFigures(WithRuns):
         self.assertEqual(len(names), 10)
         plt.close(figure)
 
-    def test_a_matrix_without_measurements_is_not_drawn(self):
-        run = self.make_run(lag=0, sentences=True)
-        with h5py.File(run, "r+") as file:
-            file["documents/document_1/influence/by_sentence"][:] = np.nan
-        run_plot(run, self.folder / "figures")
-        self.assertFalse((self.folder / "figures" / "document_1-sentences.svg").exists())
-        self.assertTrue((self.folder / "figures" / "document_1-distance.svg").exists())
+    def test_a_matrix_is_drawn_where_any_of_it_is_measured(self):
+        document, = run_file.documents(self.make_run(lag=0, sentences=True))
+        document.kl, document.tokens.by_layer = np.empty((0, 0)), {}  # other figures
+        document.tokens.upos[:] = "NONE"
+        for expected in (["sentences"], []):
+            self.assertEqual([name for name, _ in figures_of(document)], expected)
+            document.sentences.kl[:] = np.nan
+        plt.close("all")
 
     def test_a_sketch_gets_a_map(self):
         for subjects, expected in ((48, {*OF_SUBJECTS, "layers", "map"}),

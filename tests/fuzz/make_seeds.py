@@ -3,7 +3,8 @@ their parser. Standard library alone.
 
     python3 tests/fuzz/make_seeds.py            writes tests/fuzz/seeds/TARGET/NAME
 
-A run file is made by libhdf5: build/tests/make_synthetic_run tests/fuzz/seeds/run_file/sketch.h5 1 1 0 1 sketch.
+A run file is made by libhdf5: build/tests/make_synthetic_run tests/fuzz/seeds/run_file/sketch.h5 1 1 0 1 sketch,
+and beside it sentences.h5 1 1 0 1 sentences.
 A plan is what `longshadow probe -o DIR/` publishes first: DIR/plan.h5.
 """
 import json

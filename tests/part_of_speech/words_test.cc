@@ -118,6 +118,7 @@ TEST_CASE("sentences end at terminal punctuation, blank lines and list items") {
   CHECK(sentences_of("1. Add.\n 12. Stop. Why 3. Go\n\n4.\n5) No") ==
         Strings{"1", ".", "Add", ".",  "", "12", ".", "Stop", ".", "",   "Why",
                 "3", ".", "",    "Go", "", "4",  ".", "5",    ")", "No", ""});
+  CHECK(sentences_of("4! Go") == Strings{"4", "!", "", "Go", ""});
   CHECK(sentences_of("Sure? 12. So") == Strings{"Sure", "?", "", "12", ".", "", "So", ""});
   CHECK(sentences_of("title\n\nline one\nline two\n- item") ==
         Strings{"title", "", "line", "one", "line", "two", "", "-", "item", ""});

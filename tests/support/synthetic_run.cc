@@ -139,14 +139,16 @@ void add_sentences(RunTokens& tokens, std::mt19937& random) {
   }
 }
 
-/// Every sentence that leaves its horizon within the text: KL(s, j) = strength_s d^-0.8 with a
-/// little noise, where d is the distance to the sentence's last token and strength_s from 1e-4 to
-/// 1e-2 nats.
+/// In the place of tokens every sentence that leaves its horizon within the text: KL(s, j) =
+/// strength_s d^-0.8 with a little noise, where d is the distance to the sentence's last token and
+/// strength_s from 1e-4 to 1e-2 nats.
 void remove_sentences(const SyntheticOptions& options, const RunTokens& tokens,
                       RunInfluence& influence, std::mt19937& random) {
-  influence.subjects.clear();
-  influence.start.clear();
-  influence.kl.clear();
+  const auto n_sets = static_cast<std::ptrdiff_t>(options.n_sets);
+  const auto n_kl = n_sets * static_cast<std::ptrdiff_t>(options.horizon);
+  influence.subjects.erase(influence.subjects.begin(), influence.subjects.end() - n_sets);
+  influence.start.erase(influence.start.begin(), influence.start.end() - n_sets);
+  influence.kl.erase(influence.kl.begin(), influence.kl.end() - n_kl);
   const std::vector<std::int32_t> bounds = sentence_bounds(tokens);
   for (std::size_t k = 0; k + 1 < bounds.size() && bounds[k + 1] <= options.context; ++k) {
     const std::int64_t start = options.lag < 0 ? options.context : bounds[k + 1] + options.lag;
