@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -24,22 +23,6 @@ struct RemovedSentence {
   std::vector<double> floor_nats;  ///< mean noise floor over the same positions
 };
 
-/// The mean noise floor where `influence_on_sentences()` has the mean influence.
-std::vector<double> floors_of(const RunInfluence& influence, std::size_t s,
-                              const SentenceInfluence& later,
-                              std::span<const std::int32_t> bounds) {
-  const std::int32_t start = influence.start[s];
-  std::vector<double> floors;
-  for (std::size_t i = 0; i < later.kl_nats.size(); ++i) {
-    const std::int32_t begin = bounds[later.first + i];
-    const std::int32_t end = bounds[later.first + i + 1];
-    const auto floor = influence.noise_floor.begin();
-    const double sum = std::accumulate(floor + (begin - start), floor + (end - start), 0.0);
-    floors.push_back(sum / (end - begin));
-  }
-  return floors;
-}
-
 /// Those of which any later sentence is measured.
 std::vector<RemovedSentence> removed_sentences(const DocumentRun& document, std::uint32_t d,
                                                std::int64_t n_sinks) {
@@ -57,7 +40,7 @@ std::vector<RemovedSentence> removed_sentences(const DocumentRun& document, std:
     const std::int32_t number = document.tokens.sentence[static_cast<std::size_t>(subject.end - 1)];
     removed.push_back({s, static_cast<std::size_t>(number), d, subject.begin < n_sinks,
                        static_cast<std::int64_t>(later.first) - number, later.kl_nats,
-                       floors_of(influence, s, later, bounds)});
+                       later.floor_nats});
   }
   return removed;
 }

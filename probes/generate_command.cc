@@ -46,8 +46,10 @@ CommandHelp help() {
           "head then keeps N slots, or floor(S n) of the n tokens so far, prompt and text, those\n"
           "evicted included; a head of fewer slots keeps them. Tokens of prompt and text are\n"
           "scored alike, by the entropy and drift of the step that read each; what a policy\n"
-          "protects (infokv: 4 sinks, the last 64) stays at every cut. rpc keeps the whole prompt,\n"
-          "the last 32 tokens and, of every 1024 written before them, 256 (1024 / ratio); a target\n"
+          "protects (infokv: 4 sinks, the last 64) stays at every cut. rpc keeps the whole "
+          "prompt,\n"
+          "the last 32 tokens and, of every 1024 written before them, 256 (1024 / ratio); a "
+          "target\n"
           "that is given counts all of these.",
       "  longshadow generate --prompt \"What is a cache?\" --chat\n"
       "  longshadow generate --document a.txt --max-tokens 200 --temperature 0.8 --seed 7\n"

@@ -1,6 +1,7 @@
 #include "analysis/inspect/page_data.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include "analysis/inspect/log_code.h"
 #include "analysis/samples.h"
 #include "data/format/schema.h"
+#include "data/format/sentences.h"
 #include "data/format/token_signals.h"
 
 namespace longshadow {
@@ -205,6 +207,46 @@ Json influence_json(const DocumentRun& document, const std::vector<DistanceBin>&
   return json;
 }
 
+/// Whether the subject is one sentence, all of it, and was removed as such.
+bool is_sentence(const RunSubject& subject, const std::vector<std::int32_t>& bounds) {
+  if (subject.group != schema::kSentenceGroup || subject.is_set()) return false;
+  const auto begin = std::lower_bound(bounds.begin(), bounds.end(), subject.begin);
+  return bounds.end() - begin > 1 && begin[0] == subject.begin && begin[1] == subject.end;
+}
+
+/// What removed sentences do to later ones: `bounds` [N + 1] of the sentences' tokens; of every
+/// sentence that was removed `subject`, its index among the subjects, and `count` values of `mean`,
+/// nats, one for sentence `first` and each after it: 0 where it is at or under the noise floor, NaN
+/// where it is not measured. Null where nothing of this is measured.
+Json sentences_json(const DocumentRun& document) {
+  const RunInfluence& influence = document.influence;
+  const std::vector<std::int32_t> bounds = sentence_bounds(document.tokens);
+  std::vector<std::int32_t> subjects;
+  std::vector<std::int32_t> first;
+  std::vector<std::int32_t> counts;
+  std::vector<float> mean;
+  bool is_measured = false;
+  for (std::size_t s = 0; s < influence.subjects.size(); ++s) {
+    if (!is_sentence(influence.subjects[s], bounds)) continue;
+    const SentenceInfluence row = influence_on_sentences(influence, s, bounds);
+    if (row.kl_nats.empty()) continue;
+    subjects.push_back(static_cast<std::int32_t>(s));
+    first.push_back(static_cast<std::int32_t>(row.first));
+    counts.push_back(static_cast<std::int32_t>(row.kl_nats.size()));
+    for (std::size_t i = 0; i < row.kl_nats.size(); ++i) {
+      const double nats = row.kl_nats[i];
+      mean.push_back(nats <= row.floor_nats[i] ? 0.0f : static_cast<float>(nats));
+      is_measured = is_measured || !std::isnan(nats);
+    }
+  }
+  if (!is_measured) return nullptr;
+  return {{"bounds", array_of(bounds)},
+          {"subject", array_of(subjects)},
+          {"first", array_of(first)},
+          {"count", array_of(counts)},
+          {"mean", array_of(mean)}};
+}
+
 Json sketch_json(const RunSketch& sketch, const DocumentRun& document, const RunModel& model,
                  const PageDetail& detail) {
   Json json = {{"bins", sketch.bins},
@@ -284,6 +326,7 @@ std::string document_json(const DocumentRun& document, const RunModel& model,
                {"signals", signals_json(document.signals, model, detail)}};
   if (!document.influence.subjects.empty()) {
     json["influence"] = influence_json(document, bins, detail.curve_bits);
+    json["sentences"] = sentences_json(document);
   }
   if (document.sketch) json["sketch"] = sketch_json(*document.sketch, document, model, detail);
   json["retention"] = Json::array();

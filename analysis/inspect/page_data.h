@@ -9,7 +9,7 @@
 namespace longshadow {
 
 /// How finely the large arrays of a document are stored in the page. Scalars of a token, and what
-/// was measured near and far, are always the run file's own float32.
+/// was measured near, far and in a sentence, are always the run file's own, as float32.
 struct PageDetail {
   bool kv_heads;   ///< attention of each KV head of a layer, or the mean over them
   int layer_bits;  ///< of a value by layer: 8 or 16

@@ -8,6 +8,14 @@
 
 namespace longshadow {
 
+namespace {
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
 bool counts_sentences(std::span<const std::int32_t> sentences) {
   if (!sentences.empty() && sentences.front() != 0) return false;
   const auto breaks = [](std::int32_t a, std::int32_t b) { return b != a && b != a + 1; };
@@ -30,13 +38,16 @@ SentenceInfluence influence_on_sentences(const RunInfluence& influence, std::siz
   const std::size_t horizon = influence.noise_floor.size();
   const std::int32_t start = influence.start[s];
   const std::int32_t end = start + static_cast<std::int32_t>(horizon);
-  const double* const kl = influence.kl.data() + s * horizon;
+  const std::span row = std::span(influence.kl).subspan(s * horizon, horizon);
+  const std::span floor(influence.noise_floor);
   const auto first = std::lower_bound(bounds.begin(), bounds.end(), start);
-  SentenceInfluence found{static_cast<std::size_t>(first - bounds.begin()), {}};
+  SentenceInfluence found{static_cast<std::size_t>(first - bounds.begin()), {}, {}};
   for (auto begin = first; begin != bounds.end() && begin + 1 != bounds.end(); ++begin) {
     if (begin[1] > end) break;
-    const double sum = std::accumulate(kl + (begin[0] - start), kl + (begin[1] - start), 0.0);
-    found.kl_nats.push_back(sum / (begin[1] - begin[0]));
+    const auto offset = static_cast<std::size_t>(begin[0] - start);
+    const auto length = static_cast<std::size_t>(begin[1] - begin[0]);
+    found.kl_nats.push_back(mean(row.subspan(offset, length)));
+    found.floor_nats.push_back(mean(floor.subspan(offset, length)));
   }
   return found;
 }

@@ -20,10 +20,11 @@ bool counts_sentences(std::span<const std::int32_t> sentences);
 /// sentences.
 std::vector<std::int32_t> sentence_bounds(const RunTokens& tokens);
 
-/// Sentences one after the other and the mean influence on the positions of each.
+/// Sentences one after the other, and means over the positions of each.
 struct SentenceInfluence {
-  std::size_t first = 0;        ///< of them
-  std::vector<double> kl_nats;  ///< NaN where a position is not measured
+  std::size_t first = 0;           ///< of them
+  std::vector<double> kl_nats;     ///< influence; NaN where a position is not measured
+  std::vector<double> floor_nats;  ///< noise floor: an influence at or under it is no measurement
 };
 
 /// The sentences that lie within the horizon of subject s, whole. `bounds` are the document's.

@@ -12,8 +12,9 @@ NAME = "<img src=x onerror=window.harmed=3> \u05e9\u05dc\u05d5\u05dd"
 MARKUP = "</script><script>window.harmed=4</script>"
 
 
-def make_hostile(path):
-    """Gives the run at `path` those texts in place of its own; its first document is renamed to NAME."""
+def make_hostile(path, groups=True):
+    """Gives the run at `path` those texts in place of its own, but for its `groups` only where these may be lost;
+    its first document is renamed to NAME."""
     with h5py.File(path, "r+") as file:
         file["model"].attrs["name"] = MARKUP
         documents = file["documents"]
@@ -24,7 +25,8 @@ def make_hostile(path):
             if "influence" in document:
                 subjects = len(document["influence/label"])
                 _replace(document["influence"], "label", [MARKUP] * subjects)
-                _replace(document["influence"], "group", [MARKUP] * subjects)
+                if groups:
+                    _replace(document["influence"], "group", [MARKUP] * subjects)
 
 
 def _replace(group, name, texts):

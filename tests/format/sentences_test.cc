@@ -68,6 +68,16 @@ TEST_CASE("a cell is the mean over a sentence's positions, all of which are meas
   check_cells(kl_by_sentence(later), {kNone, kNone, 4, kNone});
 }
 
+TEST_CASE("the noise floor of a cell is the mean over the same positions") {
+  DocumentRun document = four_sentences(0);
+  document.influence.noise_floor = {1, 2, 3, 4, 5};
+  const std::vector<std::int32_t> bounds = sentence_bounds(document.tokens);
+  const SentenceInfluence first = influence_on_sentences(document.influence, 0, bounds);
+  const SentenceInfluence second = influence_on_sentences(document.influence, 1, bounds);
+  check_cells(first.floor_nats, {(1.0 + 2 + 3) / 3, 4});
+  check_cells(second.floor_nats, {1, (2.0 + 3 + 4 + 5) / 4});
+}
+
 TEST_CASE("a row that is not measured has no cell") {
   DocumentRun document = four_sentences(0);
   document.influence.kl.assign(10, kNone);

@@ -1,11 +1,16 @@
 #include "analysis/inspect/page.h"
 
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <random>
+#include <span>
 #include <string>
+#include <vector>
 
+#include "analysis/inspect/base64.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;
@@ -62,6 +67,33 @@ TEST_CASE("The page holds the run as JSON in which no element ends") {
   const auto document = nlohmann::json::parse(data_of(page, "document-0"));
   CHECK(document["tokens"]["text"].size() == run.documents[0].tokens.text.size());
   CHECK(document["tokens"]["text"][3] == "<!-- \xef\xbf\xbd");
+}
+
+TEST_CASE("Rows of the matrix of sentences are subjects that are one whole sentence each") {
+  test::SyntheticOptions options;
+  options.has_sentences = true;
+  RunFile run = test::synthetic_run(options);
+  std::vector<RunSubject>& subjects = run.documents[0].influence.subjects;
+  subjects[1].group = "word";
+  subjects[2].begin += 1;
+  subjects[3].end -= 1;
+  subjects[4].begin = subjects[3].begin;
+  const auto sentences_of = [](const RunFile& file) {
+    return nlohmann::json::parse(data_of(render_page(file), "document-0"))["sentences"];
+  };
+  std::vector<std::int32_t> rows(subjects.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  rows.erase(rows.begin() + 1, rows.begin() + 5);
+  CHECK(sentences_of(run)["subject"]["data"] == base64(std::as_bytes(std::span(rows))));
+
+  SECTION("and a run without any has no matrix") {
+    for (RunSubject& subject : subjects) subject.group = "word";
+    CHECK(sentences_of(run).is_null());
+  }
+  SECTION("and neither has one in which none is measured") {
+    for (double& kl : run.documents[0].influence.kl) kl = std::numeric_limits<double>::quiet_NaN();
+    CHECK(sentences_of(run).is_null());
+  }
 }
 
 TEST_CASE(

@@ -102,12 +102,24 @@ class Browser:
     def click(self, selector):
         self._send("POST", f"/element/{self.find(selector)}/click", {})
 
-    def hover(self, selector):
-        move = {"type": "pointerMove", "duration": 0, "x": 0, "y": 0,
-                "origin": {ELEMENT: self.find(selector)}}
+    def hover(self, selector, across=0.5, down=0.5):
+        """Moves the pointer over the element, to shares of its width and height."""
+        self._point([self._move_to(selector, across, down)])
+
+    def click_at(self, selector, across, down):
+        """Clicks at shares of the element's width and height."""
+        button = [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+        self._point([self._move_to(selector, across, down), *button])
+
+    def _move_to(self, selector, across, down):
+        width, height = self.run("const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+                                 "return [box.width, box.height]", selector)
+        return {"type": "pointerMove", "duration": 0, "origin": {ELEMENT: self.find(selector)},
+                "x": round(width * (across - 0.5)), "y": round(height * (down - 0.5))}
+
+    def _point(self, actions):
         self._send("POST", "/actions", {"actions": [
-            {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"},
-             "actions": [move]}]})
+            {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}]})
 
     def press(self, *keys):
         """Presses one key after the other, named as in KeyboardEvent.key."""

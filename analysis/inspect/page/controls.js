@@ -65,7 +65,7 @@ class Controls {
    */
   showLegend(domain, only) {
     const {signal, theme} = this.page;
-    const ramp = ramps[theme][signal.kind];
+    const ramp = rampOf(theme, signal);
     const parts = domain ? numberLegend(signal, domain, ramp) : tagLegend();
     if (only) {
       parts.push(...only.map(

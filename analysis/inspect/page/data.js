@@ -213,6 +213,7 @@ class LongDocument {
       this.layered[name] = new Layered(array, run.model.n_layers, this.n);
     }
     this.influence = json.influence ? new Influence(json.influence, this.n) : null;
+    this.sentences = json.sentences ? new Sentences(json.sentences, this) : null;
     this.sketch = json.sketch ?? null;
     this.sketchParts = this.sketch?.parts ?
         this.sketch.bins.map(

@@ -20,7 +20,7 @@ class Page {
     this.listenToText();
     addEventListener(
         'scroll', () => this.soon('strip', () => this.strip.follow()), {passive: true});
-    addEventListener('resize', () => this.soon('strip', () => this.strip.paint()));
+    addEventListener('resize', () => this.soon('strip', () => this.paintMaps()));
   }
 
   offerDocuments() {
@@ -38,12 +38,14 @@ class Page {
       cursor: -1,
       isPinned: false,
       pinnedSet: -1,
-      hovered: -1
+      hovered: -1,
+      removed: -1,
+      affected: -1
     });
     this.medians = medianBySubject(this.doc.influence);
     this.signals = signalsOf(this);
-    this.signal = this.signals.find(({id}) => id === (this.doc.sketch ? 'sketch-0' : 'near')) ??
-        this.signals[0];
+    const first = this.doc.sketch ? 'sketch-0' : this.doc.sentences ? 'sentence' : 'near';
+    this.signal = this.signals.find(({id}) => id === first) ?? this.signals[0];
     document.title = `${this.doc.name} · Longshadow`;
     byId('conditions').textContent =
         `${this.run.model.name} · context ${count(this.doc.context)} · ${count(this.doc.n)} tokens`;
@@ -52,21 +54,37 @@ class Page {
     this.markMeasured();
     this.controls.offer();
     this.strip = new Strip(byId('strip'), this);
+    this.matrix = this.doc.sentences ? new SentenceMatrix(this) : null;
+    byId('about-sentences').hidden = !this.doc.sentences;
     this.repaint();
-    this.strip.paint();
+    this.paintMaps();
     this.search.reset();
   }
 
+  /** A line under every token of a sentence would say nothing: its first is one to go to. */
   markMeasured() {
-    const {influence} = this.doc;
-    this.measured = influence ? range(this.doc.n).filter((i) => influence.subjectOf[i] >= 0) : [];
-    this.text.mark('measured', this.measured);
+    const {influence, sentences, n} = this.doc;
+    const isFirst = (i) => sentences.bounds[sentences.of[i]] === i;
+    const inSentence = (i) => Boolean(sentences?.subjects.has(influence.subjectOf[i]));
+    const measured = influence ? range(n).filter((i) => influence.subjectOf[i] >= 0) : [];
+    this.measured = measured.filter((i) => !inSentence(i) || isFirst(i));
+    this.text.mark('measured', measured.filter((i) => !inSentence(i)));
+  }
+
+  paintMaps() {
+    this.strip.paint();
+    this.matrix?.paint();
+  }
+
+  /** Whether the text is shaded by what sentences do to others: the panel has their matrix. */
+  get isBySentence() {
+    return this.signal.kind === 'sentence';
   }
 
   /** Shades the text by what is chosen. */
   repaint() {
     const {signal, view, text, theme} = this;
-    const ramp = ramps[theme][signal.kind];
+    const ramp = rampOf(theme, signal);
     const isCompared = signal.kind === 'share' && this.against >= 0;
     const nameOf = (policy) => this.doc.retention[policy].name;
     text.compare(isCompared ? [this.policy, this.against].map(nameOf) : null);
@@ -139,7 +157,7 @@ class Page {
     this.theme = this.theme === 'dark' ? 'light' : 'dark';
     document.documentElement.dataset.theme = this.theme;
     this.repaint();
-    this.strip.paint();
+    this.paintMaps();
   }
 
   // The token: where the keys are (`cursor`), pinned or not, and where the pointer is (`hovered`).
@@ -172,6 +190,7 @@ class Page {
 
   togglePin() {
     if (this.cursor < 0) return;
+    if (this.isBySentence) return this.chooseSentenceAt(this.cursor);
     this.isPinned = !this.isPinned;
     this.markCursor();
     this.showPanel();
@@ -179,6 +198,7 @@ class Page {
   }
 
   pin(i) {
+    if (this.isBySentence) return this.chooseSentenceAt(i);
     const isSame = this.isPinned && this.cursor === i;
     Object.assign(this, {cursor: i, isPinned: !isSame, pinnedSet: -1});
     this.markCursor();
@@ -195,8 +215,36 @@ class Page {
 
   letGo() {
     Object.assign(this, {cursor: -1, isPinned: false, pinnedSet: -1});
+    if (this.removed >= 0) return this.chooseSentences(-1, -1);
     this.markCursor();
     this.showPanel();
+  }
+
+  /**
+   * Marks the removed sentence and one that is read after it, -1 for none, and shades the text by
+   * what the former does.
+   */
+  chooseSentences(removed, affected) {
+    Object.assign(this, {removed, affected});
+    this.repaint();
+    const {sentences} = this.doc;
+    const isPair = affected >= 0;
+    const value = isPair ? sentences.at(removed, affected) : sentences.meanOver(removed);
+    this.say(
+        removed < 0 ?
+            'Let go.' :
+            `Sentence ${removed} removed, ${isPair ? `${affected} read` : 'all later ones'}` +
+                `: ${sentences.written(value)}.`);
+  }
+
+  /** Chooses the sentence of token i: as the removed one, or where that is measured as one read. */
+  chooseSentenceAt(i) {
+    const {sentences} = this.doc;
+    const k = sentences.of[i];
+    if (sentences.rowOf.has(k))
+      this.chooseSentences(k === this.removed ? -1 : k, -1);
+    else if (!Number.isNaN(sentences.at(this.removed, k)))
+      this.chooseSentences(this.removed, k);
   }
 
   reveal(i) {
@@ -205,11 +253,13 @@ class Page {
   }
 
   markCursor() {
-    const {text, cursor, isPinned, pinnedSet, doc} = this;
+    const {text, cursor, isPinned, pinnedSet, doc, isBySentence} = this;
     const shown = cursor < 0 ? [] : [cursor];
+    const set = pinnedSet < 0 ? [] : doc.influence.subjects[pinnedSet].removed;
     text.mark('cursor', isPinned ? [] : shown);
     text.mark('pinned', shown.filter(() => isPinned));
-    text.mark('member', pinnedSet < 0 ? [] : doc.influence.subjects[pinnedSet].removed);
+    text.mark('member', isBySentence ? doc.sentences.tokens(this.removed) : set);
+    text.mark('affected', isBySentence ? doc.sentences.tokens(this.affected) : []);
     if (cursor < 0)
       text.root.removeAttribute('aria-activedescendant');
     else
@@ -219,7 +269,10 @@ class Page {
 
   showPanel() {
     const i = this.isPinned || this.hovered < 0 ? this.cursor : this.hovered;
-    if (this.pinnedSet >= 0)
+    this.panel.parentElement.classList.toggle('by-sentence', this.isBySentence);
+    if (this.isBySentence)
+      this.matrix.show(this.panel);
+    else if (this.pinnedSet >= 0)
       showSet(this.panel, this, this.pinnedSet);
     else if (i >= 0)
       showToken(this.panel, this, i);
@@ -279,8 +332,8 @@ class Page {
 
 function precisionSentence(doc) {
   const parts =
-      ['Values of a token, and means near and far, are the run file’s own (32-bit floats), ' +
-       'written with four digits.'];
+      ['Values of a token, and means near, far and in a sentence, are the run file’s own ' +
+       '(32-bit floats), written with four digits.'];
   const {array, heads} = doc.layered['attention-window'];
   const about = (error) => percent(error);
   parts.push(

@@ -60,8 +60,11 @@ const ramps = Object.fromEntries(Object.entries(RAMPS).map(
       theme, {number, share}
     ]) => [theme, {number: makeRamp(number, INKS[theme]), share: makeRamp(share, INKS[theme])}]));
 
+const rampOf = (theme, {kind}) => ramps[theme][kind === 'share' ? 'share' : 'number'];
+
 /** What the ramp spans: most of the values, so that one outlier does not whiten the rest. */
-function domainOf(signal, values) {
+function domainOf(signal, tokens) {
+  const values = signal.spanned ?? tokens;
   if (signal.kind === 'share') return {low: 0, high: 1, log: false};
   if (signal.scale === 'log') {
     const [low, high] = quantiles(values.filter((value) => value > 0), [0.05, 0.995]);

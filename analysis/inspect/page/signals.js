@@ -2,9 +2,13 @@
 //   id, group, name     as the chooser lists it
 //   unit                of its numbers
 //   scale               'log' or 'linear'
-//   kind                'number', 'tag' (a part of speech) or 'share' (of slots that a policy
-//   keeps) layered             Layered, where it has layers; else null values(view) Float32Array
-//   [n] show(i, view)       the value with its unit, as exact as the page has it
+//   kind                'number', 'sentence' (of an influence on sentences), 'tag' (a part of
+//   speech)
+//                       or 'share' (of slots that a policy keeps)
+//   layered             Layered, where it has layers; else null
+//   spanned             the numbers that the shades span, where they are not the tokens' alone
+//   values(view)        Float32Array [n]
+//   show(i, view)       the value with its unit, as exact as the page has it
 
 const NAMES = {
   'entropy-before': 'entropy before',
@@ -188,6 +192,7 @@ function signalsOf(page) {
     list.push(influenceSignal(doc, 'near', doc.influence.near));
     list.push(influenceSignal(doc, 'far', doc.influence.far));
   }
+  if (doc.sentences) list.push(sentenceSignal(page));
   if (doc.sketch) list.push(...doc.sketch.bins.map((_, bin) => sketchSignal(doc, bin)));
   for (const id of ['entropy-before', 'entropy-at', 'entropy-topk', 'surprisal']) {
     list.push(scalarSignal(doc, id, run.signals[id] ?? ''));
