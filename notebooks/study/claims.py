@@ -53,7 +53,7 @@ def of_sets(study):
 
 def of_policies(study):
     claims = []
-    for budget in study.budgets:
+    for budget in study.budgets if study.has("kept") else []:
         if budget not in ("0.4", "0.2"):  # the paper's
             continue
         own = study.divergence("infokv", budget)
@@ -62,14 +62,17 @@ def of_policies(study):
                                 f"times: {name}'s KL over InfoKV's",
                                 ratio(study.divergence(policy, budget), own), 1))
     infokv, snapkv = "policy:infokv@0.2", "policy:snapkv@0.2"
-    if study.has_sets(infokv, snapkv):
+    if study.has("chunks") and study.has_sets(infokv, snapkv):
         claims.append(Claim("... and still far away, keeping 20%", "times: the same, in the last stretch",
                             study.set_ratio(snapkv, infokv, study.stretches[-1]), 1))
     return claims
 
 
 def claims_of(study):
-    return [content_words(study), *of_sets(study), *of_policies(study)]
+    """Those that what was measured can speak of."""
+    claims = [content_words(study)] if study.has("lag") else []
+    claims += of_sets(study) if study.has("chunks") else []
+    return claims + of_policies(study)
 
 
 def claims_table(studies):

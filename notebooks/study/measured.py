@@ -10,7 +10,8 @@ import run_file
 from figures.chunks import CHUNK
 from paired import ratio
 
-KINDS = ("lag", "end", "kept", "chunks", "chunks_f32")
+ANALYZED = ("lag", "end", "kept", "chunks")
+KINDS = (*ANALYZED, "chunks_f32")
 
 
 @dataclass
@@ -20,6 +21,10 @@ class Study:
     folder: Path
     runs: dict  # kind -> list of run_file.Document
     reports: dict  # kind -> analyze's JSON
+
+    def has(self, *kinds):
+        """Whether these kinds were measured: a large model's study may be the protocol alone."""
+        return all(self.runs[kind] for kind in kinds)
 
     @property
     def left_out(self):
@@ -66,7 +71,9 @@ def read(model, folder):
     runs = {kind: [document for path in sorted((folder / kind).glob("*.h5"))
                    for document in run_file.documents(path)] for kind in KINDS}
     reports = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-    for kind in KINDS[:4]:
-        if not runs[kind] or kind not in reports:
-            raise SystemExit(f"{folder}: expected the runs and the report of run.sh, found no {kind}")
+    if not any(runs.values()):
+        raise SystemExit(f"{folder}: expected a folder that run.sh wrote, found no run")
+    for kind in ANALYZED:
+        if runs[kind] and kind not in reports:
+            raise SystemExit(f"{folder}: expected {kind}.json beside its runs, found none")
     return Study(model, folder, runs, reports)

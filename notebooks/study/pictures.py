@@ -21,12 +21,18 @@ def at_budget(documents, budget):
 
 
 def draw(study, folder):
-    """Writes the figures into `folder`; their names."""
-    pooled = run_file.pool(study.runs["lag"])
+    """Writes the figures of what was measured into `folder`; their names."""
+    figures = {}
     with plt.rc_context(STYLE):
-        figures = {"chunks": draw_chunks(study.runs["chunks"]), "distance": draw_distance(pooled),
-                   "entropy": draw_entropy(pooled), "signals": draw_signals(pooled),
-                   "kept": draw_kept_words(at_budget(study.runs["kept"], "0.2"))}
+        if study.has("chunks"):
+            figures["chunks"] = draw_chunks(study.runs["chunks"])
+        if study.has("lag"):
+            pooled = run_file.pool(study.runs["lag"])
+            figures |= {"distance": draw_distance(pooled), "entropy": draw_entropy(pooled),
+                        "signals": draw_signals(pooled)}
+        if study.has("kept"):
+            figures["kept"] = draw_kept_words(at_budget(study.runs["kept"], "0.2"))
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH)
             plt.close(figure)
+    return list(figures)

@@ -18,9 +18,11 @@ import pictures
 import tables
 from claims import claims_table
 
-TABLES = ("documents", "comparisons", "confirmation", "policies", "rivals", "kept", "single_tokens",
-          "distances", "entropies", "partials")
-PICTURES = {"chunks": "Influence of sets, chunk by chunk",
+TABLES = {"documents": (), "comparisons": ("chunks",), "confirmation": ("chunks", "chunks_f32"),
+          "policies": ("kept",), "rivals": ("kept",), "kept": ("kept",),
+          "single_tokens": ("lag", "end"), "distances": ("lag",), "entropies": ("lag",),
+          "partials": ("lag",)}  # and the kinds of runs that they need
+CAPTIONS = {"chunks": "Influence of sets, chunk by chunk",
             "distance": "Influence against distance for six kinds of tokens",
             "entropy": "Entropy by part of speech, both readings",
             "signals": "Influence against signals",
@@ -37,18 +39,23 @@ def fill(page, name, text):
     return pattern.sub(lambda _: f"{marks[0]}\n{text}\n{marks[1]}", page)
 
 
-def by_model(studies, text_of):
-    """The text of each model, under its name where there are several."""
-    if len(studies) == 1:
-        return text_of(studies[0])
-    return "\n\n".join(f"**{study.model}**\n\n{text_of(study)}" for study in studies)
+def by_model(studies, name):
+    """The table of each model that has it, under the model's name where there are several."""
+    texts = [(study.model, getattr(tables, name)(study)) for study in studies
+             if study.has(*TABLES[name])]
+    if len(studies) == 1 and texts:
+        return texts[0][1]
+    return "\n\n".join(f"**{model}**\n\n{text}" for model, text in texts) or "Not measured."
 
 
 def write_texts(study, folder):
-    """What analyze says of all documents together."""
-    for kind in ("chunks", "kept", "lag", "end"):
+    """Writes what analyze says of all documents together; links to the files."""
+    links = []
+    for kind in filter(study.has, measured.ANALYZED):
         text = (study.folder / f"{kind}.txt").read_text()
         (folder / f"{kind}.txt").write_text(text[re.search(POOLED, text, re.M).start():])
+        links.append(f"[{kind}.txt]({study.model}/{kind}.txt)")
+    return f"- {study.model}: {', '.join(links)}"
 
 
 def main():
@@ -63,20 +70,17 @@ def main():
     matplotlib.use("Agg")
     page = fill((HERE / "results.md").read_text(), "claims", claims_table(studies))
     for name in TABLES:
-        page = fill(page, name, by_model(studies, getattr(tables, name)))
+        page = fill(page, name, by_model(studies, name))
+    shown, texts = {name: [] for name in CAPTIONS}, []
     for study in studies:
         folder = HERE / study.model
         folder.mkdir(exist_ok=True)
-        pictures.draw(study, folder)
-        write_texts(study, folder)
-    for name, caption in PICTURES.items():
-        page = fill(page, f"picture: {name}", "\n\n".join(
-            f"![{caption}, {study.model}]({study.model}/{name}.png)" for study in studies))
-    texts = "\n".join(
-        f"- {study.model}: " + ", ".join(f"[{kind}.txt]({study.model}/{kind}.txt)"
-                                         for kind in ("chunks", "kept", "lag", "end"))
-        for study in studies)
-    (HERE / "results.md").write_text(fill(page, "texts", texts))
+        for name in pictures.draw(study, folder):
+            shown[name].append(f"![{CAPTIONS[name]}, {study.model}]({study.model}/{name}.png)")
+        texts.append(write_texts(study, folder))
+    for name, links in shown.items():
+        page = fill(page, f"picture: {name}", "\n\n".join(links))
+    (HERE / "results.md").write_text(fill(page, "texts", "\n".join(texts)))
 
 
 if __name__ == "__main__":

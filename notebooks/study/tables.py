@@ -19,13 +19,9 @@ NEAR, FAR = slice(0, 64), slice(192, 256)  # of the 256 positions that run on wh
 
 
 def documents(study):
-    def names(kind):
-        return ", ".join(one.name.removesuffix(".txt") for one in study.runs[kind])
-
-    lines = [f"Documents: {names('lag')}."]
-    if names("chunks") != names("lag"):
-        lines.append(f"In the paper's protocol: {names('chunks')}.")
-    return "\n".join([*lines, *(f"{line[:1].upper()}{line[1:]}." for line in study.left_out)])
+    names = dict.fromkeys(one.name.removesuffix(".txt") for runs in study.runs.values()
+                          for one in runs)
+    return "\n".join([f"Documents: {', '.join(names)}.", *(f"{line[:1].upper()}{line[1:]}." for line in study.left_out)])
 
 
 def ratios_with_p(effect):
@@ -85,6 +81,8 @@ def rivals(study):
     rows = []
     for budget in study.budgets:
         for other in ("snapkv", "pyramidkv", "expected-attention", "h2o", "random"):
+            if not study.divergence(other, budget):
+                continue
             row = [f"infokv over {other}", budget]
             for window in (NEAR, FAR):
                 effect = ratio(study.divergence("infokv", budget, window),

@@ -127,6 +127,7 @@ def made_up_study(model="made up", documents=6):
             Retention(policy, budget, None, weight * noise[:256], None, None, None, 0, 0, 32)
             for budget in ("0.4", "0.2")
             for policy, weight in (("infokv", 1), ("snapkv", 2), ("expected-attention", 1))]))
+    runs["lag"] = runs["end"] = runs["kept"]
     runs["chunks_f32"] = [document(
         name="text_0.txt", noise_floor=np.zeros(3072),
         sets={name: kl * 1.25 for name, kl in runs["chunks"][0].sets.items()})]
@@ -153,6 +154,14 @@ class Tables(unittest.TestCase):
         row = next(line for line in table if "SnapKV, keeping 20%" in line)
         self.assertEqual(row.count(f"{paired.holm(ps)[7]:.3f}"), 2)
 
+    def test_a_study_may_be_the_protocol_alone(self):
+        study = made_up_study()
+        study.runs.update(lag=[], end=[], kept=[])
+        self.assertEqual(len(claims.claims_of(study)), 4)
+        self.assertEqual(summarise.by_model([study], "policies"), "Not measured.")
+        self.assertIn("72 chunk means", summarise.by_model([study], "confirmation"))
+        self.assertIn("text_5", summarise.by_model([study], "documents"))
+
     def test_a_claim_holds_its_contrary_or_neither(self):
         effect = paired.Effect(0.5, 0.4, 0.6, 0.01)
         claim = claims.Claim("", "", effect, 1)
@@ -178,7 +187,7 @@ class Tables(unittest.TestCase):
 
     def test_the_page_has_every_mark(self):
         page = (STUDY / "results.md").read_text()
-        names = ["claims", "texts", *summarise.TABLES, *(f"picture: {one}" for one in summarise.PICTURES)]
+        names = ["claims", "texts", *summarise.TABLES, *(f"picture: {one}" for one in summarise.CAPTIONS)]
         for name in names:
             page = summarise.fill(page, name, "")
         self.assertEqual(page.count("<!--"), 2 * len(names))
