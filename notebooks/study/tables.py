@@ -3,7 +3,7 @@
 import numpy as np
 
 import run_file
-from figures.chunks import CHUNK
+from figures.chunks import CHUNK, size_of
 from figures.distance import spoken
 from figures.entropy import CONTENT, FUNCTION
 from figures.kept_words import kept_shares
@@ -33,9 +33,9 @@ def comparisons(study):
     stretches = study.stretches
     header = ["removed at once", "of the context",
               *(f"{begin * CHUNK}-{end * CHUNK - 1}" for begin, end in stretches), "first over last"]
-    sizes = dict.fromkeys(run_file.chosen_by(group)[::2] for group in study.runs["chunks"][0].sets)
+    sizes = {run_file.chosen_by(group)[::2] for group in study.runs["chunks"][0].sets}
     rows = []
-    for kind, amount in sizes:
+    for kind, amount in sorted(sizes, key=lambda size: (size[0] != "top", size_of(size[1]))):
         pairs, pattern, size = (
             (SET_PAIRS, "top:{}:{}", f"{amount} leave") if kind == "top" else
             (POLICY_PAIRS, "policy:{}@{}", f"{amount} stays"))
