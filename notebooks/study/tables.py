@@ -102,7 +102,7 @@ def kept(study):
         for tags in (CONTENT, FUNCTION):
             ratios = kept_shares(study.runs["kept"], f"{arm['policy']}@0.2", tags)
             low, high = run_file.bootstrap(ratios, np.mean)
-            row.append(effect_text(Effect(ratios.mean(), low, high, np.nan)))
+            row.append(effect_text(Effect(ratios.mean(), low, high, np.nan), "{:.2f}".format))
         rows.append([*row, *(f"{arm['kept']['by_entropy_quarter'][quarter]:.2f}" for quarter in (0, 3))])
     return table(["keeps 0.2", "content words", "function words", "lowest entropy", "highest entropy"],
                  rows)

@@ -5,17 +5,17 @@ import math
 
 def number(value):
     """Two significant digits, without an exponent where people write none."""
-    return f"{value:.0f}" if 100 <= abs(value) < 1e5 else f"{value:.2g}"
+    return f"{value:.0f}" if 10 <= abs(value) < 1e5 else f"{value:#.2g}"
 
 
 def p_text(p):
     return "-" if p is None else f"{p:.3f}"
 
 
-def effect_text(effect):
+def effect_text(effect, spelled=number):
     if math.isnan(effect.low):
-        return number(effect.value)
-    return f"{number(effect.value)} [{number(effect.low)}, {number(effect.high)}]"
+        return spelled(effect.value)
+    return f"{spelled(effect.value)} [{spelled(effect.low)}, {spelled(effect.high)}]"
 
 
 def with_interval(estimate, spelling):

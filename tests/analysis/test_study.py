@@ -173,7 +173,7 @@ class Tables(unittest.TestCase):
         self.assertIn("| 0-127 | 128-511 | 512-1023 | 1024-2047 | 2048-3071 | first over last |", header)
         attention = next(row for row in rows if row.startswith("| attention-window over random"))
         self.assertIn("| 12 [12, 12] (.031) |", attention)
-        self.assertTrue(attention.endswith("| 6 [6, 6] (.031) |"))
+        self.assertTrue(attention.endswith("| 6.0 [6.0, 6.0] (.031) |"))
 
     def test_f32_is_held_against(self):
         self.assertIn("72 chunk means differ by 20.00% in the median, 20.0% at most",
