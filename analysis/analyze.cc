@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <utility>
 
 #include "data/format/schema.h"
@@ -67,8 +68,9 @@ std::size_t attention_known_at(const RunInfluence& influence) {
   return influence.evict_at == schema::kEvictAtEnd ? kAttentionWindow : kAttentionCumulative;
 }
 
-/// [0, 16), ... as far as the longest horizon of a document with sets.
-std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& documents) {
+/// Chunks, or [0, 16), ..., as far as the longest horizon of a document with sets.
+std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& documents,
+                                     std::int64_t chunk) {
   DistanceBin positions{0, 0};
   for (const DocumentRun* document : documents) {
     const RunInfluence& influence = document->influence;
@@ -77,6 +79,7 @@ std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& docu
     const auto horizon = static_cast<std::int64_t>(influence.noise_floor.size());
     if (has_sets) positions.end = std::max(positions.end, horizon);
   }
+  if (chunk > 0) return equal_bins(chunk, positions.end);
   return positions.end == 0 ? std::vector<DistanceBin>{}
                             : clip_bins(default_bins(positions), positions);
 }
@@ -84,7 +87,7 @@ std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& docu
 /// Fills in what the counterfactuals of `documents` say.
 void report_influence(const std::vector<const DocumentRun*>& documents, Report& report) {
   AnalyzeOptions& options = report.options;
-  report.set_bins = set_bins_of(documents);
+  report.set_bins = set_bins_of(documents, options.chunk);
   report.attention = attention_known_at(documents.front()->influence);
   const DistanceBin measured = measured_distances(documents);
   const bool has_spans = measured.begin < measured.end;
@@ -130,6 +133,9 @@ Report analyze(const RunFile& run, const AnalyzeOptions& options) {
     }
   }
   if (!measured.empty()) report_influence(measured, report);
+  if (options.chunk > 0 && report.set_bins.empty()) {
+    throw std::invalid_argument("chunks: expected tokens that were removed as a set, found none");
+  }
   report.sentences = report_sentences(run.documents, options.sample.n_sinks, options.bootstrap);
   report.retention = analyze_retention(run, options.bootstrap);
   return report;

@@ -20,7 +20,8 @@
 namespace longshadow {
 
 struct AnalyzeOptions {
-  std::vector<DistanceBin> bins;  ///< empty: default_bins()
+  std::vector<DistanceBin> bins;  ///< of spans; empty: default_bins()
+  std::int64_t chunk = 0;         ///< positions in a bin of sets; 0: default_bins()
   SampleOptions sample;
   BootstrapOptions bootstrap;
 };
@@ -62,7 +63,8 @@ struct Report {
 
 /// Groups are those of Sample, for each document and for all of them pooled. Sets, tokens with
 /// others between them, are in none of these: they are grouped by what the run recorded. Throws
-/// std::invalid_argument where no bin holds a measured distance.
+/// std::invalid_argument where no bin holds a measured distance, or where there are chunks but no
+/// sets.
 Report analyze(const RunFile& run, const AnalyzeOptions& options);
 
 /// Aligned tables, about 100 columns wide.

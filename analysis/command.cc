@@ -48,11 +48,23 @@ std::vector<DistanceBin> parse_bins(std::string_view text) {
   return bins;
 }
 
+/// "128" as positions, nothing as 0.
+std::int64_t parse_chunk(std::string_view text) {
+  if (text.empty()) return 0;
+  const std::int64_t chunk = parse_count(text);
+  if (chunk < 1) {
+    throw std::invalid_argument("--chunks: expected a number of positions above 0, found '" +
+                                std::string(text) + "'");
+  }
+  return chunk;
+}
+
 struct Arguments {
   std::vector<std::string> runs;
   std::string json;
   std::string csv;
   std::string bins;
+  std::string chunks;
   AnalyzeOptions options;
 };
 
@@ -68,6 +80,8 @@ po::options_description describe(Arguments& arguments) {
   add("csv", po::value(&arguments.csv), "write the numbers to this new file, a line each");
   add("bins", po::value(&arguments.bins),
       "distance bins BEGIN:END,...; END is outside (default: doubling from 16)");
+  add("chunks", po::value(&arguments.chunks),
+      "positions in a bin of what removed sets do after the start (default: doubling from 16)");
   add("top", po::value(&options.sample.top_share)->default_value(options.sample.top_share, "0.2"),
       "share of the subjects in a top group");
   add("sinks", po::value(&options.sample.n_sinks)->default_value(options.sample.n_sinks),
@@ -118,6 +132,7 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
   }
   check(arguments);
   arguments.options.bins = parse_bins(arguments.bins);
+  arguments.options.chunk = parse_chunk(arguments.chunks);
   for (const std::string& output : {arguments.json, arguments.csv}) {
     if (!output.empty()) check_output(output);
   }

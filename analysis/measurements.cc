@@ -35,11 +35,14 @@ std::int64_t first_distance_of(const RunInfluence& influence, std::size_t s) {
 BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
                               std::int64_t first_distance, const DistanceBin& bin) {
   const std::size_t horizon = influence.noise_floor.size();
+  const auto position_of = [&](std::int64_t distance) {
+    const auto last = static_cast<std::int64_t>(horizon);
+    return static_cast<std::size_t>(std::clamp<std::int64_t>(distance - first_distance, 0, last));
+  };
   BinnedInfluence binned;
-  for (std::size_t h = 0; h < horizon; ++h) {
-    const std::int64_t distance = first_distance + static_cast<std::int64_t>(h);
+  for (std::size_t h = position_of(bin.begin); h < position_of(bin.end); ++h) {
     const double kl = influence.kl[s * horizon + h];
-    if (distance < bin.begin || distance >= bin.end || !std::isfinite(kl)) continue;
+    if (!std::isfinite(kl)) continue;
     const double floor = influence.noise_floor[h];
     const bool below = kl <= floor;
     binned.n_values += 1;
@@ -100,6 +103,14 @@ std::vector<DistanceBin> default_bins(const DistanceBin& measured) {
   std::vector<DistanceBin> bins;
   for (DistanceBin bin{0, kFirstEdge}; bin.begin < measured.end; bin = {bin.end, 2 * bin.end}) {
     if (bin.end > measured.begin) bins.push_back(bin);
+  }
+  return bins;
+}
+
+std::vector<DistanceBin> equal_bins(std::int64_t width, std::int64_t end) {
+  std::vector<DistanceBin> bins;
+  for (std::int64_t begin = 0; begin < end; begin += std::min(width, end - begin)) {
+    bins.push_back({begin, begin + std::min(width, end - begin)});
   }
   return bins;
 }

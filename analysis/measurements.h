@@ -62,6 +62,9 @@ DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents)
 /// [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
 std::vector<DistanceBin> default_bins(const DistanceBin& measured);
 
+/// [0, width), [width, 2 width), ... as far as `end`, where the last one ends.
+std::vector<DistanceBin> equal_bins(std::int64_t width, std::int64_t end);
+
 /// The parts of `bins` within the measured distances. Throws std::invalid_argument where no bin
 /// holds one.
 std::vector<DistanceBin> clip_bins(const std::vector<DistanceBin>& bins,

@@ -12,6 +12,7 @@ several, for all of them pooled ("10_documents"):
     DIR/DOCUMENT-layers     attention and drift, layer by layer along the document
     DIR/DOCUMENT-map        every token's estimated influence, where there is a sketch
     DIR/DOCUMENT-kept       the slots that eviction policies keep, where the run has any
+    DIR/chunks              of all documents, what sets do chunk by chunk, where the horizon has several
     DIR/budget              of all documents, the policies' KL against the share they keep
     DIR/overlap             of all documents, how far the policies keep the same slots
     DIR/kept-words          of all documents, which parts of speech the policies keep
@@ -26,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import run_file
+from figures.chunks import draw_chunks, panels_of, with_chunks
 from figures.distance import draw_distance
 from figures.entropy import draw_entropy
 from figures.kept_words import draw_kept_words
@@ -59,6 +61,8 @@ def figures_of(document):
 
 def figures_of_all(documents):
     """What can be drawn of all documents together."""
+    if panels_of(with_chunks(documents)):
+        yield "chunks", draw_chunks(documents)
     if any(document.retention for document in documents):
         yield "budget", draw_budget(documents)
         yield "overlap", draw_overlap(documents)
@@ -68,7 +72,7 @@ def figures_of_all(documents):
 def documents_of(paths):
     """The documents of the run files, and behind them all of them pooled where there are several."""
     documents = [document for path in paths for document in run_file.documents(path)]
-    measured = [document for document in documents if len(document.kl)]
+    measured = [document for document in documents if len(document.kl) or document.sets]
     return documents + ([run_file.pool(measured)] if len(measured) > 1 else [])
 
 

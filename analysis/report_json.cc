@@ -97,6 +97,7 @@ std::string report_json(const Report& report) {
   Json json = {{"model", report.model.name},
                {"options",
                 {{"bins", bins},
+                 {"chunk", options.chunk > 0 ? Json(options.chunk) : Json()},
                  {"top_share", options.sample.top_share},
                  {"n_sinks", options.sample.n_sinks},
                  {"bootstrap_replicates", options.bootstrap.replicates},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -13,11 +14,13 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kSetCountWidth = 5;
+constexpr std::size_t kMostChunks = 7;  // as columns
+
+std::string number_text(double value) { return std::isnan(value) ? "-" : scientific(value); }
 
 /// Without the interval.
 std::string bound_text(const InfluenceEstimate& influence) {
-  if (std::isnan(influence.estimate.value)) return "-";
-  return (influence.is_bound ? "<" : "") + scientific(influence.estimate.value);
+  return (influence.is_bound ? "<" : "") + number_text(influence.estimate.value);
 }
 
 /// Of a column of names, with the space after it.
@@ -69,19 +72,48 @@ void print_correlations(std::ostream& out, const SampleReport& sample,
   }
 }
 
-/// Means alone, side by side: what a set does at each position is to be compared with another's.
-void print_sets(std::ostream& out, const SampleReport& sample,
-                const std::vector<DistanceBin>& bins) {
+/// Indices of the chunks that become columns: the first, the last, and between them as many as fit,
+/// with ever more left out.
+std::vector<std::size_t> shown_chunks(std::size_t n_chunks) {
+  std::vector<std::size_t> shown;
+  for (std::size_t column = 0; column < kMostChunks; ++column) {
+    const double exponent = static_cast<double>(column) / (kMostChunks - 1);
+    const double place = std::pow(static_cast<double>(n_chunks), exponent);
+    const auto chunk = static_cast<std::size_t>(std::lround(place)) - 1;
+    if (shown.empty() || chunk > shown.back()) shown.push_back(chunk);
+  }
+  return shown;
+}
+
+/// Means side by side: what a set does at each position is to be compared with another's. Under
+/// them, where there are enough sets, their intervals.
+void print_sets(std::ostream& out, const SampleReport& sample, const Report& report) {
+  const std::vector<DistanceBin>& bins = report.set_bins;
+  std::vector<std::size_t> shown(bins.size());
+  std::iota(shown.begin(), shown.end(), 0);
+  if (report.options.chunk > 0) shown = shown_chunks(bins.size());
   const std::size_t width = name_width(sample.sets);
-  out << "\n" << left("removed at once, mean nats", width) << right("sets", kSetCountWidth);
-  for (const DistanceBin& bin : bins) out << right(distance_text(bin), kNumberWidth);
-  out << "  after the start\n";
-  for (const GroupReport& set : sample.sets) {
-    out << left("  " + set.name, width) << right(std::to_string(set.n_subjects), kSetCountWidth);
-    for (const Cell& cell : set.cells) {
-      out << right(bound_text(cell.mean), kNumberWidth);
+  const auto print_row = [&](const std::string& name, const std::string& count, const auto& text) {
+    out << left("  " + name, width) << right(count, kSetCountWidth);
+    for (const std::size_t bin : shown) {
+      out << right(text(bin), std::max(kNumberWidth, distance_text(bins[bin]).size() + 2));
     }
     out << "\n";
+  };
+  out << "\nremoved at once, mean nats in positions after the start\n";
+  print_row("", "sets", [&](std::size_t bin) { return distance_text(bins[bin]); });
+  for (const GroupReport& set : sample.sets) {
+    print_row(set.name, std::to_string(set.n_subjects),
+              [&](std::size_t bin) { return bound_text(set.cells[bin].mean); });
+    if (set.n_subjects < kFewestForInterval) continue;
+    print_row("  95%, from", "",
+              [&](std::size_t bin) { return number_text(set.cells[bin].mean.estimate.low); });
+    print_row("  to", "",
+              [&](std::size_t bin) { return number_text(set.cells[bin].mean.estimate.high); });
+  }
+  if (shown.size() < bins.size()) {
+    out << "  " << shown.size() << " of " << bins.size()
+        << " chunks; --json and --csv write them all\n";
   }
 }
 
@@ -102,7 +134,7 @@ void print_sample(std::ostream& out, const SampleReport& sample, const Report& r
   }
   for (std::size_t bin = 0; bin < bins.size(); ++bin) print_bin(out, sample, bins[bin], bin);
   if (!bins.empty()) print_correlations(out, sample, bins);
-  if (!sample.sets.empty()) print_sets(out, sample, report.set_bins);
+  if (!sample.sets.empty()) print_sets(out, sample, report);
 }
 
 /// Tables of one sample alone: of the pool, where there is one.

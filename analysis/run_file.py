@@ -313,6 +313,33 @@ def sets_of(document, group):
                    text=None)
 
 
+def chosen_by(group):
+    """What the name of a group of sets says: its kind, what chose the tokens and how many:
+    ("top", "drift", "20%") of top:drift:20%, ("policy", "snapkv", "0.2") of policy:snapkv@0.2, and
+    ("", name, "") of any other."""
+    kind, _, rest = group.partition(":")
+    chooser, separator, amount = rest.rpartition({"top": ":", "policy": "@"}.get(kind, "\0"))
+    return (kind, chooser, amount) if separator else ("", group, "")
+
+
+def chunk_means(document, group, chunk):
+    """Influence in each `chunk` of positions after the start, the last one shorter where the horizon
+    is no multiple: means over the positions and over the group's sets."""
+    sets = sets_of(document, group)
+    starts = range(0, sets.kl.shape[1], chunk)
+    return np.array([binned(sets, start, start + chunk)[0].mean() for start in starts])
+
+
+def stretches(n_chunks):
+    """Chunks [begin, end) to compare sets over, since one far chunk alone is mostly chance: the first,
+    the next three, and doubling from there."""
+    edges = [0, 1, 4]
+    while edges[-1] < n_chunks:
+        edges.append(2 * edges[-1])
+    return [(begin, min(end, n_chunks)) for begin, end in zip(edges[:-1], edges[1:])
+            if begin < n_chunks]
+
+
 def bins(document, first_edge=16, per_octave=1):
     """Distance bins [begin, end): edges at first_edge * 2^(k / per_octave), as integers, clipped to the
     measured distances."""

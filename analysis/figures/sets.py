@@ -9,22 +9,18 @@ import run_file
 from figures.distance import influence_curve
 from figures.style import (COLOURS, COLUMN, MARKERS, add_caption, add_legend_below, draw_curve,
                            plain_log_ticks)
-from run_file import sets_of
+from run_file import chosen_by, sets_of
 
 
 def looks_of(names):
-    """Colour and marker by what ranked the tokens (top:SIGNAL:SHARE), open for its second share."""
-    signals = list(dict.fromkeys(ranked_by(name) for name in names))
-    look = dict(zip(signals, zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS))))
+    """Colour and marker by what chose the tokens, open for all but its first share."""
+    choosers = list(dict.fromkeys(chosen_by(name)[:2] for name in names))
+    look = dict(zip(choosers, zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS))))
     seen = []
     for name in names:
-        signal = ranked_by(name)
-        yield name, *look[signal], "white" if signal in seen else look[signal][0]
-        seen.append(signal)
-
-
-def ranked_by(name):
-    return name.rsplit(":", 1)[0]
+        chooser = chosen_by(name)[:2]
+        yield name, *look[chooser], "white" if chooser in seen else look[chooser][0]
+        seen.append(chooser)
 
 
 def draw_sets(document):

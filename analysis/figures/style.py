@@ -63,9 +63,9 @@ def draw_curve(axes, x, value, low, high, colour, marker, label, face=None):
     axes.plot(x, value, marker, color=colour, markerfacecolor=face or colour, label=label)
 
 
-def plain_log_ticks(axis, low, high):
+def plain_log_ticks(axis, low, high, steps=(1, 2, 5)):
     """Plain numbers, because distances are counts; more of them where the range is short."""
-    steps = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+    steps = steps if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
     axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps))
     axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())

@@ -1,27 +1,46 @@
 #!/usr/bin/env bash
-# Measures the study of results.md on ten documents, and analyses it. Stopped, it goes on where it was.
+# Measures the study of results.md on ten documents with one model, and analyses it. Stopped, it goes on
+# where it was.
 #
-#   bash notebooks/study/run.sh DOCUMENTS OUTPUT          about an hour on two cores
-#   bash notebooks/study/run.sh DOCUMENTS OUTPUT --quick  three documents, 8 tokens a group: minutes
+#   bash notebooks/study/run.sh DOCUMENTS OUTPUT          under three hours on two cores with smollm2
+#   bash notebooks/study/run.sh DOCUMENTS OUTPUT --quick  three documents and less of everything: minutes
 #
-# DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures, with
-# PRECISION (bf16: errors of 1%, README.md), LAG_GROUP and END_GROUP (64) tokens of each kind.
+# DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures MODEL
+# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md); LAG_GROUP and END_GROUP (64)
+# tokens of each kind; FUTURE (6144) positions after a context of 2,048 tokens in the paper's protocol.
+# A document too short for that is left out of it by name. What is there is not measured again: another
+# model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
 texts=${1:?expected a folder of texts}
 output=${2:?expected a folder to write to}
 longshadow=${LONGSHADOW:-$root/build/longshadow}
+model=(--model "${MODEL:-smollm2}" --device "${DEVICE:-auto}")
 precision=${PRECISION:-bf16}
 lag_group=${LAG_GROUP:-64}
 end_group=${END_GROUP:-64}
+future=${FUTURE:-6144}
 
 documents=(lomb_scargle russell_problems proteomics_tutorial nist_sp800_63b darwin_origin_ch4
-           tuning_playbook deep_review mill_on_liberty_ch2 scipy_paper derisking_budgeting)
+           tuning_playbook deep_review mill_on_liberty_ch2 sympy_paper derisking_budgeting)
+in_f32=2 # documents on which f32 confirms the protocol
+budgets=0.4,0.2,0.1
+shares=(5 10 20 40)
+set_budgets=(0.2 0.4)
 if [[ ${3:-} == --quick ]]; then
   documents=("${documents[@]:0:3}")
-  lag_group=8 end_group=8
+  in_f32=1
+  lag_group=8 end_group=8 future=${FUTURE:-1024}
+  budgets=0.2 shares=(20) set_budgets=(0.2)
 fi
+
+# Measures into RUN, unless it is there.
+measure() {  # RUN COMMAND DOCUMENT OPTIONS...
+  local run=$1 command=$2 document=$3
+  shift 3
+  [[ -e $run ]] || "$longshadow" "$command" "${model[@]}" --document "$texts/$document.txt" "$@" -o "$run"
+}
 
 # Six ways to choose N single tokens, one of them by attention as the cache's owner knows it.
 each() {  # N ATTENTION
@@ -32,30 +51,88 @@ each() {  # N ATTENTION
   echo "$chosen"
 }
 
-# At the context's end also sets, each gone at once.
-sets=
-for signal in entropy-before entropy-at attention-window drift random; do
-  sets+=+top:$signal:5%+top:$signal:20%
-done
-
-measure() {  # DOCUMENT EVICT_AT SUBJECTS RUN
-  [[ -e $4 ]] || "$longshadow" probe --document "$texts/$1.txt" --context 1024 --future 256 \
-    --precision "$precision" --evict-at "$2" --subjects "$3" -o "$4"
+# The same SHARE of the context by each signal, as sets that go at once.
+top() {  # SHARE SIGNAL...
+  local share=$1 chosen="" signal
+  shift
+  for signal; do chosen+=+top:$signal:$share%; done
+  echo "${chosen#+}"
 }
 
-# What policies keep of the same contexts, which each document shows in one pass.
-policies=random,streaming-llm,h2o,tova,snapkv,expected-attention,keydiff,infokv
+# What policies evict where they keep BUDGET, as sets.
+evicted() {  # BUDGET
+  local chosen="" policy
+  for policy in snapkv infokv h2o expected-attention random; do chosen+=+policy:$policy@$1; done
+  echo "${chosen#+}"
+}
 
-mkdir -p "$output/lag" "$output/end" "$output/kept"
+joined() { local IFS=+; echo "$*"; }
+
+# One token at a time, and sets, at a context of 1,024.
+single_tokens() {  # DOCUMENT
+  local lengths=(--context 1024 --future 256 --precision "$precision") kinds
+  kinds=(entropy-before entropy-at attention-window drift random)
+  measure "$output/lag/$1.h5" probe "$1" "${lengths[@]}" --evict-at lag:16 \
+    --subjects "$(each "$lag_group" attention-cumulative)"
+  measure "$output/end/$1.h5" probe "$1" "${lengths[@]}" --evict-at end \
+    --subjects "$(joined "$(each "$end_group" attention-window)" "$(top 5 "${kinds[@]}")" "$(top 20 "${kinds[@]}")")"
+}
+
+# What policies keep of a context of 2,048, and what that costs; the sketch tells the oracle.
+policies() {  # DOCUMENT
+  local lengths=(--context 2048 --future 256) names
+  names=random,oracle,streaming-llm,h2o,snapkv,infokv,pyramidkv,tova,knorm,keydiff,expected-attention
+  names+=,lagkv,chunkkv/snapkv,adakv/snapkv,key-rotation/snapkv
+  measure "$output/influence/$1.h5" probe "$1" "${lengths[@]}" --method sketch --subjects all \
+    --evict-at end --bins 0:64,64:192,192:256
+  measure "$output/kept/$1.h5" retain "$1" "${lengths[@]}" --policies "$names" --budgets "$budgets" \
+    --sinks 4 --influence "$output/influence/$1.h5"
+}
+
+# The paper's protocol: sets that go at once after 2,048 tokens, followed as far as FUTURE.
+protocol() {  # KIND DOCUMENT PRECISION SUBJECTS
+  measure "$output/$1/$2.h5" probe "$2" --context 2048 --future "$future" --evict-at end \
+    --precision "$3" --subjects "$4"
+}
+
+# Whether the document is long enough for the protocol; one that is not is named.
+is_long_enough() {  # DOCUMENT
+  local complaint
+  complaint=$("$longshadow" probe "${model[@]}" --document "$texts/$1.txt" --context 2048 \
+    --future "$future" --evict-at end --subjects "$(top 20 random)" --dry-run \
+    -o "$output/chunks/dry_run.h5" 2>&1 > /dev/null) && return
+  if [[ $complaint != *"but the document has"* ]]; then
+    echo "$complaint" >&2
+    exit 1
+  fi
+  echo "left out of the protocol: ${complaint#longshadow: }" | tee -a "$output/left_out.txt" >&2
+  return 1
+}
+
+signals=(attention-window entropy-before drift random)
+sets=()
+for share in "${shares[@]}"; do sets+=("$(top "$share" "${signals[@]}")"); done
+for budget in "${set_budgets[@]}"; do sets+=("$(evicted "$budget")"); done
+
+mkdir -p "$output"/{lag,end,influence,kept,chunks,chunks_f32}
+rm -f "$output/left_out.txt"
 for document in "${documents[@]}"; do
-  measure "$document" lag:16 "$(each "$lag_group" attention-cumulative)" "$output/lag/$document.h5"
-  measure "$document" end "$(each "$end_group" attention-window)$sets" "$output/end/$document.h5"
-  [[ -e $output/kept/$document.h5 ]] || "$longshadow" retain --document "$texts/$document.txt" \
-    --context 1024 --future 256 --policies "$policies" --budgets 0.2 --sinks 4 \
-    -o "$output/kept/$document.h5"
+  single_tokens "$document"
+  policies "$document"
+  is_long_enough "$document" || continue
+  protocol chunks "$document" "$precision" "$(joined "${sets[@]}")"
+  if [[ $precision == bf16 && $in_f32 -gt 0 ]]; then
+    protocol chunks_f32 "$document" f32 "$(joined "$(top 20 "${signals[@]}")" "$(evicted 0.2)")"
+    in_f32=$((in_f32 - 1))
+  fi
 done
-for kind in lag end kept; do
-  for format in json csv; do rm -f "$output/$kind.$format"; done
-  "$longshadow" analyze "$output/$kind"/*.h5 --json "$output/$kind.json" --csv "$output/$kind.csv" \
-    > "$output/$kind.txt"
+
+for kind in lag end kept chunks; do
+  runs=("$output/$kind"/*.h5)
+  [[ -e ${runs[0]} ]] || continue
+  rm -f "$output/$kind".{json,csv}
+  options=()
+  [[ $kind != chunks ]] || options=(--chunks 128)
+  "$longshadow" analyze "${runs[@]}" "${options[@]}" --json "$output/$kind.json" \
+    --csv "$output/$kind.csv" > "$output/$kind.txt"
 done

@@ -151,6 +151,51 @@ TEST_CASE("sets of several documents are pooled, and have an interval from five 
   CHECK_FALSE(std::isnan(report.pooled->sets[0].cells[0].mean.estimate.low));
 }
 
+TEST_CASE("chunks are of equal width, and the last has what is left") {
+  AnalyzeOptions options;
+  options.chunk = 10;
+  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
+  REQUIRE(report.set_bins.size() == 7);
+  CHECK(report.set_bins[5].begin == 50);
+  CHECK(report.set_bins[6].begin == 60);
+  CHECK(report.set_bins[6].end == 64);
+  CHECK(report.options.bins.front().begin == 17);  // distances are not divided so
+  double mean = 0;                                 // the made-up sets' law
+  for (int h = 60; h < 64; ++h) mean += 1e-3 * std::pow(h + 1.0, -0.5) / 4;
+  const Cell& cell = report.pooled->sets.at(0).cells.at(6);
+  CHECK(cell.n_values == 5 * 4);
+  CHECK(cell.mean.estimate.value == Approx(mean));
+  const auto json = nlohmann::json::parse(report_json(report));
+  CHECK(json["options"]["chunk"] == 10);
+  CHECK(json["pooled"]["sets"][0]["bins"][6]["after_start"] == std::vector<int>{60, 64});
+}
+
+TEST_CASE("of many chunks the table shows some, the first and the last among them") {
+  AnalyzeOptions options;
+  options.chunk = 1;
+  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
+  std::ostringstream out;
+  print_report(out, report);
+  const std::string text = out.str();
+  CHECK(text.find("sets      0-0      1-1      3-3      7-7    15-15    31-31    63-63") !=
+        std::string::npos);
+  CHECK(text.find("  7 of 64 chunks; --json and --csv write them all") != std::string::npos);
+  const std::size_t table = text.rfind("  top:drift:11%");
+  CHECK(text.find("    95%, from", table) != std::string::npos);  // of five documents
+  const std::string csv = report_csv(report);
+  CHECK(csv.find("\"all 5 documents\",sets,\"top:drift:11%\",63,64,5,mean_nats,") !=
+        std::string::npos);
+}
+
+TEST_CASE("a wide chunk is one bin, and chunks of no set are refused") {
+  AnalyzeOptions options;
+  options.chunk = std::numeric_limits<std::int64_t>::max();
+  const Report report = analyze(synthetic_run({.n_sets = 1}), options);
+  REQUIRE(report.set_bins.size() == 1);
+  CHECK(report.set_bins[0].end == 64);
+  CHECK_THROWS_AS(analyze(synthetic_run(), options), std::invalid_argument);
+}
+
 TEST_CASE("a run of sets alone has no distances") {
   RunFile run = synthetic_run({.n_subjects = 1, .n_sets = 2});
   RunInfluence& influence = run.documents[0].influence;

@@ -65,6 +65,11 @@ TEST_CASE("analyze refuses arguments that mean nothing") {
                            "0:99999999999999999999"}) {
     CHECK_THROWS_WITH(analyze_command({run, "--bins", bins}, out), Contains("--bins"));
   }
+  for (const char* chunks : {"0", "-128", "a", "128x", "0:128", "99999999999999999999"}) {
+    CHECK_THROWS_WITH(analyze_command({run, "--chunks", chunks}, out), Contains("--chunks"));
+  }
+  CHECK_THROWS_WITH(analyze_command({run, "--chunks", "128"}, out),
+                    Contains("removed as a set, found none"));
   CHECK_THROWS_WITH(analyze_command({run, "--top", "0"}, out), Contains("--top"));
   CHECK_THROWS_WITH(analyze_command({run, "--sinks", "-1"}, out), Contains("--sinks"));
   CHECK_THROWS_WITH(analyze_command({run, "--bootstrap", "0"}, out), Contains("--bootstrap"));

@@ -25,11 +25,11 @@ def trimmed_mean(values):
 
 
 class Agreement(WithRuns):
-    def analyze(self, run):
+    def analyze(self, run, *options):
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
-        subprocess.run([os.environ["LONGSHADOW"], "analyze", run, "--json", report], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([os.environ["LONGSHADOW"], "analyze", run, "--json", report, *options],
+                       check=True, stdout=subprocess.DEVNULL)
         return json.loads(report.read_text())
 
     def assert_close(self, a, b):
@@ -138,6 +138,29 @@ class Agreement(WithRuns):
 
     def test_numpy_agrees_on_sets(self):
         self.compare_with_numpy(self.make_run(documents=2, subjects=150, lag=AT_END, sets=3))
+
+    def test_numpy_agrees_on_chunks(self):
+        run = self.make_run(documents=6, lag=AT_END, sets=1)
+        random = np.random.default_rng(4)
+        with h5py.File(run, "r+") as file:  # made-up sets do the same in every document
+            for document in file["documents"].values():
+                document["influence/kl"][-1] *= random.lognormal(size=64)
+        pooled = self.analyze(run, "--chunks", "10")["pooled"]
+        self.assertEqual(pooled["intervals_over"], "documents")
+        group, = pooled["sets"]
+        with h5py.File(run) as file:  # the set is the last subject of each document
+            rows = [np.maximum(one["influence/kl"][-1], one["influence/noise_floor"][:])
+                    for one in file["documents"].values()]
+        means = [[row[begin:begin + 10].mean() for row in rows] for begin in range(0, 64, 10)]
+        self.assertEqual([cell["after_start"] for cell in group["bins"]],
+                         [[begin, min(begin + 10, 64)] for begin in range(0, 64, 10)])
+        for cell, of_chunk in zip(group["bins"], means):
+            self.assert_close(cell["mean_nats"]["value"], np.mean(of_chunk))
+            self.assertTrue(min(of_chunk) <= cell["mean_nats"]["low"] <= cell["mean_nats"]["high"]
+                            <= max(of_chunk))
+        of_file = [run_file.chunk_means(document, group["name"], 10)
+                   for document in run_file.documents(run)]
+        np.testing.assert_allclose(np.transpose(of_file), means, rtol=CLOSE)
 
     def test_plain_loops_agree(self):
         run = self.make_run()

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
+import h5py
 import matplotlib
 
 matplotlib.use("Agg")
@@ -14,6 +16,7 @@ import numpy as np
 from support import AT_END, ROOT, WithRuns, add_retention
 
 import run_file
+from figures.chunks import draw_chunks, panels_of, with_chunks
 from figures.distance import draw_distance, groups, influence_curve
 from figures.entropy import draw_entropy
 from figures.kept_words import kept_shares
@@ -196,6 +199,67 @@ class TheFigures(WithRuns):
         self.assertEqual(names, ["random", "low entropy before", "high attention"])
         self.assertTrue((document.population == (document.group == "each:random:20")
                          & ~document.is_sink).all())
+
+
+class Chunks(WithRuns):
+    """Sets that were followed for 5.5 chunks, their influence and its noise made up."""
+
+    GROUPS = ("top:random:20%", "top:drift:20%", "policy:snapkv:kernel=5@0.2", "policy:random@0.2",
+              "top:drift:5%", "a set")
+
+    def documents(self, count):
+        document, = run_file.documents(self.make_run(subjects=1, lag=AT_END, sets=2))
+        random = np.random.default_rng(3)
+        return [replace(document, name=f"text {d}", noise_floor=np.zeros(704), kl=document.kl[:0],
+                        sets={name: random.lognormal(size=(1, 704)) for name in self.GROUPS})
+                for d in range(count)]
+
+    def test_sets_of_one_size_share_a_panel(self):
+        self.assertEqual(panels_of(self.documents(1)), {
+            "20% removed": {"random": "top:random:20%", "drift": "top:drift:20%"},
+            "policies keep 0.2": {"snapkv:kernel=5": "policy:snapkv:kernel=5@0.2",
+                                  "random": "policy:random@0.2"}})
+
+    def test_curves_show_chunks_and_ratios_of_documents(self):
+        documents = self.documents(6)
+        figure = draw_chunks(documents)
+        means, _, ratios, _ = figure.axes
+        drift = np.array([one.sets["top:drift:20%"][0] for one in documents])
+        other = np.array([one.sets["top:random:20%"][0] for one in documents])
+        edges = range(0, 704, 128)
+        np.testing.assert_allclose(means.lines[1].get_xdata(), [edge + 64 for edge in edges])
+        np.testing.assert_allclose(means.lines[1].get_ydata(),
+                                   [drift[:, edge:edge + 128].mean() for edge in edges])
+        band = means.collections[1].get_paths()[0].vertices
+        at_first = band[band[:, 0] == 64, 1]
+        self.assertTrue(at_first.min() < drift[:, :128].mean() < at_first.max())
+        first = [np.log(one[:128].mean() / two[:128].mean()) for one, two in zip(drift, other)]
+        self.assertAlmostEqual(ratios.lines[0].get_ydata()[0], np.exp(np.mean(first)))
+        self.assertEqual(len(ratios.lines[0].get_ydata()), 3)  # chunk 1, 2-4, 5-6
+        self.assertIn("6 documents", figure.get_suptitle())
+        plt.close(figure)
+
+    def test_one_document_has_curves_and_few_chunks_no_figure(self):
+        documents = self.documents(1)
+        figure = draw_chunks(documents)
+        self.assertIn("text 0", figure.get_suptitle())
+        plt.close(figure)
+        documents[0].noise_floor = np.zeros(511)
+        self.assertEqual(with_chunks(documents), [])
+
+    def test_stretches_hold_every_chunk_once(self):
+        self.assertEqual(run_file.stretches(48), [(0, 1), (1, 4), (4, 8), (8, 16), (16, 32), (32, 48)])
+        self.assertEqual(run_file.stretches(1), [(0, 1)])
+        self.assertEqual(run_file.stretches(112)[-1], (64, 112))
+
+    def test_runs_of_sets_alone_are_pooled(self):
+        run = self.make_run(documents=2, subjects=1, lag=AT_END, sets=2)
+        with h5py.File(run, "r+") as file:
+            for document in file["documents"].values():
+                document["influence/kl"][0] = np.nan  # the one span is not measured
+        result = run_plot(run, self.folder / "figures")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue((self.folder / "figures" / "2_documents-sets.png").exists())
 
 
 class KeptWords(WithRuns):
