@@ -12,8 +12,8 @@ from run_file import bootstrap, chosen_by, chunk_means
 
 CHUNK = 128  # positions, as in the paper
 FEWEST = 4  # chunks that a figure needs
-BASELINE = "random"
-LOOKS = {BASELINE: (GREY, "-"), "attention-window": (BLUE, "-"), "entropy-before": (VERMILION, "-"),
+BASELINES = ("random", "snapkv")  # the first that a panel has is what the others are compared with
+LOOKS = {"random": (GREY, "-"), "attention-window": (BLUE, "-"), "entropy-before": (VERMILION, "-"),
          "drift": (GREEN, "-"), "snapkv": (BLUE, "-"), "infokv": (VERMILION, "-"),
          "h2o": (SKY, "-"), "expected-attention": (ORANGE, "-")}
 OTHER_LOOKS = tuple(itertools.product((BLACK, GREEN, ORANGE, SKY, VERMILION, BLUE), ("--", ":")))
@@ -68,7 +68,7 @@ def draw_ratios(axes, documents, name, baseline, colour, line):
 
 def draw_chunks(documents):
     """A column for sets of one size: their influence chunk by chunk, and below how many times as much
-    that is as a random set's of the same size."""
+    that is as a random set's of the same size, or where there is none as what SnapKV evicts."""
     documents = with_chunks(documents)
     panels = panels_of(documents)
     positions = (np.arange(len(chunk_means(documents[0], next(iter(documents[0].sets)), CHUNK)))
@@ -80,11 +80,14 @@ def draw_chunks(documents):
                                 sharex=True, sharey="row", squeeze=False, layout="constrained")
     for column, (title, panel) in zip(rows.T, panels.items()):
         column[0].set_title(title, fontsize=7)
+        baseline = next((one for one in BASELINES if one in panel), None)
         for chooser, name in panel.items():
             draw_means(column[0], positions, documents, name, *looks[chooser])
-            if BASELINE in panel and chooser != BASELINE:
-                draw_ratios(column[1], documents, name, panel[BASELINE], *looks[chooser])
-        column[1].axhline(1, color=GREY, linewidth=0.8)
+            if baseline and chooser != baseline:
+                draw_ratios(column[1], documents, name, panel[baseline], *looks[chooser])
+        if baseline:
+            column[1].set_title(f"over {baseline}", fontsize=7)
+            column[1].axhline(1, color=looks[baseline][0], linewidth=0.8)
         for axes in column:
             axes.set(xscale="log", yscale="log")
             axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
@@ -95,7 +98,7 @@ def draw_chunks(documents):
 def finished(figure, rows, documents, looks):
     """The figure with its title, labels, legend and caption."""
     rows[0, 0].set_ylabel("mean influence (nats)")
-    rows[1, 0].set_ylabel("times a random set's")
+    rows[1, 0].set_ylabel("ratio of influences")
     handles = [plt.Line2D([], [], color=colour, linestyle=line) for colour, line in looks.values()]
     figure.legend(handles, looks, loc="outside right center", frameon=False)
     counted = documents[0].name if len(documents) == 1 else f"{len(documents)} documents"
@@ -104,8 +107,8 @@ def finished(figure, rows, documents, looks):
         axes.set_xlabel("position after start")
     lengths = documents[0].conditions.split(", subjects")[0]
     add_caption(figure, f"Sets removed at once ({lengths}). Above: means over chunks of {CHUNK} "
-                "positions and over documents. Below: how many times as much as the random set of the "
-                "same document and size, over the first chunk, the next three, and doubling; geometric "
+                "positions and over documents. Below: ratios to another set of the same size in the "
+                "same document, over the first chunk, the next three, and doubling; geometric "
                 f"means over documents. Bands: 95% bootstrap intervals over documents, from "
                 f"{run_file.FEWEST} on.")
     return figure

@@ -2,14 +2,15 @@
 # Measures the study of results.md on ten documents with one model, and analyses it. Stopped, it goes on
 # where it was.
 #
-#   bash notebooks/study/run.sh DOCUMENTS OUTPUT          under three hours on two cores with smollm2
+#   bash notebooks/study/run.sh DOCUMENTS OUTPUT          an hour on two cores with smollm2
 #   bash notebooks/study/run.sh DOCUMENTS OUTPUT --quick  three documents and less of everything: minutes
 #
 # DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures MODEL
-# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md); LAG_GROUP and END_GROUP (64)
-# tokens of each kind; FUTURE (6144) positions after a context of 2,048 tokens in the paper's protocol.
-# A document too short for that is left out of it by name. What is there is not measured again: another
-# model needs another OUTPUT.
+# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md) and METHOD (auto); in the
+# paper's protocol sets of SHARES ("5 20") percent of a context of 2,048 tokens, for FUTURE (6144)
+# positions after it; by themselves LAG_GROUP and END_GROUP (24) tokens of each kind.
+# A document too short for the protocol is left out of it by name. What is there is not measured again:
+# another model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
@@ -18,21 +19,21 @@ output=${2:?expected a folder to write to}
 longshadow=${LONGSHADOW:-$root/build/longshadow}
 model=(--model "${MODEL:-smollm2}" --device "${DEVICE:-auto}")
 precision=${PRECISION:-bf16}
-lag_group=${LAG_GROUP:-64}
-end_group=${END_GROUP:-64}
+method=${METHOD:-auto}
+lag_group=${LAG_GROUP:-24}
+end_group=${END_GROUP:-24}
 future=${FUTURE:-6144}
+shares=${SHARES:-5 20}
 
 documents=(lomb_scargle russell_problems proteomics_tutorial nist_sp800_63b darwin_origin_ch4
            tuning_playbook deep_review mill_on_liberty_ch2 sympy_paper derisking_budgeting)
 in_f32=2 # documents on which f32 confirms the protocol
 budgets=0.4,0.2,0.1
-shares=(5 10 20 40)
-set_budgets=(0.2 0.4)
 if [[ ${3:-} == --quick ]]; then
   documents=("${documents[@]:0:3}")
   in_f32=1
   lag_group=8 end_group=8 future=${FUTURE:-1024}
-  budgets=0.2 shares=(20) set_budgets=(0.2)
+  budgets=0.2 shares=${SHARES:-20}
 fi
 
 # Measures into RUN, unless it is there.
@@ -59,18 +60,11 @@ top() {  # SHARE SIGNAL...
   echo "${chosen#+}"
 }
 
-# What policies evict where they keep BUDGET, as sets.
-evicted() {  # BUDGET
-  local chosen="" policy
-  for policy in snapkv infokv h2o expected-attention random; do chosen+=+policy:$policy@$1; done
-  echo "${chosen#+}"
-}
-
 joined() { local IFS=+; echo "$*"; }
 
 # One token at a time, and sets, at a context of 1,024.
 single_tokens() {  # DOCUMENT
-  local lengths=(--context 1024 --future 256 --precision "$precision") kinds
+  local lengths=(--context 1024 --future 256 --precision "$precision" --method "$method") kinds
   kinds=(entropy-before entropy-at attention-window drift random)
   measure "$output/lag/$1.h5" probe "$1" "${lengths[@]}" --evict-at lag:16 \
     --subjects "$(each "$lag_group" attention-cumulative)"
@@ -89,10 +83,16 @@ policies() {  # DOCUMENT
     --sinks 4 --influence "$output/influence/$1.h5"
 }
 
-# The paper's protocol: sets that go at once after 2,048 tokens, followed as far as FUTURE.
-protocol() {  # KIND DOCUMENT PRECISION SUBJECTS
-  measure "$output/$1/$2.h5" probe "$2" --context 2048 --future "$future" --evict-at end \
-    --precision "$3" --subjects "$4"
+# The paper's protocol: sets that go at once after 2,048 tokens, followed as far as FUTURE; among them
+# what policies evict.
+protocol() {  # KIND DOCUMENT PRECISION SHARE...
+  local kind=$1 document=$2 its_precision=$3 share
+  shift 3
+  local sets=()
+  for share; do sets+=("$(top "$share" attention-window entropy-before drift random)"); done
+  measure "$output/$kind/$document.h5" probe "$document" --context 2048 --future "$future" \
+    --evict-at end --precision "$its_precision" --method "$method" \
+    --subjects "$(joined "${sets[@]}" policy:{snapkv,infokv,h2o}@0.2)"
 }
 
 # Whether the document is long enough for the protocol; one that is not is named.
@@ -109,23 +109,20 @@ is_long_enough() {  # DOCUMENT
   return 1
 }
 
-signals=(attention-window entropy-before drift random)
-sets=()
-for share in "${shares[@]}"; do sets+=("$(top "$share" "${signals[@]}")"); done
-for budget in "${set_budgets[@]}"; do sets+=("$(evicted "$budget")"); done
-
+# Part by part, so that what is interrupted has whole ones.
 mkdir -p "$output"/{lag,end,influence,kept,chunks,chunks_f32}
 rm -f "$output/left_out.txt"
+long_enough=()
 for document in "${documents[@]}"; do
-  single_tokens "$document"
-  policies "$document"
-  is_long_enough "$document" || continue
-  protocol chunks "$document" "$precision" "$(joined "${sets[@]}")"
-  if [[ $precision == bf16 && $in_f32 -gt 0 ]]; then
-    protocol chunks_f32 "$document" f32 "$(joined "$(top 20 "${signals[@]}")" "$(evicted 0.2)")"
-    in_f32=$((in_f32 - 1))
-  fi
+  if is_long_enough "$document"; then long_enough+=("$document"); fi
 done
+# shellcheck disable=SC2086  # shares are words
+for document in "${long_enough[@]}"; do protocol chunks "$document" "$precision" $shares; done
+for document in "${documents[@]}"; do policies "$document"; done
+for document in "${documents[@]}"; do single_tokens "$document"; done
+if [[ $precision == bf16 ]]; then
+  for document in "${long_enough[@]:0:in_f32}"; do protocol chunks_f32 "$document" f32 20; done
+fi
 
 for kind in lag end kept chunks; do
   runs=("$output/$kind"/*.h5)

@@ -21,7 +21,8 @@ NEAR, FAR = slice(0, 64), slice(192, 256)  # of the 256 positions that run on wh
 def documents(study):
     names = dict.fromkeys(one.name.removesuffix(".txt") for runs in study.runs.values()
                           for one in runs)
-    return "\n".join([f"Documents: {', '.join(names)}.", *(f"{line[:1].upper()}{line[1:]}." for line in study.left_out)])
+    lines = [f"{line[:1].upper()}{line[1:]}." for line in study.left_out]
+    return "\n".join([f"Documents: {', '.join(names)}.", *lines])
 
 
 def ratios_with_p(effect):
@@ -48,8 +49,19 @@ def comparisons(study):
     return table(header, rows)
 
 
-def confirmation(study):
-    """How far bf16's chunk means are from f32's, in one sentence."""
+def exactness(study):
+    """How exact the chunk means are: how far above the noise floor, and how far bf16's from f32's."""
+    runs = study.runs["chunks"]
+    floor = max(one.noise_floor.max() for one in runs)
+    smallest = min(run_file.chunk_means(one, group, CHUNK).min() for one in runs for group in one.sets)
+    method, precision = runs[0].conditions.split()[-2:]
+    above = ("there is no noise floor" if floor == 0 else
+             f"the noise floor is at most {floor:.1e} nats, the smallest chunk mean {smallest:.1e}")
+    return " ".join([f"{method.capitalize()} method, {precision}: {above}.", *held_to_f32(study)])
+
+
+def held_to_f32(study):
+    """The sentence on how far bf16's chunk means are from f32's, where both were measured."""
     errors = []
     for in_f32 in study.runs["chunks_f32"]:
         in_bf16 = next(one for one in study.runs["chunks"] if one.name == in_f32.name)
@@ -57,10 +69,10 @@ def confirmation(study):
             of_f32, of_bf16 = (run_file.chunk_means(one, group, CHUNK) for one in (in_f32, in_bf16))
             errors += list(np.abs(of_bf16 / of_f32 - 1))
     if not errors:
-        return "Not held to f32."
+        return []
     names = " and ".join(one.name.removesuffix(".txt") for one in study.runs["chunks_f32"])
-    return (f"In f32 (the sets of 20%, {names}) the {len(errors)} chunk means differ by "
-            f"{np.median(errors):.2%} in the median, {max(errors):.1%} at most.")
+    return [f"In f32 ({names}) the {len(errors)} chunk means differ by "
+            f"{np.median(errors):.2%} in the median, {max(errors):.1%} at most."]
 
 
 def policies(study):

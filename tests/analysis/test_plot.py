@@ -247,6 +247,14 @@ class Chunks(WithRuns):
         documents[0].noise_floor = np.zeros(511)
         self.assertEqual(with_chunks(documents), [])
 
+    def test_policies_without_a_random_one_are_held_to_snapkv(self):
+        documents = self.documents(1)
+        sets = {f"policy:{name}@0.2": documents[0].sets["a set"] for name in ("infokv", "snapkv")}
+        figure = draw_chunks([replace(documents[0], sets=sets)])
+        self.assertEqual(figure.axes[1].get_title(), "over snapkv")
+        np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), 1)
+        plt.close(figure)
+
     def test_stretches_hold_every_chunk_once(self):
         self.assertEqual(run_file.stretches(48), [(0, 1), (1, 4), (4, 8), (8, 16), (16, 32), (32, 48)])
         self.assertEqual(run_file.stretches(1), [(0, 1)])

@@ -46,7 +46,7 @@ class Measuring(WithRuns):
         return result, calls.read_text().splitlines()
 
     def test_ten_documents_are_measured_and_the_short_one_named(self):
-        result, calls = self.run_study(MODEL="m.gguf", DEVICE="cuda")
+        result, calls = self.run_study(MODEL="m.gguf", DEVICE="cuda", SHARES="5 40")
         self.assertEqual(result.returncode, 0, result.stderr)
         out = self.folder / "out"
         counts = {kind: len(list((out / kind).iterdir()))
@@ -58,8 +58,8 @@ class Measuring(WithRuns):
         measured = [call for call in calls if call.startswith(("probe", "retain"))]
         self.assertTrue(all("--model m.gguf --device cuda" in call for call in measured))
         protocol = next(call for call in measured if "out/chunks/lomb" in call and "dry" not in call)
-        self.assertIn("--context 2048 --future 6144 --evict-at end --precision bf16", protocol)
-        for group in ("top:attention-window:5%", "top:random:40%", "policy:infokv@0.4"):
+        self.assertIn("--context 2048 --future 6144 --evict-at end --precision bf16 --method auto", protocol)
+        for group in ("top:attention-window:5%", "top:random:40%", "policy:infokv@0.2"):
             self.assertIn(group, protocol)
         self.assertEqual(sum(" --chunks 128" in call for call in calls), 1)
 
@@ -107,7 +107,7 @@ class Paired(unittest.TestCase):
 def document(**fields):
     empty = np.empty(0)
     return Document(**{**dict(
-        model="", conditions="", evict_at="end", evicted="end", subject=empty, label=empty,
+        model="", conditions="context 2048, direct f32", evict_at="end", evicted="end", subject=empty, label=empty,
         group=empty, distance=empty, kl=empty, retention=[]), **fields})
 
 
@@ -159,7 +159,7 @@ class Tables(unittest.TestCase):
         study.runs.update(lag=[], end=[], kept=[])
         self.assertEqual(len(claims.claims_of(study)), 4)
         self.assertEqual(summarise.by_model([study], "policies"), "Not measured.")
-        self.assertIn("72 chunk means", summarise.by_model([study], "confirmation"))
+        self.assertIn("72 chunk means", summarise.by_model([study], "exactness"))
         self.assertIn("text_5", summarise.by_model([study], "documents"))
 
     def test_a_claim_holds_its_contrary_or_neither(self):
@@ -175,9 +175,16 @@ class Tables(unittest.TestCase):
         self.assertIn("| 12 [12, 12] (.031) |", attention)
         self.assertTrue(attention.endswith("| 6.0 [6.0, 6.0] (.031) |"))
 
+    def test_how_exact_chunk_means_are(self):
+        study = made_up_study()
+        for one in study.runs["chunks"]:
+            one.noise_floor = np.full(3072, 1e-9)
+        self.assertIn("Direct method, f32: the noise floor is at most 1.0e-09 nats",
+                      tables.exactness(study))
+
     def test_f32_is_held_against(self):
         self.assertIn("72 chunk means differ by 20.00% in the median, 20.0% at most",
-                      tables.confirmation(made_up_study()))
+                      tables.exactness(made_up_study()))
 
     def test_only_marked_places_of_the_page_are_filled(self):
         page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb"
