@@ -6,9 +6,9 @@
 #   bash notebooks/study/run.sh DOCUMENTS OUTPUT --quick  three documents and less of everything: minutes
 #
 # DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures MODEL
-# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md) and METHOD (auto); in the
-# paper's protocol sets of SHARES ("5 20") percent of a context of 2,048 tokens, for FUTURE (6144)
-# positions after it; by themselves LAG_GROUP and END_GROUP (24) tokens of each kind.
+# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md); in the paper's protocol, by
+# METHOD (auto), sets of SHARES ("5 20") percent of a context of 2,048 tokens for FUTURE (6144) positions
+# after it; one at a time LAG_GROUP and END_GROUP (24) tokens of each kind.
 # A document too short for the protocol is left out of it by name. What is there is not measured again:
 # another model needs another OUTPUT.
 set -euo pipefail
@@ -64,7 +64,7 @@ joined() { local IFS=+; echo "$*"; }
 
 # One token at a time, and sets, at a context of 1,024.
 single_tokens() {  # DOCUMENT
-  local lengths=(--context 1024 --future 256 --precision "$precision" --method "$method") kinds
+  local lengths=(--context 1024 --future 256 --precision "$precision") kinds
   kinds=(entropy-before entropy-at attention-window drift random)
   measure "$output/lag/$1.h5" probe "$1" "${lengths[@]}" --evict-at lag:16 \
     --subjects "$(each "$lag_group" attention-cumulative)"

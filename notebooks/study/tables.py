@@ -29,14 +29,37 @@ def ratios_with_p(effect):
     return f"{effect_text(effect)} ({p_text(effect.p).lstrip('0')})"
 
 
+def positions(stretches):
+    return [f"{begin * CHUNK}-{end * CHUNK - 1}" for begin, end in stretches]
+
+
+def smallest_first(size):
+    """A key for the kind and the amount of a set: shares of the context, then policies' budgets."""
+    kind, amount = size
+    return kind != "top", size_of(amount)
+
+
+def means(study):
+    """The paper's own quantity: mean KL of each set, over stretches of chunks."""
+    rows = []
+    for group in sorted(study.runs["chunks"][0].sets,
+                        key=lambda name: smallest_first(run_file.chosen_by(name)[::2])):
+        row = [f"`{group}`"]
+        for stretch in study.stretches:
+            of_documents = study.set_means(group, stretch)
+            interval = run_file.bootstrap(of_documents, np.mean)
+            row.append(effect_text(Effect(of_documents.mean(), *interval, np.nan)))
+        rows.append(row)
+    return table(["mean nats", *positions(study.stretches)], rows)
+
+
 def comparisons(study):
     """Sets of one size against one another, over stretches of chunks."""
     stretches = study.stretches
-    header = ["removed at once", "of the context",
-              *(f"{begin * CHUNK}-{end * CHUNK - 1}" for begin, end in stretches), "first over last"]
+    header = ["removed at once", "of the context", *positions(stretches), "first over last"]
     sizes = {run_file.chosen_by(group)[::2] for group in study.runs["chunks"][0].sets}
     rows = []
-    for kind, amount in sorted(sizes, key=lambda size: (size[0] != "top", size_of(size[1]))):
+    for kind, amount in sorted(sizes, key=smallest_first):
         pairs, pattern, size = (
             (SET_PAIRS, "top:{}:{}", f"{amount} leave") if kind == "top" else
             (POLICY_PAIRS, "policy:{}@{}", f"{amount} stays"))

@@ -175,6 +175,12 @@ class Tables(unittest.TestCase):
         self.assertIn("| 12 [12, 12] (.031) |", attention)
         self.assertTrue(attention.endswith("| 6.0 [6.0, 6.0] (.031) |"))
 
+    def test_means_are_the_papers_quantity(self):
+        study = made_up_study()
+        expected = np.mean([one.sets["top:random:20%"][0, :128].mean() for one in study.runs["chunks"]])
+        row = next(line for line in tables.means(study).splitlines() if "`top:random:20%`" in line)
+        self.assertIn(f"| {expected:#.2g} [", row)
+
     def test_how_exact_chunk_means_are(self):
         study = made_up_study()
         for one in study.runs["chunks"]:
