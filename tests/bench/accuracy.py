@@ -1,4 +1,4 @@
-"""Errors of every precision and method against f64 on real documents: one table.
+r"""Errors of every precision and method against f64 on real documents: one table.
 
     python3 tests/bench/accuracy.py --document a.txt b.txt   # any Python with data/requirements.txt
     python3 tests/bench/accuracy.py --document a.txt --context 2048 --future 6144 --from 4096 \
