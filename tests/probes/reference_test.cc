@@ -73,6 +73,7 @@ struct Case {
     REQUIRE(document.source_sha256 == expected["document_sha256"].get<std::string>());
     options.context = expected["context"].get<std::size_t>();
     options.horizon = expected["future"].get<std::size_t>();
+    options.entropy_top_k = 20;  // the reference's
   }
 
   std::string subjects(const char* key = "subjects") const {

@@ -157,12 +157,13 @@ class Divided(Runs):
 
 class Resumed(Runs):
     def test_another_run_is_refused_by_its_first_difference(self):
-        self.run_well(*self.probe, "-o", self.target)
+        probe = ["sample:9" if "sentence:" in str(word) else word for word in self.probe]
+        self.run_well(*probe, "-o", self.target)
         for options in (("--context", 149), ("--seed", 3), ("--evict-at", "lag:3"),
                         ("--precision", "f64"), ("--layers", "0"), ("--pos", "none"),
                         ("--model", MODELS / "qwen2.gguf"), ("--document", self.documents[0])):
             with self.subTest(options=options):
-                words = list(self.probe)
+                words = list(probe)
                 if options[0] in words:
                     at = words.index(options[0])
                     stop = next(i for i in range(at + 1, len(words) + 1)

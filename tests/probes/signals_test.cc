@@ -44,6 +44,7 @@ void check_signals(const TinyModel& model) {
   options.horizon = ids.size() - options.context - 1;
   options.evict_at = parse_evict_at("lag:1");
   options.subjects = "list:0";
+  options.entropy_top_k = 20;  // the fixture's
   const DocumentRun run = test::probe<T>(cpu, *checkpoint, ids, options);
   const RunSignals& signals = run.signals;
   const std::size_t n = ids.size();

@@ -2,9 +2,8 @@
 //   id, group, name     as the chooser lists it
 //   unit                of its numbers
 //   scale               'log' or 'linear'
-//   kind                'number', 'sentence' (of an influence on sentences), 'tag' (a part of
-//   speech)
-//                       or 'share' (of slots that a policy keeps)
+//   kind                'number', 'sentence' (influence on sentences), 'tag' (part of speech) or
+//                       'share' (of slots that a policy keeps)
 //   layered             Layered, where it has layers; else null
 //   spanned             the numbers that the shades span, where they are not the tokens' alone
 //   values(view)        Float32Array [n]
