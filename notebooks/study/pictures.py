@@ -26,10 +26,10 @@ def draw(study, folder):
     with plt.rc_context(STYLE):
         if study.has("chunks"):
             figures["chunks"] = draw_chunks(study.runs["chunks"])
+            figures["entropy"] = draw_entropy(run_file.pool(study.runs["chunks"]))
         if study.has("lag"):
             pooled = run_file.pool(study.runs["lag"])
-            figures |= {"distance": draw_distance(pooled), "entropy": draw_entropy(pooled),
-                        "signals": draw_signals(pooled)}
+            figures |= {"distance": draw_distance(pooled), "signals": draw_signals(pooled)}
         if study.has("kept"):
             figures["kept"] = draw_kept_words(at_budget(study.runs["kept"], "0.2"))
         for name, figure in figures.items():

@@ -20,7 +20,7 @@ from claims import claims_table
 
 TABLES = {"documents": (), "means": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
           "policies": ("kept",), "rivals": ("kept",), "kept": ("kept",),
-          "single_tokens": ("lag", "end"), "distances": ("lag",), "entropies": ("lag",),
+          "single_tokens": ("lag", "end"), "distances": ("lag",), "entropies": ("chunks",),
           "partials": ("lag",)}  # and the kinds of runs that they need
 CAPTIONS = {"chunks": "Influence of sets, chunk by chunk",
             "distance": "Influence against distance for six kinds of tokens",

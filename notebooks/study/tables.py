@@ -169,7 +169,7 @@ def distances(study):
 
 
 def entropies(study):
-    report = study.reports["lag"]["pooled"]["entropy_by_part_of_speech"]
+    report = study.reports["chunks"]["pooled"]["entropy_by_part_of_speech"]
     readings = ("entropy-before", "entropy-at")
     rows = [[row["name"], row["n_tokens"],
              *(with_interval(row[reading]["mean_nats"], "{:.2f}") for reading in readings)]
