@@ -98,6 +98,7 @@ class Document:
     kl: np.ndarray  # [S, H]; NaN where not measured
     noise_floor: np.ndarray  # [H]
     sets: dict  # group -> [number of its sets, H], kl of tokens with gaps that were removed at once
+    set_tokens: dict = field(default_factory=dict)  # group -> its sets' tokens; of one document
     signals: dict = field(default_factory=dict)  # name -> [S], mean over the subject's tokens
     sketch: "Sketch | None" = None
     retention: list = field(default_factory=list)  # of Retention
@@ -223,6 +224,7 @@ def pool(documents):
         noise_floor=np.max([one.noise_floor for one in documents], axis=0),
         sets={name: joined(one.sets[name] for one in documents if name in one.sets)
               for name in sets},
+        set_tokens={},
         signals={name: joined(one.signals[name] for one in documents) for name in first.signals},
         sketch=None, retention=[], sentences=None, tokens=tokens,
         text=joined(np.full(len(one.kl), d) for d, one in enumerate(documents)))
@@ -246,8 +248,11 @@ def _document(name, group, model):
     first = influence["start"][:] - (subject[:, 1] - 1)
     measured = np.isfinite(kl).any(axis=1)
     is_set = np.zeros(len(subject), dtype=bool)
+    removed = [np.arange(*span) for span in subject]
     if "removed" in influence:
-        is_set = np.diff(influence["removed_offset"][:].astype(int)) < subject[:, 1] - subject[:, 0]
+        offset = influence["removed_offset"][:].astype(int)
+        is_set = np.diff(offset) < subject[:, 1] - subject[:, 0]
+        removed = np.split(influence["removed"][:], offset[1:-1])
     if "evicted_subject" in influence:  # what left differs between layers and heads
         is_set[influence["evicted_subject"][:]] = True
     part = influence["group"].asstr()[:]
@@ -277,6 +282,8 @@ def _document(name, group, model):
         kl=kl[span],
         noise_floor=influence["noise_floor"][:],
         sets={name: values for name, values in sets.items() if len(values)},
+        set_tokens={name: [removed[s] for s in np.flatnonzero(measured & is_set & (part == name))]
+                    for name, values in sets.items() if len(values)},
         sketch=sketch,
         retention=retention,
         sentences=_sentences(group) if "by_sentence" in influence else None,

@@ -18,7 +18,7 @@ import pictures
 import tables
 from claims import claims_table
 
-TABLES = {"documents": (), "means": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
+TABLES = {"documents": (), "means": ("chunks",), "places": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
           "policies": ("kept",), "rivals": ("kept",), "kept": ("kept",),
           "single_tokens": ("lag", "end"), "distances": ("lag",), "entropies": ("chunks",),
           "partials": ("lag",)}  # and the kinds of runs that they need

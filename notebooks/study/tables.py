@@ -53,6 +53,18 @@ def means(study):
     return table(["mean nats", *positions(study.stretches)], rows)
 
 
+def places(study):
+    """How late in the context the tokens of each set are: attention's last queries look near."""
+    row = ["of its tokens in the newest eighth"]
+    groups = [group for group in study.runs["chunks"][0].sets if group.startswith("top:")]
+    for group in groups:  # what policies evict differs between layers and heads
+        shares = np.array([np.mean(tokens >= len(document.tokens.upos) * 7 / 8)
+                           for document in study.runs["chunks"] for tokens in document.set_tokens[group]])
+        interval = run_file.bootstrap(shares, np.mean)
+        row.append(effect_text(Effect(shares.mean(), *interval, np.nan), "{:.0%}".format))
+    return table(["", *(f"`{group}`" for group in groups)], [row])
+
+
 def comparisons(study):
     """Sets of one size against one another, over stretches of chunks."""
     stretches = study.stretches

@@ -78,6 +78,8 @@ class Agreement(WithRuns):
         for group in reported["sets"]:
             sets = run_file.sets_of(document, group["name"])
             self.assertEqual(group["n_subjects"], len(sets.kl))
+            self.assertEqual([tokens.tolist() for tokens in document.set_tokens[group["name"]]],
+                             [list(range(10, 488, 9))] * len(sets.kl))  # as the made-up run has them
             for cell in group["bins"]:
                 upper, _ = run_file.binned(sets, *cell["after_start"])
                 self.assertEqual(cell["n_subjects"], upper.size)
