@@ -11,7 +11,7 @@ from figures.chunks import CHUNK
 from paired import ratio
 
 ANALYZED = ("lag", "end", "kept", "chunks")
-KINDS = (*ANALYZED, "chunks_f32")
+KINDS = (*ANALYZED, "chunks_f32", "matched")
 
 
 @dataclass

@@ -8,7 +8,8 @@
 # DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures MODEL
 # (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md); in the paper's protocol, by
 # METHOD (auto), sets of SHARES ("5 20") percent of a context of 2,048 tokens for FUTURE (6144) positions
-# after it; one at a time LAG_GROUP and END_GROUP (24) tokens of each kind.
+# after it; one at a time LAG_GROUP and END_GROUP (24) tokens of each kind. PYTHON (build/venv/bin/python3)
+# has what data/requirements.txt names.
 # A document too short for the protocol is left out of it by name. What is there is not measured again:
 # another model needs another OUTPUT.
 set -euo pipefail
@@ -23,6 +24,7 @@ method=${METHOD:-auto}
 lag_group=${LAG_GROUP:-24}
 end_group=${END_GROUP:-24}
 future=${FUTURE:-6144}
+python=${PYTHON:-$root/build/venv/bin/python3}
 shares=${SHARES:-5 20}
 
 documents=(lomb_scargle russell_problems proteomics_tutorial nist_sp800_63b darwin_origin_ch4
@@ -95,6 +97,14 @@ protocol() {  # KIND DOCUMENT PRECISION SHARE...
     --subjects "$(joined "${sets[@]}" policy:{snapkv,infokv,h2o}@0.2)"
 }
 
+# As many other tokens of the same places as attention's twentieth: whether nearness alone does it.
+matched() {  # DOCUMENT
+  local run=$output/matched/$1.h5
+  [[ -e $run ]] || measure "$run" probe "$1" --context 2048 --future "$future" --evict-at end \
+    --precision "$precision" --method "$method" \
+    --subjects "$("$python" "$here/matched.py" "$output/chunks/$1.h5" top:attention-window:5%)"
+}
+
 # Whether the document is long enough for the protocol; one that is not is named.
 is_long_enough() {  # DOCUMENT
   local complaint
@@ -110,7 +120,7 @@ is_long_enough() {  # DOCUMENT
 }
 
 # Part by part, so that what is interrupted has whole ones.
-mkdir -p "$output"/{lag,end,influence,kept,chunks,chunks_f32}
+mkdir -p "$output"/{lag,end,influence,kept,chunks,chunks_f32,matched}
 rm -f "$output/left_out.txt"
 long_enough=()
 for document in "${documents[@]}"; do
@@ -118,6 +128,9 @@ for document in "${documents[@]}"; do
 done
 # shellcheck disable=SC2086  # shares are words
 for document in "${long_enough[@]}"; do protocol chunks "$document" "$precision" $shares; done
+if [[ " $shares " == *" 5 "* ]]; then
+  for document in "${long_enough[@]}"; do matched "$document"; done
+fi
 for document in "${documents[@]}"; do policies "$document"; done
 for document in "${documents[@]}"; do single_tokens "$document"; done
 if [[ $precision == bf16 ]]; then

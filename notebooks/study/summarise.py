@@ -19,6 +19,7 @@ import tables
 from claims import claims_table
 
 TABLES = {"documents": (), "means": ("chunks",), "places": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
+          "matched": ("chunks", "matched"),
           "policies": ("kept",), "rivals": ("kept",), "kept": ("kept",),
           "single_tokens": ("lag", "end"), "distances": ("lag",), "entropies": ("chunks",),
           "partials": ("lag",)}  # and the kinds of runs that they need

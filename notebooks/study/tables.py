@@ -65,6 +65,30 @@ def places(study):
     return table(["", *(f"`{group}`" for group in groups)], [row])
 
 
+def matched(study):
+    """Attention's twentieth against other tokens of the same places in the text."""
+    stretches = study.stretches
+    rows = []
+    for name, group in (("attention-window", "top:attention-window:5%"), ("random", "top:random:5%")):
+        ratios = {}
+        for stretch in stretches:
+            others, controls = [], []
+            for control in study.runs["matched"]:
+                document = next(one for one in study.runs["chunks"] if one.name == control.name)
+                others.append(stretch_mean(document, group, stretch))
+                controls.append(stretch_mean(control, "set", stretch))
+            ratios[stretch] = np.array(others) / np.array(controls)
+        rows.append([f"{name} over matched", "5% leave",
+                     *(ratios_with_p(ratio(ratios[one], np.ones(len(ratios[one])))) for one in stretches),
+                     ratios_with_p(ratio(ratios[stretches[0]], ratios[stretches[-1]]))])
+    return table(["removed at once", "of the context", *positions(stretches), "first over last"], rows)
+
+
+def stretch_mean(document, group, stretch):
+    begin, end = stretch
+    return run_file.chunk_means(document, group, CHUNK)[begin:end].mean()
+
+
 def comparisons(study):
     """Sets of one size against one another, over stretches of chunks."""
     stretches = study.stretches

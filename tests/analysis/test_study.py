@@ -13,6 +13,7 @@ from support import ROOT, WithRuns
 STUDY = ROOT / "notebooks" / "study"
 sys.path.insert(0, str(STUDY))
 import claims
+import matched
 import paired
 import summarise
 import tables
@@ -39,10 +40,14 @@ class Measuring(WithRuns):
         program = self.folder / "longshadow"
         program.write_text(text)
         program.chmod(0o755)
+        python = self.folder / "python"  # stands for matched.py
+        python.write_text("#!/bin/bash\necho set:5,9\n")
+        python.chmod(0o755)
         result = subprocess.run(
             ["bash", STUDY / "run.sh", "texts", self.folder / "out", *options], text=True,
             capture_output=True,
-            env={**os.environ, "LONGSHADOW": str(program), "CALLS": str(calls), **environment})
+            env={**os.environ, "LONGSHADOW": str(program), "CALLS": str(calls),
+                 "PYTHON": str(python), **environment})
         return result, calls.read_text().splitlines()
 
     def test_ten_documents_are_measured_and_the_short_one_named(self):
@@ -50,9 +55,9 @@ class Measuring(WithRuns):
         self.assertEqual(result.returncode, 0, result.stderr)
         out = self.folder / "out"
         counts = {kind: len(list((out / kind).iterdir()))
-                  for kind in ("lag", "end", "influence", "kept", "chunks", "chunks_f32")}
+                  for kind in ("lag", "end", "influence", "kept", "chunks", "chunks_f32", "matched")}
         self.assertEqual(counts, {"lag": 10, "end": 10, "influence": 10, "kept": 10, "chunks": 9,
-                                  "chunks_f32": 2})
+                                  "chunks_f32": 2, "matched": 9})
         self.assertIn("the document has 9", (out / "left_out.txt").read_text())
         self.assertFalse((out / "chunks" / "proteomics_tutorial.h5").exists())
         measured = [call for call in calls if call.startswith(("probe", "retain"))]
@@ -62,6 +67,9 @@ class Measuring(WithRuns):
         for group in ("top:attention-window:5%", "top:random:40%", "policy:infokv@0.2"):
             self.assertIn(group, protocol)
         self.assertEqual(sum(" --chunks 128" in call for call in calls), 1)
+
+        control = next(call for call in measured if "out/matched/lomb" in call)
+        self.assertIn("--subjects set:5,9", control)
 
     def test_what_is_there_is_not_measured_again(self):
         self.run_study("--quick")
@@ -81,6 +89,21 @@ class Measuring(WithRuns):
     def test_in_f32_there_is_nothing_to_confirm(self):
         self.run_study(PRECISION="f32")
         self.assertEqual(list((self.folder / "out" / "chunks_f32").iterdir()), [])
+
+
+class Matched(unittest.TestCase):
+    def test_each_token_has_the_nearest_that_is_left(self):
+        self.assertEqual(list(matched.matched(np.array([100]), 300)), [99])
+        self.assertEqual(list(matched.matched(np.array([267, 266]), 300)), [264, 265])
+        self.assertEqual(list(matched.matched(np.array([4]), 300)), [5])
+
+    def test_controls_are_others_and_as_many(self):
+        tokens = np.unique(np.random.default_rng(3).integers(4, 2016, 100))
+        others = matched.matched(tokens, 2048)
+        self.assertEqual(len(set(others)), len(tokens))
+        self.assertFalse(set(others) & set(tokens))
+        self.assertTrue(4 <= others.min() and others.max() < 2016)
+        self.assertLess(abs(others.mean() - tokens.mean()), 2)
 
 
 class Paired(unittest.TestCase):
@@ -116,7 +139,7 @@ def made_up_study(model="made up", documents=6):
     entropy's 3 times everywhere. InfoKV's divergence is half of SnapKV's and all of the others'."""
     random = np.random.default_rng(1)
     near, far = np.arange(3072) < 128, np.arange(3072) >= 2048
-    runs = {"chunks": [], "kept": [], "chunks_f32": []}
+    runs = {"chunks": [], "kept": [], "chunks_f32": [], "matched": []}
     for d in range(documents):
         noise = np.repeat(random.lognormal(size=24), 128)
         sets = {"top:random:20%": noise, "top:entropy-before:20%": 3 * noise,
@@ -174,6 +197,21 @@ class Tables(unittest.TestCase):
         attention = next(row for row in rows if row.startswith("| attention-window over random"))
         self.assertIn("| 12 [12, 12] (.031) |", attention)
         self.assertTrue(attention.endswith("| 6.0 [6.0, 6.0] (.031) |"))
+
+    def test_attention_is_compared_with_its_control_by_position(self):
+        study = made_up_study()
+        study.runs["matched"] = []
+        for one in study.runs["chunks"]:
+            noise = one.sets["top:random:20%"]
+            study.runs["matched"].append(
+                document(name=one.name, noise_floor=one.noise_floor, sets={"set": 2 * noise}))
+            one.sets.update({"top:attention-window:5%": one.sets["top:attention-window:20%"],
+                             "top:random:5%": noise})
+        study.runs["chunks"].reverse()  # documents go by their names
+        _, _, attention, random = tables.matched(study).splitlines()
+        self.assertIn("| 6.0 [6.0, 6.0] (.031) |", attention)
+        self.assertTrue(attention.endswith("| 6.0 [6.0, 6.0] (.031) |"))
+        self.assertIn("| 0.50 [0.50, 0.50] (.031) |", random)
 
     def test_means_are_the_papers_quantity(self):
         study = made_up_study()
