@@ -145,14 +145,15 @@ def made_up_study(model="made up", documents=6):
         sets = {"top:random:20%": noise, "top:entropy-before:20%": 3 * noise,
                 "top:attention-window:20%": np.where(near, 12, np.where(far, 2, 5)) * noise}
         common = dict(name=f"text_{d}.txt", noise_floor=np.zeros(3072))
-        runs["chunks"].append(document(sets={name: kl[None] for name, kl in sets.items()}, **common))
+        runs["chunks"].append(document(sets={name: kl[None] for name, kl in sets.items()},
+                                       set_tokens={name: [np.array([d, 9])] for name in sets}, **common))
         runs["kept"].append(document(sets={}, **common, retention=[
             Retention(policy, budget, None, weight * noise[:256], None, None, None, 0, 0, 32)
             for budget in ("0.4", "0.2")
             for policy, weight in (("infokv", 1), ("snapkv", 2), ("expected-attention", 1))]))
     runs["lag"] = runs["end"] = runs["kept"]
     runs["chunks_f32"] = [document(
-        name="text_0.txt", noise_floor=np.zeros(3072),
+        name="text_0.txt", noise_floor=np.zeros(3072), set_tokens=runs["chunks"][0].set_tokens.copy(),
         sets={name: kl * 1.25 for name, kl in runs["chunks"][0].sets.items()})]
     correlation = {"claim": claims.CONTENT_WORDS, "p": 0.03125,
                    "rank_correlation": {"value": 0.3, "low": 0.2, "high": 0.4}}
@@ -229,6 +230,11 @@ class Tables(unittest.TestCase):
     def test_f32_is_held_against(self):
         self.assertIn("72 chunk means differ by 20.00% in the median, 20.0% at most",
                       tables.exactness(made_up_study()))
+
+    def test_sets_of_other_tokens_are_not_held_against(self):
+        study = made_up_study()
+        study.runs["chunks_f32"][0].set_tokens["top:random:20%"] = [np.array([0, 8])]
+        self.assertIn("48 chunk means differ", tables.exactness(study))
 
     def test_only_marked_places_of_the_page_are_filled(self):
         page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb"
