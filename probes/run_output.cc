@@ -31,6 +31,18 @@ Share parse_share_of_run(const std::string& text) {
   return {*index - 1, *count};
 }
 
+/// Throws FormatError where there is no such folder and cannot be one. Another process may make it
+/// meanwhile.
+void check_folder(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return;
+  try {
+    check_output(folder);
+  } catch (const FormatError&) {
+    if (!fs::is_directory(folder, error)) throw;
+  }
+}
+
 bool is_run_file(const fs::path& path) {
   try {
     read_configuration_hash(path);
@@ -62,13 +74,13 @@ RunOutput::RunOutput(const po::variables_map& values) : is_dry_run_(values["dry-
   std::error_code error;
   if (!shard.empty() || !output.has_filename() || fs::is_directory(output, error)) {
     folder_ = output.has_filename() ? output : output.parent_path();
-    if (!fs::is_directory(folder_, error)) check_output(folder_);
+    check_folder(folder_);
     return;
   }
   file_ = output;
   folder_ = fs::path(output.string() + ".parts");
   if (!is_run_file(file_)) check_output(file_);
-  if (!fs::is_directory(folder_, error)) check_output(folder_);
+  check_folder(folder_);
 }
 
 bool RunOutput::ends_with_plan(const RunPlan& plan, std::ostream& out) const {
