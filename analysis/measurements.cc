@@ -35,25 +35,8 @@ std::int64_t first_distance_of(const RunInfluence& influence, std::size_t s) {
 BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
                               std::int64_t first_distance, const DistanceBin& bin) {
   const std::size_t horizon = influence.noise_floor.size();
-  const auto position_of = [&](std::int64_t distance) {
-    const auto last = static_cast<std::int64_t>(horizon);
-    return static_cast<std::size_t>(std::clamp<std::int64_t>(distance - first_distance, 0, last));
-  };
-  BinnedInfluence binned;
-  for (std::size_t h = position_of(bin.begin); h < position_of(bin.end); ++h) {
-    const double kl = influence.kl[s * horizon + h];
-    if (!std::isfinite(kl)) continue;
-    const double floor = influence.noise_floor[h];
-    const bool below = kl <= floor;
-    binned.n_values += 1;
-    binned.n_below_floor += below;
-    binned.lower_mean += below ? 0.0 : kl;
-    binned.upper_mean += below ? floor : kl;
-  }
-  const auto count = static_cast<double>(binned.n_values);
-  binned.lower_mean = count > 0 ? binned.lower_mean / count : kNaN;
-  binned.upper_mean = count > 0 ? binned.upper_mean / count : kNaN;
-  return binned;
+  return bin_influence(std::span(influence.kl).subspan(s * horizon, horizon), influence.noise_floor,
+                       first_distance, bin);
 }
 
 /// Whether the part of `--subjects` that the group is named after takes tokens by chance or takes
@@ -82,6 +65,27 @@ bool is_measured(const RunInfluence& influence, std::size_t s) {
 
 double BinnedInfluence::to_rank() const {
   return n_values > 0 && n_below_floor == n_values ? 0.0 : upper_mean;
+}
+
+BinnedInfluence bin_influence(std::span<const double> kl_nats, std::span<const double> floor_nats,
+                              std::int64_t first, const DistanceBin& bin) {
+  const auto index_of = [&](std::int64_t distance) {
+    return static_cast<std::size_t>(
+        std::clamp<std::int64_t>(distance - first, 0, std::ssize(kl_nats)));
+  };
+  BinnedInfluence binned;
+  for (std::size_t i = index_of(bin.begin); i < index_of(bin.end); ++i) {
+    if (!std::isfinite(kl_nats[i])) continue;
+    const bool below = kl_nats[i] <= floor_nats[i];
+    binned.n_values += 1;
+    binned.n_below_floor += below;
+    binned.lower_mean += below ? 0.0 : kl_nats[i];
+    binned.upper_mean += below ? floor_nats[i] : kl_nats[i];
+  }
+  const auto count = static_cast<double>(binned.n_values);
+  binned.lower_mean = count > 0 ? binned.lower_mean / count : kNaN;
+  binned.upper_mean = count > 0 ? binned.upper_mean / count : kNaN;
+  return binned;
 }
 
 DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents) {

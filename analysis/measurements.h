@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@ struct BinnedInfluence {
   /// their order would be noise. NaN without values.
   double to_rank() const;
 };
+
+/// Influence [n] at the distances first, first + 1, ..., beside the noise floor [n] there, as far
+/// as it lies in the bin. A value that is not measured counts for nothing.
+BinnedInfluence bin_influence(std::span<const double> kl_nats, std::span<const double> floor_nats,
+                              std::int64_t first, const DistanceBin& bin);
 
 /// A span of tokens.
 struct MeasuredSubject {

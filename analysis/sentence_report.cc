@@ -47,22 +47,7 @@ std::vector<RemovedSentence> removed_sentences(const DocumentRun& document, std:
 
 /// Its influence on the sentences that are so many later. A sentence counts once.
 BinnedInfluence bin_influence(const RemovedSentence& removed, const DistanceBin& later) {
-  BinnedInfluence binned;
-  for (std::size_t i = 0; i < removed.kl_nats.size(); ++i) {
-    const std::int64_t distance = removed.first + static_cast<std::int64_t>(i);
-    const double kl = removed.kl_nats[i];
-    if (distance < later.begin || distance >= later.end || !std::isfinite(kl)) continue;
-    const double floor = removed.floor_nats[i];
-    const bool below = kl <= floor;
-    binned.n_values += 1;
-    binned.n_below_floor += below;
-    binned.lower_mean += below ? 0.0 : kl;
-    binned.upper_mean += below ? floor : kl;
-  }
-  const auto count = static_cast<double>(binned.n_values);
-  binned.lower_mean /= count;
-  binned.upper_mean /= count;
-  return binned;
+  return bin_influence(removed.kl_nats, removed.floor_nats, removed.first, later);
 }
 
 /// 1, 2, 3 to 4, 5 to 8, ... as far as any sentence is measured.

@@ -30,8 +30,11 @@ class PolicyInputs final : public FullPassObserver<T> {
                        MatrixView<const T> residual) override;
   void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
 
-  /// [T] nats, of the distribution that each context token predicts, for policies that look at it.
-  void set_entropy(std::vector<float> entropy) { entropy_ = std::move(entropy); }
+  /// Nats, of the distribution that each token predicts, for policies that look at it: of the
+  /// context's tokens, and of any behind them.
+  void set_entropy(std::span<const float> entropy) {
+    entropy_.assign(entropy.begin(), entropy.begin() + static_cast<std::ptrdiff_t>(context_));
+  }
   /// After the pass, makes `layer` the one that view() shows, and brings it to the host.
   void show(const FullPass<T>& full, std::size_t layer);
   /// All but the measured influence and the seed; valid until the next show().

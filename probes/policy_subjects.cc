@@ -41,8 +41,9 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& con
   std::vector<std::string> texts;
   for (const Subject& subject : subjects) {
     if (!subject.policy) continue;
-    choices_.push_back({texts.size(), subject.policy->share});
-    texts.push_back(subject.policy->policy);
+    const auto known = std::find(texts.begin(), texts.end(), subject.policy->policy);
+    choices_.push_back({static_cast<std::size_t>(known - texts.begin()), subject.policy->share});
+    if (known == texts.end()) texts.push_back(subject.policy->policy);
   }
   if (texts.empty()) return;
   policies_ = make_policies(texts, rules.n_sinks);
@@ -59,8 +60,7 @@ void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const Fu
                                         const RunSignals& signals, const CachePart& where,
                                         ProgressStyle progress, std::ostream& log) {
   if (!inputs_) return;
-  const auto entropy = signals.entropy_topk.begin();
-  inputs_->set_entropy({entropy, entropy + static_cast<std::ptrdiff_t>(rules_.context)});
+  inputs_->set_entropy(signals.entropy_topk);
   Progress choosing(log, progress, "policies", "layers", full.cache.n_layers());
   const std::vector<std::vector<KeptSlots>> kept =
       choose_slots(policies_, std::span<const PolicyAtShare>(choices_), full, *inputs_, {},

@@ -39,8 +39,8 @@ class PolicySubjects {
 
  private:
   const SubjectRules rules_;
-  Policies policies_;                   ///< of the subjects that name one, in their order
-  std::vector<PolicyAtShare> choices_;  ///< likewise
+  Policies policies_;                   ///< that subjects name, each once
+  std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
   std::optional<PolicyInputs<Device, T>> inputs_;
 };
 

@@ -191,8 +191,7 @@ class DocumentRetention final : public Measurement {
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress_, log_);
     run_ = std::move(pass.run);
-    const auto entropy = run_.signals.entropy_topk.begin();
-    inputs_.set_entropy({entropy, entropy + static_cast<std::ptrdiff_t>(options_.context)});
+    inputs_.set_entropy(run_.signals.entropy_topk);
     return std::move(pass.full);
   }
 

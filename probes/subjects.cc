@@ -46,6 +46,17 @@ std::vector<std::size_t> ranking(const std::vector<double>& signal, bool lowest_
   return tokens;
 }
 
+/// What the plus signs of `--subjects` part.
+std::vector<std::string_view> parts_of(std::string_view text) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t plus = text.find('+');
+    parts.push_back(text.substr(0, plus));
+    if (plus == std::string_view::npos) return parts;
+    text.remove_prefix(plus + 1);
+  }
+}
+
 /// Reads "policy:P@B". Throws UsageError where there is no P, no B, or a B that is no share.
 PolicyCut parse_policy_cut(std::string_view part) {
   const std::string option = "--subjects \"" + std::string(part) + "\"";
@@ -65,13 +76,8 @@ class SubjectParser {
       : text_(text), document_(document), rules_(rules), random_(rules.seed) {}
 
   std::vector<Subject> parse() {
-    std::string_view rest = text_;
-    while (true) {
-      const std::size_t plus = rest.find('+');
-      parse_part(rest.substr(0, plus));
-      if (plus == std::string_view::npos) return std::move(subjects_);
-      rest.remove_prefix(plus + 1);
-    }
+    for (const std::string_view part : parts_of(text_)) parse_part(part);
+    return std::move(subjects_);
   }
 
  private:
@@ -318,10 +324,7 @@ std::vector<Subject> parse_subjects(const std::string& text, const Document& doc
 
 std::vector<PolicyCut> policy_cuts(const std::string& text) {
   std::vector<PolicyCut> cuts;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::string_view part = rest.substr(0, rest.find('+'));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+  for (const std::string_view part : parts_of(text)) {
     if (part.starts_with("policy:")) cuts.push_back(parse_policy_cut(part));
   }
   return cuts;

@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <vector>
 
 #include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
 #include "engine/ops/attention_received.h"
+#include "engine/ops/attention_scores_cuda.h"
 #include "engine/ops/column_tiles.h"
 
 namespace longshadow {
@@ -60,16 +59,7 @@ void add_attention_received(Cuda& device, const AttentionShape& shape, HeadRows<
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const DeviceArray<T> scores(device, shape.n_heads * used_rows * kMaxColumnTile);
   for (const ColumnTile& tile : column_tiles(columns)) {
-    std::vector<const T*> of_queries, of_keys;
-    std::vector<T*> of_scores;
-    for (std::size_t head = 0; head < shape.n_heads; ++head) {
-      of_queries.push_back(queries.head(head).data);
-      of_keys.push_back(keys.head(shape.kv_head_of(head)).row(tile.begin));
-      of_scores.push_back(scores.data() + head * used_rows * tile.width);
-    }
-    batched_product<T, T>(device, {of_queries, used_rows, shape.head_dim},
-                          {of_keys, tile.width, shape.head_dim}, RightFactor::by_output,
-                          {of_scores, used_rows, tile.width}, false);
+    score_tile<T>(device, shape, queries, used_rows, keys, tile, scores.data());
     launch(device, received_kernel<T>, shape.n_kv_heads * ((tile.used + kWarp - 1) / kWarp),
            kWarpsOfRows * kWarp, kWarpsOfRows * 2 * kWarp * sizeof(double),
            static_cast<const T*>(scores.data()), used_rows, tile.width, tile, shape.group_size(),

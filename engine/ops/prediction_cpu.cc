@@ -6,6 +6,7 @@
 #include "engine/core/range.h"
 #include "engine/ops/dot.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/largest_seen.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/tile_scratch.h"
 
@@ -15,45 +16,15 @@ namespace {
 /// Parts of the vocabulary that tasks work on beside one another.
 constexpr std::size_t kSegments = 16;
 
-/// The k largest of the values offered, and others, fewer than k, until keep() drops them: dropping
-/// many at once takes a fraction of the time of a heap.
-class LargestValues {
- public:
-  bool may_take(double value) const { return value > at_most_; }
-
-  void offer(double value, std::size_t k) {
-    if (!may_take(value)) return;
-    values_.push_back(value);
-    if (values_.size() == 2 * k) keep(k);
-  }
-
-  void offer(const LargestValues& others, std::size_t k) {
-    for (const double value : others.values_) offer(value, k);
-  }
-
-  /// The k largest alone, in no order.
-  const std::vector<double>& keep(std::size_t k) {
-    if (values_.size() > k) {
-      const auto last = values_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-      std::nth_element(values_.begin(), last, values_.end(), std::greater<>());
-      values_.resize(k);
-      at_most_ = values_.back();
-    }
-    return values_;
-  }
-
- private:
-  std::vector<double> values_;
-  double at_most_ = -std::numeric_limits<double>::infinity();  ///< the k largest are no smaller
-};
-
 /// Sums over the logits seen so far, relative to their maximum m.
 struct PartialPrediction {
   double maximum = -std::numeric_limits<double>::infinity();
   double sum = 0;           ///< of e^(l - m)
   double weighted_sum = 0;  ///< of (l - m) e^(l - m)
   std::int32_t likeliest = 0;
-  LargestValues top;  ///< logits
+  LargestSeen<double> top;  ///< logits
+
+  explicit PartialPrediction(std::size_t k) : top(k, maximum) {}
 
   void rescale(double new_maximum) {
     if (maximum == -std::numeric_limits<double>::infinity()) {
@@ -67,7 +38,7 @@ struct PartialPrediction {
     maximum = new_maximum;
   }
 
-  void merge(const PartialPrediction& later, std::size_t k) {
+  void merge(const PartialPrediction& later) {
     if (later.maximum > maximum) {
       likeliest = later.likeliest;
       rescale(later.maximum);
@@ -76,7 +47,7 @@ struct PartialPrediction {
     const double factor = std::exp(shift);
     weighted_sum += factor * (later.weighted_sum + shift * later.sum);
     sum += factor * later.sum;
-    top.offer(later.top, k);
+    top.offer(later.top);
   }
 };
 
@@ -106,8 +77,7 @@ LONGSHADOW_PER_CPU void add_exponentials(const T* logits, std::size_t cols, T ro
 }
 
 template <class T>
-void absorb(const T* logits, std::size_t cols, std::size_t first_token, std::size_t k,
-            PartialPrediction& into) {
+void absorb(const T* logits, std::size_t cols, std::size_t first_token, PartialPrediction& into) {
   const T tile_maximum = row_maximum(logits, cols);
   if (static_cast<double>(tile_maximum) > into.maximum) {
     const T* at = std::find(logits, logits + cols, tile_maximum);
@@ -121,8 +91,8 @@ void absorb(const T* logits, std::size_t cols, std::size_t first_token, std::siz
     return;
   }
   add_exponentials(logits, cols, static_cast<T>(into.maximum), &into.sum, &into.weighted_sum);
-  if (into.top.may_take(static_cast<double>(tile_maximum))) {
-    for (std::size_t c = 0; c < cols; ++c) into.top.offer(static_cast<double>(logits[c]), k);
+  if (static_cast<double>(tile_maximum) > into.top.threshold()) {
+    for (std::size_t c = 0; c < cols; ++c) into.top.offer(static_cast<double>(logits[c]));
   }
 }
 
@@ -165,7 +135,7 @@ void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
   const std::size_t n_tiles = packed_output.n_tiles();
-  std::vector<PartialPrediction> partial(kSegments * row_tiles * kRowTile);
+  std::vector<PartialPrediction> partial(kSegments * row_tiles * kRowTile, PartialPrediction(k));
   device.parallel_for(kSegments * row_tiles, [&](std::size_t task) {
     const std::size_t segment = task / row_tiles;
     const std::size_t first_row = task % row_tiles * kRowTile;
@@ -178,7 +148,7 @@ void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output
       for (std::size_t r = 0; r < used_rows; ++r) {
         std::fill(logits.row(r) + packed_output.tile_width(tile), logits.row(r) + cols,
                   -std::numeric_limits<T>::infinity());
-        absorb(logits.row(r), cols, packed_output.tile_begin(tile), k,
+        absorb(logits.row(r), cols, packed_output.tile_begin(tile),
                partial[(segment * row_tiles * kRowTile) + first_row + r]);
       }
     }
@@ -187,12 +157,12 @@ void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output
     PartialPrediction total = std::move(partial[row]);
     for (std::size_t segment = 1; segment < kSegments; ++segment) {
       const PartialPrediction& part = partial[segment * row_tiles * kRowTile + row];
-      if (part.sum != 0) total.merge(part, k);  // NaN is one
+      if (part.sum != 0) total.merge(part);  // NaN is one
     }
     Prediction& prediction = predictions[row];
     prediction.log_normaliser = total.maximum + std::log(total.sum);
     prediction.entropy = std::log(total.sum) - total.weighted_sum / total.sum;
-    prediction.entropy_top_k = entropy_of(total.top.keep(k));
+    prediction.entropy_top_k = entropy_of(std::move(total.top).finish());
     prediction.likeliest = total.likeliest;
     prediction.target_surprisal =
         prediction.log_normaliser - dot_in_f64(hidden.row(row),

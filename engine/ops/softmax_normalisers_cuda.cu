@@ -1,8 +1,7 @@
 #include <limits>
-#include <vector>
 
 #include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/ops/attention_scores_cuda.h"
 #include "engine/ops/column_tiles.h"
 #include "engine/ops/softmax_normalisers.h"
 
@@ -68,16 +67,7 @@ void softmax_normalisers(Cuda& device, const AttentionShape& shape, HeadRows<con
   const DeviceArray<double> sums(device, n_rows);
   const Running<T> running{maxima.data(), sums.data()};
   for (const ColumnTile& tile : column_tiles(columns)) {
-    std::vector<const T*> of_queries, of_keys;
-    std::vector<T*> of_scores;
-    for (std::size_t head = 0; head < shape.n_heads; ++head) {
-      of_queries.push_back(queries.head(head).data);
-      of_keys.push_back(keys.head(shape.kv_head_of(head)).row(tile.begin));
-      of_scores.push_back(scores.data() + head * rows * tile.width);
-    }
-    batched_product<T, T>(device, {of_queries, rows, shape.head_dim},
-                          {of_keys, tile.width, shape.head_dim}, RightFactor::by_output,
-                          {of_scores, rows, tile.width}, false);
+    score_tile<T>(device, shape, queries, rows, keys, tile, scores.data());
     launch_rows(device, absorb_kernel<T>, n_rows, static_cast<const T*>(scores.data()), n_rows,
                 tile, shape.score_scale<T>(), running);
   }

@@ -9,6 +9,7 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/lanes.h"
+#include "engine/ops/largest_seen.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/tile_scratch.h"
 #include "engine/ops/top_k_entropy.h"
@@ -21,51 +22,23 @@ constexpr float kLargestByte = 127;
 /// Columns that are looked at one by one only where their largest is large enough.
 constexpr std::size_t kBlock = 128;
 
-/// The largest logits seen so far and their tokens.
+/// A token and its logit. Among equals the lower token is larger, so that nothing depends on how
+/// the search was cut up; NaN is larger than nothing.
 template <class T>
-class Candidates {
- public:
-  explicit Candidates(std::size_t count) : count_(count) { found_.reserve(kBuffers * count); }
-
-  /// What a logit must exceed to be one of them.
-  T threshold() const { return threshold_; }
-
-  void offer(T logit, std::size_t token) {
-    if (!(logit > threshold_)) return;  // nor is NaN a candidate
-    found_.push_back({logit, token});
-    if (found_.size() == kBuffers * count_) shrink();
-  }
-
-  struct Candidate {
-    T logit;
-    std::size_t token;
-  };
-  /// After the last offer: throws out what is left beyond `count`.
-  void finish() {
-    if (found_.size() > count_) shrink();
-  }
-  /// In no order.
-  std::span<const Candidate> found() const { return found_; }
-
- private:
-  /// Every so many new ones the smallest are thrown out together.
-  static constexpr std::size_t kBuffers = 3;
-
-  void shrink() {
-    const auto last = found_.begin() + static_cast<std::ptrdiff_t>(count_ - 1);
-    // Among equals the lower token, so that nothing depends on how the search was cut up.
-    std::nth_element(found_.begin(), last, found_.end(),
-                     [](const Candidate& a, const Candidate& b) {
-                       return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-                     });
-    threshold_ = last->logit;
-    found_.resize(count_);
-  }
-
-  std::size_t count_;
-  T threshold_ = -std::numeric_limits<T>::infinity();
-  std::vector<Candidate> found_;
+struct Candidate {
+  T logit;
+  std::size_t token;
 };
+template <class T>
+struct LargerLogit {
+  bool operator()(const Candidate<T>& a, const Candidate<T>& b) const {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  }
+};
+template <class T>
+using LargestLogits = LargestSeen<Candidate<T>, LargerLogit<T>>;
+template <class T>
+using Candidates = std::vector<Candidate<T>>;
 
 /// The largest of a block's logits; with `scales` they are multiplied with them first.
 template <class T>
@@ -85,13 +58,13 @@ LONGSHADOW_PER_CPU T scale_block(T* logits, std::size_t cols, const T* scales) {
 /// Offers the logits of tokens first_token, ..., first_token + width - 1; cols of them are there.
 template <class T>
 void search(T* logits, std::size_t cols, std::size_t width, std::size_t first_token,
-            const T* scales, Candidates<T>& candidates) {
+            const T* scales, LargestLogits<T>& largest) {
   for (std::size_t begin = 0; begin < cols; begin += kBlock) {
     const T highest = scale_block<T>(logits + begin, std::min(kBlock, cols - begin),
                                      scales != nullptr ? scales + begin : nullptr);
-    if (highest <= candidates.threshold()) continue;
+    if (highest <= largest.threshold().logit) continue;
     for (std::size_t c = begin; c < std::min(begin + kBlock, width); ++c) {
-      candidates.offer(logits[c], first_token + c);
+      largest.offer({logits[c], first_token + c});
     }
   }
 }
@@ -122,17 +95,19 @@ std::vector<Candidates<T>> search_rows(Cpu& cpu, MatrixView<const P> x, std::siz
                                        const PackedWeights<P>& packed, const T* scales,
                                        std::size_t count) {
   struct Logits;
-  std::vector<Candidates<T>> candidates(used_rows, Candidates<T>(count));
+  constexpr Candidate<T> kNone{-std::numeric_limits<T>::infinity(), 0};
+  std::vector<LargestLogits<T>> largest(used_rows, LargestLogits<T>(count, kNone));
   for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
     const std::size_t first_token = packed.tile_begin(tile);
     const MatrixView<T> logits = tile_scratch<T, Logits>(cpu, kRowTile, packed.padded_width(tile));
     packed.multiply_tile(tile, x, logits);
     for (std::size_t r = 0; r < used_rows; ++r) {
       search<T>(logits.row(r), logits.cols, packed.tile_width(tile), first_token,
-                scales != nullptr ? scales + first_token : nullptr, candidates[r]);
+                scales != nullptr ? scales + first_token : nullptr, largest[r]);
     }
   }
-  for (Candidates<T>& one : candidates) one.finish();
+  std::vector<Candidates<T>> candidates;
+  for (LargestLogits<T>& one : largest) candidates.push_back(std::move(one).finish());
   return candidates;
 }
 
@@ -161,7 +136,7 @@ void round_rows_to_bytes(MatrixView<const float> from, MatrixView<std::int8_t> t
 template <class T>
 std::vector<T> logits_of(const Candidates<T>& candidates) {
   std::vector<T> logits;
-  for (const auto& one : candidates.found()) logits.push_back(one.logit);
+  for (const auto& one : candidates) logits.push_back(one.logit);
   return logits;
 }
 
@@ -197,13 +172,13 @@ std::vector<std::vector<double>> exact_logits(MatrixView<const float> hidden,
   constexpr std::size_t kStretch = 128;  // tokens
   std::vector<std::size_t> next(output.rows / kStretch + 2);
   for (const Candidates<float>& of_row : candidates) {
-    for (const auto& one : of_row.found()) ++next[one.token / kStretch + 1];
+    for (const auto& one : of_row) ++next[one.token / kStretch + 1];
   }
   std::partial_sum(next.begin(), next.end(), next.begin());
   std::vector<Wanted> wanted(next.back());
   std::vector<std::vector<double>> logits(candidates.size());
   for (std::size_t row = 0; row < candidates.size(); ++row) {
-    const auto found = candidates[row].found();
+    const Candidates<float>& found = candidates[row];
     logits[row].resize(found.size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       wanted[next[found[i].token / kStretch]++] = {row, found[i].token, &logits[row][i]};

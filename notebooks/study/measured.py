@@ -14,6 +14,13 @@ ANALYZED = ("lag", "end", "kept", "chunks")
 KINDS = (*ANALYZED, "chunks_f32", "matched")
 
 
+def stretch_means(documents, group, stretch):
+    """What the set does in each document over a stretch of chunks, nats."""
+    begin, end = stretch
+    return np.array([run_file.chunk_means(document, group, CHUNK)[begin:end].mean()
+                     for document in documents])
+
+
 @dataclass
 class Study:
     """The runs of one model by kind, and what `longshadow analyze` says of them."""
@@ -34,9 +41,12 @@ class Study:
 
     def set_means(self, group, stretch):
         """What the set does in each document over a stretch of chunks, nats."""
-        begin, end = stretch
-        return np.array([run_file.chunk_means(document, group, CHUNK)[begin:end].mean()
-                         for document in self.runs["chunks"]])
+        return stretch_means(self.runs["chunks"], group, stretch)
+
+    def in_protocol(self, runs):
+        """The protocol's run of each document that these are of."""
+        by_name = {document.name: document for document in self.runs["chunks"]}
+        return [by_name[document.name] for document in runs]
 
     def set_ratio(self, one, other, stretch):
         """How many times as much the set `one` does as the set `other`."""

@@ -7,6 +7,7 @@ from figures.chunks import CHUNK, size_of
 from figures.distance import spoken
 from figures.entropy import CONTENT, FUNCTION
 from figures.kept_words import kept_shares
+from measured import stretch_means
 from paired import Effect, ratio
 from wording import effect_text, p_text, table, with_interval
 
@@ -67,26 +68,16 @@ def places(study):
 
 def matched(study):
     """Attention's twentieth against other tokens of the same places in the text."""
-    stretches = study.stretches
+    stretches, controls = study.stretches, study.runs["matched"]
     rows = []
     for name, group in (("attention-window", "top:attention-window:5%"), ("random", "top:random:5%")):
-        ratios = {}
-        for stretch in stretches:
-            others, controls = [], []
-            for control in study.runs["matched"]:
-                document = next(one for one in study.runs["chunks"] if one.name == control.name)
-                others.append(stretch_mean(document, group, stretch))
-                controls.append(stretch_mean(control, "set", stretch))
-            ratios[stretch] = np.array(others) / np.array(controls)
+        pairs = [(stretch_means(study.in_protocol(controls), group, one),
+                  stretch_means(controls, "set", one)) for one in stretches]
+        (near, near_control), (far, far_control) = pairs[0], pairs[-1]
         rows.append([f"{name} over matched", "5% leave",
-                     *(ratios_with_p(ratio(ratios[one], np.ones(len(ratios[one])))) for one in stretches),
-                     ratios_with_p(ratio(ratios[stretches[0]], ratios[stretches[-1]]))])
+                     *(ratios_with_p(ratio(*pair)) for pair in pairs),
+                     ratios_with_p(ratio(near / near_control, far / far_control))])
     return table(["removed at once", "of the context", *positions(stretches), "first over last"], rows)
-
-
-def stretch_mean(document, group, stretch):
-    begin, end = stretch
-    return run_file.chunk_means(document, group, CHUNK)[begin:end].mean()
 
 
 def comparisons(study):
@@ -127,8 +118,8 @@ def same_tokens(one, other, group):
 def held_to_f32(study):
     """The sentence on how far bf16's chunk means are from f32's, where both were measured."""
     errors = []
-    for in_f32 in study.runs["chunks_f32"]:
-        in_bf16 = next(one for one in study.runs["chunks"] if one.name == in_f32.name)
+    runs = study.runs["chunks_f32"]
+    for in_f32, in_bf16 in zip(runs, study.in_protocol(runs)):
         for group in in_f32.sets:
             if not same_tokens(in_f32, in_bf16, group):  # drawn after other sets
                 continue
@@ -136,7 +127,7 @@ def held_to_f32(study):
             errors += list(np.abs(of_bf16 / of_f32 - 1))
     if not errors:
         return []
-    names = " and ".join(one.name.removesuffix(".txt") for one in study.runs["chunks_f32"])
+    names = " and ".join(one.name.removesuffix(".txt") for one in runs)
     return [f"In f32 ({names}) the {len(errors)} chunk means differ by "
             f"{np.median(errors):.2%} in the median, {max(errors):.1%} at most."]
 
