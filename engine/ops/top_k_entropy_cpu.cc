@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -69,21 +68,12 @@ void search(T* logits, std::size_t cols, std::size_t width, std::size_t first_to
   }
 }
 
-/// body(first row, used rows) for every stretch of as many row tiles of `rows` rows.
+/// body(first row, used rows) for every row tile of `rows` rows.
 template <class Body>
-void for_row_tiles(Cpu& cpu, std::size_t rows, std::size_t tiles, const Body& body) {
-  const std::size_t stretch = tiles * kRowTile;
-  cpu.parallel_for(round_up(rows, stretch) / stretch, [&](std::size_t task) {
-    body(task * stretch, std::min(stretch, rows - task * stretch));
+void for_row_tiles(Cpu& cpu, std::size_t rows, const Body& body) {
+  cpu.parallel_for(round_up(rows, kRowTile) / kRowTile, [&](std::size_t tile) {
+    body(tile * kRowTile, std::min(kRowTile, rows - tile * kRowTile));
   });
-}
-
-/// Row tiles whose candidates' exact logits are taken together: many, so that a row of the output
-/// matrix that comes from memory serves more than one of them, but a few tasks for each thread.
-std::size_t screened_tiles(const Cpu& cpu, std::size_t rows) {
-  constexpr std::size_t kMost = 4;  // candidates take 20 KB a row
-  const std::size_t tiles = round_up(rows, kRowTile) / kRowTile;
-  return std::clamp<std::size_t>(tiles / (2 * cpu.threads()), 1, kMost);
 }
 
 float narrow(double value) { return static_cast<float>(value); }
@@ -207,7 +197,7 @@ void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
                         const PackedWeights<T>& packed_output, std::size_t k,
                         std::span<float> entropies) {
   check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
-  for_row_tiles(device, entropies.size(), 1, [&](std::size_t first, std::size_t used) {
+  for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
                                               packed_output, nullptr, k);
     for (std::size_t r = 0; r < used; ++r) {
@@ -224,19 +214,14 @@ void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
   check_entropies_of_top_k("screened_entropies_of_top_k", hidden, screening.packed, k, entropies);
   struct Bytes;
   const std::size_t count = std::min(output.rows, screened_candidates(k));
-  const std::size_t tiles = screened_tiles(device, entropies.size());
-  for_row_tiles(device, entropies.size(), tiles, [&](std::size_t first, std::size_t used) {
-    std::vector<Candidates<float>> candidates;
-    for (std::size_t row = first; row < first + used; row += kRowTile) {
-      const MatrixView<std::int8_t> bytes =
-          tile_scratch<std::int8_t, Bytes>(device, kRowTile, hidden.cols);
-      round_rows_to_bytes(hidden.row_range(row, kRowTile), bytes, nullptr);
-      auto of_tile =
-          search_rows<std::int8_t, float>(device, bytes, std::min(kRowTile, first + used - row),
-                                          screening.packed, screening.scales.data(), count);
-      std::move(of_tile.begin(), of_tile.end(), std::back_inserter(candidates));
-    }
-    const auto logits = exact_logits(hidden.row_range(first, used), output, candidates);
+  for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
+    const MatrixView<const float> rows = hidden.row_range(first, kRowTile);
+    const MatrixView<std::int8_t> bytes =
+        tile_scratch<std::int8_t, Bytes>(device, kRowTile, hidden.cols);
+    round_rows_to_bytes(rows, bytes, nullptr);
+    const auto candidates = search_rows<std::int8_t, float>(device, bytes, used, screening.packed,
+                                                            screening.scales.data(), count);
+    const auto logits = exact_logits(rows, output, candidates);
     for (std::size_t r = 0; r < used; ++r) {
       entropies[first + r] = narrow(entropy_of_top_k<double>(logits[r], k));
     }
