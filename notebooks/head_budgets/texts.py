@@ -4,6 +4,9 @@
     python3 texts.py packages                    KIND PACKAGE VERSION, a line each
     python3 texts.py extract PACKAGES TEXTS      TEXTS/NAME.txt; checks SHA-256
     python3 texts.py extract PACKAGES TEXTS -u   the same, and writes SHA-256 into the table
+    python3 texts.py folds                       FOLD NAME of every text: those of a source are in one fold
+    python3 texts.py group GROUP                 the names of a group's texts
+    python3 texts.py others FOLD [COUNT]         names outside the fold, all or COUNT of different sources' prose
 """
 
 import csv
@@ -21,12 +24,29 @@ TABLE = HERE / "texts.tsv"
 LENGTH = 40_000  # characters of a text: more than 4,352 tokens of any model here, tables apart
 BLOCKS = {"p", "div", "li", "h1", "h2", "h3", "h4", "tr", "dt", "dd", "pre", "br", "section"}
 HIDDEN = {"script", "style", "nav", "head", "header", "footer"}
+FOLDS = 5
 THOUGHT_TOKENS = 400  # of an answer at most
 
 
 def rows():
     with TABLE.open(newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))
+
+
+def folds():
+    """{name: fold}: sources in the table's order go round the folds, so that each has some of every group."""
+    table = rows()
+    sources = list(dict.fromkeys(row["source"] for row in table))
+    return {row["name"]: sources.index(row["source"]) % FOLDS for row in table}
+
+
+def others(fold, count=None):
+    """Texts that what is tested on the fold may be learnt from."""
+    outside = [row for row in rows() if folds()[row["name"]] != fold]
+    if count is not None:
+        outside = [row for row in outside if row["group"] == "prose"]
+        outside = (outside[fold:] + outside[:fold])[:count]  # the prose is one text a source
+    return [row["name"] for row in outside]
 
 
 class PageText(html.parser.HTMLParser):
@@ -136,19 +156,23 @@ def extract(packages, texts, update):
     return []
 
 
-def main():
-    command, *arguments = sys.argv[1:]
-    if command == "packages":
-        seen = dict.fromkeys((row["kind"], row["package"], row["version"]) for row in rows()
-                             if row["kind"] != "model")
-        print("\n".join(" ".join(one) for one in seen))
-        return
-    packages, texts, *update = arguments
-    differing = extract(Path(packages), Path(texts), update == ["-u"])
+def extraction(packages, texts, update=""):
+    differing = extract(Path(packages), Path(texts), update == "-u")
     if differing:
         raise SystemExit(f"texts.py: expected the texts of texts.tsv, found others for {', '.join(differing)}: "
                          "another version of the package, or the model's rounding on another processor")
+    return []
 
+
+COMMANDS = {
+    "packages": lambda: dict.fromkeys(f"{row['kind']} {row['package']} {row['version']}" for row in rows()
+                                      if row["kind"] != "model"),
+    "extract": extraction,
+    "folds": lambda: [f"{fold} {name}" for name, fold in folds().items()],
+    "group": lambda group: [row["name"] for row in rows() if row["group"] == group],
+    "others": lambda fold, count=None: others(int(fold), count and int(count)),
+}
 
 if __name__ == "__main__":
-    main()
+    for line in COMMANDS[sys.argv[1]](*sys.argv[2:]):
+        print(line)
