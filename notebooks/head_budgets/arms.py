@@ -9,7 +9,7 @@ import numpy as np
 
 import texts
 from paired import Effect
-from run_file import bootstrap
+from run_file import SINKS, bootstrap
 
 REFERENCES = ("full", "oracle", "budgets")  # what is no real policy, or is what is tried
 STRETCHES = {"near": slice(0, 1), "far": slice(3, 4), "all": slice(0, 4)}  # in quarters of the future
@@ -77,6 +77,17 @@ def read(folder):
     measured = {text for text, _, _ in quarters}
     names = [row["name"] for row in texts.rows() if row["name"] in measured]
     return Arms(names, quarters, slots) if names else None
+
+
+def only_document(path):
+    """Of the one document of a sketch: influence by head [B, L, K, T] nats, and [L, K] the share of the
+    last queries' attention that is outside the sinks."""
+    with h5py.File(path) as file:
+        document, = file["documents"].values()
+        context = document.attrs["context_tokens"]
+        window = document["signals/attention_window"][..., SINKS:context].sum(axis=-1, dtype=float)
+        return {"fi_head": document["sketch/fi_head"][:].astype(float),
+                "attention": window}
 
 
 @dataclass(frozen=True)

@@ -167,4 +167,4 @@ def greedy(study):
         of_arm = [arm for arm in texts_of if (arm["policy"], arm["budget"]) == (policy, budget)]
         rows.append([policy, budget, len(of_arm), number(np.median([arm["first_difference"] for arm in of_arm])),
                      share_text([arm["equal"] for arm in of_arm])])
-    return table(["policy", "budget", "texts", "characters until the first difference, median", "wholly equal"], rows)
+    return table(["policy", "budget", "texts", "tokens of 64 until the first difference, median", "wholly equal"], rows)
