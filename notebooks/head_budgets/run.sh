@@ -30,13 +30,11 @@ rivals=${RIVALS:-}
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 
-rankings=(h2o snapkv learned)
 budgets=0.5,0.4,0.2,0.1,0.05
 few=h2o,snapkv,expected-attention,pyramidkv,adakv/snapkv,infokv # of those without budgets
 all=random,streaming-llm,h2o,snapkv,pyramidkv,tova,knorm,keydiff,expected-attention,lagkv,infokv,dropkv,cake
 all+=,chunkkv/snapkv,adakv/snapkv,adakv/h2o,adakv:over=model/h2o,key-rotation/snapkv
 oracles=oracle:by=token,oracle:by=head,oracle:by=global
-with_budgets=$(printf ',budgets/%s' "${rankings[@]}")
 
 of_table() { "$python" "$here/texts.py" "$@"; }
 
@@ -46,6 +44,19 @@ in_folder() {  # FOLDER COMMAND...
   shift
   XDG_CACHE_HOME=$folder "$longshadow" "$@" --model "$model" --device "${DEVICE:-auto}"
 }
+
+# The names of ALL that the program has: what another version lacks is left out.
+known() {  # ALL
+  local policy chosen=() names
+  names=", $(in_folder "$output/learned" retain --help | sed -n 's/^  \(full, .*\)/\1/p'), "
+  for policy in ${1//,/ }; do
+    [[ $names != *", ${policy%%[:/]*}, "* ]] || chosen+=("$policy")
+  done
+  (IFS=,; echo "${chosen[*]}")
+}
+
+IFS=, read -r -a rankings <<< "$(known h2o,snapkv,learned)"
+with_budgets=$(printf ',budgets/%s' "${rankings[@]}")
 
 # Measures into RUN, unless it is there. A text that is too short is named and passed over.
 measure() {  # RUN FOLDER COMMAND TEXT OPTIONS...
@@ -67,7 +78,7 @@ sketch() {  # TEXT
     --subjects all --evict-at end --detail head
 }
 
-# Learns the ranking and every ranking's budgets into FOLDER from the sketches of TEXTS.
+# Learns the ranking, where the program can, and every ranking's budgets into FOLDER from the sketches of TEXTS.
 learn() {  # FOLDER TEXT...
   local folder=$1 ranking runs
   shift
@@ -75,21 +86,11 @@ learn() {  # FOLDER TEXT...
   rm -rf "$folder"
   mkdir -p "$folder"
   mapfile -t runs < <(printf "$output/influence/%s.h5\n" "$@")
-  in_folder "$folder" learn ranking "${runs[@]}" > /dev/null
+  if [[ " ${rankings[*]} " == *" learned "* ]]; then in_folder "$folder" learn ranking "${runs[@]}" > /dev/null; fi
   for ranking in "${rankings[@]}"; do
     in_folder "$folder" learn budgets "${runs[@]}" --ranking "$ranking" > /dev/null
   done
   printf '%s\n' "$@" > "$folder/done"
-}
-
-# The names of ALL that the program has: what another version lacks is left out.
-known() {  # ALL
-  local policy chosen=() names
-  names=", $(in_folder "$output/learned" retain --help | grep -m 1 '^  full, '), "
-  for policy in ${1//,/ }; do
-    [[ $names != *", ${policy%%[:/]*}, "* ]] || chosen+=("$policy")
-  done
-  (IFS=,; echo "${chosen[*]}")
 }
 
 keep() {  # RUN FOLDER TEXT CONTEXT POLICIES OPTIONS...
