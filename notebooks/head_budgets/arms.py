@@ -80,13 +80,13 @@ def read(folder):
 
 
 def only_document(path):
-    """Of the one document of a sketch: influence by head [B, L, K, T] nats, and [L, K] the share of the
-    last queries' attention that is outside the sinks."""
+    """Of the one document of a sketch: influence by head [B, L, K, T - sinks] nats, and [L, K] the
+    share of the last queries' attention, both outside the sinks, which every policy keeps."""
     with h5py.File(path) as file:
         document, = file["documents"].values()
         context = document.attrs["context_tokens"]
         window = document["signals/attention_window"][..., SINKS:context].sum(axis=-1, dtype=float)
-        return {"fi_head": document["sketch/fi_head"][:].astype(float),
+        return {"fi_head": document["sketch/fi_head"][..., SINKS:].astype(float),
                 "attention": window}
 
 

@@ -53,8 +53,8 @@ def draw_cost(measured, model):
 
 
 def influence_of_heads(folder):
-    """[L, K] share of the measured influence, and [L, K] of the window's attention that a token can lose, that
-    each layer and KV head has, in the mean over texts."""
+    """[L, K] shares that each layer and KV head has of the influence, and [L, K] of the attention outside the
+    sinks, in the mean over texts."""
     influence, attention = [], []
     for path in sorted((folder / "influence").glob("*.h5")):
         document = arms.only_document(path)
