@@ -31,6 +31,7 @@ mkdir -p "$output"
 output=$(cd "$output" && pwd)
 
 budgets=0.5,0.4,0.2,0.1,0.05
+fewer_budgets=0.4,0.2,0.1 # of the further legs
 few=h2o,snapkv,expected-attention,pyramidkv,adakv/snapkv,infokv # of those without budgets
 all=random,streaming-llm,h2o,snapkv,pyramidkv,tova,knorm,keydiff,expected-attention,lagkv,infokv,dropkv,cake
 all+=,chunkkv/snapkv,adakv/snapkv,adakv/h2o,adakv:over=model/h2o,key-rotation/snapkv
@@ -117,7 +118,7 @@ leg_main() {
 }
 
 leg_lengths() {
-  local fold text length
+  local fold text length budgets=$fewer_budgets
   for length in 512 2048 4096; do
     while read -r fold text; do
       keep "$output/kept_$length/$text.h5" "$output/learned/fold_$fold" "$text" "$length" "$few$with_budgets"
@@ -126,7 +127,7 @@ leg_lengths() {
 }
 
 leg_crossing() {
-  local pair text learnt others
+  local pair text learnt others budgets=$fewer_budgets
   for pair in prose:code code:prose; do
     learnt=$output/learned/from_${pair%:*}
     mapfile -t others < <(of_table group "${pair%:*}")
@@ -138,7 +139,7 @@ leg_crossing() {
 }
 
 leg_few() {
-  local count fold text others
+  local count fold text others budgets=$fewer_budgets
   for count in 1 2 10; do
     while read -r fold text; do
       mapfile -t others < <(of_table others "$fold" "$count")

@@ -97,6 +97,8 @@ class Measuring(WithRuns):
         for policy in ("random", "adakv:over=model/h2o", "budgets/h2o", "budgets/learned", "oracle:by=head"):
             self.assertIn(policy, kept)
         self.assertNotIn("cake", kept)  # this program does not know it
+        self.assertIn("--budgets 0.5,0.4,0.2,0.1,0.05 ", kept)
+        self.assertIn("--budgets 0.4,0.2,0.1 ", next(call for call in calls if "out/kept_2048/" in call))
 
     def test_what_is_there_is_not_measured_again(self):
         self.run_legs("main")
