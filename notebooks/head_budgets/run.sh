@@ -14,7 +14,7 @@
 #
 # TEXTS is the folder that texts.sh wrote. From the environment: LONGSHADOW (build/longshadow) measures MODEL
 # (a file or a folder) on DEVICE (auto); PYTHON (build/venv/bin/python3). RIVALS may name a folder of budgets
-# files, made by rivals.py, which main uses too. Needs no more than what is there: a text too short for a
+# files, made by rivals.py, which main uses too; ONLY some of the texts' names, to run on these alone. Needs no more than what is there: a text too short for a
 # length is left out of it by name. Another model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
