@@ -32,7 +32,7 @@ void merge_run(const RunDirectory& directory, const std::filesystem::path& outpu
   if (!share.complete()) refuse_gaps(share, directory);
   RunWriter writer(output, directory.plan().run);
   for (std::size_t d = 0; d < directory.plan().documents.size(); ++d) {
-    writer.add(directory.read_document(d));
+    writer.add(directory.read_document(d, Projections::read));
   }
   writer.publish();
 }

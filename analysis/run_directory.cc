@@ -119,11 +119,11 @@ std::size_t RunDirectory::n_units(std::size_t document) const {
   return has_pass(document) ? read_pass(document).influence.subjects.size() : 0;
 }
 
-DocumentRun RunDirectory::read_pass(std::size_t document) const {
+DocumentRun RunDirectory::read_pass(std::size_t document, Projections projections) const {
   const PlannedDocument& planned = plan_.documents[document];
   return read_file(plan_.pass_path(folder_, document), [&](const Group& root) {
     const Group group = document_group(root, schema::kPassFormat, plan_, document);
-    DocumentRun run = read_pass_document(group, planned.name, plan_.run.model);
+    DocumentRun run = read_pass_document(group, planned.name, plan_.run.model, projections);
     if (run.source_sha256 != planned.source_sha256) {
       refuse(group, "expected the text that the plan names, found another");
     }
@@ -155,8 +155,8 @@ void RunDirectory::read_shard(std::size_t document, UnitRange units, DocumentRun
   });
 }
 
-DocumentRun RunDirectory::begin_document(std::size_t document) const {
-  DocumentRun run = read_pass(document);
+DocumentRun RunDirectory::begin_document(std::size_t document, Projections projections) const {
+  DocumentRun run = read_pass(document, projections);
   const std::size_t n_subjects = run.influence.subjects.size();
   const std::size_t horizon = run.influence.noise_floor.size();
   const std::size_t n_units = plan_.documents[document].n_units.value_or(n_subjects);
@@ -172,14 +172,14 @@ DocumentRun RunDirectory::begin_document(std::size_t document) const {
 }
 
 void RunDirectory::check_document(std::size_t document, std::span<const UnitRange> shards) const {
-  DocumentRun run = begin_document(document);
+  DocumentRun run = begin_document(document, Projections::read);
   for (const UnitRange& units : shards) {
     if (has_shard(document, units)) read_shard(document, units, run);
   }
 }
 
-DocumentRun RunDirectory::read_document(std::size_t document) const {
-  DocumentRun run = begin_document(document);
+DocumentRun RunDirectory::read_document(std::size_t document, Projections projections) const {
+  DocumentRun run = begin_document(document, projections);
   run.complete = true;
   const std::size_t n_subjects = run.influence.subjects.size();
   for (const UnitRange& units :

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/run_reader.h"
 #include "data/format/run_file.h"
 #include "data/format/run_plan.h"
 
@@ -29,7 +30,8 @@ class RunDirectory {
   /// What a document's full pass gave: of its influence `kl` is empty, and no policy is measured.
   /// The functions that read throw FormatError where a file is missing or not as it should be, or
   /// belongs to another configuration.
-  DocumentRun read_pass(std::size_t document) const;
+  DocumentRun read_pass(std::size_t document,
+                        Projections projections = Projections::left_out) const;
   /// Puts the values of a shard where they belong in what read_pass() gave: in rows of its `kl`,
   /// which must be [S, H] by then, or behind its retention.
   void read_shard(std::size_t document, UnitRange units, DocumentRun& run) const;
@@ -37,11 +39,11 @@ class RunDirectory {
   void check_document(std::size_t document, std::span<const UnitRange> shards) const;
   /// The document with all that is measured: `complete` where that is all there is to measure, else
   /// the rows of kl that are missing are NaN.
-  DocumentRun read_document(std::size_t document) const;
+  DocumentRun read_document(std::size_t document, Projections projections) const;
 
  private:
   /// The pass, with room for values that no shard has given yet: NaN.
-  DocumentRun begin_document(std::size_t document) const;
+  DocumentRun begin_document(std::size_t document, Projections projections) const;
 
   std::filesystem::path folder_;
   RunPlan plan_;

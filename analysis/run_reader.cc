@@ -299,9 +299,14 @@ void check_sketch(const Group& group, const DocumentRun& document, const RunSket
       refuse(group, "expected finite estimates of at least 0 nats, found another");
     }
   }
+  if (!std::all_of(sketch.projections.begin(), sketch.projections.end(),
+                   [](float value) { return std::isfinite(value); })) {
+    refuse(group, "expected finite projections, found another");
+  }
 }
 
-RunSketch read_sketch(const Group& group, const DocumentRun& document, const RunModel& model) {
+RunSketch read_sketch(const Group& group, const DocumentRun& document, const RunModel& model,
+                      Projections projections) {
   check_context(group, document);
   RunSketch sketch;
   const hdf5::Shape shape = group.shape<std::int32_t>(schema::kBins);
@@ -326,12 +331,18 @@ RunSketch read_sketch(const Group& group, const DocumentRun& document, const Run
   sketch.probe_kind = group.string_attribute(schema::kProbeKind);
   sketch.probes = group.int64_attribute(schema::kProbes);
   sketch.seed = group.uint64_attribute(schema::kSeed);
+  if (projections == Projections::read && group.has(schema::kProjections)) {
+    const auto n_probes = static_cast<std::uint64_t>(sketch.probes);
+    sketch.projections =
+        group.read<float>(schema::kProjections, {n_bins, n_probes, n_layers, n_heads, n_tokens});
+  }
   check_sketch(group, document, sketch);
   return sketch;
 }
 
 /// All but counterfactuals and policies.
-DocumentRun read_text(const Group& group, const std::string& name, const RunModel& model) {
+DocumentRun read_text(const Group& group, const std::string& name, const RunModel& model,
+                      Projections projections) {
   DocumentRun document;
   document.name = name;
   document.source_sha256 = group.string_attribute(schema::kSourceSha256);
@@ -342,15 +353,16 @@ DocumentRun read_text(const Group& group, const std::string& name, const RunMode
   const std::uint64_t n = document.tokens.id.size();
   document.signals = read_signals(group.group(schema::kSignals), model, n);
   if (group.has(schema::kSketch)) {
-    document.sketch = read_sketch(group.group(schema::kSketch), document, model);
+    document.sketch = read_sketch(group.group(schema::kSketch), document, model, projections);
   }
   return document;
 }
 
-DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model) {
+DocumentRun read_document(const Group& documents, const std::string& name, const RunModel& model,
+                          Projections projections) {
   check_document_name(documents, name);
   const Group group = documents.group(name);
-  DocumentRun document = read_text(group, name, model);
+  DocumentRun document = read_text(group, name, model, projections);
   if (group.has(schema::kRetention)) {
     document.retention = read_retention(group.group(schema::kRetention), document, model);
   }
@@ -364,25 +376,25 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
   return document;
 }
 
-RunFile read_root(const Group& root) {
+RunFile read_root(const Group& root, Projections projections) {
   check_format(root, schema::kFormat);
   RunFile run;
   read_configuration(root, run);
   run.model = read_model(root.group(schema::kModel));
   const Group documents = root.group(schema::kDocuments);
   for (const std::string& name : documents.names()) {
-    run.documents.push_back(read_document(documents, name, run.model));
+    run.documents.push_back(read_document(documents, name, run.model, projections));
   }
   if (run.documents.empty()) refuse(documents, "expected at least one document, found none");
   return run;
 }
 
 /// Of the documents of which something is measured.
-RunFile read_directory(const RunDirectory& directory) {
+RunFile read_directory(const RunDirectory& directory, Projections projections) {
   RunFile run = directory.plan().run;
   for (std::size_t d = 0; d < directory.plan().documents.size(); ++d) {
     if (!directory.has_pass(d)) continue;
-    DocumentRun document = directory.read_document(d);
+    DocumentRun document = directory.read_document(d, projections);
     const std::vector<double>& kl = document.influence.kl;
     const bool has_influence =
         std::any_of(kl.begin(), kl.end(), [](double value) { return !std::isnan(value); });
@@ -400,19 +412,22 @@ RunFile read_directory(const RunDirectory& directory) {
 
 }  // namespace
 
-DocumentRun read_pass_document(const Group& group, const std::string& name, const RunModel& model) {
-  DocumentRun document = read_text(group, name, model);
+DocumentRun read_pass_document(const Group& group, const std::string& name, const RunModel& model,
+                               Projections projections) {
+  DocumentRun document = read_text(group, name, model, projections);
   if (group.has(schema::kInfluence)) {
     document.influence = read_influence(group.group(schema::kInfluence), document, model);
   }
   return document;
 }
 
-RunFile read_run(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return read_directory(RunDirectory(path));
+RunFile read_run(const std::filesystem::path& path, Projections projections) {
+  if (std::filesystem::is_directory(path)) {
+    return read_directory(RunDirectory(path), projections);
+  }
   const hdf5::ReadOnlyFile file(path);
   try {
-    return read_root(file.root());
+    return read_root(file.root(), projections);
   } catch (const FormatError& error) {
     throw FormatError(path.string() + ": " + error.what());
   }

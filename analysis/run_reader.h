@@ -7,11 +7,15 @@
 
 namespace longshadow {
 
+/// What to do with a sketch's projections: they are a hundred times its maps, and few look at them.
+enum class Projections { left_out, read };
+
 /// Reads a run file of format version 1 (data/FORMAT.md), or a run directory as far as it is
 /// measured: documents of which nothing is are left out. The file may come from a stranger: every
 /// link, storage layout, filter, type, shape and index is checked before it is used, and no more is
 /// allocated than the file stores. Throws FormatError naming the file and the object at fault.
-RunFile read_run(const std::filesystem::path& path);
+RunFile read_run(const std::filesystem::path& path,
+                 Projections projections = Projections::left_out);
 
 /// Of a run file, and nothing else of it. Throws FormatError.
 std::string read_configuration_hash(const std::filesystem::path& path);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/run_reader.h"
 #include "data/format/hdf5.h"
 #include "data/format/run_file.h"
 
@@ -37,7 +38,7 @@ std::vector<double> read_kl(const hdf5::Group& group, std::uint64_t n_subjects,
 
 /// The document of a pass file: of its influence `kl` is empty. Throws FormatError.
 DocumentRun read_pass_document(const hdf5::Group& group, const std::string& name,
-                               const RunModel& model);
+                               const RunModel& model, Projections projections);
 
 /// Throws FormatError where the document's context does not lie within its tokens.
 void check_context(const hdf5::Group& group, const DocumentRun& document);

@@ -20,6 +20,7 @@ class Measurement {
 
   /// What the full pass gave: tokens, signals, a sketch, the subjects and the noise floor; no kl
   /// and no retention, so that it is not complete where there are units.
+  /// Called once at most.
   virtual DocumentRun pass() = 0;
   virtual std::size_t n_units() const = 0;
   /// Numbers that a unit gives.

@@ -116,16 +116,17 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
 }
 
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
-                              std::size_t context, std::size_t n_probes) {
+                              const SketchDemand& sketch) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   MemoryPlan plan = plan_memory(config, demand);
-  plan.parts.push_back(
-      {"gates", n_probes * (config.n_layers * config.n_kv_heads + config.n_heads) * context * e});
+  const std::size_t heads = config.n_layers * config.n_kv_heads;
+  plan.parts.push_back({"gates", sketch.n_probes * (heads + config.n_heads) * sketch.context * e});
+  plan.parts.push_back({"projections", 2 * sketch.n_kept * heads * sketch.context * sizeof(float)});
   plan.bytes_per_batch_row =
       (3 * config.hidden_size + 4 * config.n_heads * config.head_dim +
        3 * config.n_kv_heads * config.head_dim + 3 * config.feed_forward_size) *
           e +
-      config.n_heads * context * e / kRowTile;
+      config.n_heads * sketch.context * e / kRowTile;
   return plan;
 }
 

@@ -55,11 +55,19 @@ struct MemoryPlan {
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
 
-/// The same for a Fisher sketch of `context` tokens with so many probes a bin. Beside what the
-/// demand says: the gates' gradients, n_probes (L K + H) T e, and for each row of gradients
+/// What a Fisher sketch adds.
+struct SketchDemand {
+  std::size_t context;   ///< T
+  std::size_t n_probes;  ///< of a bin
+  std::size_t n_kept;    ///< probes of all bins whose projections are kept
+};
+
+/// The same for a Fisher sketch. Beside what the demand says: the gates' gradients,
+/// n_probes (L K + H) T e; projections, n_kept L K T floats and once more as a file's bytes; and
+/// for each row of gradients
 ///   (3 D + 4 H d + 3 K d + 3 F) e + H T e / 128.
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
-                              std::size_t context, std::size_t n_probes);
+                              const SketchDemand& sketch);
 
 /// What a comparison of eviction policies adds.
 struct RetainDemand {

@@ -167,8 +167,10 @@ MemoryDemand demand_of(const ProbeOptions& options) {
 }
 
 std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {
+  const SketchOptions& sketch = *options.sketch;
+  const std::size_t n_kept = sketch.keeps_projections ? sketch.bins.size() * sketch.n_probes : 0;
   return choose_batch_rows(
-      plan_sketch_memory(config, demand_of(options), options.context, options.sketch->n_probes),
+      plan_sketch_memory(config, demand_of(options), {options.context, sketch.n_probes, n_kept}),
       options.memory_bytes, options.horizon);
 }
 
@@ -203,7 +205,10 @@ class DocumentProbe final : public Measurement {
   }
 
   DocumentRun pass() override {
+    // Handed over, not copied: its projections may be large.
+    std::optional<RunSketch> sketch = std::exchange(run_.sketch, std::nullopt);
     DocumentRun run = run_;
+    run.sketch = std::move(sketch);
     if (counterfactuals_.empty()) return run;
     run.complete = false;
     run.influence.noise_floor =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <span>
 
 #include "engine/backend/cuda/cuda.h"
@@ -79,7 +80,7 @@ class ProbeReader {
     std::fill(by_part_.begin(), by_part_.end(), 0.0);
     for (std::size_t layer = 0; layer < n_layers_; ++layer) {
       for (std::size_t head = 0; head < n_heads_; ++head) {
-        const T* row = gates.row((layer * n_draws + draw) * n_heads_ + head);
+        const T* row = row_of(gates, n_draws, draw, layer, head);
         const std::size_t part = detail_ == MapDetail::head ? layer * n_heads_ + head : layer;
         for (std::size_t i = 0; i < context_; ++i) {
           by_token_[i] += static_cast<double>(row[i]);
@@ -91,7 +92,25 @@ class ProbeReader {
     parts.add(by_part_);
   }
 
+  /// Puts the probe's derivatives [L, K, T] behind `projections`.
+  void keep(MatrixView<const T> gates, std::size_t n_draws, std::size_t draw,
+            std::vector<float>& projections) const {
+    for (std::size_t layer = 0; layer < n_layers_; ++layer) {
+      for (std::size_t head = 0; head < n_heads_; ++head) {
+        const T* row = row_of(gates, n_draws, draw, layer, head);
+        std::transform(row, row + context_, std::back_inserter(projections),
+                       [](T derivative) { return static_cast<float>(derivative); });
+      }
+    }
+  }
+
  private:
+  /// [T] of one layer and head.
+  const T* row_of(MatrixView<const T> gates, std::size_t n_draws, std::size_t draw,
+                  std::size_t layer, std::size_t head) const {
+    return gates.row((layer * n_draws + draw) * n_heads_ + head);
+  }
+
   std::size_t n_layers_;
   std::size_t n_heads_;
   std::size_t context_;
@@ -113,6 +132,9 @@ RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<De
   sketch.probes = static_cast<std::int64_t>(options.n_probes);
   sketch.seed = options.seed;
   ProbeReader<T> reader(config, context, options.detail);
+  if (options.keeps_projections) {
+    sketch.projections.reserve(options.bins.size() * options.n_probes * reader.n_parts() * context);
+  }
   std::size_t done = 0;
   for (const Range& bin : options.bins) {
     SquareSums tokens(context);
@@ -126,6 +148,7 @@ RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<De
       const Matrix<T> gates = to_host(device, std::move(there));
       for (std::size_t draw = 0; draw < n_draws; ++draw) {
         reader.read(gates.view(), n_draws, draw, tokens, parts);
+        if (options.keeps_projections) reader.keep(gates.view(), n_draws, draw, sketch.projections);
       }
       progress.update(done += n_draws);
     }

@@ -23,6 +23,7 @@ struct SketchOptions {
   std::size_t n_probes = 16;  ///< random directions a bin, at least 2
   ProbeKind kind = ProbeKind::signs;
   MapDetail detail = MapDetail::token;
+  bool keeps_projections = false;  ///< what the map by head squares as well
   std::uint64_t seed = 0;
 };
 

@@ -13,7 +13,7 @@ namespace po = boost::program_options;
 namespace {
 
 constexpr std::size_t kMaxProbes = 4096;
-constexpr const char* kOfSketches[] = {"probes", "bins", "probe-kind", "detail"};
+constexpr const char* kOfSketches[] = {"probes", "bins", "probe-kind", "detail", "projections"};
 constexpr const char* kOfScreens[] = {"exact", "control"};
 
 constexpr std::size_t kFirstAutomaticEdge = 16;
@@ -60,6 +60,11 @@ SketchOptions sketch_options(const po::variables_map& values, const ProbeOptions
   }
   sketch.kind = parse_probe_kind(values["probe-kind"].as<std::string>());
   sketch.detail = parse_detail(values["detail"].as<std::string>());
+  sketch.keeps_projections = values["projections"].as<bool>();
+  if (sketch.keeps_projections && sketch.detail != MapDetail::head) {
+    throw UsageError("--projections are by head: expected --detail head, found --detail " +
+                     std::string(name_of(sketch.detail)));
+  }
   sketch.seed = probe.seed;
   return sketch;
 }
@@ -120,6 +125,9 @@ void add_sketch_options(po::options_description& options) {
       "sketch: signs over the whole vocabulary, or sampled tokens");
   add("detail", po::value<std::string>()->default_value("token"),
       "sketch: one map (token), or also one for tokens leaving each layer or KV head (head) alone");
+  add("projections", po::bool_switch(),
+      "sketch: with --detail head, also keep each probe's derivatives by layer, head and token "
+      "(sketch/g), of which any set's second-order cost follows");
   add("exact", po::value<std::string>()->default_value("10%"),
       "screen: share of the tokens with the highest sketch, in the first bin and in the last, that "
       "is measured exactly");
@@ -169,6 +177,7 @@ nlohmann::json sketch_configuration(const ProbeOptions& probe) {
   for (const Range& bin : probe.sketch->bins) {
     configuration["bins"].push_back({bin.begin, bin.end});
   }
+  if (probe.sketch->keeps_projections) configuration["projections"] = true;
   if (probe.screen) {
     configuration["exact"] = probe.screen->exact_share;
     configuration["control"] = probe.screen->n_control;

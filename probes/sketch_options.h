@@ -13,7 +13,7 @@ std::vector<Range> parse_bins(const std::string& text, std::size_t horizon);
 ProbeKind parse_probe_kind(const std::string& text);
 MapDetail parse_detail(const std::string& text);
 
-/// Adds --probes, --bins, --probe-kind, --detail, --exact and --control.
+/// Adds --probes, --bins, --probe-kind, --detail, --projections, --exact and --control.
 void add_sketch_options(boost::program_options::options_description& options);
 
 /// Whether `--method` is sketch or screen.

@@ -95,6 +95,10 @@ struct RunSketch {
   std::vector<float> standard_error;              // [B, T] nats, of fi over the probes
   std::vector<float> fi_parts;  // the same by layer [B, L, T] or KV head [B, L, K, T], or empty
 
+  /// [B, P, L, K, T] sqrt(nats), or empty: of each bin's logits along each probe's direction, the
+  /// derivative by the gate of a layer, KV head and token.
+  std::vector<float> projections{};
+
   std::string detail;       ///< "token", "layer" or "head": what fi_parts is by
   std::string probe_kind;   ///< "signs" or "sampled"
   std::int64_t probes = 0;  ///< random directions a bin

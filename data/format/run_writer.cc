@@ -92,6 +92,9 @@ void check_sketch(const DocumentRun& document) {
              " future tokens, found [" + std::to_string(begin) + ", " + std::to_string(end) + ")");
     }
   }
+  if (!sketch.projections.empty() && sketch.detail != schema::kDetailHead) {
+    refuse("expected projections of a sketch by head alone, found them by " + sketch.detail);
+  }
 }
 
 /// Text that netCDF's readers decode, as libhdf5's and h5py do without being told.
@@ -289,6 +292,16 @@ void write_influence(const Group& group, const DocumentRun& document, const RunM
   group.write_attribute(schema::kSeed, influence.seed);
 }
 
+/// Leaves the datasets out where no projections were asked for.
+void write_projections(const Group& group, const RunSketch& sketch, const Axis& bin,
+                       const Axis& layer, const Axis& head, const Axis& token) {
+  if (sketch.projections.empty()) return;
+  const auto n_probes = static_cast<std::size_t>(sketch.probes);
+  const Dataset probes = write_scale(group, schema::kProbe, n_probes);
+  write_array(group, schema::kProjections, sketch.projections,
+              {bin, {probes, "probe", n_probes}, layer, head, token}, schema::kRootNats);
+}
+
 void write_sketch(const Group& group, const DocumentRun& document, const RunModel& model) {
   const RunSketch& sketch = *document.sketch;
   const auto n_tokens = static_cast<std::size_t>(document.context_tokens);
@@ -311,8 +324,10 @@ void write_sketch(const Group& group, const DocumentRun& document, const RunMode
       write_array(group, schema::kFiByLayer, sketch.fi_parts, {bin, layer, token}, schema::kNats);
     } else {
       const Dataset heads = write_scale(group, schema::kKvHead, n_heads);
-      write_array(group, schema::kFiByHead, sketch.fi_parts,
-                  {bin, layer, {heads, "kv_head", n_heads}, token}, schema::kNats);
+      const Axis head{heads, "kv_head", n_heads};
+      write_array(group, schema::kFiByHead, sketch.fi_parts, {bin, layer, head, token},
+                  schema::kNats);
+      write_projections(group, sketch, bin, layer, head, token);
     }
   }
   group.write_attribute(schema::kDetail, sketch.detail);

@@ -108,6 +108,8 @@ inline constexpr const char* kSketchFi = "fi";
 inline constexpr const char* kStandardError = "standard_error";
 inline constexpr const char* kFiByLayer = "fi_layer";
 inline constexpr const char* kFiByHead = "fi_head";
+inline constexpr const char* kProjections = "g";
+inline constexpr const char* kProbe = "probe";
 inline constexpr const char* kBin = "bin";
 inline constexpr const char* kDetail = "detail";
 inline constexpr const char* kDetailToken = "token";
@@ -148,5 +150,6 @@ inline constexpr const char* kTextEncoding = "_Encoding";
 // Attribute of every dataset that has a unit.
 inline constexpr const char* kUnits = "units";
 inline constexpr const char* kNats = "nats";
+inline constexpr const char* kRootNats = "sqrt(nats)";
 
 }  // namespace longshadow::schema

@@ -321,7 +321,7 @@ TEST_CASE("a sketch is read as written, beside influence or alone") {
   RunFile run = synthetic_run({.n_documents = 2, .lag = -1, .has_sketch = true});
   run.documents[1].influence = {};
   write_run(folder.path() / "run.h5", run);
-  const RunFile read = read_run(folder.path() / "run.h5");
+  const RunFile read = read_run(folder.path() / "run.h5", Projections::read);
   for (std::size_t d = 0; d < 2; ++d) {
     REQUIRE(read.documents[d].sketch);
     const RunSketch& wrote = *run.documents[d].sketch;
@@ -330,12 +330,32 @@ TEST_CASE("a sketch is read as written, beside influence or alone") {
     CHECK(same_bits(got.fi, wrote.fi));
     CHECK(same_bits(got.standard_error, wrote.standard_error));
     CHECK(same_bits(got.fi_parts, wrote.fi_parts));
+    CHECK(same_bits(got.projections, wrote.projections));
     CHECK(got.detail == wrote.detail);
     CHECK(got.probe_kind == wrote.probe_kind);
     CHECK(got.probes == wrote.probes);
     CHECK(got.seed == wrote.seed);
     CHECK(read.documents[d].influence.kl == run.documents[d].influence.kl);
   }
+  CHECK(!read.documents[1].sketch->projections.empty());
+  CHECK(read_run(folder.path() / "run.h5").documents[1].sketch->projections.empty());
+}
+
+TEST_CASE("hostile or broken projections are refused with one line by who reads them") {
+  const std::string sketch = "/documents/document_2/sketch/";
+  const RunFile run = synthetic_run({.n_documents = 2, .has_sketch = true});
+  const auto projection = [&](float value) {
+    return [=](hid_t file) { replace_first(file, sketch + "g", H5T_NATIVE_FLOAT, value); };
+  };
+  const std::vector<Fault> faults = {
+      {"finite projections", projection(std::nanf(""))},
+      {"finite projections", projection(-HUGE_VALF)},
+      {"expected shape [2, 17, 3, 2, 512]",
+       [&](hid_t file) { replace_attribute(file, sketch.c_str(), "probes", 17); }},
+      {"expected shape [2, 18446744073709551600, 3, 2, 512]",
+       [&](hid_t file) { replace_attribute(file, sketch.c_str(), "probes", -16); }},
+  };
+  check_each_is_refused(faults, run);
 }
 
 TEST_CASE("a hostile or broken sketch is refused with one line") {

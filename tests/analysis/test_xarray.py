@@ -25,6 +25,7 @@ SKETCH = {"bins": ("bin", "begin_end"), "fi": ("bin", "position"),
           "standard_error": ("bin", "position")}
 BY_LAYER = {"fi_layer": ("bin", "layer", "position")}
 BY_HEAD = {"fi_head": ("bin", "layer", "kv_head", "position")}
+PROJECTIONS = {"g": ("bin", "probe", "layer", "kv_head", "position")}
 RETENTION = {"kept": ("layer", "kv_head", "position"), "kl": ("offset",), "top1": ("offset",),
              "surprisal": ("offset",)}
 
@@ -75,8 +76,9 @@ class OpenedByXarray(WithRuns):
 
     def test_sketches_and_a_screen(self):
         whole = {"tokens": TOKENS, "signals": SIGNALS}
-        for detail, arrays in (("token", {}), ("layer", BY_LAYER), ("head", BY_HEAD)):
-            sketch = self.measured("probe", "--method", "sketch", "--detail", detail, "--pos", "none")
+        for arrays, *detail in (({}, "token"), (BY_LAYER, "layer"), (BY_HEAD, "head"),
+                                (BY_HEAD | PROJECTIONS, "head", "--projections")):
+            sketch = self.measured("probe", "--method", "sketch", "--pos", "none", "--detail", *detail)
             tokens = {one: TOKENS[one] for one in ("id", "text", "bytes")}
             self.assert_labelled(sketch, whole | {"tokens": tokens, "sketch": SKETCH | arrays})
         screen = self.measured("probe", "--method", "screen", "--control", "9")

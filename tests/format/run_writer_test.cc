@@ -167,6 +167,13 @@ TEST_CASE("a sketch that contradicts its document is refused and nothing is writ
       {"standard_error", [](RunSketch& sketch) { sketch.standard_error.pop_back(); }},
       {"fi_layer", [](RunSketch& sketch) { sketch.fi_parts.pop_back(); }},
       {"fi_head", [](RunSketch& sketch) { sketch.detail = "head"; }},
+      {"by head alone", [](RunSketch& sketch) { sketch.projections = {1}; }},
+      {"g",
+       [](RunSketch& sketch) {
+         sketch.detail = "head";
+         sketch.fi_parts.resize(2 * 3 * 2 * 512);
+         sketch.projections = {1};
+       }},
   };
   const TemporaryFolder folder;
   for (const auto& [message, make] : faults) {

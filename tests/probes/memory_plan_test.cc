@@ -51,6 +51,18 @@ TEST_CASE("A plan counts what a probe keeps and what a row takes") {
   CHECK(direct.bytes_per_batch_row == (3 * 8 + 2 * 12 + 2 * 6 + 4 + 3 * 10) * 8 + 24 * 2);
 }
 
+TEST_CASE(
+    "A sketch's plan counts gates, and the projections of all bins twice: a file holds them") {
+  constexpr std::size_t context = 50, n_probes = 16, n_kept = 48;
+  const MemoryDemand demand{Precision::f32, Method::differential, 100, 30, true};
+  const auto plan = [&](std::size_t kept) {
+    return plan_sketch_memory(small_model(), demand, {context, n_probes, kept});
+  };
+  CHECK(bytes_of(plan(0), "gates") == n_probes * (2 * 2 + 4) * context * 4);
+  CHECK(bytes_of(plan(0), "projections") == 0);
+  CHECK(bytes_of(plan(n_kept), "projections") == 2 * n_kept * (2 * 2) * context * 4);
+}
+
 TEST_CASE("A CUDA device reads its matrices either way, and keeps those in bf16 that are") {
   constexpr std::size_t layers = 1056, output = 8000;
   const auto weights = [](const ModelConfig& config, Precision precision) {

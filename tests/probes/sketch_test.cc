@@ -313,5 +313,126 @@ TEST_CASE("parts of the map by layer and KV head") {
   CHECK(heads.fi_parts.size() == 2 * 2 * 2 * kContext);
 }
 
+/// What a set's second-order cost is of: a sketch by head of llama_plain with its projections.
+RunSketch projected(const std::vector<Range>& bins, std::size_t n_probes) {
+  SketchOptions options;
+  options.bins = bins;
+  options.n_probes = n_probes;
+  options.detail = MapDetail::head;
+  options.keeps_projections = true;
+  return Case<double>("llama_plain").sketch(options);
+}
+
+/// One slot of the cache of llama_plain, which has two layers of two KV heads.
+struct Slot {
+  std::size_t layer, kv_head, token;
+};
+
+/// sum_{i in set} g_p,i of each probe of a bin, and of their magnitudes.
+std::vector<std::pair<double, double>> projections_of(const RunSketch& sketch, std::size_t bin,
+                                                      std::span<const Slot> set) {
+  const auto n_probes = static_cast<std::size_t>(sketch.probes);
+  std::vector<std::pair<double, double>> sums(n_probes);
+  for (std::size_t probe = 0; probe < n_probes; ++probe) {
+    for (const Slot& slot : set) {
+      const std::size_t row = ((bin * n_probes + probe) * 2 + slot.layer) * 2 + slot.kv_head;
+      const double g = double(sketch.projections[row * kContext + slot.token]);
+      sums[probe].first += g;
+      sums[probe].second += std::abs(g);
+    }
+  }
+  return sums;
+}
+
+TEST_CASE("projections square to the maps by head and, summed over heads, to the map by token") {
+  constexpr double kRounding = 0x1p-24;  // of a float: the projections', then the maps'
+  const std::vector<Range> bins = {{0, 3}, {3, kFuture}};
+  const RunSketch sketch = projected(bins, 4);
+  REQUIRE(sketch.projections.size() == 2 * 4 * 2 * 2 * kContext);
+  const auto check = [&](float found, std::size_t bin, std::span<const Slot> set) {
+    double expected = 0, error = 0;
+    for (const auto& [sum, magnitude] : projections_of(sketch, bin, set)) {
+      const double off = kRounding * magnitude;
+      expected += sum * sum / 4 / 2 / double(bins[bin].size());
+      error += (2 * std::abs(sum) * off + off * off) / 4 / 2 / double(bins[bin].size());
+    }
+    CAPTURE(bin, found, expected);
+    CHECK(std::abs(double(found) - expected) <= error + 2 * kRounding * expected);
+  };
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+    for (std::size_t i = 0; i < kContext; ++i) {
+      std::vector<Slot> everywhere;
+      for (std::size_t head = 0; head < 4; ++head) {
+        everywhere.push_back({head / 2, head % 2, i});
+        check(sketch.fi_parts[(bin * 4 + head) * kContext + i], bin,
+              std::span(&everywhere.back(), 1));
+      }
+      check(sketch.fi[bin * kContext + i], bin, everywhere);
+    }
+  }
+}
+
+/// Mean over a bin's rows of the KL from the model with open gates to that whose gates of `set` are
+/// at `gate`.
+double gated_kl(test::GatedModel& model, const Range& bin, std::span<const Slot> set, double gate) {
+  const twin::Rows full = model.hidden();
+  for (const Slot& slot : set) model.gate(slot.layer, slot.kv_head, slot.token) = gate;
+  const twin::Rows without = model.hidden();
+  for (const Slot& slot : set) model.gate(slot.layer, slot.kv_head, slot.token) = 1;
+  double kl = 0;
+  for (std::size_t r = bin.begin; r < bin.end; ++r) {
+    const twin::Row there = model.logits(full[kContext + r]);
+    const twin::Row here = model.logits(without[kContext + r]);
+    const auto p = twin::softmax({there.begin(), there.end()});
+    const auto q = twin::softmax({here.begin(), here.end()});
+    for (std::size_t v = 0; v < p.size(); ++v)
+      kl += static_cast<double>(p[v] * std::log(p[v] / q[v]));
+  }
+  return kl / double(bin.size());
+}
+
+// Four standard errors over the probes, and what the differences leave out.
+TEST_CASE("a set's projections give its KL to second order") {
+  const std::vector<Range> bins = {{0, 4}, {2, kFuture}};
+  const std::size_t n_probes = 1000;
+  const RunSketch sketch = projected(bins, n_probes);
+  Case<double> of("llama_plain");
+  test::GatedModel model(*of.checkpoint, of.tokens, kContext);
+  const std::vector<std::vector<Slot>> sets = {
+      {{0, 0, 3}, {0, 1, 3}, {1, 0, 3}, {1, 1, 3}},
+      {{0, 0, 2}, {0, 0, 9}, {0, 0, 15}, {0, 0, 16}, {0, 0, 20}},
+      {{0, 1, 4}, {1, 0, 11}, {1, 1, 17}, {1, 1, 18}, {1, 1, 19}},
+  };
+  double least_ratio = HUGE_VAL, largest_ratio = 0;
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+    for (const std::vector<Slot>& set : sets) {
+      double mean = 0, square = 0, alone = 0;
+      for (const auto& [sum, magnitude] : projections_of(sketch, bin, set)) {
+        const double nats = sum * sum / 2 / double(bins[bin].size());
+        mean += nats / double(n_probes);
+        square += nats * nats / double(n_probes);
+      }
+      for (const Slot& slot : set) {
+        alone += double(
+            sketch.fi_parts[((bin * 2 + slot.layer) * 2 + slot.kv_head) * kContext + slot.token]);
+      }
+      const double error = std::sqrt((square - mean * mean) / double(n_probes - 1));
+      // With gates at 1 - h and 1 + h the terms of third order cancel: h^2 (Q + O(h^2)).
+      constexpr double h = 1e-2;
+      const double expected =
+          (gated_kl(model, bins[bin], set, 1 - h) + gated_kl(model, bins[bin], set, 1 + h)) / 2 /
+          (h * h);
+      CAPTURE(bin, set.size(), mean, error, expected, alone);
+      CHECK(std::abs(mean - expected) <= 4 * error + 1e-2 * expected);
+      CHECK(error <= 0.06 * expected);
+      least_ratio = std::min(least_ratio, expected / alone);
+      largest_ratio = std::max(largest_ratio, expected / alone);
+    }
+  }
+  // The sum of what each does alone is no such measure.
+  CHECK(least_ratio < 0.8);
+  CHECK(largest_ratio > 1.2);
+}
+
 }  // namespace
 }  // namespace longshadow

@@ -34,14 +34,14 @@ inline void replace_attribute(hid_t file, const char* object, const char* name,
   H5Sclose(space);
 }
 
-/// Overwrites the first value of a dataset of at most four dimensions.
+/// Overwrites the first value of a dataset of at most five dimensions.
 template <typename T>
 void replace_first(hid_t file, const std::string& name, hid_t type, T value) {
   const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
   REQUIRE(dataset >= 0);
   const hid_t space = H5Dget_space(dataset);
-  const hsize_t zero[] = {0, 0, 0, 0};
-  const hsize_t one[] = {1, 1, 1, 1};
+  const hsize_t zero[] = {0, 0, 0, 0, 0};
+  const hsize_t one[] = {1, 1, 1, 1, 1};
   H5Sselect_hyperslab(space, H5S_SELECT_SET, zero, nullptr, one, nullptr);
   const hid_t scalar = H5Screate(H5S_SCALAR);
   REQUIRE(H5Dwrite(dataset, type, scalar, space, H5P_DEFAULT, &value) >= 0);
@@ -68,9 +68,9 @@ inline void check_each_is_refused(const std::vector<Fault>& faults, const RunFil
     REQUIRE(file >= 0);
     fault.make(file);
     REQUIRE(H5Fclose(file) >= 0);
-    CHECK_THROWS_WITH(read_run(path), Catch::Contains(fault.message) &&
-                                          Catch::Contains(path.string()) &&
-                                          !Catch::Contains("\n") && !Catch::Contains("\x1b"));
+    CHECK_THROWS_WITH(read_run(path, Projections::read),
+                      Catch::Contains(fault.message) && Catch::Contains(path.string()) &&
+                          !Catch::Contains("\n") && !Catch::Contains("\x1b"));
   }
 }
 

@@ -197,6 +197,13 @@ RunSketch synthetic_sketch(const SyntheticOptions& options, bool by_head, std::m
       }
     }
   }
+  if (by_head) {
+    const auto n_values = sketch.bins.size() * static_cast<std::size_t>(sketch.probes) * n_parts *
+                          static_cast<std::size_t>(options.context);
+    for (std::size_t i = 0; i < n_values; ++i) {
+      sketch.projections.push_back(static_cast<float>(std::sin(static_cast<double>(i))));
+    }
+  }
   return sketch;
 }
 

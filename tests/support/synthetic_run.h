@@ -20,7 +20,8 @@ struct SyntheticOptions {
   std::int64_t lag = 16;  ///< W; under 0 the subjects leave at the context's end
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
-  bool has_sketch = false;  ///< by layer in the first document, by KV head in the second, and so on
+  /// By layer in the first document, by KV head and with projections in the second, and so on.
+  bool has_sketch = false;
   bool has_retention = false;  ///< of four policies at two budgets
   bool has_sentences = false;  ///< and the subjects are those of the context, instead of tokens
 };
