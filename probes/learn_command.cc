@@ -28,8 +28,10 @@ const CommandHelp kBudgetsHelp{
     "learn budgets RUN.h5... [options]",
     "Learns how many slots each KV head deserves under a policy's ranking, from the influence by\n"
     "layer and KV head that `longshadow probe --method sketch --detail head` measured on one\n"
-    "document or more: at each budget the slots go to the (head, rank) pairs of the highest mean\n"
-    "influence. `--policies budgets/RANKING` of retain, and --policy of generate, then divide any\n"
+    "document or more: each head has a few for certain, and the others go to the (head, rank) "
+    "pairs\n"
+    "of the highest influence, by the mean of its square root. `--policies budgets/RANKING` of "
+    "retain, and --policy of generate, then divide any\n"
     "budget so.",
     "  longshadow probe --document a.txt b.txt --method sketch --detail head -o by_head.h5\n"
     "  longshadow learn budgets by_head.h5 --ranking h2o\n"
@@ -89,7 +91,8 @@ nlohmann::ordered_json header_of(const RunModel& model, const std::string& ranki
           {"ranking", ranking},
           {"learned",
            {{"tool_version", LONGSHADOW_VERSION},
-            {"rule", "mean influence at each rank"},
+            {"rule", "mean square root of influence at each rank"},
+            {"least", kLeastSlots},
             {"sinks", n_sinks},
             {"documents", of_documents}}}};
 }

@@ -59,29 +59,31 @@ void RankInfluence::add(std::span<const TokenScores> layers, std::span<const dou
     const TokenScores& scores = layers[head / shape_.n_kv_heads];
     const auto order = ranking(scores.head(head % shape_.n_kv_heads), n_sink_);
     for (std::size_t rank = 0; rank < n_ranks; ++rank) {
-      sums_[head * n_ranks + rank] += influence[head * n_ + order[rank]] / sum;
+      sums_[head * n_ranks + rank] += std::sqrt(influence[head * n_ + order[rank]] / sum);
     }
   }
 }
 
-std::vector<std::size_t> RankInfluence::slots(std::size_t total) const {
+std::vector<std::size_t> RankInfluence::slots(std::size_t total, std::size_t least) const {
   const std::size_t n_heads = shape_.n_layers * shape_.n_kv_heads, n_ranks = n_ - n_sink_;
   std::vector<double> falling;  // [L, K, ranks]
   for (std::size_t head = 0; head < n_heads; ++head) {
     const auto of_head = not_rising(std::span(sums_).subspan(head * n_ranks, n_ranks));
     falling.insert(falling.end(), of_head.begin(), of_head.end());
   }
-  std::vector<std::size_t> pairs(falling.size());
-  std::iota(pairs.begin(), pairs.end(), std::size_t{0});
-  const std::size_t beyond_sinks = total - n_heads * n_sink_;
-  std::nth_element(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(beyond_sinks),
-                   pairs.end(), [&](std::size_t a, std::size_t b) {
+  std::vector<std::size_t> pairs;
+  for (std::size_t pair = 0; pair < falling.size(); ++pair) {
+    if (pair % n_ranks >= least - n_sink_) pairs.push_back(pair);
+  }
+  const std::size_t beyond = total - n_heads * least;
+  std::nth_element(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(beyond), pairs.end(),
+                   [&](std::size_t a, std::size_t b) {
                      if (falling[a] != falling[b]) return falling[a] > falling[b];
                      if (a % n_ranks != b % n_ranks) return a % n_ranks < b % n_ranks;
                      return a < b;
                    });
-  std::vector<std::size_t> slots(n_heads, n_sink_);
-  for (std::size_t i = 0; i < beyond_sinks; ++i) ++slots[pairs[i] / n_ranks];
+  std::vector<std::size_t> slots(n_heads, least);
+  for (std::size_t i = 0; i < beyond; ++i) ++slots[pairs[i] / n_ranks];
   return slots;
 }
 
@@ -96,7 +98,8 @@ HeadBudgets head_budgets(const RankInfluence& influence, const CacheShape& shape
     const double mean = static_cast<double>(total) / slots_in_all;
     if (!table.budgets.empty() && mean <= table.budgets.back()) continue;
     table.budgets.push_back(mean);
-    for (const std::size_t slots : influence.slots(total)) {
+    const std::size_t least = std::min(std::max(kLeastSlots, n_sink), total / n_heads);
+    for (const std::size_t slots : influence.slots(total, least)) {
       table.shares.push_back(static_cast<double>(slots) / static_cast<double>(n));
     }
   }

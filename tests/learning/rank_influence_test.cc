@@ -38,11 +38,12 @@ std::vector<TokenScores> scores_of(const Numbers& all) {
 
 /// The same as RankInfluence::slots() by the plainest way: one slot after the other to the head
 /// whose next rank has the highest influence, along which it does not rise.
-std::vector<std::size_t> twin_slots(const std::vector<Numbers>& by_rank, std::size_t total) {
+std::vector<std::size_t> twin_slots(const std::vector<Numbers>& by_rank, std::size_t total,
+                                    std::size_t least) {
   std::vector<Numbers> falling;
   for (const Numbers& head : by_rank) falling.push_back(not_rising(head));
-  std::vector<std::size_t> slots(falling.size(), kSinks);
-  for (std::size_t given = falling.size() * kSinks; given < total; ++given) {
+  std::vector<std::size_t> slots(falling.size(), least);
+  for (std::size_t given = falling.size() * least; given < total; ++given) {
     std::size_t best = falling.size();
     for (std::size_t head = 0; head < falling.size(); ++head) {
       const std::size_t rank = slots[head] - kSinks;
@@ -81,15 +82,17 @@ TEST_CASE("Slots go where a ranking's next token matters most, in the mean over 
           return scores[head * kTokens + a] > scores[head * kTokens + b];
         });
         for (std::size_t rank = 0; rank < tokens.size(); ++rank) {
-          by_rank[head][rank] += nats[head * kTokens + tokens[rank]] / sum;
+          by_rank[head][rank] += std::sqrt(nats[head * kTokens + tokens[rank]] / sum);
         }
       }
     }
     for (std::size_t total = 4; total <= 24; ++total) {
-      CAPTURE(round, total);
-      const std::vector<std::size_t> slots = influence.slots(total);
-      CHECK(std::accumulate(slots.begin(), slots.end(), std::size_t{0}) == total);
-      CHECK(slots == twin_slots(by_rank, total));
+      for (std::size_t least = kSinks; least <= total / 4; ++least) {
+        CAPTURE(round, total, least);
+        const std::vector<std::size_t> slots = influence.slots(total, least);
+        CHECK(std::accumulate(slots.begin(), slots.end(), std::size_t{0}) == total);
+        CHECK(slots == twin_slots(by_rank, total, least));
+      }
     }
   }
 }

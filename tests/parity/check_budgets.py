@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 SINKS = 4
+LEAST = 16  # slots of a head, sinks among them
 # Scores are in run files as f32, to 6e-8 of their value; of two nearer than this either may be kept.
 TIE = 1e-7
 
@@ -46,23 +47,25 @@ def descending(scores):
 
 
 def by_rank(document):
-    """[L, K, T - SINKS] shares of the document's influence by rank."""
+    """[L, K, T - SINKS] roots of shares of the document's influence by rank."""
     sketch = document["sketch"]
     sizes = np.diff(sketch["bins"][:].astype("f8"), axis=1)[:, 0]
     influence = np.tensordot(sizes, sketch["fi_head"][:].astype("f8"), 1)
     ranked = np.take_along_axis(influence, descending(h2o(document)), -1)
-    return ranked / influence[..., SINKS:].sum()
+    return np.sqrt(ranked / influence[..., SINKS:].sum())
 
 
 def learnt_slots(documents, total):
     """[L, K] slots of each head, `total` in all."""
     falling = np.apply_along_axis(not_rising, -1, sum(map(by_rank, documents)))
-    layers, heads, ranks = falling.shape
+    layers, heads = falling.shape[:2]
+    least = min(LEAST, total // (layers * heads))
+    falling = falling[..., least - SINKS:]
     of_pair = np.indices(falling.shape)
     order = np.lexsort((of_pair[1].ravel(), of_pair[0].ravel(), of_pair[2].ravel(), -falling.ravel()))
     chosen = np.zeros(falling.size, int)
-    chosen[order[:total - SINKS * layers * heads]] = 1
-    return SINKS + chosen.reshape(falling.shape).sum(-1)
+    chosen[order[:total - least * layers * heads]] = 1
+    return least + chosen.reshape(falling.shape).sum(-1)
 
 
 def slots_at(table, tokens, mean, least=SINKS):
