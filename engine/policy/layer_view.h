@@ -25,6 +25,9 @@ struct LayerView {
   /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).
   MatrixView<const float> queries;
   std::span<const double> frequencies;  ///< [d / 2], radians per position
+  /// H heads, those of a KV head together, of the last PolicyTraits::window_queries rows: the
+  /// queries of the last tokens, rotated as keys are.
+  HeadRows<const float> window_queries{};
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
   /// token, summed over those queries and averaged over the KV head's query heads, as
   /// add_attention_received() computes them. Tokens that the softmax does not go over

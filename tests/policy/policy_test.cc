@@ -24,6 +24,7 @@ struct SmallLayer {
         keys(4 * tokens, 1),
         values(4 * tokens, 1),
         attention(2 * tokens),
+        window(4 * tokens, 1),
         entropy(tokens),
         drift(tokens),
         influence(tokens) {}
@@ -35,6 +36,7 @@ struct SmallLayer {
             .values = {values.data(), 2, n, 2},
             .queries = {},
             .frequencies = {},
+            .window_queries = {window.data(), 2, std::min(n, std::size_t{64}), 2},
             .attention = {attention.data(), 2, n, n},
             .entropy = entropy,
             .drift = drift,
@@ -47,6 +49,7 @@ struct SmallLayer {
   std::size_t n;
   std::vector<float> keys, values;
   std::vector<double> attention;
+  std::vector<float> window;  ///< the last 64 queries, a KV head's one query head
   std::vector<float> entropy, drift;
   std::vector<double> influence;
 };

@@ -40,6 +40,9 @@ LayerView one_head(const LayerView& view, std::size_t head) {
   one.keys = {view.keys.head(head).data, 1, view.keys.rows, view.keys.head_dim};
   one.values = {view.values.head(head).data, 1, view.values.rows, view.values.head_dim};
   if (view.attention.rows != 0) one.attention = view.attention.row_range(head, 1);
+  const std::size_t group = view.window_queries.n_heads / view.keys.n_heads;
+  one.window_queries = {view.window_queries.head(head * group).data, group,
+                        view.window_queries.rows, view.window_queries.head_dim};
   return one;
 }
 
@@ -55,7 +58,7 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
     tokens.push_back(i * i * 37 % 320);
   }
   for (const char* name : {"infokv:window=8", "infokv:window=8,entropy=at", "snapkv:window=16",
-                           "tova", "knorm", "lagkv:lag=8"}) {
+                           "dropkv:window=8", "tova", "knorm", "lagkv:lag=8"}) {
     INFO(name);
     const auto policy = make_policy(name);
     Reading prompt(cpu, weights, std::span(tokens).first(kPrompt), policy->traits());
