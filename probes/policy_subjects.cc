@@ -34,7 +34,7 @@ bool subjects_need_queries(const std::string& subjects) {
 }
 
 template <class Device, class T>
-PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& config,
+PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weights,
                                           std::span<const Subject> subjects,
                                           const SubjectRules& rules, std::size_t text_tokens)
     : rules_(rules) {
@@ -47,7 +47,7 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& con
   }
   if (texts.empty()) return;
   policies_ = make_policies(texts, rules.n_sinks);
-  inputs_.emplace(device, config, rules.context, text_tokens, traits_of(policies_));
+  inputs_.emplace(device, weights, rules.context, text_tokens, traits_of(policies_));
 }
 
 template <class Device, class T>

@@ -24,7 +24,7 @@ struct Reading {
 
   Reading(Cpu& cpu, const Weights<double>& weights, std::span<const TokenId> tokens,
           const PolicyTraits& traits)
-      : inputs(cpu, weights.config, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
+      : inputs(cpu, weights, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
           FullPassObserver<double>* const observer = &inputs;
           return run_full_pass(cpu, weights, tokens,
                                std::span<FullPassObserver<double>* const>(&observer, 1), {});
@@ -74,7 +74,8 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
       everything.layers.push_back({kPrompt, std::vector(config.n_kv_heads, all)});
     }
     GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
-    DecodingCompressor<Cpu, double> compressor(cpu, config, *policy, {kEvery, kTarget}, signals, 0);
+    DecodingCompressor<Cpu, double> compressor(cpu, weights, *policy, {kEvery, kTarget}, signals,
+                                               0);
     FullPassObserver<double>* const observer = &compressor;
     Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
     for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
@@ -117,7 +118,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
   GrowingCache<Cpu, double> cache(cpu, full.cache, everything, full.frequencies);
   const TokenSignals signals{std::vector<float>(kPrompt),
                              std::vector(config.n_layers, std::vector<float>(kPrompt))};
-  DecodingCompressor<Cpu, double> compressor(cpu, config, policy, interval, signals, 0);
+  DecodingCompressor<Cpu, double> compressor(cpu, weights, policy, interval, signals, 0);
   FullPassObserver<double>* const observer = &compressor;
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
   for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
