@@ -16,6 +16,7 @@ std::unique_ptr<Policy> make_h2o(PolicyOptions& options);
 std::unique_ptr<Policy> make_snapkv(PolicyOptions& options);
 std::unique_ptr<Policy> make_pyramidkv(PolicyOptions& options);
 std::unique_ptr<Policy> make_dropkv(PolicyOptions& options);
+std::unique_ptr<Policy> make_learned(PolicyOptions& options);
 std::unique_ptr<Policy> make_tova(PolicyOptions& options);
 std::unique_ptr<Policy> make_knorm(PolicyOptions& options);
 std::unique_ptr<Policy> make_keydiff(PolicyOptions& options);
@@ -27,6 +28,7 @@ std::unique_ptr<Policy> make_rpc(PolicyOptions& options);
 
 /// Wrappers take the policy whose scores they select by.
 std::unique_ptr<Policy> make_adakv(PolicyOptions& options, std::unique_ptr<Policy> scorer);
+std::unique_ptr<Policy> make_head_budgets(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 std::unique_ptr<Policy> make_chunkkv(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 std::unique_ptr<Policy> make_key_rotation(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 

@@ -1,7 +1,10 @@
 #include "probes/decoding_compressor.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <vector>
 
@@ -10,11 +13,13 @@
 #include "engine/policy/registry.h"
 #include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
+#include "tests/support/keep_layer.h"
 #include "tests/support/tiny_models.h"
 
 namespace longshadow {
 namespace {
 
+constexpr CacheShape kShape{2, 2};
 constexpr std::size_t kPrompt = 44, kEvery = 16, kTarget = 30;
 
 /// One full pass over a text's first n tokens, and what a policy looks at of it.
@@ -43,7 +48,32 @@ LayerView one_head(const LayerView& view, std::size_t head) {
   const std::size_t group = view.window_queries.n_heads / view.keys.n_heads;
   one.window_queries = {view.window_queries.head(head * group).data, group,
                         view.window_queries.rows, view.window_queries.head_dim};
+  one.first_kv_head = head;
+  if (view.output_gram.n_heads != 0) one.output_gram = view.output_gram.part(head, 1, 0);
   return one;
+}
+
+/// A ranking by what needs no window, which goes by other weights in every head; and its model.
+PolicyModel write_ranking(const ModelConfig& config, const std::filesystem::path& path) {
+  nlohmann::json weights;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    nlohmann::json heads = nlohmann::json::array();
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      const double sign = (layer + head) % 2 == 0 ? 1 : -1;
+      heads.push_back({0.1, sign, -0.5 * sign, 0.0});
+    }
+    weights.push_back(heads);
+  }
+  const std::string digest(64, 'a');
+  std::ofstream(path) << nlohmann::json{
+      {"format", "longshadow ranking"},
+      {"format_version", 1},
+      {"model", {{"weights_sha256", digest}}},
+      {"layers", config.n_layers},
+      {"kv_heads", config.n_kv_heads},
+      {"features", nlohmann::json::array({"distance", "output_norm", "key_cosine"})},
+      {"weights", weights}};
+  return {config.n_layers, config.n_kv_heads, [digest] { return digest; }, {}};
 }
 
 // Nothing was evicted before the first cut, so what decoding gathered step by step is what one pass
@@ -57,10 +87,14 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
   for (TokenId i = 0; i < static_cast<TokenId>(kPrompt + kEvery); ++i) {
     tokens.push_back(i * i * 37 % 320);
   }
-  for (const char* name : {"infokv:window=8", "infokv:window=8,entropy=at", "snapkv:window=16",
-                           "dropkv:window=8", "tova", "knorm", "lagkv:lag=8"}) {
+  const auto file = std::filesystem::temp_directory_path() / "longshadow_first_cut_ranking.json";
+  const PolicyModel model = write_ranking(config, file);
+  for (const std::string& name :
+       {std::string("infokv:window=8"), std::string("infokv:window=8,entropy=at"),
+        std::string("snapkv:window=16"), std::string("dropkv:window=8"), std::string("tova"),
+        std::string("knorm"), std::string("lagkv:lag=8"), "learned:" + file.string()}) {
     INFO(name);
-    const auto policy = make_policy(name);
+    const auto policy = make_policy(name, model);
     Reading prompt(cpu, weights, std::span(tokens).first(kPrompt), policy->traits());
     TokenSignals signals;
     Compression everything;
@@ -90,9 +124,10 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
       const LayerView view = whole.inputs.view(policy->traits());
       for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
         const double share = (kTarget + 0.5) / static_cast<double>(tokens.size());
-        const auto expected = policy->traits().joint_heads
-                                  ? keep(*policy, view, share).by_head[head]
-                                  : keep(*policy, one_head(view, head), share).by_head[0];
+        const auto expected =
+            policy->traits().joint_heads
+                ? test::keep_layer(*policy, view, share).by_head[head]
+                : test::keep_layer(*policy, one_head(view, head), share).by_head[0];
         CHECK(expected.size() == kTarget);
         CHECK(cache.tokens(layer, head) == expected);
       }
@@ -130,7 +165,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
 TEST_CASE("a target share leaves so many of the tokens so far, with sinks and window") {
   const auto policy = make_policy("infokv:window=8,n_sink=4");
   const DecodingInterval interval{.every = kEvery, .target_share = 0.35};
-  check_decoding(*policy, interval, kPrompt);
+  check_decoding(*policy, interval, kShape, kPrompt);
   std::vector<TokenId> tokens(kPrompt + 3 * kEvery);
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 320);
   std::vector<std::size_t> lengths;
