@@ -126,11 +126,11 @@ class Window {
   void weigh() {
     const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d_)));
     for (std::size_t r = 0; r < queries_.rows; ++r) {
-      const ColumnTile* top_tile = nullptr;
+      const ColumnTile* top_tile = &tiles_.front();
       float highest = kHidden;
       for (const ColumnTile& tile : tiles_) {
         const float here = largest_of(weights_of(tile).row(r), tile.width);
-        if (top_tile != nullptr && here <= highest) continue;
+        if (!(here > highest)) continue;
         highest = here;
         top_tile = &tile;
       }
