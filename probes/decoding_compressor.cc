@@ -10,6 +10,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/error.h"
+#include "engine/model/output_gram.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/rows.h"
@@ -38,6 +39,11 @@ double mean_slots(const GrowingCache<Device, T>& cache, std::size_t n_kv_heads) 
     for (std::size_t head = 0; head < n_kv_heads; ++head) slots += cache.tokens(layer, head).size();
   }
   return static_cast<double>(slots) / static_cast<double>(cache.n_layers() * n_kv_heads);
+}
+
+/// How many of the last queries a policy looks at.
+std::size_t last_queries(const PolicyTraits& traits) {
+  return std::max(traits.attention_queries, traits.window_queries);
 }
 
 std::string describe(const DecodingInterval& interval) {
@@ -130,12 +136,12 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
         "--every: the policy divides slots between layers by the scores of all of them, and while "
         "text is written each layer is cut by itself; use one that does not");
   }
-  if (traits.attention_queries > interval.every) {
+  if (last_queries(traits) > interval.every) {
     throw UsageError("--every " + std::to_string(interval.every) +
-                     ": the policy sums the attention of " +
+                     ": the policy looks at the attention of " +
                      (traits.attention_queries == kAllQueries
                           ? "all queries"
-                          : std::to_string(traits.attention_queries) + " queries") +
+                          : std::to_string(last_queries(traits)) + " queries") +
                      ", and only those since the last cut are kept; cut less often, or by a policy "
                      "of a smaller window");
   }
@@ -144,27 +150,29 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
 }
 
 template <class Device, class T>
-DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelConfig& config,
+DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const Weights<T>& weights,
                                                   const Policy& policy,
                                                   const DecodingInterval& interval,
                                                   TokenSignals prompt, std::uint64_t seed)
     : device_(device),
-      config_(config),
+      config_(weights.config),
       policy_(policy),
       interval_(interval),
       signals_(std::move(prompt)),
       seed_(seed),
-      steps_to_cut_(steps_to_first_cut(policy.traits(), interval)) {
+      steps_to_cut_(steps_to_first_cut(policy.traits(), interval)),
+      window_(last_queries(policy.traits())) {
   const PolicyTraits& traits = policy.traits();
-  const std::size_t window = traits.attention_queries;
+  const ModelConfig& config = config_;
+  if (traits.output_gram) output_grams_ = output_grams(device, weights);
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     if (traits.drift && layer + 1 < config.n_layers) {
       outputs_.emplace_back(device.memory(), 1, config.hidden_size);
     }
-    if (window == 0) continue;
-    queries_.emplace_back(device.memory(), config.n_heads * (window + kRowTile), config.head_dim);
-    if (traits.softmax_over == SoftmaxOver::seen) {
-      log_normalisers_.emplace_back(device.memory(), window, config.n_heads);
+    if (window_ == 0) continue;
+    queries_.emplace_back(device.memory(), config.n_heads * (window_ + kRowTile), config.head_dim);
+    if (traits.attention_queries != 0 && traits.softmax_over == SoftmaxOver::seen) {
+      log_normalisers_.emplace_back(device.memory(), window_, config.n_heads);
     }
   }
 }
@@ -180,9 +188,8 @@ template <class Device, class T>
 void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t layer,
                                                     const LayerActivations<T>& activations,
                                                     HeadRows<const T>, MatrixView<const T>) {
-  const std::size_t window = policy_.traits().attention_queries;
-  if (steps_to_cut_ > window) return;
-  const std::size_t row = window - steps_to_cut_;
+  if (steps_to_cut_ > window_) return;
+  const std::size_t row = window_ - steps_to_cut_;
   const HeadRows<const T> from = activations.queries(config_);
   const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
   copy_rows(device_, from.across(0), to.across(row));
@@ -261,12 +268,19 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
   const Matrix<float> keys = rows_of(device_, rows.rows.keys, by_head);
   const Matrix<float> values = rows_of(device_, rows.rows.values, by_head);
   const Matrix<double> received = attention(layer, heads, rows);
+  const Matrix<float> last = window_queries(layer, heads);
   LayerView view;
   view.place = {layer, config_.n_layers};
+  view.first_kv_head = heads.begin;
   view.n = n;
   view.keys = as_heads(keys.view(), heads.size());
   view.values = as_heads(values.view(), heads.size());
   view.attention = received.view();
+  view.window_queries = as_heads(last.view(), heads.size() * config_.group_size());
+  if (policy_.traits().output_gram) {
+    const HeadRows<const float> grams = as_heads(output_grams_[layer].view(), config_.n_kv_heads);
+    view.output_gram = grams.part(heads.begin, heads.size(), 0);
+  }
   view.tokens = tokens;
   view.entropy = signals_.entropy;
   if (policy_.traits().drift) view.drift = signals_.drift[layer];
@@ -279,7 +293,7 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
 template <class Device, class T>
 Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, const Range& heads,
                                                         const CachedLayer<T>& rows) const {
-  if (queries_.empty()) return {};
+  if (policy_.traits().attention_queries == 0) return {};
   const std::size_t n = rows.by_head[heads.begin].size();
   Matrix<double> received(device_.memory(), heads.size(), n);
   for (std::size_t head = heads.begin; head < heads.end; ++head) {
@@ -293,6 +307,20 @@ Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, const
 }
 
 template <class Device, class T>
+Matrix<float> DecodingCompressor<Device, T>::window_queries(std::size_t layer,
+                                                            const Range& heads) const {
+  const std::size_t count = policy_.traits().window_queries, group = config_.group_size();
+  if (count == 0) return {};
+  const HeadRows<const T> all = as_heads(queries_[layer].view(), config_.n_heads);
+  Matrix<float> host(Cpu::memory(), heads.size() * group * count, config_.head_dim);
+  for (std::size_t head = 0; head < heads.size() * group; ++head) {
+    copy_to_host(device_, all.head(heads.begin * group + head).row_range(window_ - count, count),
+                 host.view().row_range(head * count, count));
+  }
+  return host;
+}
+
+template <class Device, class T>
 void DecodingCompressor<Device, T>::add_attention(std::size_t layer, std::size_t head,
                                                   HeadRows<const T> keys,
                                                   MatrixView<double> received) const {
@@ -300,12 +328,16 @@ void DecodingCompressor<Device, T>::add_attention(std::size_t layer, std::size_t
   const std::size_t n = received.cols, window = traits.attention_queries;
   const AttentionShape shape{config_.group_size(), 1, config_.head_dim};
   const std::size_t first_head = head * shape.n_heads;
-  const HeadRows<const T> all = as_heads(queries_[layer].view(), config_.n_heads);
-  const HeadRows<const T> queries{all.head(first_head).data, shape.n_heads, all.rows, all.head_dim};
+  const std::size_t unused = window_ - window;  // rows before those that count
+  const HeadRows<const T> queries =
+      as_heads(queries_[layer].view(), config_.n_heads).part(first_head, shape.n_heads, unused);
   Matrix<double> outside(device_.memory(), 1, n);
   if (traits.softmax_over == SoftmaxOver::seen) {
     add_attention_received(device_, shape, queries, n - window, window, keys,
-                           log_normalisers_[layer].view().column_range(first_head, shape.n_heads),
+                           log_normalisers_[layer]
+                               .view()
+                               .row_range(unused, window)
+                               .column_range(first_head, shape.n_heads),
                            0, outside.view(), received);
     return;
   }

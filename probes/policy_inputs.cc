@@ -5,6 +5,7 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
+#include "engine/model/output_gram.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/rows.h"
@@ -23,30 +24,36 @@ void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
 }  // namespace
 
 template <class Device, class T>
-PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
+PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
                                       std::size_t context, std::size_t text_tokens,
                                       std::span<const PolicyTraits> traits)
     : device_(device),
-      config_(config),
+      config_(weights.config),
       context_(context),
-      frequencies_(rotary_frequencies(config.rope, config.head_dim, text_tokens)),
+      frequencies_(rotary_frequencies(config_.rope, config_.head_dim, text_tokens)),
       rotary_(make_rotary_table<T>(device, frequencies_, context)),
-      outside_(device.memory(), config.n_kv_heads, context),
-      keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),
-      values_(Cpu::memory(), config.n_kv_heads * context, config.head_dim) {
-  bool any_queries = false, any_drift = false;
+      outside_(device.memory(), config_.n_kv_heads, context),
+      keys_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim),
+      values_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim) {
+  const ModelConfig& config = config_;
+  bool any_queries = false, any_drift = false, any_gram = false;
   for (const PolicyTraits& one : traits) {
     if (one.attention_queries != 0) {
       windows_.try_emplace(one.attention_queries);
       shown_windows_.try_emplace(one.attention_queries, Cpu::memory(), config.n_kv_heads, context);
     }
+    if (one.window_queries != 0) last_queries_.try_emplace(std::min(one.window_queries, context));
     any_queries |= one.queries;
     any_drift |= one.drift;
+    any_gram |= one.output_gram;
   }
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(context, kRowTile));
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     for (auto& window : windows_) {
       window.second.emplace_back(device.memory(), config.n_kv_heads, context);
+    }
+    for (auto& [count, layers] : last_queries_) {
+      layers.emplace_back(Cpu::memory(), config.n_heads * count, config.head_dim);
     }
     if (any_queries) {
       queries_.emplace_back(Cpu::memory(), context, config.n_heads * config.head_dim);
@@ -56,6 +63,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
     }
   }
   if (any_drift) all_drift_.resize(config.n_layers * context);
+  if (any_gram) output_grams_ = output_grams(device, weights);
 }
 
 template <class Device, class T>
@@ -74,6 +82,7 @@ void PolicyInputs<Device, T>::after_attention(const Chunk& chunk, std::size_t la
   if (chunk.first_position >= context_) return;
   for (const auto& window : windows_) add_window(window.first, chunk, layer, activations, keys);
   if (!queries_.empty()) add_queries(chunk, layer, activations);
+  for (auto& last : last_queries_) add_last_queries(last.second[layer], chunk, activations);
 }
 
 template <class Device, class T>
@@ -122,6 +131,21 @@ void PolicyInputs<Device, T>::add_queries(const Chunk& chunk, std::size_t layer,
 }
 
 template <class Device, class T>
+void PolicyInputs<Device, T>::add_last_queries(Matrix<float>& last, const Chunk& chunk,
+                                               const LayerActivations<T>& activations) {
+  const HeadRows<float> to = as_heads(last.view(), config_.n_heads);
+  const std::size_t first = context_ - to.rows;
+  const std::size_t begin = std::max(chunk.first_position, first);
+  const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
+  if (begin >= end) return;
+  const HeadRows<const T> from = activations.queries(config_);
+  for (std::size_t head = 0; head < config_.n_heads; ++head) {
+    copy_to_host(device_, from.head(head).row_range(begin - chunk.first_position, end - begin),
+                 to.head(head).row_range(begin - first, end - begin));
+  }
+}
+
+template <class Device, class T>
 void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
   shown_ = layer;
   const KeysValues<const T> cache = full.cache.layer(layer);
@@ -146,6 +170,13 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
   view.frequencies = frequencies_;
   if (traits.attention_queries != 0) {
     view.attention = shown_windows_.at(traits.attention_queries).view();
+  }
+  if (traits.window_queries != 0) {
+    const Matrix<float>& last = last_queries_.at(std::min(traits.window_queries, context_))[shown_];
+    view.window_queries = as_heads(last.view(), config_.n_heads);
+  }
+  if (traits.output_gram) {
+    view.output_gram = as_heads(output_grams_[shown_].view(), config_.n_kv_heads);
   }
   view.entropy = entropy_;
   view.drift = drift_;

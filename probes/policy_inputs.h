@@ -21,7 +21,7 @@ class PolicyInputs final : public FullPassObserver<T> {
  public:
   /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
   /// `text_tokens`.
-  PolicyInputs(Device& device, const ModelConfig& config, std::size_t context,
+  PolicyInputs(Device& device, const Weights<T>& weights, std::size_t context,
                std::size_t text_tokens, std::span<const PolicyTraits> traits);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
@@ -44,6 +44,8 @@ class PolicyInputs final : public FullPassObserver<T> {
   void add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
                   const LayerActivations<T>& activations, HeadRows<const T> keys);
   void add_queries(const Chunk& chunk, std::size_t layer, const LayerActivations<T>& activations);
+  void add_last_queries(Matrix<float>& last, const Chunk& chunk,
+                        const LayerActivations<T>& activations);
 
   Device& device_;
   const ModelConfig& config_;
@@ -52,6 +54,9 @@ class PolicyInputs final : public FullPassObserver<T> {
   RotaryTable<T> rotary_;  ///< of the context's positions, which keeps lengths
   /// On the host, per layer [T, H d], before rotation; empty: not needed.
   std::vector<Matrix<float>> queries_;
+  /// On the host, of the last so many queries, per layer [H queries, d].
+  std::map<std::size_t, std::vector<Matrix<float>>> last_queries_;
+  std::vector<Matrix<float>> output_grams_;  ///< as output_grams(); empty: not needed
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
   Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given

@@ -28,6 +28,15 @@ void check(const PolicyTraits& traits, const LayerView& view) {
                            view.queries.cols % (n_kv_heads * view.keys.head_dim) == 0 &&
                            view.frequencies.size() * 2 == view.keys.head_dim;
   require(!traits.queries || has_queries, "queries and their frequencies", view);
+  const HeadRows<const float>& window = view.window_queries;
+  const bool has_window = window.rows == std::min(traits.window_queries, n) && window.n_heads > 0 &&
+                          window.n_heads % n_kv_heads == 0 &&
+                          window.head_dim == view.keys.head_dim && window.rows <= n;
+  require(traits.window_queries == 0 || has_window, "the last queries", view);
+  const HeadRows<const float>& gram = view.output_gram;
+  const bool has_gram = gram.n_heads == n_kv_heads && gram.rows == view.keys.head_dim &&
+                        gram.head_dim == view.keys.head_dim;
+  require(!traits.output_gram || has_gram, "the output weights' products", view);
   const bool has_gaps = !view.tokens.empty();
   require(!has_gaps || view.tokens.size() == n, "the tokens", view);
   const auto covers_tokens = [&](std::span<const float> signal) {

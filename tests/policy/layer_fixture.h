@@ -90,12 +90,14 @@ class LayerFixture {
   /// What a policy of these traits is given; valid until the next call.
   LayerView view(const PolicyTraits& traits) {
     if (traits.attention_queries > 0) receive(std::min(traits.attention_queries, fixture_.n));
+    if (traits.window_queries > 0) take_window(std::min(traits.window_queries, fixture_.n));
     return {.place = place_,
             .n = fixture_.n,
             .keys = key_heads(),
             .values = value_heads(),
             .queries = queries(),
             .frequencies = fixture_.frequencies,
+            .window_queries = as_heads(window_.view(), fixture_.shape.n_heads),
             .attention = std::as_const(received_).view(),
             .entropy = entropy,
             .drift = drift,
@@ -138,6 +140,14 @@ class LayerFixture {
                            all.view(), received_.view());
   }
 
+  void take_window(std::size_t count) {
+    window_ = Matrix<float>(cpu_.memory(), fixture_.shape.n_heads * count, head_dim());
+    for (std::size_t head = 0; head < fixture_.shape.n_heads; ++head) {
+      std::copy_n(rotated_queries().head(head).row(fixture_.n - count), count * head_dim(),
+                  window_.row(head * count));
+    }
+  }
+
   Cpu& cpu_;
   const PolicyFixture& fixture_;
   LayerPlace place_;
@@ -145,6 +155,7 @@ class LayerFixture {
   std::vector<float> queries_;
   Matrix<float> rotated_queries_, log_normalisers_;
   Matrix<double> received_;
+  Matrix<float> window_;  ///< [H queries, d]
 };
 
 }  // namespace longshadow::test

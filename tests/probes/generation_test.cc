@@ -134,8 +134,8 @@ TEST_CASE("a budget keeps its share, and cuts hold the length between target and
       2 * config.n_layers * config.n_kv_heads * config.head_dim * sizeof(float);
   const Ids prompt = long_prompt(100);
   for (const std::string policy :
-       {"random", "streaming-llm", "snapkv:window=8", "tova", "knorm", "keydiff", "lagkv:lag=8",
-        "infokv:window=8", "infokv:window=8,entropy=at", "adakv/snapkv:window=8",
+       {"random", "streaming-llm", "snapkv:window=8", "dropkv:window=8", "tova", "knorm", "keydiff",
+        "lagkv:lag=8", "infokv:window=8", "infokv:window=8,entropy=at", "adakv/snapkv:window=8",
         "key-rotation/snapkv:window=8", "chunkkv:length=4/knorm"}) {
     INFO(policy);
     GenerationOptions options = plain(50);  // 49 steps: cuts behind 16, 32 and 48

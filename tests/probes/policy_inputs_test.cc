@@ -51,9 +51,9 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
 
   const std::vector<PolicyTraits> traits{
       {.attention_queries = 1},
-      {.attention_queries = kAttentionWindow, .drift = true},
+      {.attention_queries = kAttentionWindow, .window_queries = 7, .drift = true},
       {.attention_queries = kAllQueries, .queries = true, .entropy = true}};
-  PolicyInputs<Cpu, T> inputs(cpu, config, kContext, n, traits);
+  PolicyInputs<Cpu, T> inputs(cpu, loaded.weights, kContext, n, traits);
   SignalObserver<Cpu, T> signals(cpu, config, n, kContext);
   QueryRecorder<T> queries(config, n);
   const std::array<FullPassObserver<T>*, 3> observers{&inputs, &signals, &queries};
@@ -90,6 +90,16 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
               Approx(window[at]).epsilon(kSums));
         CHECK(all.attention.row(head)[j] / double(kContext - j) ==
               Approx(cumulative[at]).epsilon(kSums));
+      }
+    }
+    REQUIRE(recent.window_queries.n_heads == config.n_heads);
+    REQUIRE(recent.window_queries.rows == 7);
+    for (std::size_t head = 0; head < config.n_heads; ++head) {
+      const auto last = queries.layers[layer].begin() +
+                        static_cast<std::ptrdiff_t>((head * n + kContext - 7) * config.head_dim);
+      const float* found = recent.window_queries.head(head).data;
+      for (std::size_t i = 0; i < 7 * config.head_dim; ++i) {
+        REQUIRE(found[i] == static_cast<float>(last[static_cast<std::ptrdiff_t>(i)]));
       }
     }
     for (std::size_t j = 0; j < kContext; ++j) {
