@@ -15,6 +15,7 @@ int plan_command(std::span<const std::string> words);
 int info_command(std::span<const std::string> words);
 int generate_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);
+int learn_command(std::span<const std::string> words);
 int pos_command(std::span<const std::string> words);
 
 }  // namespace longshadow

@@ -71,8 +71,14 @@ void check_target(const Policy& policy, const DecodingInterval& interval) {
   }
 }
 
+/// The share to drop of n tokens so that `slots` are left: half a slot fewer, so that rounding down
+/// gives these exactly.
+double compression_to(std::size_t slots, std::size_t n) {
+  return 1 - (static_cast<double>(slots) + 0.5) / static_cast<double>(n);
+}
+
 void check_first_cut(const Policy& policy, const DecodingInterval& interval,
-                     std::size_t prompt_tokens) {
+                     const CacheShape& shape, std::size_t prompt_tokens) {
   const PolicyTraits& traits = policy.traits();
   const std::size_t n = prompt_tokens + steps_to_first_cut(traits, interval);
   const std::size_t left = slots_after_cut(policy, interval, n, 0);
@@ -90,6 +96,7 @@ void check_first_cut(const Policy& policy, const DecodingInterval& interval,
                      " tokens, has nothing to cut, as it leaves " + std::to_string(left) +
                      " slots; leave fewer");
   }
+  if (left < n) policy.budget(shape, n, compression_to(left, n));
 }
 
 }  // namespace
@@ -110,7 +117,7 @@ std::size_t slots_after_cut(const Policy& policy, const DecodingInterval& interv
   return traits.n_sink + traits.n_recent + *policy.kept_while_writing(interval.every, cut);
 }
 
-void check_decoding(const Policy& policy, const DecodingInterval& interval,
+void check_decoding(const Policy& policy, const DecodingInterval& interval, const CacheShape& shape,
                     std::size_t prompt_tokens) {
   const PolicyTraits& traits = policy.traits();
   constexpr std::size_t kMostTokens = std::numeric_limits<std::uint32_t>::max();
@@ -123,6 +130,11 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval,
         "--every: the policy looks at what only a whole prompt tells (all queries before rotation, "
         "or measured influence); cut by another one, such as infokv, snapkv or knorm");
   }
+  if (traits.across_layers) {
+    throw UsageError(
+        "--every: the policy divides slots between layers by the scores of all of them, and while "
+        "text is written each layer is cut by itself; use one that does not");
+  }
   if (last_queries(traits) > interval.every) {
     throw UsageError("--every " + std::to_string(interval.every) +
                      ": the policy looks at the attention of " +
@@ -133,7 +145,7 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval,
                      "of a smaller window");
   }
   check_target(policy, interval);
-  check_first_cut(policy, interval, prompt_tokens);
+  check_first_cut(policy, interval, shape, prompt_tokens);
 }
 
 template <class Device, class T>
@@ -205,20 +217,34 @@ void DecodingCompressor<Device, T>::after_step(std::span<const T> logits, std::s
   if (--steps_to_cut_ > 0) return;
   cuts_.tokens = cache.tokens(0, 0).back() + 1;
   cuts_.slots_before = mean_slots(cache, config_.n_kv_heads);
-  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) cut(layer, cache);
+  const std::vector<std::size_t> slots = slots_by_head();
+  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
+    cut(layer, std::span(slots).subspan(layer * config_.n_kv_heads, config_.n_kv_heads), cache);
+  }
   cuts_.slots_after = mean_slots(cache, config_.n_kv_heads);
   ++cuts_.count;
   steps_to_cut_ = interval_.every;
 }
 
 template <class Device, class T>
-void DecodingCompressor<Device, T>::cut(std::size_t layer, GrowingCache<Device, T>& cache) const {
+std::vector<std::size_t> DecodingCompressor<Device, T>::slots_by_head() const {
+  const std::size_t n = cuts_.tokens;
+  const std::size_t target = slots_after_cut(policy_, interval_, n, cuts_.count);
+  const CacheShape shape{config_.n_layers, config_.n_kv_heads};
+  if (target >= n) return std::vector<std::size_t>(shape.n_layers * shape.n_kv_heads, n);
+  return policy_.budget(shape, n, compression_to(target, n));
+}
+
+template <class Device, class T>
+void DecodingCompressor<Device, T>::cut(std::size_t layer, std::span<const std::size_t> slots,
+                                        GrowingCache<Device, T>& cache) const {
   const CachedLayer<T> rows = cache.read(layer);
   const std::size_t together = policy_.traits().joint_heads ? config_.n_kv_heads : 1;
   std::vector<std::vector<std::uint32_t>> kept;
   for (std::size_t head = 0; head < config_.n_kv_heads; head += together) {
-    for (auto& slots : choose(layer, {head, head + together}, rows, cache.tokens(layer, head))) {
-      kept.push_back(std::move(slots));
+    for (auto& of_head : choose(layer, {head, head + together}, slots.subspan(head, together), rows,
+                                cache.tokens(layer, head))) {
+      kept.push_back(std::move(of_head));
     }
   }
   cache.keep(layer, kept);
@@ -226,11 +252,11 @@ void DecodingCompressor<Device, T>::cut(std::size_t layer, GrowingCache<Device, 
 
 template <class Device, class T>
 std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
-    std::size_t layer, const Range& heads, const CachedLayer<T>& rows,
-    const std::vector<std::uint32_t>& tokens) const {
+    std::size_t layer, const Range& heads, std::span<const std::size_t> slots,
+    const CachedLayer<T>& rows, const std::vector<std::uint32_t>& tokens) const {
   const std::size_t n = tokens.size();
-  const std::size_t target = slots_after_cut(policy_, interval_, cuts_.tokens, cuts_.count);
-  if (n <= target) {
+  const std::size_t most = *std::max_element(slots.begin(), slots.end());
+  if (n <= most) {
     std::vector<std::uint32_t> all(n);
     std::iota(all.begin(), all.end(), 0U);
     return std::vector(heads.size(), all);
@@ -251,9 +277,9 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
   view.entropy = signals_.entropy;
   if (policy_.traits().drift) view.drift = signals_.drift[layer];
   view.seed = seed_ + cuts_.count * config_.n_kv_heads + heads.begin + 1;
-  // Half a slot more than the target, so that rounding down gives it exactly.
-  const double share = (static_cast<double>(target) + 0.5) / static_cast<double>(n);
-  return keep(policy_, view, share).by_head;
+  const TokenScores scores = protected_scores(policy_, view);
+  const SlotBudget budget{compression_to(most, n), {slots.begin(), slots.end()}};
+  return std::move(policy_.select(std::span(&scores, 1), budget).front().by_head);
 }
 
 template <class Device, class T>

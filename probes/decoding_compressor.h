@@ -18,8 +18,9 @@ namespace longshadow {
 inline constexpr std::size_t kCutEvery = 1024;
 
 /// While text is written, after every `every` tokens, KV heads of more slots than the target are
-/// cut back to it. The target is a count, a share of the text's tokens so far, or what the policy's
-/// own rule says (Policy::kept_while_writing) where neither is given.
+/// cut back to it, or to what the policy's budget makes of it for each. The target is a count, a
+/// share of the text's tokens so far, or what the policy's own rule says
+/// (Policy::kept_while_writing) where neither is given.
 struct DecodingInterval {
   std::size_t every;
   std::optional<std::size_t> target{};   ///< slots of a KV head
@@ -39,8 +40,8 @@ std::size_t slots_after_cut(const Policy& policy, const DecodingInterval& interv
 /// Throws UsageError where the policy looks at more than the tokens since the last cut can tell,
 /// protects as many slots as the first cut leaves, or, a count apart, that cut leaves all there
 /// are; and where the interval has no target and the policy no rule, or two, or a share that is
-/// none.
-void check_decoding(const Policy& policy, const DecodingInterval& interval,
+/// none; and as Policy::budget() does for the first cut.
+void check_decoding(const Policy& policy, const DecodingInterval& interval, const CacheShape& shape,
                     std::size_t prompt_tokens);
 
 /// Entropy and drift of every token of a text so far.
@@ -84,9 +85,14 @@ class DecodingCompressor final : public FullPassObserver<T> {
   const CacheCuts& cuts() const { return cuts_; }
 
  private:
-  void cut(std::size_t layer, GrowingCache<Device, T>& cache) const;
-  /// What stays of some of a layer's KV heads, which hold the same tokens.
+  /// [L, K] that each KV head is to keep at the cut that is due.
+  std::vector<std::size_t> slots_by_head() const;
+  /// `slots` [K] are what the layer's heads are to keep.
+  void cut(std::size_t layer, std::span<const std::size_t> slots,
+           GrowingCache<Device, T>& cache) const;
+  /// What stays of some of a layer's KV heads, which hold the same tokens; `slots` are theirs.
   std::vector<std::vector<std::uint32_t>> choose(std::size_t layer, const Range& heads,
+                                                 std::span<const std::size_t> slots,
                                                  const CachedLayer<T>& rows,
                                                  const std::vector<std::uint32_t>& tokens) const;
   /// On the host, [heads, n] as LayerView::attention, from the last queries.

@@ -17,6 +17,7 @@
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
+#include "probes/policy_choice.h"
 #include "probes/probe_options.h"
 #include "probes/quantization_options.h"
 #include "probes/sampling_options.h"
@@ -166,11 +167,12 @@ void tell_repeated_beginning(std::span<const TokenId> prompt, std::optional<Toke
 }
 
 /// Cuts while writing, where any are asked for or the policy's own rule makes them.
-std::optional<DecodingInterval> read_interval(const po::variables_map& values) {
+std::optional<DecodingInterval> read_interval(const po::variables_map& values,
+                                              const PolicyModel& model) {
   DecodingInterval interval{values["every"].as<std::size_t>()};
   if (has(values, "target")) interval.target = values["target"].as<std::size_t>();
   if (has(values, "target-share")) interval.target_share = values["target-share"].as<double>();
-  const auto policy = make_policy(values["policy"].as<std::string>());
+  const auto policy = make_policy(values["policy"].as<std::string>(), model);
   const bool cuts = interval.target || interval.target_share || !values["every"].defaulted() ||
                     policy->kept_while_writing(interval.every, 0);
   return cuts ? std::optional(interval) : std::nullopt;
@@ -190,14 +192,15 @@ void refuse_eviction_without_policy(const po::variables_map& values,
   if (options.budget > 0 && options.budget < 1) refuse("--budget");
 }
 
-GenerationOptions read_options(const po::variables_map& values) {
+GenerationOptions read_options(const po::variables_map& values, const PolicyModel& model) {
   GenerationOptions options;
+  options.policy_model = model;
   options.policy = values["policy"].as<std::string>();
   options.budget = values["budget"].as<double>();
   read_sampling(values, options);
   options.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
   options.max_tokens = values["max-tokens"].as<std::size_t>();
-  options.interval = read_interval(values);
+  options.interval = read_interval(values, model);
   refuse_eviction_without_policy(values, options);
   options.quantization = read_quantization(values);
   return options;
@@ -324,7 +327,8 @@ int generate_command(std::span<const std::string> words) {
   if (!parsed) return 0;
   const po::variables_map& values = *parsed;
   CommandDevice device(values);
-  GenerationOptions options = read_options(values);
+  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
+  GenerationOptions options = read_options(values, policy_model(*checkpoint));
   const Precision precision = parse_plain_precision(values["precision"].as<std::string>());
   const bool compare = values["compare-scoring"].as<bool>();
   if (compare && options.budget == 1 && !options.interval) {
@@ -337,7 +341,6 @@ int generate_command(std::span<const std::string> words) {
         "--compare-scoring: every policy must cut to the same target, and none is given; give "
         "--target or --target-share");
   }
-  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
   follow_model_settings(values, *checkpoint, options);
   const std::optional<ChatPrompt> chat = read_chat(values, *checkpoint);
   if (chat && values["show-prompt"].as<bool>()) {

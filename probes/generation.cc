@@ -24,7 +24,7 @@ namespace {
 /// The policy that compresses the prompt and, at intervals, what follows; nullptr: none does.
 std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
                                                std::size_t prompt_tokens) {
-  std::unique_ptr<Policy> policy = make_policy(options.policy);
+  std::unique_ptr<Policy> policy = make_policy(options.policy, options.policy_model);
   if (policy->traits().keeps_prompt) policy->protect_sinks(prompt_tokens);
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
 }
@@ -52,16 +52,18 @@ Compression choose(const ModelConfig& config, const Policy& policy, const FullPa
   const PolicyTraits traits = looked_at(policy, options);
   Compression compression = keep_everything(config, n);
   compression.rotates_keys = policy.traits().rotates_keys;
+  std::vector<TokenScores> scores;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     inputs.show(full, layer);
     LayerView view = inputs.view(traits);
     view.seed = options.seed;
-    if (options.budget < 1) compression.layers[layer] = keep(policy, view, options.budget);
+    if (options.budget < 1) scores.push_back(protected_scores(policy, view));
     if (policy.traits().entropy && layer == 0) {
       signals.entropy.assign(view.entropy.begin(), view.entropy.end());
     }
     signals.drift.emplace_back(view.drift.begin(), view.drift.end());
   }
+  if (options.budget < 1) compression.layers = keep(policy, scores, options.budget);
   return compression;
 }
 
@@ -201,7 +203,8 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
     }
     if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
     if (options.interval) {
-      check_decoding(*policy, *options.interval, prompt_tokens);
+      check_decoding(*policy, *options.interval, {config.n_layers, config.n_kv_heads},
+                     prompt_tokens);
       check_first_cut_comes(policy->traits(), options);
     }
   }

@@ -12,6 +12,7 @@
 #include "engine/model/weights.h"
 #include "engine/ops/sampling.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_options.h"
 #include "probes/decoding_compressor.h"
 #include "probes/entropy_head.h"
 
@@ -19,6 +20,7 @@ namespace longshadow {
 
 struct GenerationOptions {
   std::string policy = "full";               ///< as make_policy() takes it
+  PolicyModel policy_model{};                ///< that its files must fit
   double budget = 1;                         ///< share of the prompt's slots to keep
   std::optional<DecodingInterval> interval;  ///< of cuts while decoding; empty: none
   std::optional<Quantization> quantization;  ///< of the cache; empty: none

@@ -36,6 +36,7 @@ int inspect(std::span<const std::string> words) {
 constexpr Subcommand kSubcommands[] = {
     {"probe", probe_command, "remove tokens from the cache and measure what changes"},
     {"retain", retain_command, "compress the cache by eviction policies and measure what it costs"},
+    {"learn", learn_command, "how many slots each head deserves, from measured influence"},
     {"merge", merge_command, "a run directory, measured in parts, as one run file"},
     {"analyze", analyze, "influence against distance and rank correlations, as tables"},
     {"inspect", inspect, "a run as one HTML page to read its tokens on"},

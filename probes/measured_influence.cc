@@ -8,6 +8,7 @@
 
 #include "data/format/schema.h"
 #include "engine/core/error.h"
+#include "probes/sketch.h"
 
 namespace longshadow {
 namespace {
@@ -73,37 +74,72 @@ std::vector<std::vector<double>> binned(const DocumentRun& run, const Bins& bins
   return means;
 }
 
+/// Of the means over each bin's positions.
+InfluenceMap map_of(const std::vector<std::vector<double>>& means, const Bins& bins) {
+  InfluenceMap map{means.front(), means.back(), std::vector<double>(means.front().size())};
+  for (std::size_t b = 0; b < bins.size(); ++b) {
+    for (std::size_t i = 0; i < map.total.size(); ++i) {
+      map.total[i] += means[b][i] * (bins[b][1] - bins[b][0]);
+    }
+  }
+  return map;
+}
+
 }  // namespace
 
-std::span<const double> MeasuredInfluence::of(Influence influence) const {
-  switch (influence) {
+InfluenceMap influence_by_head(const DocumentRun& run, const std::string& where) {
+  if (!run.sketch || run.sketch->detail != name_of(MapDetail::head)) {
+    throw UsageError(
+        where + ": expected a sketch of " + run.name +
+        " by layer and KV head, found none; `longshadow probe --method sketch --detail "
+        "head` makes one");
+  }
+  const std::vector<float>& all = run.sketch->fi_parts;
+  const std::size_t n_bins = run.sketch->bins.size(), size = all.size() / n_bins;
+  std::vector<std::vector<double>> means;
+  for (std::size_t b = 0; b < n_bins; ++b) {
+    means.emplace_back(all.data() + b * size, all.data() + (b + 1) * size);
+  }
+  return map_of(means, run.sketch->bins);
+}
+
+std::span<const double> MeasuredInfluence::of(const PolicyTraits& traits,
+                                              const LayerPlace& place) const {
+  const InfluenceMap& map = traits.influence_by_head ? by_head : by_token;
+  const auto of_layer = [&](const std::vector<double>& values) -> std::span<const double> {
+    if (!traits.influence_by_head) return values;
+    const std::size_t size = values.size() / place.n_layers;
+    return std::span(values).subspan(place.layer * size, size);
+  };
+  switch (traits.influence) {
     case Influence::near:
-      return near;
+      return of_layer(map.near);
     case Influence::far:
-      return far;
+      return of_layer(map.far);
     case Influence::total:
-      return total;
+      return of_layer(map.total);
     case Influence::none:
       break;
   }
   return {};
 }
 
-MeasuredInfluence influence_of(const RunFile& run, const Document& document, std::size_t context) {
+MeasuredInfluence influence_of(const RunFile& run, const Document& document, std::size_t context,
+                               std::span<const PolicyTraits> policies) {
   const DocumentRun& measured = find(run, document, context);
   const Bins bins = bins_of(measured);
-  const std::vector<std::vector<double>> means = binned(measured, bins);
-  MeasuredInfluence influence{means.front(), means.back(), std::vector<double>(context)};
-  for (std::size_t b = 0; b < bins.size(); ++b) {
-    for (std::size_t i = 0; i < context; ++i) {
-      influence.total[i] += means[b][i] * (bins[b][1] - bins[b][0]);
-    }
+  MeasuredInfluence influence;
+  if (std::any_of(policies.begin(), policies.end(),
+                  [](const PolicyTraits& traits) { return traits.influence_by_head; })) {
+    influence.by_head = influence_by_head(measured, "--influence");
   }
-  const auto missing = std::find_if(influence.total.begin(), influence.total.end(),
-                                    [](double nats) { return std::isnan(nats); });
-  if (missing != influence.total.end()) {
-    throw UsageError("--influence: token " + std::to_string(missing - influence.total.begin()) +
-                     " of " + document.name +
+  influence.by_token = map_of(binned(measured, bins), bins);
+  const std::vector<double>& total = influence.by_token.total;
+  const auto missing =
+      std::find_if(total.begin(), total.end(), [](double nats) { return std::isnan(nats); });
+  if (missing != total.end()) {
+    throw UsageError("--influence: token " + std::to_string(missing - total.begin()) + " of " +
+                     document.name +
                      " is not measured; a run of `longshadow probe --method sketch`, or of "
                      "`--subjects all --evict-at end`, has every token");
   }

@@ -8,6 +8,7 @@
 #include "engine/kv/compressed_cache.h"
 #include "engine/policy/registry.h"
 #include "probes/entropy_head.h"
+#include "probes/policy_choice.h"
 #include "probes/policy_inputs.h"
 #include "probes/timing.h"
 
@@ -38,10 +39,12 @@ double prefill(Device& device, const Weights<float>& weights,
       inputs.set_entropy(entropy_head.entropies(device, full, tokens.size(), kEntropyTopK));
     }
     Compression compression{{}, policy->traits().rotates_keys};
+    std::vector<TokenScores> scores;
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       inputs.show(full, layer);
-      compression.layers.push_back(keep(*policy, inputs.view(policy->traits()), share));
+      scores.push_back(protected_scores(*policy, inputs.view(policy->traits())));
     }
+    compression.layers = keep(*policy, scores, share);
     const CompressedCache<float> cache(device, full.cache, std::span(&compression, 1),
                                        full.frequencies);
   }
@@ -57,7 +60,7 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
                                           std::span<const std::string> policies, double share) {
   std::vector<std::unique_ptr<Policy>> made(1);  // the first, null: the prefill alone
   for (const std::string& text : policies) {
-    made.push_back(make_policy(text));
+    made.push_back(make_policy(text, policy_model(checkpoint)));
     check_prompt(made.back()->traits(), context);
   }
   const Weights<float> weights = load_weights<float>(device, checkpoint);

@@ -1,6 +1,9 @@
 #include "probes/policy_choice.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
@@ -9,10 +12,37 @@
 
 namespace longshadow {
 
-Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks) {
+namespace {
+
+/// Where programs keep what can be made again.
+std::filesystem::path cache_folder() {
+  const auto of = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  const std::filesystem::path cache = of("XDG_CACHE_HOME");
+  return (cache.is_absolute() ? cache : std::filesystem::path(of("HOME")) / ".cache") /
+         "longshadow";
+}
+
+/// The scores that a policy gives each layer.
+using LayerScores = std::vector<TokenScores>;
+
+}  // namespace
+
+PolicyModel policy_model(const Checkpoint& checkpoint) {
+  const auto digest = [&checkpoint, known = std::make_shared<std::string>()] {
+    if (known->empty()) *known = checkpoint.weights_sha256();
+    return *known;
+  };
+  return {checkpoint.config().n_layers, checkpoint.config().n_kv_heads, digest, cache_folder()};
+}
+
+Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks,
+                       const PolicyModel& model) {
   Policies policies;
   for (const std::string& text : texts) {
-    policies.push_back(make_policy(text));
+    policies.push_back(make_policy(text, model));
     policies.back()->protect_sinks(n_sinks);
   }
   return policies;
@@ -22,6 +52,20 @@ std::vector<PolicyTraits> traits_of(const Policies& policies) {
   std::vector<PolicyTraits> traits;
   for (const auto& policy : policies) traits.push_back(policy->traits());
   return traits;
+}
+
+bool need_queries(const Policies& policies) {
+  return std::any_of(policies.begin(), policies.end(),
+                     [](const auto& policy) { return policy->traits().queries; });
+}
+
+std::vector<std::string> files_of(const Policies& policies) {
+  std::vector<std::string> files;
+  for (const auto& policy : policies) {
+    const std::vector<std::string>& read = policy->traits().files_sha256;
+    files.insert(files.end(), read.begin(), read.end());
+  }
+  return files;
 }
 
 double parse_budget(const std::string& text, const std::string& option) {
@@ -41,21 +85,22 @@ std::vector<std::vector<KeptSlots>> choose_slots(const Policies& policies,
                                                  PolicyInputs<Device, T>& inputs,
                                                  const MeasuredInfluence& influence,
                                                  std::uint64_t seed, Progress& progress) {
-  std::vector<std::vector<KeptSlots>> kept(choices.size());
+  std::vector<LayerScores> scores(policies.size());
   for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
     inputs.show(full, layer);
     for (std::size_t p = 0; p < policies.size(); ++p) {
       check_interrupt();
-      LayerView view = inputs.view(policies[p]->traits());
-      view.influence = influence.of(policies[p]->traits().influence);
+      const PolicyTraits& traits = policies[p]->traits();
+      LayerView view = inputs.view(traits);
+      view.influence = influence.of(traits, view.place);
       view.seed = seed;
-      const TokenScores scores = protected_scores(*policies[p], view);
-      for (std::size_t c = 0; c < choices.size(); ++c) {
-        if (choices[c].policy != p) continue;
-        kept[c].push_back(policies[p]->select(scores, view.place, 1 - choices[c].share));
-      }
+      scores[p].push_back(protected_scores(*policies[p], view));
     }
     progress.update(layer + 1);
+  }
+  std::vector<std::vector<KeptSlots>> kept;
+  for (const PolicyAtShare& choice : choices) {
+    kept.push_back(keep(*policies[choice.policy], scores[choice.policy], choice.share));
   }
   return kept;
 }

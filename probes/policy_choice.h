@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "engine/kv/kept_slots.h"
+#include "engine/model/checkpoint.h"
 #include "engine/model/full_pass.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_options.h"
 #include "probes/measured_influence.h"
 #include "probes/policy_inputs.h"
 #include "probes/progress.h"
@@ -24,11 +26,21 @@ struct PolicyAtShare {
   double share;        ///< in (0, 1]
 };
 
+/// The model as policies' files must fit it, which must outlive what is returned.
+PolicyModel policy_model(const Checkpoint& checkpoint);
+
 /// The policies that make_policy() reads, in their order, each protecting at least `n_sinks` first
-/// tokens. Throws UsageError as make_policy() does.
-Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks);
+/// tokens. Throws as make_policy() does.
+Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks,
+                       const PolicyModel& model);
 
 std::vector<PolicyTraits> traits_of(const Policies& policies);
+
+/// Whether one of them looks at all queries of the context, for which there must be memory.
+bool need_queries(const Policies& policies);
+
+/// SHA-256 of the files that policies read, in their order: what a run's values depend on.
+std::vector<std::string> files_of(const Policies& policies);
 
 /// Reads the share of a cache to keep, above 0 and at most 1. Throws UsageError that begins with
 /// `option`.

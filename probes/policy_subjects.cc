@@ -26,11 +26,10 @@ std::vector<std::vector<Range>> evicted(const std::vector<KeptSlots>& kept,
 
 }  // namespace
 
-bool subjects_need_queries(const std::string& subjects) {
-  const std::vector<PolicyCut> cuts = policy_cuts(subjects);
-  return std::any_of(cuts.begin(), cuts.end(), [](const PolicyCut& cut) {
-    return make_policy(cut.policy)->traits().queries;
-  });
+Policies subjects_policies(const std::string& subjects, const PolicyModel& model) {
+  std::vector<std::string> texts;
+  for (const PolicyCut& cut : policy_cuts(subjects)) texts.push_back(cut.policy);
+  return make_policies(texts, 0, model);
 }
 
 template <class Device, class T>
@@ -46,7 +45,7 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& con
     if (known == texts.end()) texts.push_back(subject.policy->policy);
   }
   if (texts.empty()) return;
-  policies_ = make_policies(texts, rules.n_sinks);
+  policies_ = make_policies(texts, rules.n_sinks, rules.policy_model);
   inputs_.emplace(device, config, rules.context, text_tokens, traits_of(policies_));
 }
 

@@ -16,9 +16,9 @@
 
 namespace longshadow {
 
-/// Whether a policy that `--subjects` names looks at all queries of the context, for which there
-/// must be memory. Throws UsageError as parse_subjects() does.
-bool subjects_need_queries(const std::string& subjects);
+/// The policies that `--subjects` names, in their order. Throws as parse_subjects() does, and as
+/// make_policy().
+Policies subjects_policies(const std::string& subjects, const PolicyModel& model);
 
 /// Finds what the policies that subjects name would evict.
 template <class Device, class T>

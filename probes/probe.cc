@@ -29,7 +29,8 @@ Reading reading_of(const ProbeOptions& options) {
 }
 
 SubjectRules rules_of(const ProbeOptions& options) {
-  return {options.context, options.n_sinks, options.n_recent, options.evict_at, options.seed};
+  return {options.context,  options.n_sinks, options.n_recent,
+          options.evict_at, options.seed,    options.policy_model};
 }
 
 std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects,
@@ -161,7 +162,8 @@ MemoryDemand demand_of(const ProbeOptions& options) {
           n - first_start(options),
           options.sketch.has_value(),
           options.device,
-          subjects_need_queries(options.subjects) ? options.context : 0};
+          need_queries(subjects_policies(options.subjects, options.policy_model)) ? options.context
+                                                                                  : 0};
 }
 
 std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {

@@ -10,6 +10,7 @@
 #include "data/format/run_file.h"
 #include "engine/backend/cpu.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_options.h"
 #include "probes/document.h"
 #include "probes/eviction.h"
 #include "probes/measurement.h"
@@ -39,6 +40,7 @@ struct ProbeOptions {
   std::size_t memory_bytes = 0;         ///< 0: no bound
   std::size_t entropy_top_k = kEntropyTopK;
   std::uint64_t seed = 0;
+  PolicyModel policy_model{};  ///< that files of policies in `subjects` must fit
 };
 
 /// Throws UsageError where the document or the model is too short for the options, the options name

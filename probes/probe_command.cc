@@ -10,6 +10,8 @@
 #include "probes/interrupt.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"
+#include "probes/policy_choice.h"
+#include "probes/policy_subjects.h"
 #include "probes/probe.h"
 #include "probes/probe_options.h"
 #include "probes/run_output.h"
@@ -111,6 +113,10 @@ nlohmann::json configuration_of(const po::variables_map& values, const CommandDe
                                {"seed", values["seed"].as<std::uint64_t>()}};
   device.add_to(configuration);
   if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
+  const Policies policies = subjects_policies(probe.subjects, probe.policy_model);
+  if (const auto files = files_of(policies); !files.empty()) {
+    configuration["policy_files"] = files;
+  }
   configure_documents(values, documents, tags, configuration);
   return configuration;
 }
@@ -171,6 +177,7 @@ int probe_command(std::span<const std::string> words) {
   const RunOutput output(values);
 
   const auto checkpoint = open_model(text("model"), std::cerr);
+  probe.policy_model = policy_model(*checkpoint);
   const Reading reading{probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k};
   std::vector<Document> documents = read_documents(
       values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 #include <ostream>
 #include <set>
 #include <span>
@@ -52,13 +53,11 @@ double largest_share(const Policies& policies, const ModelConfig& config,
                      const RetainOptions& options) {
   double largest = 0;
   for (const Arm& arm : arms_of(options)) {
-    const double compression = 1 - share_of(arm, options);
-    std::size_t kept = 0;
-    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-      kept += policies[arm.policy]->budget({layer, config.n_layers}, options.context, compression);
-    }
-    largest = std::max(largest, static_cast<double>(kept) /
-                                    static_cast<double>(config.n_layers * options.context));
+    const std::vector<std::size_t> slots = policies[arm.policy]->budget(
+        {config.n_layers, config.n_kv_heads}, options.context, 1 - share_of(arm, options));
+    const std::size_t kept = std::accumulate(slots.begin(), slots.end(), std::size_t{0});
+    largest = std::max(
+        largest, static_cast<double>(kept) / static_cast<double>(slots.size() * options.context));
   }
   return largest;
 }
@@ -66,11 +65,9 @@ double largest_share(const Policies& policies, const ModelConfig& config,
 /// How many compressions the memory allowed lets run at once.
 std::size_t max_batch(const Policies& policies, const ModelConfig& config,
                       const RetainOptions& options) {
-  const bool queries = std::any_of(policies.begin(), policies.end(),
-                                   [](const auto& policy) { return policy->traits().queries; });
   MemoryDemand pass{options.precision, Method::direct, options.context + options.horizon, 0};
   pass.device = options.device;
-  if (queries) pass.query_tokens = options.context;
+  if (need_queries(policies)) pass.query_tokens = options.context;
   const MemoryPlan plan = plan_retain_memory(
       config, pass, {options.context, options.horizon, largest_share(policies, config, options)});
   return choose_batch_rows(plan, options.memory_bytes, options.horizon) / options.horizon;
@@ -121,12 +118,12 @@ class DocumentRetention final : public Measurement {
         progress_(progress),
         log_(log),
         arms_(arms_of(options)),
-        policies_(make_policies(options.policies, options.n_sinks)),
+        policies_(make_policies(options.policies, options.n_sinks, options.policy_model)),
         inputs_(device, model.weights.config, options.context, options.context + options.horizon,
                 traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
-      influence_ = influence_of(*influence, document, options.context);
+      influence_ = influence_of(*influence, document, options.context, traits_of(policies_));
     }
   }
 
@@ -261,7 +258,7 @@ void check_retention(const Document& document, const ModelConfig& config,
       throw UsageError("--policies and --budgets: expected each once, found " + name + " twice");
     }
   }
-  const Policies policies = make_policies(options.policies, options.n_sinks);
+  const Policies policies = make_policies(options.policies, options.n_sinks, options.policy_model);
   for (std::size_t p = 0; p < policies.size(); ++p) {
     try {
       check_prompt(policies[p]->traits(), options.context);
@@ -275,7 +272,7 @@ void check_retention(const Document& document, const ModelConfig& config,
           "--policies oracle: what it keeps by must be measured; give --influence a run file that "
           "`longshadow probe --method sketch` wrote with the same --context");
     }
-    influence_of(*influence, document, options.context);
+    influence_of(*influence, document, options.context, traits_of(policies));
   }
   max_batch(policies, config, options);
 }

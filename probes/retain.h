@@ -12,6 +12,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/kv/packed_rows.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_options.h"
 #include "probes/document.h"
 #include "probes/measurement.h"
 #include "probes/memory_plan.h"
@@ -25,6 +26,7 @@ struct RetainOptions {
   std::size_t context = 1024;         ///< T, tokens whose cache is compressed
   std::size_t horizon = 256;          ///< H, positions that run on what is left
   std::vector<std::string> policies;  ///< as make_policy() reads them
+  PolicyModel policy_model{};         ///< that their files must fit
   std::vector<std::string> budgets;   ///< as parse_budget() reads them
   std::size_t n_sinks = 0;            ///< first tokens that every policy protects at least
   Precision precision = Precision::f32;

@@ -113,6 +113,7 @@ std::optional<RunFile> read_influence(const std::string& path, const RunModel& m
 
 /// Everything that the measured values depend on, and nothing else.
 nlohmann::json configuration_of(const po::variables_map& values, const RunModel& model,
+                                const std::vector<std::string>& policy_files,
                                 const std::optional<RunFile>& influence) {
   nlohmann::json configuration{{"command", "retain"},
                                {"weights_sha256", model.weights_sha256},
@@ -127,6 +128,7 @@ nlohmann::json configuration_of(const po::variables_map& values, const RunModel&
                                {"kv_bits", values["kv-bits"].as<std::size_t>()},
                                {"kv_group", values["kv-group"].as<std::size_t>()},
                                {"seed", values["seed"].as<std::uint64_t>()}};
+  if (!policy_files.empty()) configuration["policy_files"] = policy_files;
   return configuration;
 }
 
@@ -179,9 +181,9 @@ int retain_command(std::span<const std::string> words) {
   retain.seed = values["seed"].as<std::uint64_t>();
   const ProgressStyle progress = parse_progress_style(text("progress"));
   const RunOutput output(values);
-  for (const std::string& policy : retain.policies) make_policy(policy);
-
   const auto checkpoint = open_model(text("model"), std::cerr);
+  retain.policy_model = policy_model(*checkpoint);
+  const Policies policies = make_policies(retain.policies, retain.n_sinks, retain.policy_model);
   const RunModel model = describe(*checkpoint);
   const std::optional<RunFile> influence = read_influence(text("influence"), model);
   const RunFile* const measured = influence ? &*influence : nullptr;
@@ -195,7 +197,7 @@ int retain_command(std::span<const std::string> words) {
   const std::vector<DocumentTags> tags = read_tags(values, documents);
 
   note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
-  nlohmann::json configuration = configuration_of(values, model, influence);
+  nlohmann::json configuration = configuration_of(values, model, files_of(policies), influence);
   device.add_to(configuration);
   configure_documents(values, documents, tags, configuration);
   const RunPlan plan = plan_of(begin_run(model, configuration), documents, retain);

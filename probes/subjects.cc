@@ -195,7 +195,7 @@ class SubjectParser {
       throw UsageError(where + "expected a share below 1, found 1, which evicts nothing");
     }
     try {
-      const std::unique_ptr<Policy> policy = make_policy(cut.policy);
+      const std::unique_ptr<Policy> policy = make_policy(cut.policy, rules_.policy_model);
       policy->protect_sinks(rules_.n_sinks);
       check_policy(policy->traits());
     } catch (const UsageError& error) {

@@ -9,6 +9,7 @@
 
 #include "data/format/run_file.h"
 #include "engine/core/range.h"
+#include "engine/policy/policy_options.h"
 #include "probes/document.h"
 #include "probes/eviction.h"
 
@@ -51,7 +52,8 @@ struct SubjectRules {
   std::size_t n_sinks = 4;    ///< first tokens that top:, each: and policy: spare
   std::size_t n_recent = 32;  ///< last tokens of the context that top: and each: spare
   EvictAt evict_at{};
-  std::uint64_t seed = 0;  ///< of every random choice
+  std::uint64_t seed = 0;      ///< of every random choice
+  PolicyModel policy_model{};  ///< that files of policies must fit
 };
 
 /// Reads `--subjects`, one or several of these joined with "+":

@@ -15,10 +15,19 @@ class ChunkKv final : public Wrapper {
   ChunkKv(std::unique_ptr<Policy> scorer, std::size_t length)
       : Wrapper(std::move(scorer)), length_(length) {}
 
-  KeptSlots select(const TokenScores& scores, const LayerPlace& place,
-                   double compression) const override {
+  std::vector<KeptSlots> select(std::span<const TokenScores> layers,
+                                const SlotBudget& budget) const override {
+    if (layers.front().n() < length_) return Wrapper::select(layers, budget);
+    std::vector<KeptSlots> kept;
+    for (const TokenScores& scores : layers) {
+      kept.push_back(whole_chunks(scores, budget.compression));
+    }
+    return kept;
+  }
+
+ private:
+  KeptSlots whole_chunks(const TokenScores& scores, double compression) const {
     const std::size_t n = scores.n();
-    if (n < length_) return Wrapper::select(scores, place, compression);
     const std::vector<double> of_chunks = chunk_scores(scores);
     std::vector<std::uint32_t> slots;
     for (const std::size_t chunk : top_slots(of_chunks, n_kept(of_chunks.size(), compression))) {
@@ -30,7 +39,6 @@ class ChunkKv final : public Wrapper {
     return {n, std::vector<std::vector<std::uint32_t>>(scores.n_kv_heads(), slots)};
   }
 
- private:
   /// The mean over a chunk's tokens of the sum over KV heads; the last chunk may be shorter.
   std::vector<double> chunk_scores(const TokenScores& scores) const {
     std::vector<double> of_chunks;

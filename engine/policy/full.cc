@@ -9,7 +9,9 @@ class Full final : public Policy {
   Full() : Policy({}) {}
 
   TokenScores scores(const LayerView& view) const override { return {view.keys.n_heads, view.n}; }
-  std::size_t budget(const LayerPlace&, std::size_t n, double) const override { return n; }
+  std::vector<std::size_t> budget(const CacheShape& shape, std::size_t n, double) const override {
+    return std::vector<std::size_t>(shape.n_layers * shape.n_kv_heads, n);
+  }
 };
 
 }  // namespace

@@ -38,8 +38,9 @@ struct LayerView {
   std::span<const std::uint32_t> tokens{};
   std::span<const float> entropy;  ///< by token: nats, of the k likeliest tokens that it predicts
   std::span<const float> drift;    ///< by token: 1 - cos(the layer's output, the last layer's)
-  std::span<const double> influence;  ///< [n], nats: measured, as PolicyTraits::influence says
-  std::uint64_t seed = 0;             ///< of the run's random choices
+  /// Nats: measured, as PolicyTraits::influence says; [n], or [K, n] where it is by head.
+  std::span<const double> influence;
+  std::uint64_t seed = 0;  ///< of the run's random choices
 
   /// The token that a slot holds.
   std::size_t token(std::size_t slot) const { return tokens.empty() ? slot : tokens[slot]; }

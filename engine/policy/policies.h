@@ -27,6 +27,7 @@ std::unique_ptr<Policy> make_rpc(PolicyOptions& options);
 
 /// Wrappers take the policy whose scores they select by.
 std::unique_ptr<Policy> make_adakv(PolicyOptions& options, std::unique_ptr<Policy> scorer);
+std::unique_ptr<Policy> make_head_budgets(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 std::unique_ptr<Policy> make_chunkkv(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 std::unique_ptr<Policy> make_key_rotation(PolicyOptions& options, std::unique_ptr<Policy> scorer);
 

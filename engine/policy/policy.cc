@@ -40,7 +40,9 @@ void check(const PolicyTraits& traits, const LayerView& view) {
   };
   require(!traits.entropy || covers_tokens(view.entropy), "entropy", view);
   require(!traits.drift || covers_tokens(view.drift), "drift", view);
-  require(traits.influence == Influence::none || view.influence.size() == n, "influence", view);
+  const std::size_t measured = traits.influence_by_head ? n_kv_heads * n : n;
+  require(traits.influence == Influence::none || view.influence.size() == measured, "influence",
+          view);
 }
 
 void require_numbers(const TokenScores& scores, const LayerView& view) {
@@ -74,15 +76,16 @@ void protect(const PolicyTraits& traits, TokenScores& scores) {
 
 }  // namespace
 
-std::size_t Policy::budget(const LayerPlace&, std::size_t n, double compression) const {
-  return n_kept(n, compression);
+std::vector<std::size_t> Policy::budget(const CacheShape& shape, std::size_t n,
+                                        double compression) const {
+  return std::vector<std::size_t>(shape.n_layers * shape.n_kv_heads, n_kept(n, compression));
 }
 
 std::optional<std::size_t> Policy::kept_while_writing(std::size_t, std::size_t) const { return {}; }
 
-KeptSlots Policy::select(const TokenScores& scores, const LayerPlace& place,
-                         double compression) const {
-  return top_slots_by_head(scores, budget(place, scores.n(), compression));
+std::vector<KeptSlots> Policy::select(std::span<const TokenScores> layers,
+                                      const SlotBudget& budget) const {
+  return top_slots_by_head(layers, budget.slots);
 }
 
 std::size_t n_kept(std::size_t n, double compression) {
@@ -119,12 +122,16 @@ TokenScores protected_scores(const Policy& policy, const LayerView& view) {
   return scores;
 }
 
-KeptSlots keep(const Policy& policy, const LayerView& view, double share) {
+std::vector<KeptSlots> keep(const Policy& policy, std::span<const TokenScores> layers,
+                            double share) {
   if (!(share > 0 && share <= 1)) {
     throw UsageError("a budget is the share of the tokens to keep, above 0 and at most 1, found " +
                      std::to_string(share));
   }
-  return policy.select(protected_scores(policy, view), view.place, 1.0 - share);
+  const double compression = 1.0 - share;
+  const CacheShape shape{layers.size(), layers.front().n_kv_heads()};
+  return policy.select(layers,
+                       {compression, policy.budget(shape, layers.front().n(), compression)});
 }
 
 }  // namespace longshadow

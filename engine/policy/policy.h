@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/kv/kept_slots.h"
 #include "engine/policy/layer_view.h"
@@ -32,6 +34,9 @@ struct PolicyTraits {
   /// written they are scored together; those of other policies, which come to hold different
   /// tokens, each by itself.
   bool joint_heads = false;
+  /// It divides slots between layers by all their scores, which while text is written it never has
+  /// at once.
+  bool across_layers = false;
   /// The last queries that LayerView::attention sums over, at most n of them; 0: not needed.
   std::size_t attention_queries = 0;
   SoftmaxOver softmax_over = SoftmaxOver::seen;  ///< `unprotected` only where keeps_prompt
@@ -41,9 +46,25 @@ struct PolicyTraits {
   bool entropy = false;
   bool drift = false;
   Influence influence = Influence::none;
+  bool influence_by_head = false;  ///< of tokens that leave one KV head of one layer alone
   /// The kept keys move to positions 0, 1, ... (rotate_kept_keys) and later tokens follow them;
   /// else keys stay as they are and later tokens go on from position n.
   bool rotates_keys = false;
+  /// SHA-256 of every file of learnt numbers that the policy read, hexadecimal: what it chooses
+  /// depends on them.
+  std::vector<std::string> files_sha256{};
+};
+
+/// The cache that a policy compresses.
+struct CacheShape {
+  std::size_t n_layers;    ///< L
+  std::size_t n_kv_heads;  ///< K
+};
+
+/// How much of it stays.
+struct SlotBudget {
+  double compression;              ///< the share to drop, as asked for
+  std::vector<std::size_t> slots;  ///< [L, K] that each KV head is to keep
 };
 
 /// Of how many likeliest tokens LayerView::entropy is, unless asked otherwise: what InfoKV's paper
@@ -53,8 +74,9 @@ inline constexpr std::size_t kEntropyTopK = 256;
 /// All of a document's queries, for PolicyTraits::attention_queries.
 inline constexpr std::size_t kAllQueries = static_cast<std::size_t>(-1);
 
-/// Which slots of a prefilled cache to keep, decided layer by layer: a score for every token and KV
-/// head, a budget for the layer, and a selection by both. keep() is the way to use one.
+/// Which slots of a prefilled cache to keep: a score for every token and KV head, layer by layer; a
+/// budget for every KV head; and a selection by both, which sees all layers. keep() is the way to
+/// use one.
 class Policy {
  public:
   explicit Policy(const PolicyTraits& traits) : traits_(traits) {}
@@ -68,17 +90,20 @@ class Policy {
   /// Higher is kept. What becomes of protected tokens' scores is protected_scores()' business.
   virtual TokenScores scores(const LayerView& view) const = 0;
 
-  /// Slots kept per KV head of a layer; `compression` is the share to drop.
-  virtual std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const;
+  /// Slots that each KV head is to keep of n tokens, [L, K]; `compression` is the share to drop.
+  /// Throws UsageError where so few cannot be shared out.
+  virtual std::vector<std::size_t> budget(const CacheShape& shape, std::size_t n,
+                                          double compression) const;
 
   /// While text is written and the user names no target, how many slots a KV head keeps besides
   /// the protected ones at cut number `cut` (0, 1, ...), each of which comes behind `every` tokens;
   /// empty: the policy has no rule for it.
   virtual std::optional<std::size_t> kept_while_writing(std::size_t every, std::size_t cut) const;
 
-  /// The highest scores of every KV head by itself, as many as the budget says.
-  virtual KeptSlots select(const TokenScores& scores, const LayerPlace& place,
-                           double compression) const;
+  /// What stays of each layer: the highest scores of every KV head by itself, as many as the budget
+  /// says. While text is written, of one head of one layer, or all heads of one.
+  virtual std::vector<KeptSlots> select(std::span<const TokenScores> layers,
+                                        const SlotBudget& budget) const;
 
  private:
   PolicyTraits traits_;
@@ -101,8 +126,9 @@ void check_prompt(const PolicyTraits& traits, std::size_t n);
 /// lacks what the traits ask for or a score is not a number.
 TokenScores protected_scores(const Policy& policy, const LayerView& view);
 
-/// What the policy keeps of the layer. `share`, of the tokens, is in (0, 1]; throws UsageError
-/// where it is not, and as protected_scores() does.
-KeptSlots keep(const Policy& policy, const LayerView& view, double share);
+/// What the policy keeps of each layer, by the protected_scores() of all of them. `share`, of the
+/// tokens, is in (0, 1]; throws UsageError where it is not, and as budget() does.
+std::vector<KeptSlots> keep(const Policy& policy, std::span<const TokenScores> layers,
+                            double share);
 
 }  // namespace longshadow

@@ -25,14 +25,22 @@ std::string shortest(double value) {
 
 }  // namespace
 
-PolicyOptions::PolicyOptions(std::string_view policy, std::string_view text) : policy_(policy) {
+std::filesystem::path learned_folder(const PolicyModel& model) {
+  constexpr std::size_t kDigits = 16;
+  return model.cache / model.weights_sha256().substr(0, kDigits);
+}
+
+PolicyOptions::PolicyOptions(std::string_view policy, std::string_view text,
+                             const PolicyModel& model, std::string_view wrapped)
+    : policy_(policy), model_(model), wrapped_(wrapped) {
   while (!text.empty()) {
     const std::string_view item = text.substr(0, text.find(','));
     text.remove_prefix(std::min(text.size(), item.size() + 1));
     const std::size_t equals = item.find('=');
     if (equals == std::string_view::npos) {
-      throw UsageError("policy " + policy_ + ": expected options as in \"window=32,kernel=7\", " +
-                       "found \"" + std::string(item) + "\"");
+      if (file_) refuse_item(item);
+      file_ = item;
+      continue;
     }
     const std::string name(item.substr(0, equals));
     if (!values_.emplace(name, item.substr(equals + 1)).second) {
@@ -70,7 +78,21 @@ std::size_t PolicyOptions::choice(std::string_view name, std::span<const std::st
   return static_cast<std::size_t>(found - words.begin());
 }
 
+std::filesystem::path PolicyOptions::file(const std::string& standard, const std::string& command) {
+  takes_file_ = true;
+  if (!model_.weights_sha256) {
+    throw UsageError("policy " + policy_ + ": reads a file made for one model, and none is given");
+  }
+  const std::filesystem::path path =
+      file_ ? std::filesystem::path(*file_) : learned_folder(model_) / standard;
+  std::error_code ignored;  // what cannot be examined is not there
+  if (std::filesystem::exists(path, ignored)) return path;
+  throw UsageError("policy " + policy_ + ": expected " + path.string() +
+                   ", found no such file; make it in two minutes: " + command);
+}
+
 void PolicyOptions::refuse_unknown() const {
+  if (file_ && !takes_file_) refuse_item(*file_);
   const auto unknown = std::find_if(values_.begin(), values_.end(), [&](const auto& option) {
     return std::find(known_.begin(), known_.end(), option.first) == known_.end();
   });
@@ -79,6 +101,11 @@ void PolicyOptions::refuse_unknown() const {
   if (known_.empty()) throw UsageError(refusal + "it has none");
   throw UsageError(refusal + "did you mean " + std::string(nearest_name(unknown->first, known_)) +
                    "? It has " + comma_list(known_));
+}
+
+void PolicyOptions::refuse_item(std::string_view item) const {
+  throw UsageError("policy " + policy_ + ": expected options as in \"window=32,kernel=7\", " +
+                   "found \"" + std::string(item) + "\"");
 }
 
 const std::string* PolicyOptions::read(std::string_view name) {

@@ -19,7 +19,8 @@ class PyramidKv final : public Policy {
   /// A straight line from `most` in the first layer to `least` in the last, with no layer over what
   /// the window leaves; the same budget everywhere where the last layer's would not hold the
   /// window.
-  std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const override {
+  std::vector<std::size_t> budget(const CacheShape& shape, std::size_t n,
+                                  double compression) const override {
     const double tokens = static_cast<double>(n);
     const double window = static_cast<double>(attention_.window);
     const double mean = tokens * (1 - compression);
@@ -31,10 +32,15 @@ class PyramidKv final : public Policy {
     }
     const bool is_pyramid = tokens >= most && most >= least && least >= window;
     const double step =
-        place.n_layers > 1 ? (most - least) / static_cast<double>(place.n_layers - 1) : 0;
-    const double count = is_pyramid ? most - static_cast<double>(place.layer) * step : mean;
-    // nearbyint rounds half to even, as Python's round does.
-    return std::max(std::size_t{1}, static_cast<std::size_t>(std::nearbyint(count)));
+        shape.n_layers > 1 ? (most - least) / static_cast<double>(shape.n_layers - 1) : 0;
+    std::vector<std::size_t> slots;
+    for (std::size_t layer = 0; layer < shape.n_layers; ++layer) {
+      const double count = is_pyramid ? most - static_cast<double>(layer) * step : mean;
+      // nearbyint rounds half to even, as Python's round does.
+      slots.insert(slots.end(), shape.n_kv_heads,
+                   std::max(std::size_t{1}, static_cast<std::size_t>(std::nearbyint(count))));
+    }
+    return slots;
   }
 
  private:

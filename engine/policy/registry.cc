@@ -33,9 +33,10 @@ constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 15> kSc
     {"rpc", make_rpc},
 }};
 
-constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&, std::unique_ptr<Policy>)>, 3>
+constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&, std::unique_ptr<Policy>)>, 4>
     kWrappers{{
         {"adakv", make_adakv},
+        {"budgets", make_head_budgets},
         {"chunkkv", make_chunkkv},
         {"key-rotation", make_key_rotation},
     }};
@@ -58,33 +59,48 @@ void refuse_unknown_name(std::string_view name) {
                    std::string(nearest_name(name, names)) + "? There are " + comma_list(names));
 }
 
+/// The slash behind which the wrapped policy stands: the first one with a name of a policy behind
+/// it, as a file's path has others; npos where there is none.
+std::size_t find_wrapped(std::string_view text) {
+  std::size_t slash = text.find('/');
+  const std::size_t first = slash;
+  for (; slash != std::string_view::npos; slash = text.find('/', slash + 1)) {
+    const std::string_view rest = text.substr(slash + 1);
+    const std::string_view name = rest.substr(0, rest.find_first_of(":/"));
+    if (find(kScorers, name) != nullptr || find(kWrappers, name) != nullptr) return slash;
+  }
+  return text.find(':') < first ? std::string_view::npos : first;
+}
+
 }  // namespace
 
-std::unique_ptr<Policy> make_policy(std::string_view text) {
-  const std::size_t slash = text.find('/');
+std::unique_ptr<Policy> make_policy(std::string_view text, const PolicyModel& model) {
+  const std::size_t slash = find_wrapped(text);
   const std::string_view outer = text.substr(0, slash);
   const std::size_t colon = outer.find(':');
   const std::string_view name = outer.substr(0, colon);
   refuse_unknown_name(name);
-  PolicyOptions options(name, colon == std::string_view::npos ? "" : outer.substr(colon + 1));
+  const std::string_view settings = colon == std::string_view::npos ? "" : outer.substr(colon + 1);
 
-  std::unique_ptr<Policy> policy;
   if (const auto make = find(kScorers, name)) {
     if (slash != std::string_view::npos) {
       throw UsageError("policy \"" + std::string(text) + "\": " + std::string(name) +
                        " wraps no other policy; leave out what follows the slash");
     }
-    policy = make(options);
-  } else if (const auto wrap = find(kWrappers, name)) {
-    const std::string_view wrapped =
-        slash == std::string_view::npos ? kWrappedByDefault : text.substr(slash + 1);
-    if (find(kWrappers, wrapped.substr(0, wrapped.find_first_of(":/"))) != nullptr) {
-      throw UsageError("policy \"" + std::string(text) +
-                       "\": a wrapper selects by a policy's scores, and another wrapper has none " +
-                       "of its own; name one wrapper and one other policy");
-    }
-    policy = wrap(options, make_policy(wrapped));
+    PolicyOptions options(name, settings, model);
+    std::unique_ptr<Policy> policy = make(options);
+    options.refuse_unknown();
+    return policy;
   }
+  const std::string_view wrapped =
+      slash == std::string_view::npos ? kWrappedByDefault : text.substr(slash + 1);
+  if (find(kWrappers, wrapped.substr(0, wrapped.find_first_of(":/"))) != nullptr) {
+    throw UsageError("policy \"" + std::string(text) +
+                     "\": a wrapper selects by a policy's scores, and another wrapper has none " +
+                     "of its own; name one wrapper and one other policy");
+  }
+  PolicyOptions options(name, settings, model, wrapped);
+  std::unique_ptr<Policy> policy = find(kWrappers, name)(options, make_policy(wrapped, model));
   options.refuse_unknown();
   return policy;
 }

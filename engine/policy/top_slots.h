@@ -14,7 +14,13 @@ namespace longshadow {
 /// more recent token, stays.
 std::vector<std::uint32_t> top_slots(std::span<const double> scores, std::size_t count);
 
-/// The top `count` slots of every KV head.
-KeptSlots top_slots_by_head(const TokenScores& scores, std::size_t count);
+/// Of every layer the top slots of every KV head, counts [L, K] of them.
+std::vector<KeptSlots> top_slots_by_head(std::span<const TokenScores> layers,
+                                         std::span<const std::size_t> counts);
+
+/// The top `count` slots of the KV heads of all these layers together. Before all others come the
+/// top `sure` slots of each head.
+std::vector<KeptSlots> top_slots_together(std::span<const TokenScores> layers, std::size_t count,
+                                          std::size_t sure);
 
 }  // namespace longshadow

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/policy/policy.h"
 
@@ -18,8 +19,9 @@ class Wrapper : public Policy {
       : Policy(traits), scorer_(std::move(scorer)) {}
 
   TokenScores scores(const LayerView& view) const override { return scorer_->scores(view); }
-  std::size_t budget(const LayerPlace& place, std::size_t n, double compression) const override {
-    return scorer_->budget(place, n, compression);
+  std::vector<std::size_t> budget(const CacheShape& shape, std::size_t n,
+                                  double compression) const override {
+    return scorer_->budget(shape, n, compression);
   }
   std::optional<std::size_t> kept_while_writing(std::size_t every, std::size_t cut) const override {
     return scorer_->kept_while_writing(every, cut);

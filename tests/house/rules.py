@@ -17,15 +17,16 @@ ROOMS = {
     "engine/ops": ("engine/core", "engine/backend"),
     "engine/kv": ("engine/core", "engine/backend", "engine/ops"),
     "engine/model": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
-    "engine/policy": ("engine/core", "engine/backend", "engine/ops", "engine/kv"),
+    "engine/policy": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
     "data/format": (),
     "analysis/inspect": ("data/format", "analysis"),
     "analysis": ("data/format", "engine/core/sha256.h"),
     "probes/part_of_speech": ("engine/core", "engine/io"),
-    "probes": ENGINE + ("data/format", "probes/part_of_speech", "analysis/command.h",
+    "probes/learning": ("engine/core", "engine/kv", "engine/policy"),
+    "probes": ENGINE + ("data/format", "probes/part_of_speech", "probes/learning", "analysis/command.h",
                         "analysis/run_reader.h", "analysis/run_directory.h", "analysis/merge.h",
                         "analysis/inspect/command.h"),
-    "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes"),
+    "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes/learning", "probes"),
 }
 
 # A foreign library's headers are included by the rooms named, and by tests.
@@ -35,7 +36,7 @@ FOREIGN = {
     r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
     r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),
-    r"nlohmann/.*": ("engine/io", "engine/chat", "analysis/inspect", "analysis", "probes"),
+    r"nlohmann/.*": ("engine/io", "engine/chat", "engine/policy", "analysis/inspect", "analysis", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
     r"boost/crc\.hpp": ("data/format",),
     r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),

@@ -4,6 +4,7 @@
 
 #include "engine/policy/registry.h"
 #include "tests/policy/layer_fixture.h"
+#include "tests/support/keep_layer.h"
 #include "tests/support/twins.h"
 
 namespace longshadow {
@@ -72,7 +73,7 @@ TEST_CASE("DropKV scores what the last queries' outputs lose with a token") {
               (8 * weight + (d + 4) * u) * twin.sizes[j]);
       }
     }
-    const KeptSlots kept = keep(*policy, view, 0.25);
+    const KeptSlots kept = test::keep_layer(*policy, view, 0.25);
     for (const auto& slots : kept.by_head) {
       CHECK(slots.size() == n_kept(view.n, 0.75));
       CHECK(slots.front() == 0);

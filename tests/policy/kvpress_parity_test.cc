@@ -7,6 +7,7 @@
 #include "engine/ops/key_rotation.h"
 #include "engine/policy/registry.h"
 #include "tests/policy/layer_fixture.h"
+#include "tests/support/keep_layer.h"
 #include "tests/support/larger.h"
 #include "tests/support/skip.h"
 
@@ -113,7 +114,7 @@ std::map<std::string, Difference> compare_all(const PolicyFixture& fixture) {
       const double budget = expected["budget"];
       const auto policy = make_policy(text);
       const LayerView view = inputs.view(policy->traits());
-      const KeptSlots kept = keep(*policy, view, budget);
+      const KeptSlots kept = test::keep_layer(*policy, view, budget);
       compare(text, compared_scores(text, protected_scores(*policy, view)), kept.by_head,
               expected["slots"][layer].get<Slots>(),
               differences[text + " at " + expected["budget"].dump()]);
@@ -143,8 +144,8 @@ TEST_CASE("Kept keys turn to their new positions as kvpress turns them") {
   for (std::size_t layer = 0; layer < fixture.n_layers; ++layer) {
     LayerFixture inputs(cpu, fixture, layer);
     const LayerView view = inputs.view(policy->traits());
-    const KeptSlots kept = keep(*policy, view, 0.2);
-    CHECK(kept.by_head == keep(*make_policy("snapkv"), view, 0.2).by_head);
+    const KeptSlots kept = test::keep_layer(*policy, view, 0.2);
+    CHECK(kept.by_head == test::keep_layer(*make_policy("snapkv"), view, 0.2).by_head);
 
     std::vector<float> moved;
     for (std::size_t head = 0; head < fixture.shape.n_kv_heads; ++head) {

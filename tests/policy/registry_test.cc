@@ -12,9 +12,10 @@ std::string refusal_of(const char* text) {
 }
 
 TEST_CASE("Every policy is made by its name, with its defaults") {
-  CHECK(policy_names().size() == 18);
+  CHECK(policy_names().size() == 19);
   for (const std::string_view name : policy_names()) {
     CAPTURE(name);
+    if (name == "budgets") continue;  // needs a file, and a model that it is of
     CHECK(make_policy(name) != nullptr);
   }
   CHECK(make_policy("snapkv")->traits().n_recent == 64);

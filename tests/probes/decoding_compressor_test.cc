@@ -10,11 +10,13 @@
 #include "engine/policy/registry.h"
 #include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
+#include "tests/support/keep_layer.h"
 #include "tests/support/tiny_models.h"
 
 namespace longshadow {
 namespace {
 
+constexpr CacheShape kShape{2, 2};
 constexpr std::size_t kPrompt = 44, kEvery = 16, kTarget = 30;
 
 /// One full pass over a text's first n tokens, and what a policy looks at of it.
@@ -89,9 +91,10 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
       const LayerView view = whole.inputs.view(policy->traits());
       for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
         const double share = (kTarget + 0.5) / static_cast<double>(tokens.size());
-        const auto expected = policy->traits().joint_heads
-                                  ? keep(*policy, view, share).by_head[head]
-                                  : keep(*policy, one_head(view, head), share).by_head[0];
+        const auto expected =
+            policy->traits().joint_heads
+                ? test::keep_layer(*policy, view, share).by_head[head]
+                : test::keep_layer(*policy, one_head(view, head), share).by_head[0];
         CHECK(expected.size() == kTarget);
         CHECK(cache.tokens(layer, head) == expected);
       }
@@ -129,7 +132,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
 TEST_CASE("a target share leaves so many of the tokens so far, with sinks and window") {
   const auto policy = make_policy("infokv:window=8,n_sink=4");
   const DecodingInterval interval{.every = kEvery, .target_share = 0.35};
-  check_decoding(*policy, interval, kPrompt);
+  check_decoding(*policy, interval, kShape, kPrompt);
   std::vector<TokenId> tokens(kPrompt + 3 * kEvery);
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 320);
   std::vector<std::size_t> lengths;
