@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 SPELLING = ("alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar "
             "papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu").split()
-ORDINALS = "first second third fourth".split()
-PASSKEY_WORDS = 8
+ORDINALS = "first second third".split()  # the paper: ten
+PASSKEY_WORDS = 8  # the paper: 32
 
 # HeadKV's second form asks what needs a step of reasoning, and looks at the sentence that answers it.
 NEEDLES = [

@@ -4,7 +4,7 @@
 
 With the packages of tests/parity/requirements.txt (torch, transformers, gguf). LONGSHADOW
 (build/longshadow) says whose weights they are. TEXTS are the haystacks and the learning documents.
-Writes scores.json, what each rival says of every layer and KV head, and a budgets file for each:
+Writes a budgets file, and in it the scores that it is made of, for each rival:
 
   duo-attention           gates learnt on passkeys (arXiv 2410.10819)
   duo-attention-estimate  kvpress's estimate of them
@@ -111,7 +111,7 @@ def main():
                         help=f"at least {LEARNING_TOKENS} tokens each")
     parser.add_argument("--only", nargs="+", choices=RIVALS, default=RIVALS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=300, help="of the gates' optimisation")
+    parser.add_argument("--steps", type=int, default=64, help="of the gates' optimisation")
     options = parser.parse_args()
 
     longshadow = os.environ.get("LONGSHADOW", ROOT / "build/longshadow")
