@@ -31,8 +31,8 @@ import numpy as np
 import allocation
 
 BUDGETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-FLOORS = (0.25, 0.5)
-BETAS = (1.01, 1.2, 2)
+FLOORS = (0.25, 0.5, 0.75)
+BETAS = (1.01, 1.2, 2, 5)
 LEARNING_TOKENS = 1024
 LEARNING_TEXTS = 10
 RIVALS = ("duo-attention", "duo-attention-estimate", "razor-attention", "headkv", "attention")
