@@ -12,11 +12,12 @@ from pathlib import Path
 import matplotlib
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "analysis"))
+sys.path[:0] = [str(HERE.parents[1] / "analysis"), str(HERE.parent / "common")]
 import measured
 import pictures
 import tables
 from claims import claims_table
+from marks import fill
 
 TABLES = {"documents": (), "means": ("chunks",), "places": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
           "matched": ("chunks", "matched"),
@@ -29,15 +30,6 @@ CAPTIONS = {"chunks": "Influence of sets, chunk by chunk",
             "signals": "Influence against signals",
             "kept": "What policies keep, by part of speech"}
 POOLED = r"^(all \d+ documents|KL\(full)"  # where analyze's text speaks of all documents together
-
-
-def fill(page, name, text):
-    """Puts `text` between the marks of `name`."""
-    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    pattern = re.compile("{}.*?{}".format(*map(re.escape, marks)), re.DOTALL)
-    if not pattern.search(page):
-        raise SystemExit(f"results.md: expected the marks {marks[0]} and {marks[1]}, found none")
-    return pattern.sub(lambda _: f"{marks[0]}\n{text}\n{marks[1]}", page)
 
 
 def by_model(studies, name):

@@ -11,8 +11,9 @@ import numpy as np
 from support import ROOT, WithRuns
 
 STUDY = ROOT / "notebooks" / "study"
-sys.path.insert(0, str(STUDY))
+sys.path[:0] = [str(STUDY), str(ROOT / "notebooks" / "common")]
 import claims
+import marks
 import matched
 import paired
 import summarise
@@ -238,15 +239,15 @@ class Tables(unittest.TestCase):
 
     def test_only_marked_places_of_the_page_are_filled(self):
         page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb"
-        self.assertEqual(summarise.fill(page, "x", "new"), page.replace("old", "new"))
+        self.assertEqual(marks.fill(page, "x", "new"), page.replace("old", "new"))
         with self.assertRaises(SystemExit):
-            summarise.fill(page, "y", "new")
+            marks.fill(page, "y", "new")
 
     def test_the_page_has_every_mark(self):
         page = (STUDY / "results.md").read_text()
         names = ["claims", "texts", *summarise.TABLES, *(f"picture: {one}" for one in summarise.CAPTIONS)]
         for name in names:
-            page = summarise.fill(page, name, "")
+            page = marks.fill(page, name, "")
         self.assertEqual(page.count("<!--"), 2 * len(names))
         self.assertTrue(all(hasattr(tables, name) for name in summarise.TABLES))
 

@@ -87,7 +87,7 @@ BLIND_TO_NAN = re.compile(r"([\w.>\[\]-]+)\s*=\s*std::f?(?:max|min)(?:<\w+>)?\(\
                           r"|([\w.>\[\]-]+)\s*=\s*std::f?(?:max|min)(?:<\w+>)?\([^;]*,\s*\2\s*\}?\)")
 QUIET_SKIP = re.compile(r"WARN\([^;]*skip")
 
-FOLDERS = {"analysis", "data", "engine", "notebooks", "probes", "tests"}
+FOLDERS = {"analysis", "data", "docs", "engine", "notebooks", "probes", "tests"}
 FILES = {"CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE", "README.md"}
 
 # Paths of one machine; written in pieces so that this file obeys its own rule.
@@ -157,7 +157,7 @@ def includes_against_the_order(root: Path) -> list[str]:
 
 
 def unexpected_entries(root: Path) -> list[str]:
-    """Entries of the root besides the six rooms, the five documents, dotfiles and build folders."""
+    """Entries of the root besides the seven folders, the five documents, dotfiles and build folders."""
     return [entry.name for entry in sorted(root.iterdir())
             if not entry.name.startswith((".", "build"))
             and entry.name not in (FOLDERS if entry.is_dir() else FILES)]

@@ -251,6 +251,47 @@ TEST_CASE("LagKV passes over a channel that the next block holds constant") {
   CHECK(SmallLayer(20).kept("lagkv:n_sink=2", 0.25) == Slots{0, 1, 17, 18, 19});
 }
 
+TEST_CASE("One budget may be for the heads of all layers") {
+  std::vector<TokenScores> layers(2, TokenScores(2, 20));
+  for (std::size_t i = 0; i < 20; ++i) {
+    layers[0].head(0)[i] = 1;
+    layers[0].head(1)[i] = 2;
+    layers[1].head(0)[i] = 3 + static_cast<double>(i);
+    layers[1].head(1)[i] = 0;
+  }
+  // Half of 80 slots: each head is sure of floor(10 * 0.2) of its own, the others go to the
+  // highest.
+  const std::vector<KeptSlots> kept = keep(*make_policy("adakv:over=model/knorm"), layers, 0.5);
+  CHECK(kept[0].by_head[0] == Slots{18, 19});
+  CHECK(kept[0].by_head[1] == Slots{4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+  CHECK(kept[1].by_head[0].size() == 20);
+  CHECK(kept[1].by_head[1] == Slots{18, 19});
+  CHECK(make_policy("adakv:over=model/knorm")->traits().across_layers);
+  // An oracle over the model: the sinks first, which protected_scores() puts on top.
+  for (TokenScores& layer : layers) {
+    for (std::size_t head = 0; head < 2; ++head) layer.head(head)[0] = 99;
+  }
+  const auto oracle = make_policy("oracle:by=global,n_sink=1");
+  const std::vector<KeptSlots> best = keep(*oracle, layers, 0.12);
+  CHECK(best[0].by_head[0] == Slots{0});
+  CHECK(best[0].by_head[1] == Slots{0});
+  CHECK(best[1].by_head[0] == Slots{0, 16, 17, 18, 19});
+  CHECK(best[1].by_head[1] == Slots{0});
+}
+
+TEST_CASE("An oracle knows what tokens do that leave everywhere, or one head alone") {
+  SmallLayer layer(4);
+  layer.influence = {4, 3, 2, 1, 1, 2, 3, 4};  // by head, [K, n]
+  LayerView view = layer.view();
+  CHECK(test::keep_layer(*make_policy("oracle:by=head"), view, 0.5).by_head ==
+        std::vector<Slots>{{0, 1}, {2, 3}});
+  CHECK_THAT(test::error_of([&] { test::keep_layer(*make_policy("oracle"), view, 0.5); }),
+             Catch::Contains("needs influence of 4 tokens"));
+  view.influence = view.influence.first(4);
+  CHECK(test::keep_layer(*make_policy("oracle"), view, 0.5).by_head ==
+        std::vector<Slots>{{0, 1}, {0, 1}});
+}
+
 TEST_CASE("Ada-KV lets heads keep different numbers, within one budget") {
   SmallLayer layer(20);
   std::fill_n(layer.keys.begin() + 40, 40, 0.5f);  // head 1: all of lower norm than head 0's

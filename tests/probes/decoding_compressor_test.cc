@@ -1,5 +1,6 @@
 #include "probes/decoding_compressor.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <numeric>
@@ -152,6 +153,50 @@ TEST_CASE("a target share leaves so many of the tokens so far, with sinks and wi
   });
   CHECK(lengths == std::vector<std::size_t>{21, 26, 32});  // of 60, 76 and 92
   CHECK(n_different > 0);
+}
+
+TEST_CASE("a cut leaves each head what its budget is, of the highest scores") {
+  // By twice the mean for one head of each layer, and as much less for the other.
+  class Uneven final : public Policy {
+   public:
+    using Policy::Policy;
+    TokenScores scores(const LayerView& view) const override {
+      TokenScores scores(view.keys.n_heads, view.n);
+      for (std::size_t i = 0; i < view.n; ++i) {
+        scores.head(0)[i] = static_cast<double>(view.token(i) * 37 % 101);
+      }
+      return scores;
+    }
+    std::vector<std::size_t> budget(const CacheShape&, std::size_t n,
+                                    double compression) const override {
+      const std::size_t mean = n_kept(n, compression);
+      return {mean + mean / 2, mean - mean / 2, mean - mean / 4, mean + mean / 4};
+    }
+  };
+  const Uneven policy{PolicyTraits{}};
+  const DecodingInterval interval{kEvery, kTarget};
+  check_decoding(policy, interval, kShape, kPrompt);
+  std::vector<TokenId> tokens(kPrompt + 2 * kEvery);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 320);
+  write_behind(policy, interval, tokens, [&](std::size_t n, const auto& cache) {
+    if ((n - kPrompt) % kEvery != 0) return;
+    const std::size_t wanted[] = {45, 15, 23, 37};
+    for (std::size_t head = 0; head < 4; ++head) {
+      std::vector<std::uint32_t> kept = cache.tokens(head / 2, head % 2);
+      REQUIRE(kept.size() == wanted[head]);
+      if (n != kPrompt + kEvery) continue;  // of later cuts, those that stayed at this one
+      std::vector<std::uint32_t> highest(n);
+      std::iota(highest.begin(), highest.end(), 0U);
+      std::sort(highest.begin(), highest.end(),
+                [](auto a, auto b) { return a * 37 % 101 > b * 37 % 101; });
+      highest.resize(kept.size());
+      std::sort(highest.begin(), highest.end());
+      CHECK(kept == highest);
+    }
+  });
+  const auto across = make_policy("adakv:over=model/knorm");
+  CHECK_THROWS_WITH(check_decoding(*across, interval, kShape, kPrompt),
+                    Catch::Contains("divides slots between layers"));
 }
 
 TEST_CASE("what a cut leaves: a count, a share of the tokens so far, or the policy's own rule") {
