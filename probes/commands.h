@@ -16,6 +16,8 @@ int info_command(std::span<const std::string> words);
 int generate_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);
 int learn_command(std::span<const std::string> words);
+/// `longshadow learn ranking`.
+int learn_ranking_command(std::span<const std::string> words);
 int pos_command(std::span<const std::string> words);
 
 }  // namespace longshadow

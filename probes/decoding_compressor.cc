@@ -10,6 +10,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/error.h"
+#include "engine/model/output_gram.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/prediction.h"
 #include "engine/ops/rows.h"
@@ -149,12 +150,12 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
 }
 
 template <class Device, class T>
-DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelConfig& config,
+DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const Weights<T>& weights,
                                                   const Policy& policy,
                                                   const DecodingInterval& interval,
                                                   TokenSignals prompt, std::uint64_t seed)
     : device_(device),
-      config_(config),
+      config_(weights.config),
       policy_(policy),
       interval_(interval),
       signals_(std::move(prompt)),
@@ -162,6 +163,8 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const ModelCon
       steps_to_cut_(steps_to_first_cut(policy.traits(), interval)),
       window_(last_queries(policy.traits())) {
   const PolicyTraits& traits = policy.traits();
+  const ModelConfig& config = config_;
+  if (traits.output_gram) output_grams_ = output_grams(device, weights);
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     if (traits.drift && layer + 1 < config.n_layers) {
       outputs_.emplace_back(device.memory(), 1, config.hidden_size);
@@ -268,11 +271,16 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
   const Matrix<float> last = window_queries(layer, heads);
   LayerView view;
   view.place = {layer, config_.n_layers};
+  view.first_kv_head = heads.begin;
   view.n = n;
   view.keys = as_heads(keys.view(), heads.size());
   view.values = as_heads(values.view(), heads.size());
   view.attention = received.view();
   view.window_queries = as_heads(last.view(), heads.size() * config_.group_size());
+  if (policy_.traits().output_gram) {
+    const HeadRows<const float> grams = as_heads(output_grams_[layer].view(), config_.n_kv_heads);
+    view.output_gram = grams.part(heads.begin, heads.size(), 0);
+  }
   view.tokens = tokens;
   view.entropy = signals_.entropy;
   if (policy_.traits().drift) view.drift = signals_.drift[layer];

@@ -67,7 +67,7 @@ class DecodingCompressor final : public FullPassObserver<T> {
  public:
   /// `prompt`: as far as the policy looks at them, of the prefilled tokens. References must outlive
   /// the compressor. For what check_decoding() lets pass.
-  DecodingCompressor(Device& device, const ModelConfig& config, const Policy& policy,
+  DecodingCompressor(Device& device, const Weights<T>& weights, const Policy& policy,
                      const DecodingInterval& interval, TokenSignals prompt, std::uint64_t seed);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
@@ -114,6 +114,7 @@ class DecodingCompressor final : public FullPassObserver<T> {
   std::vector<Matrix<T>> outputs_;  ///< [1, D] each, of the step: all layers but the last
   std::size_t window_;              ///< how many of the last queries the policy looks at
   std::vector<Matrix<T>> queries_;  ///< per layer [H (window + kRowTile), d], the last ones
+  std::vector<Matrix<float>> output_grams_;  ///< as output_grams(); empty: not needed
   /// Per layer [window, H], of the softmax over all tokens that the queries saw.
   std::vector<Matrix<T>> log_normalisers_;
 };

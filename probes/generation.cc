@@ -90,7 +90,7 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   pass_options.progress = [](std::size_t) { check_interrupt(); };
   if (policy != nullptr) {
     const PolicyTraits traits = looked_at(*policy, options);
-    inputs.emplace(device, config, prompt.size(), pass_options.text_tokens, std::span(&traits, 1));
+    inputs.emplace(device, weights, prompt.size(), pass_options.text_tokens, std::span(&traits, 1));
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
@@ -224,7 +224,7 @@ Generation generate(Device& device, const Weights<T>& weights,
   std::optional<DecodingCompressor<Device, T>> compressor;
   std::vector<FullPassObserver<T>*> observers;
   if (options.interval) {
-    compressor.emplace(device, weights.config, *policy, *options.interval, std::move(text.signals),
+    compressor.emplace(device, weights, *policy, *options.interval, std::move(text.signals),
                        options.seed);
     observers.push_back(&*compressor);
   }

@@ -12,6 +12,7 @@
 #include "probes/device_option.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
+#include "probes/learn_output.h"
 #include "probes/learning/rank_influence.h"
 #include "probes/learning_documents.h"
 #include "probes/model_location.h"
@@ -37,9 +38,10 @@ const CommandHelp kBudgetsHelp{
 
 constexpr char kHelp[] =
     "Learns from measured influence what the cache is for.\n\n"
-    "Usage: longshadow learn budgets RUN.h5... [options]\n\n"
-    "  budgets   how many slots each KV head deserves under a ranking\n\n"
-    "`longshadow learn budgets --help` explains it.\n";
+    "Usage: longshadow learn budgets|ranking RUN.h5... [options]\n\n"
+    "  budgets   how many slots each KV head deserves under a ranking\n"
+    "  ranking   a ranking of each KV head's tokens\n\n"
+    "`longshadow learn budgets --help` and `longshadow learn ranking --help` explain them.\n";
 
 /// Shares of the cache that a file of budgets tells; between them it is read on straight lines.
 constexpr double kBudgets[] = {0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1};
@@ -72,15 +74,6 @@ std::string to_text(nlohmann::ordered_json header, const HeadBudgets& table) {
 
 nlohmann::ordered_json header_of(const RunModel& model, const std::string& ranking,
                                  std::size_t n_sinks, std::span<const LearningDocument> documents) {
-  nlohmann::ordered_json of_documents = nlohmann::ordered_json::array();
-  for (const LearningDocument& document : documents) {
-    const DocumentRun& run = document.run;
-    of_documents.push_back({{"name", run.name},
-                            {"source_sha256", run.source_sha256},
-                            {"context", run.context_tokens},
-                            {"future", run.future_tokens},
-                            {"probes", run.sketch->probes}});
-  }
   return {{"format", "longshadow head budgets"},
           {"format_version", 1},
           {"model", {{"name", model.name}, {"weights_sha256", model.weights_sha256}}},
@@ -91,16 +84,7 @@ nlohmann::ordered_json header_of(const RunModel& model, const std::string& ranki
            {{"tool_version", LONGSHADOW_VERSION},
             {"rule", "mean influence at each rank"},
             {"sinks", n_sinks},
-            {"documents", of_documents}}}};
-}
-
-/// Where to write: the file asked for, or the model's own.
-std::filesystem::path output_of(const po::variables_map& values, const PolicyModel& model,
-                                const std::string& ranking) {
-  if (values.count("output") != 0) return values["output"].as<std::string>();
-  const std::filesystem::path folder = learned_folder(model);
-  std::filesystem::create_directories(folder);
-  return folder / budgets_file(ranking);
+            {"documents", described(documents)}}}};
 }
 
 template <class Device>
@@ -149,19 +133,19 @@ int learn_budgets(std::span<const std::string> words) {
         "--ranking " + ranking +
         ": it knows what a document's future asks for; expected a policy that does not");
   }
-  const RunModel described = describe(*checkpoint);
+  const RunModel run_model = describe(*checkpoint);
   const std::vector<LearningDocument> documents =
-      read_learning_documents(values["runs"].as<std::vector<std::string>>(), described);
+      read_learning_documents(values["runs"].as<std::vector<std::string>>(), run_model);
   const auto context = static_cast<std::size_t>(documents.front().run.context_tokens);
   check_prompt(policy->traits(), context);
-  const std::filesystem::path output = output_of(values, model, ranking);
+  const std::filesystem::path output = learned_output(values, model, budgets_file(ranking));
   check_output(output);
   note_interrupts();
   device.run([&](auto& on) {
     const RankInfluence influence = learn(on, *checkpoint, *policy, n_sinks, documents);
     const HeadBudgets table =
         head_budgets(influence, {model.n_layers, model.n_kv_heads}, context, n_sinks, kBudgets);
-    const std::string text = to_text(header_of(described, ranking, n_sinks, documents), table);
+    const std::string text = to_text(header_of(run_model, ranking, n_sinks, documents), table);
     publish(output, std::as_bytes(std::span(text)));
   });
   std::printf("%s\n", output.c_str());
@@ -171,13 +155,14 @@ int learn_budgets(std::span<const std::string> words) {
 }  // namespace
 
 int learn_command(std::span<const std::string> words) {
-  if (words.empty()) throw UsageError("learn: expected budgets (see --help)");
+  if (words.empty()) throw UsageError("learn: expected budgets or ranking (see --help)");
   if (words[0] == "--help" || words[0] == "-h") {
     std::cout << kHelp;
     return 0;
   }
   if (words[0] == "budgets") return learn_budgets(words.subspan(1));
-  throw UsageError("learn: expected budgets, found \"" + words[0] + "\"");
+  if (words[0] == "ranking") return learn_ranking_command(words.subspan(1));
+  throw UsageError("learn: expected budgets or ranking, found \"" + words[0] + "\"");
 }
 
 }  // namespace longshadow

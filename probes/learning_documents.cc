@@ -47,8 +47,7 @@ void show_layers(Device& device, const Weights<float>& weights, const DocumentRu
                  const std::function<void(const LayerView& view)>& look) {
   const auto context = static_cast<std::size_t>(run.context_tokens);
   const std::size_t text_tokens = run.tokens.id.size();
-  PolicyInputs<Device, float> inputs(device, weights.config, context, text_tokens,
-                                     std::span(&traits, 1));
+  PolicyInputs<Device, float> inputs(device, weights, context, text_tokens, std::span(&traits, 1));
   FullPassObserver<float>* const observer = &inputs;
   FullPassOptions options;
   options.predict_from = context;

@@ -30,7 +30,7 @@ double prefill(Device& device, const Weights<float>& weights,
   if (policy == nullptr) {
     run_full_pass(device, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
   } else {
-    PolicyInputs<Device, float> inputs(device, config, tokens.size(), tokens.size(),
+    PolicyInputs<Device, float> inputs(device, weights, tokens.size(), tokens.size(),
                                        std::span(&policy->traits(), 1));
     FullPassObserver<float>* observer = &inputs;
     const FullPass<float> full = run_full_pass(

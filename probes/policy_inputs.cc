@@ -5,6 +5,7 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
+#include "engine/model/output_gram.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/attention_received.h"
 #include "engine/ops/rows.h"
@@ -23,18 +24,19 @@ void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
 }  // namespace
 
 template <class Device, class T>
-PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
+PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
                                       std::size_t context, std::size_t text_tokens,
                                       std::span<const PolicyTraits> traits)
     : device_(device),
-      config_(config),
+      config_(weights.config),
       context_(context),
-      frequencies_(rotary_frequencies(config.rope, config.head_dim, text_tokens)),
+      frequencies_(rotary_frequencies(config_.rope, config_.head_dim, text_tokens)),
       rotary_(make_rotary_table<T>(device, frequencies_, context)),
-      outside_(device.memory(), config.n_kv_heads, context),
-      keys_(Cpu::memory(), config.n_kv_heads * context, config.head_dim),
-      values_(Cpu::memory(), config.n_kv_heads * context, config.head_dim) {
-  bool any_queries = false, any_drift = false;
+      outside_(device.memory(), config_.n_kv_heads, context),
+      keys_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim),
+      values_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim) {
+  const ModelConfig& config = config_;
+  bool any_queries = false, any_drift = false, any_gram = false;
   for (const PolicyTraits& one : traits) {
     if (one.attention_queries != 0) {
       windows_.try_emplace(one.attention_queries);
@@ -43,6 +45,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
     if (one.window_queries != 0) last_queries_.try_emplace(std::min(one.window_queries, context));
     any_queries |= one.queries;
     any_drift |= one.drift;
+    any_gram |= one.output_gram;
   }
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(context, kRowTile));
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
@@ -60,6 +63,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const ModelConfig& config,
     }
   }
   if (any_drift) all_drift_.resize(config.n_layers * context);
+  if (any_gram) output_grams_ = output_grams(device, weights);
 }
 
 template <class Device, class T>
@@ -170,6 +174,9 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
   if (traits.window_queries != 0) {
     const Matrix<float>& last = last_queries_.at(std::min(traits.window_queries, context_))[shown_];
     view.window_queries = as_heads(last.view(), config_.n_heads);
+  }
+  if (traits.output_gram) {
+    view.output_gram = as_heads(output_grams_[shown_].view(), config_.n_kv_heads);
   }
   view.entropy = entropy_;
   view.drift = drift_;

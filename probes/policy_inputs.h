@@ -21,7 +21,7 @@ class PolicyInputs final : public FullPassObserver<T> {
  public:
   /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
   /// `text_tokens`.
-  PolicyInputs(Device& device, const ModelConfig& config, std::size_t context,
+  PolicyInputs(Device& device, const Weights<T>& weights, std::size_t context,
                std::size_t text_tokens, std::span<const PolicyTraits> traits);
 
   void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
@@ -56,6 +56,7 @@ class PolicyInputs final : public FullPassObserver<T> {
   std::vector<Matrix<float>> queries_;
   /// On the host, of the last so many queries, per layer [H queries, d].
   std::map<std::size_t, std::vector<Matrix<float>>> last_queries_;
+  std::vector<Matrix<float>> output_grams_;  ///< as output_grams(); empty: not needed
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
   Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given

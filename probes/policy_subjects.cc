@@ -33,7 +33,7 @@ Policies subjects_policies(const std::string& subjects, const PolicyModel& model
 }
 
 template <class Device, class T>
-PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& config,
+PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weights,
                                           std::span<const Subject> subjects,
                                           const SubjectRules& rules, std::size_t text_tokens)
     : rules_(rules) {
@@ -46,7 +46,7 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const ModelConfig& con
   }
   if (texts.empty()) return;
   policies_ = make_policies(texts, rules.n_sinks, rules.policy_model);
-  inputs_.emplace(device, config, rules.context, text_tokens, traits_of(policies_));
+  inputs_.emplace(device, weights, rules.context, text_tokens, traits_of(policies_));
 }
 
 template <class Device, class T>

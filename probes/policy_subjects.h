@@ -25,7 +25,7 @@ template <class Device, class T>
 class PolicySubjects {
  public:
   /// References must outlive it. `text_tokens` are those of the full pass.
-  PolicySubjects(Device& device, const ModelConfig& config, std::span<const Subject> subjects,
+  PolicySubjects(Device& device, const Weights<T>& weights, std::span<const Subject> subjects,
                  const SubjectRules& rules, std::size_t text_tokens);
 
   /// Of the full pass; null where no subject names a policy.

@@ -194,7 +194,7 @@ class DocumentProbe final : public Measurement {
         stretch_(stretch_from(first_start(options))),
         tape_(make_tape()),
         subjects_(parsed(document)),
-        policies_(std::in_place, device, model.weights.config, subjects_, rules_of(options),
+        policies_(std::in_place, device, model.weights, subjects_, rules_of(options),
                   tokens_needed(options.evict_at, options.context, options.horizon)),
         full_(run_full_pass(tokenizer, document, progress, log)) {
     if (options.sketch) take_sketch(sketch, progress, log);

@@ -119,7 +119,7 @@ class DocumentRetention final : public Measurement {
         log_(log),
         arms_(arms_of(options)),
         policies_(make_policies(options.policies, options.n_sinks, options.policy_model)),
-        inputs_(device, model.weights.config, options.context, options.context + options.horizon,
+        inputs_(device, model.weights, options.context, options.context + options.horizon,
                 traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {

@@ -9,6 +9,7 @@
 #include "engine/core/sha256.h"
 #include "engine/io/json.h"
 #include "engine/io/mapped_file.h"
+#include "engine/policy/learned_file.h"
 #include "engine/policy/policies.h"
 #include "engine/policy/wrapper.h"
 
@@ -27,37 +28,6 @@ double share_in(const nlohmann::json& value, const std::string& where) {
   const double share = value.is_number() ? value.get<double>() : -1;
   if (!(share >= 0 && share <= 1)) refuse(where, "expected numbers from 0 to 1");
   return share;
-}
-
-void check_length(const nlohmann::json& list, std::size_t length, const std::string& where) {
-  if (list.is_array() && list.size() == length) return;
-  refuse(where, "expected a list of " + std::to_string(length) + ", found " +
-                    (list.is_array() ? "one of " + std::to_string(list.size()) : "something else"));
-}
-
-void check_header(const nlohmann::json& file, const PolicyModel& model, const std::string& source) {
-  const auto format = json_at<std::string>(file, "format", source);
-  const auto version = json_at<std::uint64_t>(file, "format_version", source);
-  if (format != "longshadow head budgets" || version != 1) {
-    refuse(source,
-           "expected a file of `longshadow learn budgets`, format version 1, found format \"" +
-               format + "\", version " + std::to_string(version));
-  }
-  const auto digest = json_at<std::string>(json_object_at(file, "model", source), "weights_sha256",
-                                           source + ": model");
-  if (digest != model.weights_sha256()) {
-    refuse(source, "expected budgets learnt for this model's weights (SHA-256 " +
-                       model.weights_sha256().substr(0, 16) + "...), found those of another (" +
-                       digest.substr(0, 16) +
-                       "...); learn them again with `longshadow learn budgets`");
-  }
-  const auto n_layers = json_at<std::uint64_t>(file, "layers", source);
-  const auto n_kv_heads = json_at<std::uint64_t>(file, "kv_heads", source);
-  if (n_layers != model.n_layers || n_kv_heads != model.n_kv_heads) {
-    refuse(source, "expected " + std::to_string(model.n_layers) + " layers of " +
-                       std::to_string(model.n_kv_heads) + " KV heads, found " +
-                       std::to_string(n_layers) + " of " + std::to_string(n_kv_heads));
-  }
 }
 
 /// The shares of one budget, [L, K], behind those that are there.
@@ -167,7 +137,7 @@ HeadBudgets read_head_budgets(const std::filesystem::path& path, const PolicyMod
   const MappedFile mapped(path);
   const std::string source = path.string();
   const nlohmann::json file = parse_json(mapped.bytes(), source);
-  check_header(file, model, source);
+  check_learned_file(file, "longshadow head budgets", "budgets", model, source);
   HeadBudgets table{{model.n_layers, model.n_kv_heads}, {}, {}};
   for (const nlohmann::json& budget : json_array_at(file, "budgets", source)) {
     const double share = share_in(budget, source + ": budgets");

@@ -19,6 +19,7 @@ struct LayerPlace {
 /// always there; of the rest, what the policy's traits ask for.
 struct LayerView {
   LayerPlace place;
+  std::size_t first_kv_head = 0;  ///< which of the layer's KV heads head 0 of the view is
   std::size_t n = 0;
   HeadRows<const float> keys;    ///< K heads, rows [0, n), after rotation
   HeadRows<const float> values;  ///< K heads, rows [0, n)
@@ -28,6 +29,9 @@ struct LayerView {
   /// H heads, those of a KV head together, of the last PolicyTraits::window_queries rows: the
   /// queries of the last tokens, rotated as keys are.
   HeadRows<const float> window_queries{};
+  /// K heads of [d, d]: v' G v is the mean squared length that a value v has in the residual stream
+  /// (output_grams()).
+  HeadRows<const float> output_gram{};
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
   /// token, summed over those queries and averaged over the KV head's query heads, as
   /// add_attention_received() computes them. Tokens that the softmax does not go over

@@ -33,6 +33,10 @@ void check(const PolicyTraits& traits, const LayerView& view) {
                           window.n_heads % n_kv_heads == 0 &&
                           window.head_dim == view.keys.head_dim && window.rows <= n;
   require(traits.window_queries == 0 || has_window, "the last queries", view);
+  const HeadRows<const float>& gram = view.output_gram;
+  const bool has_gram = gram.n_heads == n_kv_heads && gram.rows == view.keys.head_dim &&
+                        gram.head_dim == view.keys.head_dim;
+  require(!traits.output_gram || has_gram, "the output weights' products", view);
   const bool has_gaps = !view.tokens.empty();
   require(!has_gaps || view.tokens.size() == n, "the tokens", view);
   const auto covers_tokens = [&](std::span<const float> signal) {

@@ -43,6 +43,7 @@ struct PolicyTraits {
   bool queries = false;                          ///< with their frequencies
   /// How many of the last queries LayerView::window_queries has; 0: not needed.
   std::size_t window_queries = 0;
+  bool output_gram = false;  ///< LayerView::output_gram
   bool entropy = false;
   bool drift = false;
   Influence influence = Influence::none;

@@ -15,7 +15,7 @@ namespace {
 template <class Make>
 using Named = std::pair<std::string_view, Make>;
 
-constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 16> kScorers{{
+constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 17> kScorers{{
     {"full", make_full},
     {"random", make_random},
     {"streaming-llm", make_streaming_llm},
@@ -31,6 +31,7 @@ constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 16> kSc
     {"lagkv", make_lagkv},
     {"infokv", make_infokv},
     {"oracle", make_oracle},
+    {"learned", make_learned},
     {"rpc", make_rpc},
 }};
 

@@ -32,7 +32,8 @@ ROOMS = {
 # A foreign library's headers are included by the rooms named, and by tests.
 FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
-    r"dnnl.*|oneapi/dnnl/.*|omp\.h|Eigen/.*": ("engine/backend",),
+    r"dnnl.*|oneapi/dnnl/.*|omp\.h": ("engine/backend",),
+    r"Eigen/.*": ("engine/backend", "probes/learning"),
     r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
     r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),

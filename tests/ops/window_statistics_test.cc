@@ -57,7 +57,7 @@ Twin twin_of(const Text& text, std::size_t kv_head, std::size_t n_latest) {
             test::larger(largest_score, twin::magnitude(q, keys[j]) / std::sqrt(double(kDim)));
       }
       double highest = scores[0], total = 0;
-      for (const double s : scores) highest = std::max(highest, s);
+      for (const double s : scores) highest = test::larger(highest, s);
       for (const double s : scores) total += std::exp(s - highest);
       for (std::size_t j = 0; j < seen; ++j) {
         const double p = std::exp(scores[j] - highest) / total;

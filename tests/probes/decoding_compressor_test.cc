@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <vector>
 
@@ -27,7 +30,7 @@ struct Reading {
 
   Reading(Cpu& cpu, const Weights<double>& weights, std::span<const TokenId> tokens,
           const PolicyTraits& traits)
-      : inputs(cpu, weights.config, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
+      : inputs(cpu, weights, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
           FullPassObserver<double>* const observer = &inputs;
           return run_full_pass(cpu, weights, tokens,
                                std::span<FullPassObserver<double>* const>(&observer, 1), {});
@@ -46,7 +49,32 @@ LayerView one_head(const LayerView& view, std::size_t head) {
   const std::size_t group = view.window_queries.n_heads / view.keys.n_heads;
   one.window_queries = {view.window_queries.head(head * group).data, group,
                         view.window_queries.rows, view.window_queries.head_dim};
+  one.first_kv_head = head;
+  if (view.output_gram.n_heads != 0) one.output_gram = view.output_gram.part(head, 1, 0);
   return one;
+}
+
+/// A ranking by what needs no window, which goes by other weights in every head; and its model.
+PolicyModel write_ranking(const ModelConfig& config, const std::filesystem::path& path) {
+  nlohmann::json weights;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    nlohmann::json heads = nlohmann::json::array();
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      const double sign = (layer + head) % 2 == 0 ? 1 : -1;
+      heads.push_back({0.1, sign, -0.5 * sign, 0.0});
+    }
+    weights.push_back(heads);
+  }
+  const std::string digest(64, 'a');
+  std::ofstream(path) << nlohmann::json{
+      {"format", "longshadow ranking"},
+      {"format_version", 1},
+      {"model", {{"weights_sha256", digest}}},
+      {"layers", config.n_layers},
+      {"kv_heads", config.n_kv_heads},
+      {"features", nlohmann::json::array({"distance", "output_norm", "key_cosine"})},
+      {"weights", weights}};
+  return {config.n_layers, config.n_kv_heads, [digest] { return digest; }, {}};
 }
 
 // Nothing was evicted before the first cut, so what decoding gathered step by step is what one pass
@@ -60,10 +88,14 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
   for (TokenId i = 0; i < static_cast<TokenId>(kPrompt + kEvery); ++i) {
     tokens.push_back(i * i * 37 % 320);
   }
-  for (const char* name : {"infokv:window=8", "infokv:window=8,entropy=at", "snapkv:window=16",
-                           "dropkv:window=8", "tova", "knorm", "lagkv:lag=8"}) {
+  const auto file = std::filesystem::temp_directory_path() / "longshadow_first_cut_ranking.json";
+  const PolicyModel model = write_ranking(config, file);
+  for (const std::string& name :
+       {std::string("infokv:window=8"), std::string("infokv:window=8,entropy=at"),
+        std::string("snapkv:window=16"), std::string("dropkv:window=8"), std::string("tova"),
+        std::string("knorm"), std::string("lagkv:lag=8"), "learned:" + file.string()}) {
     INFO(name);
-    const auto policy = make_policy(name);
+    const auto policy = make_policy(name, model);
     Reading prompt(cpu, weights, std::span(tokens).first(kPrompt), policy->traits());
     TokenSignals signals;
     Compression everything;
@@ -77,7 +109,8 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
       everything.layers.push_back({kPrompt, std::vector(config.n_kv_heads, all)});
     }
     GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
-    DecodingCompressor<Cpu, double> compressor(cpu, config, *policy, {kEvery, kTarget}, signals, 0);
+    DecodingCompressor<Cpu, double> compressor(cpu, weights, *policy, {kEvery, kTarget}, signals,
+                                               0);
     FullPassObserver<double>* const observer = &compressor;
     Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
     for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
@@ -121,7 +154,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
   GrowingCache<Cpu, double> cache(cpu, full.cache, everything, full.frequencies);
   const TokenSignals signals{std::vector<float>(kPrompt),
                              std::vector(config.n_layers, std::vector<float>(kPrompt))};
-  DecodingCompressor<Cpu, double> compressor(cpu, config, policy, interval, signals, 0);
+  DecodingCompressor<Cpu, double> compressor(cpu, weights, policy, interval, signals, 0);
   FullPassObserver<double>* const observer = &compressor;
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
   for (std::size_t i = kPrompt; i < tokens.size(); ++i) {

@@ -53,7 +53,7 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
       {.attention_queries = 1},
       {.attention_queries = kAttentionWindow, .window_queries = 7, .drift = true},
       {.attention_queries = kAllQueries, .queries = true, .entropy = true}};
-  PolicyInputs<Cpu, T> inputs(cpu, config, kContext, n, traits);
+  PolicyInputs<Cpu, T> inputs(cpu, loaded.weights, kContext, n, traits);
   SignalObserver<Cpu, T> signals(cpu, config, n, kContext);
   QueryRecorder<T> queries(config, n);
   const std::array<FullPassObserver<T>*, 3> observers{&inputs, &signals, &queries};

@@ -119,7 +119,7 @@ void check_cuts(Device& device, const char* model, const DecodingInterval& inter
   const auto policy = make_policy("rpc:window=" + std::to_string(kWindow));
   policy->protect_sinks(kPrompt);
   check_decoding(*policy, interval, kShape, kPrompt);
-  DecodingCompressor<Device, double> compressor(device, config, *policy, interval, {}, 0);
+  DecodingCompressor<Device, double> compressor(device, weights, *policy, interval, {}, 0);
   StepRecorder<Device> steps(device, config);
   FullPassObserver<double>* const observers[] = {&compressor, &steps};
   Decoder<Device, double> decoder(device, weights, tokens.size());

@@ -1,0 +1,57 @@
+#include "engine/model/output_gram.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/tile_product.h"
+#include "engine/backend/transfer.h"
+#include "engine/ops/linear.h"
+
+namespace longshadow {
+namespace {
+
+/// Wᵀ [in, out] on the host: the products of unit rows with the weights, which are exact.
+template <class Device, class T>
+Matrix<float> transposed(Device& device, const PackedWeights<T>& weights) {
+  Matrix<float> rows(Cpu::memory(), weights.inputs(), weights.outputs());
+  Matrix<T> products(device.memory(), kRowTile, weights.outputs());
+  for (std::size_t first = 0; first < weights.inputs(); first += kRowTile) {
+    const std::size_t count = std::min(kRowTile, weights.inputs() - first);
+    Matrix<T> units(Cpu::memory(), kRowTile, weights.inputs());
+    for (std::size_t r = 0; r < count; ++r) units.row(r)[first + r] = 1;
+    const Matrix<T> there = on_device(device, std::move(units));
+    linear(device, there.view(), weights, products.view());
+    copy_to_host(device, std::as_const(products).view().row_range(0, count),
+                 rows.view().row_range(first, count));
+  }
+  return rows;
+}
+
+}  // namespace
+
+template <class Device, class T>
+std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weights) {
+  const ModelConfig& config = weights.config;
+  const std::size_t d = config.head_dim, group = config.group_size();
+  std::vector<Matrix<float>> grams;
+  for (const LayerWeights<T>& layer : weights.layers) {
+    const Matrix<float> by_input = transposed(device, layer.attention_output);
+    Matrix<float>& gram = grams.emplace_back(Cpu::memory(), config.n_kv_heads * d, d);
+    for (std::size_t head = 0; head < config.n_heads; ++head) {
+      const MatrixView<const float> of_head = by_input.view().row_range(head * d, d);
+      tile_product<float, float>(of_head, of_head, RightFactor::by_output,
+                                 gram.view().row_range(head / group * d, d), head % group != 0);
+    }
+    const auto share = 1 / static_cast<float>(group);
+    std::for_each(gram.data(), gram.data() + gram.rows() * d, [&](float& x) { x *= share; });
+  }
+  return grams;
+}
+
+template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<float>&);
+template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<double>&);
+template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<float>&);
+template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<double>&);
+
+}  // namespace longshadow
