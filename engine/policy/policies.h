@@ -15,6 +15,7 @@ std::unique_ptr<Policy> make_streaming_llm(PolicyOptions& options);
 std::unique_ptr<Policy> make_h2o(PolicyOptions& options);
 std::unique_ptr<Policy> make_snapkv(PolicyOptions& options);
 std::unique_ptr<Policy> make_pyramidkv(PolicyOptions& options);
+std::unique_ptr<Policy> make_cake(PolicyOptions& options);
 std::unique_ptr<Policy> make_dropkv(PolicyOptions& options);
 std::unique_ptr<Policy> make_learned(PolicyOptions& options);
 std::unique_ptr<Policy> make_tova(PolicyOptions& options);

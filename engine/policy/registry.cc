@@ -15,13 +15,14 @@ namespace {
 template <class Make>
 using Named = std::pair<std::string_view, Make>;
 
-constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 16> kScorers{{
+constexpr std::array<Named<std::unique_ptr<Policy> (*)(PolicyOptions&)>, 17> kScorers{{
     {"full", make_full},
     {"random", make_random},
     {"streaming-llm", make_streaming_llm},
     {"h2o", make_h2o},
     {"snapkv", make_snapkv},
     {"pyramidkv", make_pyramidkv},
+    {"cake", make_cake},
     {"dropkv", make_dropkv},
     {"tova", make_tova},
     {"knorm", make_knorm},

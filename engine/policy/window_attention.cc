@@ -6,6 +6,16 @@
 
 namespace longshadow {
 
+void sum_neighbours(std::span<const double> values, std::size_t kernel, std::span<double> out) {
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    const std::size_t first = j - std::min(j, kernel / 2);
+    const std::size_t last = std::min(j + kernel / 2, values.size() - 1);
+    double sum = 0;
+    for (std::size_t i = first; i <= last; ++i) sum += values[i];
+    out[j] = sum;
+  }
+}
+
 WindowAttention::WindowAttention(PolicyOptions& options, std::size_t default_window,
                                  std::size_t default_kernel)
     : window(options.whole("window", default_window, 1)),
@@ -26,14 +36,8 @@ TokenScores WindowAttention::scores(const LayerView& view) const {
   const double divisor = static_cast<double>(window * kernel);
   TokenScores scores(view.keys.n_heads, view.n);
   for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {
-    const double* received = view.attention.row(head);
-    for (std::size_t j = 0; j < end; ++j) {
-      const std::size_t first = j - std::min(j, kernel / 2);
-      const std::size_t last = std::min(j + kernel / 2, end - 1);
-      double sum = 0;
-      for (std::size_t i = first; i <= last; ++i) sum += received[i];
-      scores.head(head)[j] = sum / divisor;
-    }
+    sum_neighbours({view.attention.row(head), end}, kernel, scores.head(head));
+    for (double& score : scores.head(head)) score /= divisor;
   }
   return scores;
 }

@@ -1,11 +1,16 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "engine/policy/policy.h"
 #include "engine/policy/policy_options.h"
 
 namespace longshadow {
+
+/// out[i] = the sum of values[i] and its kernel / 2 neighbours on either side, one outside counting
+/// as zero; out is as long as values or longer, and the rest of it stays as it is.
+void sum_neighbours(std::span<const double> values, std::size_t kernel, std::span<double> out);
 
 /// What the prompt's last tokens look at (Li et al. 2024, SnapKV, arXiv 2404.14469).
 struct WindowAttention {

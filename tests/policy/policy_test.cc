@@ -30,27 +30,28 @@ struct SmallLayer {
         drift(tokens),
         influence(tokens) {}
 
-  LayerView view() const {
+  LayerView view(std::size_t window_queries = 0) const {
     return {.place = {0, 2},
             .n = n,
             .keys = {keys.data(), 2, n, 2},
             .values = {values.data(), 2, n, 2},
             .queries = {},
             .frequencies = {},
-            .window_queries = {window.data(), 2, std::min(n, std::size_t{64}), 2},
+            .window_queries = {window.data(), 2, std::min(n, window_queries), 2},
             .attention = {attention.data(), 2, n, n},
             .entropy = entropy,
             .drift = drift,
             .influence = influence};
   }
   Slots kept(const char* policy, double share, std::size_t head = 0) const {
-    return test::keep_layer(*make_policy(policy), view(), share).by_head[head];
+    const auto made = make_policy(policy);
+    return test::keep_layer(*made, view(made->traits().window_queries), share).by_head[head];
   }
 
   std::size_t n;
   std::vector<float> keys, values;
   std::vector<double> attention;
-  std::vector<float> window;  ///< the last 64 queries, a KV head's one query head
+  std::vector<float> window;  ///< the last queries, a KV head's one query head
   std::vector<float> entropy, drift;
   std::vector<double> influence;
 };
@@ -93,7 +94,8 @@ TEST_CASE("A budget is above 0 and at most 1, and 1 keeps everything") {
     if (name == "budgets" || name == "learned") continue;  // need a file
     CAPTURE(name);
     const auto policy = make_policy(name);
-    const std::vector<TokenScores> layers(1, protected_scores(*policy, layer.view()));
+    const std::vector<TokenScores> layers(
+        1, protected_scores(*policy, layer.view(policy->traits().window_queries)));
     CHECK(keep(*policy, layers, 1).front().total() == 160);
     for (const double share : {0.0, -0.5, 1.5, std::nan("")}) {
       CHECK_THAT(test::error_of([&] { keep(*policy, layers, share); }),

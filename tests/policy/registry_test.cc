@@ -12,7 +12,7 @@ std::string refusal_of(const char* text) {
 }
 
 TEST_CASE("Every policy is made by its name, with its defaults") {
-  CHECK(policy_names().size() == 20);
+  CHECK(policy_names().size() == 21);
   for (const std::string_view name : policy_names()) {
     CAPTURE(name);
     if (name == "budgets" || name == "learned") continue;  // need a file of a model
@@ -24,6 +24,7 @@ TEST_CASE("Every policy is made by its name, with its defaults") {
   CHECK(make_policy("infokv")->traits().n_sink == 4);
   CHECK(make_policy("h2o:recent=32")->traits().n_recent == 32);
   CHECK(make_policy("rpc")->traits().attention_queries == 32);
+  CHECK(make_policy("cake")->traits().window_queries == 32);
   CHECK(make_policy("chunkkv:length=10/tova:n_sink=2")->traits().n_sink == 2);
 }
 

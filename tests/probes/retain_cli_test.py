@@ -19,9 +19,9 @@ class Retain(CommandLine):
                           "--context", context, "--future", 16, "--progress", "none", *more)
 
     def test_policies_and_their_analysis(self):
-        every = ("full,random,streaming-llm,h2o,snapkv:window=8,pyramidkv:window=8,dropkv:window=8,"
-                 "tova,knorm,keydiff,"
-                 "expected-attention,lagkv,infokv:window=8,entropy=at,adakv/snapkv:window=8,"
+        every = ("full,random,streaming-llm,h2o,snapkv:window=8,pyramidkv:window=8,cake:window=8,"
+                 "dropkv:window=8,tova,knorm,keydiff,expected-attention,lagkv,"
+                 "infokv:window=8,entropy=at,adakv/snapkv:window=8,"
                  "chunkkv:length=4/h2o,key-rotation/infokv:window=8")
         for model in (MODEL, MODELS / "qwen2.gguf"):
             with self.subTest(model=model.name):
