@@ -14,7 +14,7 @@
 #
 # TEXTS is the folder that texts.sh wrote. From the environment: LONGSHADOW (build/longshadow) measures MODEL
 # (a file or a folder) on DEVICE (auto); PYTHON (build/venv/bin/python3). RIVALS may name a folder of budgets
-# files, made by rivals.py, which main uses too; ONLY some of the texts' names, to run on these alone. Needs no more than what is there: a text too short for a
+# files, made by rivals.py, which main uses too, under H2O's ranking and the file's own; ONLY some of the texts' names, to run on these alone. Needs no more than what is there: a text too short for a
 # length is left out of it by name. Another model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -103,18 +103,20 @@ keep() {  # RUN FOLDER TEXT CONTEXT POLICIES OPTIONS...
 
 # Every policy, real, budgeted and oracle, at the length that was learnt at; rivals by their files' names.
 leg_main() {
-  local fold text file policies
+  local fold text file ranking policies
   policies=$(known "$all")$with_budgets,$oracles
   if [[ -n $rivals ]]; then
     cd "$rivals"
     for file in *.json; do
-      [[ $file == scores.json ]] || policies+=,budgets:$file/h2o
+      ranking=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["ranking"])' "$file")
+      policies+=,budgets:$file/h2o
+      [[ $ranking == h2o ]] || policies+=,budgets:$file/$ranking
     done
   fi
   while read -r fold text; do
     keep "$output/kept/$text.h5" "$output/learned/fold_$fold" "$text" 1024 "$policies" \
       --influence "$output/influence/$text.h5"
-  done < <(of_table folds)
+  done < <(of_table tested)
 }
 
 leg_lengths() {
@@ -122,7 +124,7 @@ leg_lengths() {
   for length in 512 2048 4096; do
     while read -r fold text; do
       keep "$output/kept_$length/$text.h5" "$output/learned/fold_$fold" "$text" "$length" "$few$with_budgets"
-    done < <(of_table folds)
+    done < <(of_table tested)
   done
 }
 
@@ -145,7 +147,7 @@ leg_few() {
       mapfile -t others < <(of_table others "$fold" "$count")
       learn "$output/learned/${count}_for_$fold" "${others[@]}"
       keep "$output/kept_$count/$text.h5" "$output/learned/${count}_for_$fold" "$text" 1024 "${with_budgets#,}"
-    done < <(of_table folds)
+    done < <(of_table tested)
   done
   while read -r fold text; do
     learn "$output/learned/alone/$text" "$text"

@@ -5,6 +5,7 @@
     python3 texts.py extract PACKAGES TEXTS      TEXTS/NAME.txt; checks SHA-256
     python3 texts.py extract PACKAGES TEXTS -u   the same, and writes SHA-256 into the table
     python3 texts.py folds                       FOLD NAME of every text: those of a source are in one fold
+    python3 texts.py tested                      the same of those whose role is to test
     python3 texts.py group GROUP                 the names of a group's texts
     python3 texts.py others FOLD [COUNT]         names outside the fold, all or COUNT of different sources' prose
 """
@@ -172,6 +173,7 @@ COMMANDS = {
                                       if row["kind"] != "model"),
     "extract": extraction,
     "folds": lambda: [f"{fold} {name}" for name, fold in folds().items()],
+    "tested": lambda: [f"{folds()[row['name']]} {row['name']}" for row in rows() if row["role"] == "test"],
     "group": lambda group: [row["name"] for row in rows() if row["group"] == group],
     "others": lambda fold, count=None: others(int(fold), count and int(count)),
 }
