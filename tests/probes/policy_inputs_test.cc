@@ -95,11 +95,11 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
     REQUIRE(recent.window_queries.n_heads == config.n_heads);
     REQUIRE(recent.window_queries.rows == 7);
     for (std::size_t head = 0; head < config.n_heads; ++head) {
-      const auto last = queries.layers[layer].begin() +
+      const auto rows = queries.layers[layer].begin() +
                         static_cast<std::ptrdiff_t>((head * n + kContext - 7) * config.head_dim);
       const float* found = recent.window_queries.head(head).data;
       for (std::size_t i = 0; i < 7 * config.head_dim; ++i) {
-        REQUIRE(found[i] == static_cast<float>(last[static_cast<std::ptrdiff_t>(i)]));
+        REQUIRE(found[i] == static_cast<float>(rows[static_cast<std::ptrdiff_t>(i)]));
       }
     }
     for (std::size_t j = 0; j < kContext; ++j) {
