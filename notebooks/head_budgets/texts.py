@@ -30,11 +30,14 @@ THOUGHT_TOKENS = 400  # of an answer at most
 
 
 def rows():
-    """The table; of it the texts that ONLY of the environment names, where it does."""
     with TABLE.open(newline="") as file:
-        table = list(csv.DictReader(file, delimiter="\t"))
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def chosen():
+    """The rows that ONLY of the environment names, where it does."""
     only = os.environ.get("ONLY", "").split()
-    return [row for row in table if not only or row["name"] in only]
+    return [row for row in rows() if not only or row["name"] in only]
 
 
 def folds():
@@ -46,7 +49,7 @@ def folds():
 
 def others(fold, count=None):
     """Texts that what is tested on the fold may be learnt from."""
-    outside = [row for row in rows() if folds()[row["name"]] != fold]
+    outside = [row for row in chosen() if folds()[row["name"]] != fold]
     if count is not None:
         outside = [row for row in outside if row["group"] == "prose"]
         outside = (outside[fold:] + outside[:fold])[:count]  # the prose is one text a source
@@ -172,9 +175,9 @@ COMMANDS = {
     "packages": lambda: dict.fromkeys(f"{row['kind']} {row['package']} {row['version']}" for row in rows()
                                       if row["kind"] != "model"),
     "extract": extraction,
-    "folds": lambda: [f"{fold} {name}" for name, fold in folds().items()],
-    "tested": lambda: [f"{folds()[row['name']]} {row['name']}" for row in rows() if row["role"] == "test"],
-    "group": lambda group: [row["name"] for row in rows() if row["group"] == group],
+    "folds": lambda: [f"{folds()[row['name']]} {row['name']}" for row in chosen()],
+    "tested": lambda: [f"{folds()[row['name']]} {row['name']}" for row in chosen() if row["role"] == "test"],
+    "group": lambda group: [row["name"] for row in chosen() if row["group"] == group],
     "others": lambda fold, count=None: others(int(fold), count and int(count)),
 }
 
