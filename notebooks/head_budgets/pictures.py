@@ -29,8 +29,7 @@ def draw_cost(measured, model):
     figure, panels = plt.subplots(1, 2, figsize=(PAGE, 3.4), sharey=True, layout="constrained")
     shares = np.array([float(budget) for budget in measured.budgets])
     for axes, stretch in zip(panels, ("near", "far")):
-        others = [policy for policy in measured.policies if not policy.startswith(arms.REFERENCES)
-                  and policy != "random"]
+        others = [policy for policy in measured.real if policy != "random"]
         for policy in others:
             curve = mean_curve(measured, lambda budget, policy=policy: measured.cost(policy, budget, stretch))
             axes.plot(shares, curve[:, 0], color=GREY, alpha=0.45, linewidth=0.6, label="other policies" if policy == others[0] else None)

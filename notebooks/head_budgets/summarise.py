@@ -18,7 +18,7 @@ import pictures
 import tables
 from marks import fill
 
-TABLES = ("claim", "worst", "groups", "policies", "lengths", "crossing", "few", "stability", "needles", "greedy")
+TABLES = ("claim", "worst", "groups", "policies", "rivals", "lengths", "crossing", "few", "stability", "needles", "greedy")
 CAPTIONS = {"cost": "KL against budget", "map": "Slots by layer and KV head"}
 
 

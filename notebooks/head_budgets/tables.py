@@ -77,6 +77,21 @@ def policies(study):
     return table(["KL, nats (over the best)", *main.budgets], rows)
 
 
+DIVIDING = ("pyramidkv", "adakv/h2o", "adakv/snapkv", "adakv:over=model/h2o", "cake")  # slots between heads or layers
+
+
+def rivals(study):
+    """Budgets from influence over every other way to divide slots between heads, text by text."""
+    main, rows = study.main, []
+    others = [policy for policy in main.policies
+              if policy in DIVIDING or (" budgets/" in policy and not policy.startswith("budgets"))]
+    for policy in budgeted(main):
+        for other in others:
+            rows.append([policy, other, *(ratio_text(arms.compare(
+                main, main.cost(policy, budget), main.cost(other, budget))) for budget in main.budgets)])
+    return table(["policy", "over", *main.budgets], rows) if rows else None
+
+
 def lengths(study):
     """Budgets that were learnt at 1,024 tokens, at other lengths."""
     rows = []
