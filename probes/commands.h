@@ -16,7 +16,8 @@ int info_command(std::span<const std::string> words);
 int generate_command(std::span<const std::string> words);
 int bench_command(std::span<const std::string> words);
 int learn_command(std::span<const std::string> words);
-/// `longshadow learn ranking`.
+/// `longshadow learn budgets` and `longshadow learn ranking`.
+int learn_budgets_command(std::span<const std::string> words);
 int learn_ranking_command(std::span<const std::string> words);
 int pos_command(std::span<const std::string> words);
 

@@ -8,7 +8,8 @@ import numpy as np
 from figures.style import BLACK, COLOURS, GREY, MARKERS, PAGE, add_caption, plain_log_ticks
 from run_file import bootstrap
 
-REFERENCES = {"random": GREY, "oracle": BLACK}  # between these two every other policy should lie
+REFERENCES = {"random": GREY, "oracle": BLACK}  # what a policy has to beat, what knows the future
+DASHES = ("-", "--", ":", "-.")  # of a reference's variants
 
 
 def retained(documents):
@@ -61,14 +62,16 @@ def draw_budget(documents):
     looks = itertools.cycle((c, m) for m in MARKERS for c in COLOURS if c not in REFERENCES.values())
     style = {policy: (REFERENCES[policy.split(":")[0]], "x") if policy.split(":")[0] in REFERENCES
              else next(looks) for policy in policies_of(documents)}
+    variants = {reference: [policy for policy in style if policy.split(":")[0] == reference]
+                for reference in REFERENCES}
     for axes, last, name in zip(panels, (False, True), ("first", "last")):
         for policy, (colour, marker) in style.items():
             budget, value, low, high = cost_curve(documents, policy, last).T
             if colour in REFERENCES.values():  # bands of all policies would hide one another
                 axes.fill_between(budget, low, high, color=colour, alpha=0.18, linewidth=0)
-            with_options = colour in REFERENCES.values() and ":" in policy
+            of_reference = variants.get(policy.split(":")[0], [policy])
             axes.plot(budget, value, marker, color=colour, label=policy,
-                      linestyle="--" if with_options else "-")
+                      linestyle=DASHES[of_reference.index(policy) % len(DASHES)])
         axes.set(xscale="log", yscale="log", xlabel="share of the cache that is kept",
                  title=f"{name} quarter of the future")
         axes.grid(True, which="major", linewidth=0.3, alpha=0.5)
@@ -78,7 +81,7 @@ def draw_budget(documents):
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     add_caption(figure, f"{documents[0].model}; means over positions and {counted(documents)}; "
-                "grey and black: random and oracle, what a policy has to beat and the best by measured "
+                "grey and black: random and oracles, what a policy has to beat and what knows the measured "
                 "influence, with 95% bootstrap intervals over documents from five on.")
     return figure
 

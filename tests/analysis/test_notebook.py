@@ -48,6 +48,15 @@ class Notebooks(WithRuns):
         self.assertIn("over 5 documents", text)
         self.assertEqual(images, 3)
 
+    def test_which_heads_the_cache_is_for(self):
+        run = self.make_run(documents=2, sketch=True)  # the second by head
+        add_retention(run)
+        text, images = self.execute("head_budgets", run)
+        self.assertIn("1 documents with influence by head, 4 policies at budgets", text)
+        self.assertRegex(text, r"half of the influence lies in \d+ of \d+ heads")
+        self.assertRegex(text, r"budget 0.2  nouns +KL \d\.\d\de-\d\d nats")
+        self.assertEqual(images, 2)
+
     def test_what_policies_keep(self):
         run = self.make_run(documents=5)
         add_retention(run)

@@ -17,6 +17,7 @@
 #include "tests/support/error_of.h"
 #include "tests/support/larger.h"
 #include "tests/support/probe_case.h"
+#include "tests/support/temporary_folder.h"
 
 namespace longshadow {
 namespace {
@@ -254,9 +255,10 @@ TEST_CASE("An oracle keeps the tokens of the largest measured influence") {
 std::vector<std::string> every_policy() {
   std::vector<std::string> policies;
   for (const std::string_view name : policy_names()) {
-    if (make_policy(name)->traits().keeps_prompt) continue;
+    if (name == "rpc") continue;
     const bool has_window = name == "snapkv" || name == "pyramidkv" || name == "infokv";
-    const bool wraps = name == "adakv" || name == "chunkkv" || name == "key-rotation";
+    const bool wraps =
+        name == "adakv" || name == "budgets" || name == "chunkkv" || name == "key-rotation";
     const char* options = has_window        ? ":window=8"
                           : wraps           ? "/infokv:window=8"
                           : name == "lagkv" ? ":lag=8"
@@ -264,6 +266,27 @@ std::vector<std::string> every_policy() {
     policies.push_back(std::string(name) + options);
   }
   return policies;
+}
+
+/// Writes what `budgets` and `learned` read, made up for a model of two layers with two KV heads,
+/// to where they find it.
+PolicyModel made_up_files(const test::TemporaryFolder& folder, const ModelConfig& config) {
+  REQUIRE(config.n_layers == 2);
+  REQUIRE(config.n_kv_heads == 2);
+  const std::string digest(64, 'a');
+  std::filesystem::create_directories(folder.path() / digest.substr(0, 16));
+  const std::string model =
+      R"("format_version": 1, "layers": 2, "kv_heads": 2, "model": {"weights_sha256": ")" + digest +
+      "\"}";
+  folder.write(digest.substr(0, 16) + "/budgets-infokv:window=8.json",
+               R"({"format": "longshadow head budgets", )" + model +
+                   R"(, "budgets": [0.5], "shares": [[[1, 0.25], [0.5, 0.25]]]})");
+  folder.write(digest.substr(0, 16) + "/ranking.json",
+               R"({"format": "longshadow ranking", )" + model +
+                   R"(, "features": ["window_mean", "removal", "output_norm", "cumulative"],
+                   "weights": [[[1, 0, 0.5, 0, 1], [0, 1, 0, 1, 0]],
+                               [[0.5, 0.5, 0, 0, 2], [0, 0.5, -0.5, 1, 0]]]})");
+  return {config.n_layers, config.n_kv_heads, [digest] { return digest; }, folder.path()};
 }
 
 /// The model on a text that has no token twice: in the first layer its keys would have one norm at
@@ -289,6 +312,8 @@ void retain_on_both(const RetainOptions& wanted, double tolerance) {
     Cpu cpu(2);
     Cuda cuda;
     const auto checkpoint = open_checkpoint(model.path);
+    const test::TemporaryFolder folder;
+    options.policy_model = made_up_files(folder, checkpoint->config());
     RunFile influence;
     ProbeOptions probe;
     probe.context = options.context;
