@@ -256,7 +256,8 @@ std::vector<std::string> every_policy() {
   std::vector<std::string> policies;
   for (const std::string_view name : policy_names()) {
     if (name == "rpc") continue;
-    const bool has_window = name == "snapkv" || name == "pyramidkv" || name == "infokv";
+    const bool has_window = name == "snapkv" || name == "pyramidkv" || name == "infokv" ||
+                            name == "dropkv" || name == "cake";
     const bool wraps =
         name == "adakv" || name == "budgets" || name == "chunkkv" || name == "key-rotation";
     const char* options = has_window        ? ":window=8"
@@ -268,24 +269,34 @@ std::vector<std::string> every_policy() {
   return policies;
 }
 
-/// Writes what `budgets` and `learned` read, made up for a model of two layers with two KV heads,
-/// to where they find it.
+/// Writes what `budgets` and `learned` read, made up for the model, to where they find it.
 PolicyModel made_up_files(const test::TemporaryFolder& folder, const ModelConfig& config) {
-  REQUIRE(config.n_layers == 2);
-  REQUIRE(config.n_kv_heads == 2);
   const std::string digest(64, 'a');
+  nlohmann::json budgets{{"format", "longshadow head budgets"}, {"format_version", 1}};
+  nlohmann::json ranking{{"format", "longshadow ranking"},
+                         {"format_version", 1},
+                         {"features", {"window_mean", "removal", "output_norm", "cumulative"}}};
+  const std::size_t n_heads = config.n_layers * config.n_kv_heads;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    nlohmann::json shares, weights;
+    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+      const std::size_t place = layer * config.n_kv_heads + head;
+      shares.push_back(place == 0 ? 0.75 : place + 1 == n_heads ? 0.25 : 0.5);
+      weights.push_back({1.0, 0.25 * static_cast<double>(layer), 0.5, 0.5, 0.0});
+    }
+    budgets["shares"][0].push_back(shares);
+    ranking["weights"].push_back(weights);
+  }
+  budgets["budgets"] = {0.5};
   std::filesystem::create_directories(folder.path() / digest.substr(0, 16));
-  const std::string model =
-      R"("format_version": 1, "layers": 2, "kv_heads": 2, "model": {"weights_sha256": ")" + digest +
-      "\"}";
-  folder.write(digest.substr(0, 16) + "/budgets-infokv:window=8.json",
-               R"({"format": "longshadow head budgets", )" + model +
-                   R"(, "budgets": [0.5], "shares": [[[1, 0.25], [0.5, 0.25]]]})");
-  folder.write(digest.substr(0, 16) + "/ranking.json",
-               R"({"format": "longshadow ranking", )" + model +
-                   R"(, "features": ["window_mean", "removal", "output_norm", "cumulative"],
-                   "weights": [[[1, 0, 0.5, 0, 1], [0, 1, 0, 1, 0]],
-                               [[0.5, 0.5, 0, 0, 2], [0, 0.5, -0.5, 1, 0]]]})");
+  const auto write = [&](const char* name, nlohmann::json file) {
+    file["model"]["weights_sha256"] = digest;
+    file["layers"] = config.n_layers;
+    file["kv_heads"] = config.n_kv_heads;
+    folder.write(digest.substr(0, 16) + "/" + name, file.dump());
+  };
+  write("budgets-infokv:window=8.json", budgets);
+  write("ranking.json", ranking);
   return {config.n_layers, config.n_kv_heads, [digest] { return digest; }, folder.path()};
 }
 
