@@ -14,8 +14,9 @@
 #
 # TEXTS is the folder that texts.sh wrote. From the environment: LONGSHADOW (build/longshadow) measures MODEL
 # (a file or a folder) on DEVICE (auto); PYTHON (build/venv/bin/python3). RIVALS may name a folder of budgets
-# files, made by rivals.py, which main uses too, under H2O's ranking and the file's own; ONLY some of the texts' names, to run on these alone. Needs no more than what is there: a text too short for a
-# length is left out of it by name. Another model needs another OUTPUT.
+# files, made by rivals.py, which main uses too, under H2O's ranking and the file's own. POLICIES and BUDGETS are
+# what main measures of those without budgets, and at which shares; ONLY the names of some texts, to run on these
+# alone. A text too short for a length is left out of it by name. Another model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
@@ -30,7 +31,7 @@ rivals=${RIVALS:-}
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 
-budgets=0.5,0.4,0.2,0.1,0.05
+budgets=${BUDGETS:-0.5,0.4,0.2,0.1,0.05}
 fewer_budgets=0.4,0.2,0.1 # of the further legs
 few=h2o,snapkv,expected-attention,pyramidkv,adakv/snapkv,infokv # of those without budgets
 all=random,streaming-llm,h2o,snapkv,pyramidkv,tova,knorm,keydiff,expected-attention,lagkv,infokv,dropkv,cake
@@ -104,7 +105,7 @@ keep() {  # RUN FOLDER TEXT CONTEXT POLICIES OPTIONS...
 # Every policy, real, budgeted and oracle, at the length that was learnt at; rivals by their files' names.
 leg_main() {
   local fold text file ranking policies
-  policies=$(known "$all")$with_budgets,$oracles
+  policies=$(known "${POLICIES:-$all}")$with_budgets,$oracles
   if [[ -n $rivals ]]; then
     cd "$rivals"
     for file in *.json; do
