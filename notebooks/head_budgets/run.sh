@@ -16,7 +16,7 @@
 # (a file or a folder) on DEVICE (auto); PYTHON (build/venv/bin/python3). RIVALS may name a folder of budgets
 # files, made by rivals.py, which main uses too, under H2O's ranking and the file's own. POLICIES and BUDGETS are
 # what main measures of those without budgets, and at which shares; ONLY the names of some texts, to run on these
-# alone. A text too short for a length is left out of it by name. Another model needs another OUTPUT.
+# alone; LEARN of those to learn from, instead of folds, which are then not tested on. A text too short for a length is left out of it by name. Another model needs another OUTPUT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
@@ -167,6 +167,12 @@ leg_greedy() {
 
 while read -r fold text; do sketch "$text"; done < <(of_table folds)
 for fold in 0 1 2 3 4; do
+  if [[ -n ${LEARN:-} ]]; then
+    # shellcheck disable=SC2086  # names are words
+    learn "$output/learned/held" $LEARN
+    ln -sfn held "$output/learned/fold_$fold"
+    continue
+  fi
   mapfile -t others < <(of_table others "$fold")
   learn "$output/learned/fold_$fold" "${others[@]}"
 done

@@ -176,7 +176,8 @@ COMMANDS = {
                                       if row["kind"] != "model"),
     "extract": extraction,
     "folds": lambda: [f"{folds()[row['name']]} {row['name']}" for row in chosen()],
-    "tested": lambda: [f"{folds()[row['name']]} {row['name']}" for row in chosen() if row["role"] == "test"],
+    "tested": lambda: [f"{folds()[row['name']]} {row['name']}" for row in chosen()
+                       if row["role"] == "test" and row["name"] not in os.environ.get("LEARN", "").split()],
     "group": lambda group: [row["name"] for row in chosen() if row["group"] == group],
     "others": lambda fold, count=None: others(int(fold), count and int(count)),
 }
