@@ -12,7 +12,8 @@ from paired import Effect
 from run_file import SINKS, bootstrap
 
 REFERENCES = ("full", "oracle", "budgets")  # what is no real policy, or is what is tried
-UNPUBLISHED = " budgets/h2o"  # a rival's head scores under another ranking than its own
+RIVAL = " budgets/"  # head scores of others, as spoken() says it
+UNPUBLISHED = " budgets/h2o"  # of these, under another ranking than their own
 STRETCHES = {"near": slice(0, 1), "far": slice(3, 4), "all": slice(0, 4)}  # in quarters of the future
 
 
@@ -29,9 +30,14 @@ class Arms:
 
     @property
     def real(self):
-        """Policies as they were published."""
-        return [policy for policy in self.policies
-                if not policy.startswith(REFERENCES) and not policy.endswith(UNPUBLISHED)]
+        """Policies that look at nothing but the text."""
+        return [policy for policy in self.policies if not policy.startswith(REFERENCES) and RIVAL not in policy]
+
+    @property
+    def published(self):
+        """These, and head scores that others computed of the model, each under the ranking of its paper."""
+        return self.real + [policy for policy in self.policies
+                            if RIVAL in policy and not policy.endswith(UNPUBLISHED)]
 
     @property
     def budgets(self):
@@ -56,6 +62,9 @@ class Arms:
     def best_real(self, budget, stretch="all"):
         """[texts] KL of the real policy that is best for the text: another one for each text."""
         return np.nanmin([self.cost(policy, budget, stretch) for policy in self.real], axis=0)
+
+    def best_published(self, budget, stretch="all"):
+        return np.nanmin([self.cost(policy, budget, stretch) for policy in self.published], axis=0)
 
     def of_group(self, groups):
         return Arms([text for text, group in zip(self.texts, self.groups) if group in groups],
