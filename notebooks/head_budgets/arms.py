@@ -1,6 +1,7 @@
 """What run.sh measured with one model: every policy's divergence by text, budget and stretch of the future."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def spoken(policy):
 
 
 def read(folder):
-    """The arms of every run in `folder`, in the order of the table of texts; None where there is none."""
+    """The arms of every run in `folder`, in the order of the table of texts; None where there is none. A policy
+    that is not measured on all texts is left out: means over different texts are not to be compared."""
     quarters, slots = {}, {}
     for path in sorted(folder.glob("*.h5")):
         with h5py.File(path) as file:
@@ -91,7 +93,10 @@ def read(folder):
                 slots[key] = arm["kept"][:].sum(axis=-1, dtype=int)
     measured = {text for text, _, _ in quarters}
     names = [row["name"] for row in texts.rows() if row["name"] in measured]
-    return Arms(names, quarters, slots) if names else None
+    counts = Counter(key[1:] for key in quarters)
+    everywhere = {arm for arm, count in counts.items() if count == len(names)}
+    return Arms(names, *({key: value for key, value in arms.items() if key[1:] in everywhere}
+                         for arms in (quarters, slots))) if names else None
 
 
 def only_document(path):

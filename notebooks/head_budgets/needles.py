@@ -65,7 +65,9 @@ class Program:
 
 
 def prose():
-    return [row["name"] for row in texts.rows() if row["group"] == "prose"]
+    """Names of texts to put facts into, none of them one that LEARN of the environment names."""
+    learnt = os.environ.get("LEARN", "").split()
+    return [row["name"] for row in texts.rows() if row["group"] == "prose" and row["name"] not in learnt]
 
 
 def first_words(text, letters):
