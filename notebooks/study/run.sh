@@ -77,10 +77,10 @@ single_tokens() {  # DOCUMENT
 # What policies keep of a context of 2,048, and what that costs; the sketch tells the oracle.
 policies() {  # DOCUMENT
   local lengths=(--context 2048 --future 256) names
-  names=random,oracle,oracle:by=head,oracle:by=global,streaming-llm,h2o,snapkv,infokv,pyramidkv,tova,knorm,keydiff,expected-attention
+  names=random,oracle,streaming-llm,h2o,snapkv,infokv,pyramidkv,tova,knorm,keydiff,expected-attention
   names+=,lagkv,chunkkv/snapkv,adakv/snapkv,key-rotation/snapkv
   measure "$output/influence/$1.h5" probe "$1" "${lengths[@]}" --method sketch --subjects all \
-    --evict-at end --detail head --bins 0:64,64:192,192:256
+    --evict-at end --bins 0:64,64:192,192:256
   measure "$output/kept/$1.h5" retain "$1" "${lengths[@]}" --policies "$names" --budgets "$budgets" \
     --sinks 4 --influence "$output/influence/$1.h5"
 }
