@@ -20,7 +20,7 @@
 namespace longshadow {
 namespace {
 
-constexpr CacheShape kShape{2, 2};
+constexpr CacheShape kShape{3, 2};
 constexpr std::size_t kPrompt = 44, kEvery = 16, kTarget = 30;
 
 /// One full pass over a text's first n tokens, and what a policy looks at of it.
@@ -203,7 +203,7 @@ TEST_CASE("a cut leaves each head what its budget is, of the highest scores") {
     std::vector<std::size_t> budget(const CacheShape&, std::size_t n,
                                     double compression) const override {
       const std::size_t mean = n_kept(n, compression);
-      return {mean + mean / 2, mean - mean / 2, mean - mean / 4, mean + mean / 4};
+      return {mean + mean / 2, mean - mean / 2, mean - mean / 4, mean + mean / 4, mean, mean};
     }
   };
   const Uneven policy{PolicyTraits{}};
@@ -213,8 +213,8 @@ TEST_CASE("a cut leaves each head what its budget is, of the highest scores") {
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 320);
   write_behind(policy, interval, tokens, [&](std::size_t n, const auto& cache) {
     if ((n - kPrompt) % kEvery != 0) return;
-    const std::size_t wanted[] = {45, 15, 23, 37};
-    for (std::size_t head = 0; head < 4; ++head) {
+    const std::size_t wanted[] = {45, 15, 23, 37, 30, 30};
+    for (std::size_t head = 0; head < std::size(wanted); ++head) {
       std::vector<std::uint32_t> kept = cache.tokens(head / 2, head % 2);
       REQUIRE(kept.size() == wanted[head]);
       if (n != kPrompt + kEvery) continue;  // of later cuts, those that stayed at this one

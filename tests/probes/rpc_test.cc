@@ -17,7 +17,6 @@ namespace {
 
 using Tokens = std::vector<std::uint32_t>;
 
-constexpr CacheShape kShape{2, 2};
 constexpr std::size_t kPrompt = 20, kEvery = 16, kWindow = 4, kKernel = 7, kRatio = 4, kCuts = 3;
 /// The last cut comes with the last token.
 constexpr std::size_t kWritten = kWindow + kCuts * kEvery;
@@ -118,7 +117,7 @@ void check_cuts(Device& device, const char* model, const DecodingInterval& inter
 
   const auto policy = make_policy("rpc:window=" + std::to_string(kWindow));
   policy->protect_sinks(kPrompt);
-  check_decoding(*policy, interval, kShape, kPrompt);
+  check_decoding(*policy, interval, {config.n_layers, config.n_kv_heads}, kPrompt);
   DecodingCompressor<Device, double> compressor(device, weights, *policy, interval, {}, 0);
   StepRecorder<Device> steps(device, config);
   FullPassObserver<double>* const observers[] = {&compressor, &steps};
