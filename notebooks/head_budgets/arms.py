@@ -100,14 +100,15 @@ def read(folder):
 
 
 def only_document(path):
-    """Of the one document of a sketch: influence by head [B, L, K, T - sinks] nats, and [L, K] the
-    share of the last queries' attention, both outside the sinks, which every policy keeps."""
+    """Of the one document of a sketch, [L, K] each, outside the sinks, which every policy keeps: influence by
+    head in nats, summed over the future, and the last queries' attention."""
     with h5py.File(path) as file:
         document, = file["documents"].values()
         context = document.attrs["context_tokens"]
         window = document["signals/attention_window"][..., SINKS:context].sum(axis=-1, dtype=float)
-        return {"fi_head": document["sketch/fi_head"][..., SINKS:].astype(float),
-                "attention": window}
+        sizes = np.diff(document["sketch/bins"][:], axis=1)[:, 0]
+        by_head = document["sketch/fi_head"][..., SINKS:].sum(axis=-1, dtype=float)
+        return {"influence": np.tensordot(sizes, by_head, 1), "attention": window}
 
 
 @dataclass(frozen=True)

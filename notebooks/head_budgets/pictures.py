@@ -57,8 +57,7 @@ def influence_of_heads(folder):
     influence, attention = [], []
     for path in sorted((folder / "influence").glob("*.h5")):
         document = arms.only_document(path)
-        by_head = document["fi_head"].sum(axis=(0, -1))
-        influence.append(by_head / by_head.sum())
+        influence.append(document["influence"] / document["influence"].sum())
         attention.append(document["attention"] / document["attention"].sum())
     return np.mean(influence, axis=0), np.mean(attention, axis=0)
 
@@ -67,13 +66,13 @@ def draw_map(measured, folder, model):
     """By layer and KV head: measured influence, slots with budgets, and what attention would give."""
     influence, attention = influence_of_heads(folder)
     maps = {"measured influence": influence}
-    for policy, title in (("budgets/h2o", "slots learnt from it, H2O's ranking"), ("oracle:by=global", "slots of the free oracle"),
-                          ("adakv:over=model/h2o", "slots by H2O's attention")):
+    for policy, title in (("budgets/h2o", "slots learnt from it"), ("oracle:by=global", "slots, free oracle"),
+                          ("adakv:over=model/h2o", "slots by attention")):
         slots = [measured.slots[key] for key in measured.slots if key[1:] == (policy, MAP_BUDGET)]
         if slots:
             mean = np.mean(slots, axis=0)
             maps[title] = mean / mean.sum()
-    maps["attention outside the sinks"] = attention
+    maps["attention"] = attention
     figure, panels = plt.subplots(1, len(maps), figsize=(PAGE, 3.6), sharey=True, layout="constrained")
     for axes, (title, values) in zip(panels, maps.items()):
         image = axes.imshow(values * values.size, cmap="cividis", vmin=0, vmax=4, aspect="auto", origin="lower")
@@ -81,7 +80,8 @@ def draw_map(measured, folder, model):
         axes.set(xticks=range(values.shape[1]), xlabel="KV head")
     panels[0].set_ylabel("layer")
     figure.colorbar(image, ax=panels, label="times the mean over heads", shrink=0.8, extend="max")
-    add_caption(figure, f"{model}; means over {len(measured.texts)} texts; slots at a budget of {MAP_BUDGET}.")
+    add_caption(figure, f"{model}; means over {len(measured.texts)} texts; slots at a budget of {MAP_BUDGET}, "
+                        "under H2O's ranking where learnt; attention is the last 64 queries', outside the sinks.")
     return figure
 
 
