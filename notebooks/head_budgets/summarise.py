@@ -4,7 +4,6 @@
     python3 notebooks/head_budgets/summarise.py SmolLM2-135M-Instruct=OUTPUT Qwen2.5-Coder-0.5B=OUTPUT_2
 """
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import arms
 import pictures
 import tables
 from marks import fill
+from studies import read_studies
 
 TABLES = ("claim", "worst", "groups", "policies", "rivals", "lengths", "crossing", "few", "stability", "needles", "greedy")
 CAPTIONS = {"cost": "KL against budget", "map": "Slots by layer and KV head"}
@@ -49,14 +49,7 @@ def of_models(studies, name):
 
 
 def main():
-    studies = []
-    for argument in sys.argv[1:]:
-        model, separator, folder = argument.partition("=")
-        if not separator or not re.fullmatch(r"[\w.-]+", model):
-            raise SystemExit(f"summarise.py: expected MODEL=OUTPUT, found {argument!r}")
-        studies.append(read(model, Path(folder)))
-    if not studies:
-        raise SystemExit("summarise.py: expected MODEL=OUTPUT, found nothing")
+    studies = read_studies(sys.argv[1:], read)
     matplotlib.use("Agg")
     page = (HERE / "results.md").read_text()
     for name in TABLES:

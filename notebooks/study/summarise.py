@@ -18,6 +18,7 @@ import pictures
 import tables
 from claims import claims_table
 from marks import fill
+from studies import read_studies
 
 TABLES = {"documents": (), "means": ("chunks",), "places": ("chunks",), "comparisons": ("chunks",), "exactness": ("chunks",),
           "matched": ("chunks", "matched"),
@@ -52,14 +53,7 @@ def write_texts(study, folder):
 
 
 def main():
-    studies = []
-    for argument in sys.argv[1:]:
-        model, separator, folder = argument.partition("=")
-        if not separator or not re.fullmatch(r"[\w.-]+", model):
-            raise SystemExit(f"summarise.py: expected MODEL=OUTPUT, found {argument!r}")
-        studies.append(measured.read(model, Path(folder)))
-    if not studies:
-        raise SystemExit("summarise.py: expected MODEL=OUTPUT, found nothing")
+    studies = read_studies(sys.argv[1:], measured.read)
     matplotlib.use("Agg")
     page = fill((HERE / "results.md").read_text(), "claims", claims_table(studies))
     for name in TABLES:
