@@ -172,7 +172,7 @@ def needles(study):
                              if (arm["policy"], arm["budget"]) == (policy, budget)])
             still = [arm["likeliest"] for fact in told for arm in fact["arms"]
                      if (arm["policy"], arm["budget"]) == (policy, budget)]
-            rows.append([distance, policy, budget, f"{sum(still)} of {len(still)}", f"{np.median(lost):+.2f}"])
+            rows.append([distance, arms.spoken(policy), budget, f"{sum(still)} of {len(still)}", f"{np.median(lost):+.2f}"])
     title = f"{len(known)} of {len(facts)} facts are told by the full cache"
     return f"{title}.\n\n" + table(["tokens before", "policy", "budget", "still told", "log-probability lost, median"], rows)
 
