@@ -40,7 +40,7 @@ class Learned final : public Policy {
 }  // namespace
 
 /// Options: FILE, of `longshadow learn ranking`; by default the one that it left for the model;
-/// n_sink 0; recent 0, the last tokens.
+/// n_sink 4, which are not learnt from; recent 0, the last tokens.
 std::unique_ptr<Policy> make_learned(PolicyOptions& options) {
   const std::filesystem::path path = options.file(
       "ranking.json",
@@ -48,7 +48,7 @@ std::unique_ptr<Policy> make_learned(PolicyOptions& options) {
       "longshadow learn ranking by_head.h5");
   Ranking ranking = read_ranking(path, options.model());
   PolicyTraits traits = traits_for(ranking.features);
-  traits.n_sink = options.whole("n_sink", 0);
+  traits.n_sink = options.whole("n_sink", 4);
   traits.n_recent = options.whole("recent", 0);
   traits.files_sha256.push_back(sha256_hex(MappedFile(path).bytes()));
   return std::make_unique<Learned>(traits, std::move(ranking));

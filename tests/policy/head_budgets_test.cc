@@ -121,6 +121,7 @@ TEST_CASE("Budgets divide another policy's slots, by a file named or left for th
   const std::string named = "budgets:" + path.string() + "/knorm";
   const auto policy = make_policy(named, folder.model);
   CHECK(policy->traits().files_sha256.size() == 1);
+  CHECK(policy->traits().n_sink == 4);
   CHECK(make_policy("knorm")->traits().files_sha256.empty());
 
   std::vector<TokenScores> layers(kLayers, TokenScores(kHeads, 100));
