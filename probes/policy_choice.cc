@@ -25,17 +25,11 @@ std::filesystem::path cache_folder() {
          "longshadow";
 }
 
-/// The scores that a policy gives each layer.
-using LayerScores = std::vector<TokenScores>;
-
 }  // namespace
 
 PolicyModel policy_model(const Checkpoint& checkpoint) {
-  const auto digest = [&checkpoint, known = std::make_shared<std::string>()] {
-    if (known->empty()) *known = checkpoint.weights_sha256();
-    return *known;
-  };
-  return {checkpoint.config().n_layers, checkpoint.config().n_kv_heads, digest, cache_folder()};
+  return {checkpoint.config().n_layers, checkpoint.config().n_kv_heads,
+          [&checkpoint] { return checkpoint.weights_sha256(); }, cache_folder()};
 }
 
 Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks,
@@ -85,7 +79,7 @@ std::vector<std::vector<KeptSlots>> choose_slots(const Policies& policies,
                                                  PolicyInputs<Device, T>& inputs,
                                                  const MeasuredInfluence& influence,
                                                  std::uint64_t seed, Progress& progress) {
-  std::vector<LayerScores> scores(policies.size());
+  std::vector<std::vector<TokenScores>> scores(policies.size());  // by layer
   for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
     inputs.show(full, layer);
     for (std::size_t p = 0; p < policies.size(); ++p) {

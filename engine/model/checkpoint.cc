@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "engine/backend/parallel_for.h"
@@ -117,10 +118,13 @@ class StoredCheckpoint final : public Checkpoint {
   }
 
   std::string weights_sha256() const override {
-    if (model_.weight_files.size() == 1) return sha256_hex(model_.weight_files[0].bytes());
-    std::string digests;
-    for (const MappedFile& file : model_.weight_files) digests += sha256_hex(file.bytes());
-    return sha256_hex(std::as_bytes(std::span(digests)));
+    std::call_once(is_digested_, [&] {
+      std::string digests;
+      for (const MappedFile& file : model_.weight_files) digests += sha256_hex(file.bytes());
+      digest_ =
+          model_.weight_files.size() == 1 ? digests : sha256_hex(std::as_bytes(std::span(digests)));
+    });
+    return digest_;
   }
 
  private:
@@ -150,6 +154,8 @@ class StoredCheckpoint final : public Checkpoint {
   }
 
   StoredModel model_;
+  mutable std::once_flag is_digested_;
+  mutable std::string digest_;
 };
 
 }  // namespace

@@ -63,7 +63,7 @@ class Checkpoint {
   /// The tensor as f32 [rows, cols]; out.size() must be rows * cols. Throws Error, also where a
   /// value is not finite.
   virtual void read(const WeightName& weight, std::span<float> out) const = 0;
-  /// SHA-256 of the weight file (of several: of their digests in name order).
+  /// SHA-256 of the weight file (of several: of their digests in name order). Read once.
   virtual std::string weights_sha256() const = 0;
 };
 
