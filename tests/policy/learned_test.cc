@@ -7,6 +7,7 @@
 #include "engine/policy/registry.h"
 #include "tests/policy/layer_fixture.h"
 #include "tests/support/error_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace longshadow {
 namespace {
@@ -15,12 +16,13 @@ using nlohmann::json;
 
 /// A ranking of the fixture's shape, in a file that goes with it.
 struct RankingFile {
+  test::TemporaryFolder folder;
   std::filesystem::path path;
   PolicyModel model;
   json content;
 
   RankingFile(std::size_t n_layers, std::size_t n_kv_heads)
-      : path(std::filesystem::temp_directory_path() / "longshadow_learned_test.json"),
+      : path(folder.path() / "ranking.json"),
         model{n_layers, n_kv_heads, [] { return std::string(64, 'a'); }, {}},
         content{{"format", "longshadow ranking"},
                 {"format_version", 1},
@@ -36,7 +38,6 @@ struct RankingFile {
       content["weights"].push_back(heads);
     }
   }
-  ~RankingFile() { std::filesystem::remove(path); }
 
   std::unique_ptr<Policy> policy(const std::string& more = "") const {
     std::ofstream(path) << content;

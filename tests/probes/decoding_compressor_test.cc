@@ -15,6 +15,7 @@
 #include "probes/entropy_head.h"
 #include "probes/policy_inputs.h"
 #include "tests/support/keep_layer.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_models.h"
 
 namespace longshadow {
@@ -88,7 +89,8 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
   for (TokenId i = 0; i < static_cast<TokenId>(kPrompt + kEvery); ++i) {
     tokens.push_back(i * i * 37 % 320);
   }
-  const auto file = std::filesystem::temp_directory_path() / "longshadow_first_cut_ranking.json";
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "ranking.json";
   const PolicyModel model = write_ranking(config, file);
   for (const std::string& name :
        {std::string("infokv:window=8"), std::string("infokv:window=8,entropy=at"),
