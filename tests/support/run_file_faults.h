@@ -2,9 +2,10 @@
 
 #include <hdf5.h>
 
+#include <algorithm>
+#include <bit>
 #include <catch2/catch.hpp>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -19,7 +20,8 @@ namespace longshadow::test {
 
 /// Bit for bit, because surprisal holds a NaN.
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return std::ranges::equal(a, b, {}, std::bit_cast<std::uint32_t, float>,
+                            std::bit_cast<std::uint32_t, float>);
 }
 
 /// Deletes attribute `name` of `object` and puts a 64-bit integer in its place.
