@@ -8,22 +8,11 @@
 
 namespace longshadow {
 
-/// What one layer of the full pass computed at the tape's rows.
-template <class T>
-struct LayerTape {
-  Matrix<T> residual_in;      // [m, D]
-  Matrix<T> query_heads;      // [H m, d], rotated
-  Matrix<T> log_normalisers;  // [m, H]
-  Matrix<T> attended;         // [m, H d]
-  Matrix<T> residual_mid;     // [m, D]
-  Matrix<T> gate, up;         // [m, F]
-};
-
 /// Keeps, while the full pass runs, the activations that the differential form starts from, for the
 /// positions that counterfactuals measure. m is their number and some slack; a position takes
-/// L (3 D + 2 H d + H + 2 F) elements.
+/// D elements and what the layers' parts keep.
 template <class Device, class T>
-class ActivationTape final : public FullPassObserver<T> {
+class ActivationTape final : public LayerObserver<T> {
  public:
   /// Whole row tiles of positions that counterfactuals measure too may lie before the first.
   ActivationTape(Device& device, const ModelConfig& config, Range positions,
@@ -44,17 +33,11 @@ class ActivationTape final : public FullPassObserver<T> {
   const Matrix<T>& final_residual() const { return final_residual_; }
 
  private:
-  /// The rows of a chunk that the tape keeps: from is within the chunk, to within the tape.
-  struct Kept {
-    std::size_t from;
-    std::size_t to;
-    std::size_t count;
-  };
-  Kept kept(const Chunk& chunk) const;
+  /// The rows of a chunk that the tape keeps.
+  KeptRows kept(const Chunk& chunk) const;
   void keep(const Chunk& chunk, MatrixView<const T> rows, Matrix<T>& into);
 
   Device& device_;
-  const ModelConfig& config_;
   Range positions_;
   std::size_t row_tiles_before_;
   std::vector<LayerTape<T>> layers_;

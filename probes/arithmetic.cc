@@ -1,14 +1,16 @@
 #include "probes/arithmetic.h"
 
+#include "engine/parts/layer.h"
+
 namespace longshadow {
 namespace {
 
 double layer_flops(const ModelConfig& config, std::size_t rows) {
-  const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t keys = config.n_kv_heads * config.head_dim;
-  return 2.0 * static_cast<double>(rows) *
-         static_cast<double>(config.n_layers * config.hidden_size *
-                             (2 * queries + 2 * keys + 3 * config.feed_forward_size));
+  std::size_t matrices = 0;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    matrices += Layer<float>::size(config).matrices;
+  }
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(matrices);
 }
 
 }  // namespace

@@ -97,13 +97,16 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
   std::mt19937_64 random(0);
   std::vector<std::int32_t> tokens(n);
   for (auto& token : tokens) token = static_cast<std::int32_t>(random() % config.vocab_size);
-  const auto full_peak = [&] { return product_rate(device, model.weights.layers.front().gate); };
+  const auto full_peak = [&] {
+    return product_rate(device, model.weights.matrices.front().feed_forward.gate);
+  };
   const auto delta_peak = [&] {
-    return model.rounded_layers.empty() ? full_peak()
-                                        : product_rate(device, model.rounded_layers.front().gate);
+    return model.rounded_matrices.empty()
+               ? full_peak()
+               : product_rate(device, model.rounded_matrices.front().feed_forward.gate);
   };
 
-  const auto read = [&](std::size_t count, std::span<FullPassObserver<T>* const> observers,
+  const auto read = [&](std::size_t count, std::span<LayerObserver<T>* const> observers,
                         std::size_t predict_from) {
     FullPassOptions pass;
     pass.predict_from = predict_from;
@@ -117,7 +120,7 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
   }
 
   std::unique_ptr<ActivationTape<Device, T>> tape;
-  std::vector<FullPassObserver<T>*> observers;
+  std::vector<LayerObserver<T>*> observers;
   if (options.method == Method::differential) {
     tape = std::make_unique<ActivationTape<Device, T>>(device, config, Range{options.context, n});
     observers.push_back(tape.get());

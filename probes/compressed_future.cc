@@ -5,8 +5,6 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/ops/prediction.h"
-#include "engine/ops/rms_norm.h"
-#include "engine/ops/rows.h"
 #include "probes/kl_from_full.h"
 
 namespace longshadow {
@@ -16,6 +14,32 @@ namespace {
 std::size_t next_position(const Compression& compression, std::size_t layer, std::size_t context) {
   return compression.rotates_keys ? compression.layers[layer].by_head.front().size() : context;
 }
+
+/// Compressions of one context's cache, one for each stream of rows that follow the context.
+template <class T>
+class CompressedCaches final : public LayerCache<T> {
+ public:
+  CompressedCaches(const CompressedCache<T>& cache, std::span<const Compression> batch,
+                   std::size_t context)
+      : cache_(cache), batch_(batch), context_(context) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+    for (std::size_t b = 0; b < batch_.size(); ++b) {
+      Stream& stream = rows.streams[b];
+      stream.ragged_prefix = cache_.rows(layer, b);
+      const std::size_t next = next_position(batch_[b], layer, context_);
+      for (std::size_t r = 0; r < stream.n_rows; ++r) {
+        rows.positions[stream.first_row + r] = static_cast<std::uint32_t>(next + r);
+      }
+    }
+    return cache_.layer(layer);
+  }
+
+ private:
+  const CompressedCache<T>& cache_;
+  std::span<const Compression> batch_;
+  std::size_t context_;
+};
 
 }  // namespace
 
@@ -28,59 +52,35 @@ CompressedFuture<Device, T>::CompressedFuture(Device& device, const Weights<T>& 
       full_(full),
       context_(context),
       horizon_(horizon),
-      residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
-                weights.config.hidden_size),
-      hidden_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
-      activations_(device, weights.config, residual_.rows()) {}
-
-template <class Device, class T>
-void CompressedFuture<Device, T>::enter_layer(std::size_t layer, std::span<const Compression> batch,
-                                              const CompressedCache<T>& cache,
-                                              RowBatch& rows) const {
-  for (std::size_t b = 0; b < batch.size(); ++b) {
-    Stream& stream = rows.streams[b];
-    stream.ragged_prefix = cache.rows(layer, b);
-    const std::size_t next = next_position(batch[b], layer, context_);
-    for (std::size_t h = 0; h < horizon_; ++h) {
-      rows.positions[stream.first_row + h] = static_cast<std::uint32_t>(next + h);
-    }
-  }
-}
+      walk_(device, weights, round_up(max_batch * horizon, kRowTile)),
+      hidden_(device.memory(), round_up(max_batch * horizon, kRowTile) + kRowTile,
+              weights.config.hidden_size) {}
 
 template <class Device, class T>
 std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Compression> batch) {
-  const ModelConfig& config = weights_.config;
   const CompressedCache<T> cache(device_, full_.cache, batch, full_.frequencies);
-  const std::span<const TokenId> tokens(full_.tokens);
+  const auto text = std::span<const std::int32_t>(full_.tokens).subspan(context_, horizon_);
   RowBatch rows;
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
-  const MatrixView<T> x = residual_.view().row_range(0, rows.padded_rows());
+  std::vector<std::int32_t> tokens;
   std::vector<PairedRows> beside_full;
   for (std::size_t b = 0; b < batch.size(); ++b) {
     const std::size_t first_row = b * horizon_;
     rows.streams.push_back({.first_row = first_row, .n_rows = horizon_, .prefix = 0});
     beside_full.push_back({first_row, horizon_, context_});
-    gather_rows(device_, weights_.token_embedding.view(), tokens.subspan(context_, horizon_),
-                x.row_range(first_row, horizon_));
+    tokens.insert(tokens.end(), text.begin(), text.end());
   }
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    enter_layer(layer, batch, cache, rows);
-    attention_block(device_, config, weights_.layers[layer], full_.rotary, rows, cache.layer(layer),
-                    ColumnOrder::forward, activations_, x);
-    feed_forward_block(device_, config, weights_.layers[layer], activations_, x);
-  }
+  CompressedCaches<T> caches(cache, batch, context_);
   const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
-  rms_norm(device_, MatrixView<const T>(x), weights_.final_norm.view(), config.norm_epsilon,
-           hidden);
+  walk_.run(tokens, rows, full_.rotary, caches, hidden);
 
-  const std::span<const TokenId> next_tokens = tokens.subspan(context_ + 1, horizon_ - 1);
-  std::vector<TokenId> targets;
+  std::vector<std::int32_t> targets;
   for (std::size_t b = 0; b < batch.size(); ++b) {
-    targets.insert(targets.end(), next_tokens.begin(), next_tokens.end());
+    targets.insert(targets.end(), text.begin() + 1, text.end());
     targets.push_back(0);  // the text has ended
   }
   std::vector<Prediction> predictions(targets.size());
-  predict(device_, MatrixView<const T>(hidden), weights_.output(), weights_.packed_output,
+  predict(device_, MatrixView<const T>(hidden), weights_.head.output, weights_.head.packed_output,
           std::span<const std::int32_t>(targets), 1, std::span(predictions));
   std::vector<double> kl_rows(hidden_.rows());
   kl_from_full(device_, weights_, full_, std::span<const PairedRows>(beside_full), hidden_.view(),

@@ -32,18 +32,13 @@ class CompressedFuture {
   std::vector<FutureOnCache> run(std::span<const Compression> batch);
 
  private:
-  /// Where every compression's rows are in the layer's cache and which positions they have.
-  void enter_layer(std::size_t layer, std::span<const Compression> batch,
-                   const CompressedCache<T>& cache, RowBatch& rows) const;
-
   Device& device_;
   const Weights<T>& weights_;
   const FullPass<T>& full_;
   std::size_t context_;
   std::size_t horizon_;
-  Matrix<T> residual_;  ///< [padded rows, D]
-  Matrix<T> hidden_;    ///< [padded rows + kRowTile, D]
-  LayerActivations<T> activations_;
+  LayerWalk<Device, T> walk_;
+  Matrix<T> hidden_;  ///< [padded rows + kRowTile, D]
 };
 
 }  // namespace longshadow

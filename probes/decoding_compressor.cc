@@ -194,7 +194,7 @@ void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t la
   const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
   copy_rows(device_, from.across(0), to.across(row));
   if (log_normalisers_.empty()) return;
-  copy_rows(device_, activations.log_normalisers.view().row_range(0, 1),
+  copy_rows(device_, activations.attention.log_normalisers.view().row_range(0, 1),
             log_normalisers_[layer].view().row_range(row, 1));
 }
 

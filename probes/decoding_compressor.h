@@ -63,7 +63,7 @@ struct CacheCuts {
 /// Heads come to hold different tokens, so each is scored and cut by itself, but for policies of
 /// joint_heads. The slots that a policy protects stay at every cut.
 template <class Device, class T>
-class DecodingCompressor final : public FullPassObserver<T> {
+class DecodingCompressor final : public LayerObserver<T> {
  public:
   /// `prompt`: as far as the policy looks at them, of the prefilled tokens. References must outlive
   /// the compressor. For what check_decoding() lets pass.

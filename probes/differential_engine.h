@@ -15,20 +15,9 @@ namespace longshadow {
 /// What the products with deltas need in their precision P.
 template <class T, class P>
 struct DeltaWeights {
-  std::span<const LayerWeights<T, P>> layers;
-  const PackedWeights<P>& output;          ///< [V, D]
-  std::vector<KeysValues<const P>> cache;  ///< per layer, the full pass's
-};
-
-/// Changes of a layer's activations, for R rows and one tile beyond; P where a product takes them.
-template <class T, class P>
-struct DeltaActivations {
-  Matrix<P> normed;       // [R, D]
-  Matrix<P> query_heads;  // [H R, d]
-  Matrix<T> key_heads;    // [K R, d]
-  Matrix<P> value_heads;  // [K R, d]
-  Matrix<P> attended;     // [R, H d]
-  Matrix<P> gated;        // [R, F]
+  std::span<const LayerMatrices<P>> matrices;  ///< [L]
+  const PackedWeights<P>& output;              ///< [V, D]
+  std::vector<KeysValues<const P>> cache;      ///< per layer, the full pass's
 };
 
 /// The differential form: what goes through the layers is delta = evicted - full, by formulas that
@@ -47,16 +36,7 @@ class DifferentialEngine final : public CounterfactualEngine {
   void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
 
  private:
-  /// A batch's rows: where each stream lies in it, in the full pass and in the text.
-  struct Rows {
-    std::vector<std::uint32_t> positions;  ///< [padded rows]
-    std::vector<DeltaStream> streams;
-    std::vector<PairedRows> tape_rows;  ///< beside the tape's rows
-    std::vector<PairedRows> text_rows;  ///< beside positions
-  };
-  Rows rows_of(std::span<const Counterfactual> batch) const;
-  void attention_block(const Rows& rows, std::size_t layer, MatrixView<T> dx);
-  void feed_forward_block(const Rows& rows, std::size_t layer, MatrixView<T> dx);
+  DeltaBatch rows_of(std::span<const Counterfactual> batch) const;
 
   Device& device_;
   const Weights<T>& weights_;
@@ -65,7 +45,9 @@ class DifferentialEngine final : public CounterfactualEngine {
   const ActivationTape<Device, T>& tape_;
   std::size_t horizon_;
   Matrix<T> residual_;  ///< [padded rows, D], dx
-  DeltaActivations<T, P> s_;
+  Matrix<P> normed_;    ///< [padded rows + kRowTile, D]
+  AttentionChanges<T, P> attention_;
+  FeedForwardChanges<P> feed_forward_;
 };
 
 }  // namespace longshadow

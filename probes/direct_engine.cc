@@ -3,11 +3,30 @@
 #include <algorithm>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/ops/rms_norm.h"
-#include "engine/ops/rows.h"
 #include "probes/kl_from_full.h"
 
 namespace longshadow {
+namespace {
+
+/// The full pass's cache, of which each counterfactual's stream misses what is removed.
+template <class T>
+class EvictedCache final : public LayerCache<T> {
+ public:
+  EvictedCache(const KvCache<T>& cache, std::span<const Counterfactual> batch,
+               const ModelConfig& config)
+      : cache_(cache), removed_(batch, config.n_layers, config.n_kv_heads) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+    removed_.apply(layer, rows.streams);
+    return cache_.layer(layer);
+  }
+
+ private:
+  const KvCache<T>& cache_;
+  BatchRemovals removed_;
+};
+
+}  // namespace
 
 template <class Device, class T>
 DirectEngine<Device, T>::DirectEngine(Device& device, const Weights<T>& weights,
@@ -18,10 +37,9 @@ DirectEngine<Device, T>::DirectEngine(Device& device, const Weights<T>& weights,
       full_(full),
       horizon_(horizon),
       order_(order),
-      residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
-                weights.config.hidden_size),
-      hidden_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
-      activations_(device, weights.config, residual_.rows()) {}
+      walk_(device, weights, round_up(max_batch * horizon, kRowTile)),
+      hidden_(device.memory(), round_up(max_batch * horizon, kRowTile) + kRowTile,
+              weights.config.hidden_size) {}
 
 template <class Device, class T>
 RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch) const {
@@ -40,26 +58,17 @@ RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch)
 template <class Device, class T>
 void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
                                   std::span<double> kl_nats) {
-  const ModelConfig& config = weights_.config;
   RowBatch rows = rows_of(batch);
-  const MatrixView<T> x = residual_.view().row_range(0, rows.padded_rows());
+  std::vector<std::int32_t> tokens;
   std::vector<PairedRows> predicted;
   for (const Stream& stream : rows.streams) {
-    gather_rows(device_, weights_.token_embedding.view(),
-                std::span(full_.tokens).subspan(stream.prefix, horizon_),
-                x.row_range(stream.first_row, horizon_));
+    const auto read = std::span(full_.tokens).subspan(stream.prefix, horizon_);
+    tokens.insert(tokens.end(), read.begin(), read.end());
     predicted.push_back({stream.first_row, horizon_, stream.prefix});
   }
-  const BatchRemovals removed(batch, config.n_layers, config.n_kv_heads);
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    removed.apply(layer, rows.streams);
-    attention_block(device_, config, weights_.layers[layer], full_.rotary, rows,
-                    full_.cache.layer(layer), order_, activations_, x);
-    feed_forward_block(device_, config, weights_.layers[layer], activations_, x);
-  }
-  const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
-  rms_norm(device_, MatrixView<const T>(x), weights_.final_norm.view(), config.norm_epsilon,
-           hidden);
+  EvictedCache<T> cache(full_.cache, batch, weights_.config);
+  walk_.run(tokens, rows, full_.rotary, cache, hidden_.view().row_range(0, rows.padded_rows()),
+            order_);
   std::vector<double> kl_rows(hidden_.rows());
   kl_from_full(device_, weights_, full_, predicted, hidden_.view(), kl_rows);
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());

@@ -30,9 +30,8 @@ class DirectEngine final : public CounterfactualEngine {
   const FullPass<T>& full_;
   std::size_t horizon_;
   ColumnOrder order_;
-  Matrix<T> residual_;  ///< [padded rows, D]
-  Matrix<T> hidden_;    ///< [padded rows + kRowTile, D]
-  LayerActivations<T> activations_;
+  LayerWalk<Device, T> walk_;
+  Matrix<T> hidden_;  ///< [padded rows + kRowTile, D]
 };
 
 }  // namespace longshadow

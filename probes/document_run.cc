@@ -136,11 +136,11 @@ template <class T, class Device>
 DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
                                   const Tokenizer& tokenizer, const Document& document,
                                   const Reading& reading,
-                                  std::span<FullPassObserver<T>* const> observers,
+                                  std::span<LayerObserver<T>* const> observers,
                                   ProgressStyle progress, std::ostream& log) {
   const std::size_t n = tokens_needed(reading.evict_at, reading.context, reading.horizon);
   SignalObserver<Device, T> signals(device, weights.config, n, reading.context);
-  std::vector<FullPassObserver<T>*> all(observers.begin(), observers.end());
+  std::vector<LayerObserver<T>*> all(observers.begin(), observers.end());
   all.push_back(&signals);
   Progress told(log, progress, "full pass", "tokens", n);
   FullPassOptions options;
@@ -150,7 +150,7 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
     check_interrupt();
   };
   FullPass<T> full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
-                                   std::span<FullPassObserver<T>* const>(all), options);
+                                   std::span<LayerObserver<T>* const>(all), options);
 
   check_numbers(full.log_normalisers, document.name + ", the full pass");
 
@@ -167,7 +167,7 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
 #define LONGSHADOW_INSTANTIATE(Device, T)                                            \
   template DocumentPass<T> run_document_pass(                                        \
       Device&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
-      std::span<FullPassObserver<T>* const>, ProgressStyle, std::ostream&);
+      std::span<LayerObserver<T>* const>, ProgressStyle, std::ostream&);
 LONGSHADOW_INSTANTIATE(Cpu, float)
 LONGSHADOW_INSTANTIATE(Cpu, double)
 LONGSHADOW_INSTANTIATE(Cuda, float)

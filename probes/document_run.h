@@ -61,7 +61,7 @@ template <class T, class Device>
 DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
                                   const Tokenizer& tokenizer, const Document& document,
                                   const Reading& reading,
-                                  std::span<FullPassObserver<T>* const> observers,
+                                  std::span<LayerObserver<T>* const> observers,
                                   ProgressStyle progress, std::ostream& log);
 
 }  // namespace longshadow

@@ -20,7 +20,7 @@ constexpr bool kScreens<Cpu, float> = true;
 template <class Device, class T>
 EntropyHead<Device, T>::EntropyHead(Device& device, const Weights<T>& weights) : weights_(weights) {
   if constexpr (kScreens<Device, T>) {
-    if (has_byte_products()) screening_.emplace(device, weights.output());
+    if (has_byte_products()) screening_.emplace(device, weights.head.output);
   }
 }
 
@@ -31,12 +31,12 @@ std::vector<float> EntropyHead<Device, T>::entropies(Device& device, const FullP
   const MatrixView<const T> hidden = full.hidden.view().row_range(0, round_up(n, kRowTile));
   if constexpr (kScreens<Device, T>) {
     if (screening_) {
-      screened_entropies_of_top_k(device, hidden, weights_.output(), *screening_, k,
+      screened_entropies_of_top_k(device, hidden, weights_.head.output, *screening_, k,
                                   std::span(entropies));
       return entropies;
     }
   }
-  entropies_of_top_k(device, hidden, weights_.packed_output, k, std::span(entropies));
+  entropies_of_top_k(device, hidden, weights_.head.packed_output, k, std::span(entropies));
   return entropies;
 }
 

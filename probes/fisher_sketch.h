@@ -21,20 +21,6 @@ struct GradientWeights {
   std::vector<KeysValues<const P>> cache;  ///< per layer, the full pass's
 };
 
-/// Gradients of a layer's activations, for R padded rows; P where a product takes them.
-template <class T, class P>
-struct GradientActivations {
-  Matrix<P> residual;           // [R, D], none where P is T
-  Matrix<T> normed;             // [R, D]
-  Matrix<T> gated;              // [R, F]
-  Matrix<P> gate, up;           // [R, F]
-  Matrix<T> attended_heads;     // [H (R + kRowTile), d]
-  Matrix<T> queries, keys;      // [R, H d], [R, K d], rotated
-  Matrix<P> unrotated_queries;  // [R, H d]
-  Matrix<P> unrotated_keys;     // [R, K d]
-  Matrix<P> values;             // [R, K d]
-};
-
 /// Takes random directions at the predictions of the rows that follow a context back to gates on
 /// the context's columns.
 ///
@@ -64,16 +50,8 @@ class FisherSketch {
   void run(const Range& bin, const ProbeDraws& draws, std::size_t n_draws, MatrixView<T> gates);
 
  private:
-  /// A batch's rows: draw b of a bin [begin, end) has the batch rows [b end, (b + 1) end).
-  struct Rows {
-    std::vector<std::uint32_t> positions;  ///< [padded rows]
-    std::vector<PairedRows> tape_rows;     ///< beside the tape's rows
-    std::vector<PairedRows> predicted;     ///< the bin's, beside positions
-  };
-  Rows rows_of(const Range& bin, std::size_t n_draws) const;
-  void feed_forward_backward(const Rows& rows, std::size_t layer, MatrixView<T> dx);
-  void attention_block_backward(const Rows& rows, std::size_t layer, MatrixView<T> gates,
-                                MatrixView<T> dx);
+  /// Draw b of a bin [begin, end) has the batch rows [b end, (b + 1) end).
+  GradientBatch rows_of(const Range& bin, std::size_t n_draws) const;
 
   Device& device_;
   const Weights<T>& weights_;
@@ -82,7 +60,10 @@ class FisherSketch {
   const ActivationTape<Device, T>& tape_;
   std::size_t max_rows_;
   Matrix<T> residual_;  ///< [padded rows, D], gradient of the residual stream
-  GradientActivations<T, P> s_;
+  Matrix<T> normed_;    ///< [padded rows, D]
+  Matrix<P> rounded_;   ///< [padded rows, D], the residual's; none where P is T
+  AttentionGradientRows<T, P> attention_;
+  FeedForwardGradients<T, P> feed_forward_;
 };
 
 }  // namespace longshadow

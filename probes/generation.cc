@@ -83,7 +83,7 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
   Stopwatch watch;
   const ModelConfig& config = weights.config;
   std::optional<PolicyInputs<Device, T>> inputs;
-  std::vector<FullPassObserver<T>*> observers;
+  std::vector<LayerObserver<T>*> observers;
   FullPassOptions pass_options;
   pass_options.predict_from = prompt.size();
   pass_options.text_tokens = prompt.size() + options.max_tokens;
@@ -94,7 +94,7 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
     observers.push_back(&*inputs);
   }
   const FullPass<T> full = run_full_pass(
-      device, weights, prompt, std::span<FullPassObserver<T>* const>(observers), pass_options);
+      device, weights, prompt, std::span<LayerObserver<T>* const>(observers), pass_options);
   device.synchronize();
   result.prefill_seconds = watch.lap();
 
@@ -222,7 +222,7 @@ Generation generate(Device& device, const Weights<T>& weights,
 
   Stopwatch watch;
   std::optional<DecodingCompressor<Device, T>> compressor;
-  std::vector<FullPassObserver<T>*> observers;
+  std::vector<LayerObserver<T>*> observers;
   if (options.interval) {
     compressor.emplace(device, weights, *policy, *options.interval, std::move(text.signals),
                        options.seed);

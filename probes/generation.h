@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/tokenizer.h"
 #include "engine/kv/packed_rows.h"
 #include "engine/model/weights.h"
 #include "engine/ops/sampling.h"

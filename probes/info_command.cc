@@ -3,6 +3,7 @@
 
 #include "engine/io/utf8.h"
 #include "engine/model/checkpoint.h"
+#include "engine/model/weights.h"
 #include "probes/commands.h"
 #include "probes/model_location.h"
 #include "probes/option_parsing.h"

@@ -15,7 +15,8 @@ void kl_from_full(Device& device, const Weights<T>& weights, const FullPass<T>& 
                   hidden.row_range(stream.first_row, stream.n_rows));
   }
   kl_divergence(device,
-                OutputWeights<T, T>{weights.output(), weights.packed_output, weights.packed_output},
+                OutputWeights<T, T>{weights.head.output, weights.head.packed_output,
+                                    weights.head.packed_output},
                 FullPredictions<T>{full.hidden.view(), full.log_normalisers, full.likeliest},
                 MatrixView<const T>(hidden), streams, kl_nats);
 }

@@ -10,6 +10,7 @@
 #include "engine/core/error.h"
 #include "engine/core/range.h"
 #include "engine/model/full_pass.h"
+#include "engine/parts/layer.h"
 
 namespace longshadow {
 namespace {
@@ -27,12 +28,11 @@ std::string listed(const MemoryPlan& plan) {
   return list;
 }
 
-/// Elements of all matrices of the layers.
-std::size_t layer_elements(const ModelConfig& config) {
-  const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t keys = config.n_kv_heads * config.head_dim;
-  return config.n_layers * config.hidden_size *
-         (2 * queries + 2 * keys + 3 * config.feed_forward_size);
+/// The sizes of all layers' parts.
+PartSize layer_sizes(const ModelConfig& config) {
+  PartSize sum;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) sum += Layer<float>::size(config);
+  return sum;
 }
 
 /// Of weights and of what gradients need beside them.
@@ -41,7 +41,7 @@ std::pair<std::size_t, std::size_t> weight_bytes(const ModelConfig& config,
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
   const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
   const std::size_t embedding = config.vocab_size * config.hidden_size;
-  const std::size_t layers = layer_elements(config);
+  const std::size_t layers = layer_sizes(config).matrices;
   const std::size_t tables = embedding * (config.tied_embeddings ? 1 : 2) * e;
   if (demand.device == DeviceKind::cuda) {
     const bool narrow = config.bf16_layers && e == 4;
@@ -85,14 +85,13 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t p = rounded != 0 ? rounded : e;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t keys = config.n_kv_heads * config.head_dim;
-  const std::size_t cache = 2 * config.n_layers * demand.tokens * keys;
+  const std::size_t cache =
+      2 * config.n_layers * demand.tokens * config.n_kv_heads * config.head_dim;
+  const PartSize layer = Layer<float>::size(config);  // whose activations every layer uses in turn
   const bool differential = demand.method == Method::differential;
   MemoryPlan plan;
   if (differential) {
-    plan.bytes_per_tape_row =
-        config.n_layers *
-        (3 * hidden + 2 * queries + config.n_heads + 2 * config.feed_forward_size) * e;
+    plan.bytes_per_tape_row = (layer_sizes(config).tape + hidden) * e;
   }
   const std::size_t signals = kPrefillChunk * config.n_layers * hidden * e +
                               2 * config.n_layers * config.n_kv_heads * demand.tokens * 8 +
@@ -106,11 +105,9 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
       {"signals", signals},
       {"queries",
        demand.device == DeviceKind::cpu ? config.n_layers * demand.query_tokens * queries * 4 : 0}};
-  plan.bytes_per_batch_row =
-      differential
-          ? (hidden + keys) * e + (hidden + 2 * queries + keys + config.feed_forward_size) * p
-          : (3 * hidden + 2 * queries + 2 * keys + config.n_heads + 3 * config.feed_forward_size) *
-                e;
+  plan.bytes_per_batch_row = differential
+                                 ? (hidden + layer.delta) * e + (hidden + layer.delta_products) * p
+                                 : (3 * hidden + layer.forward) * e;
   plan.bytes_per_batch_row += 24 * (round_up(config.vocab_size, kMaxTileOutputs) / kMaxTileOutputs);
   return plan;
 }
@@ -122,11 +119,10 @@ MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& dem
   const std::size_t heads = config.n_layers * config.n_kv_heads;
   plan.parts.push_back({"gates", sketch.n_probes * (heads + config.n_heads) * sketch.context * e});
   plan.parts.push_back({"projections", 2 * sketch.n_kept * heads * sketch.context * sizeof(float)});
-  plan.bytes_per_batch_row =
-      (3 * config.hidden_size + 4 * config.n_heads * config.head_dim +
-       3 * config.n_kv_heads * config.head_dim + 3 * config.feed_forward_size) *
-          e +
-      config.n_heads * sketch.context * e / kRowTile;
+  plan.bytes_per_batch_row = (3 * config.hidden_size + config.n_heads * config.head_dim +
+                              Layer<float>::size(config).gradients) *
+                                 e +
+                             config.n_heads * sketch.context * e / kRowTile;
   return plan;
 }
 

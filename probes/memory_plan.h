@@ -36,11 +36,12 @@ struct MemoryDemand {
 ///   weights     (V D [+ V D untied] + W) e          [+ (V D + W) 2]
 ///               with 2 W for all copies of W where e is 4 and the model's file keeps them in bf16
 ///   cache       2 L n K d e                         [+ 2 L n K d 2]
-///   tape        rows L (3 D + 2 H d + H + 2 F) e    (differential form only)
+///   tape        rows (D + what the layers' parts keep) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
 ///   queries     L query_tokens H d 4 (on a CUDA device the host's: 0)
-///   batch row   (D + K d) e + (D + 2 H d + K d + F) p + 24 ceil(V / 512)
-///               (3 D + 2 H d + 2 K d + H + 3 F) e + 24 ceil(V / 512) in the direct form
+///   batch row   (D + changes in e) e + (D + changes in p) p + 24 ceil(V / 512)
+///               (3 D + activations) e + 24 ceil(V / 512) in the direct form
+/// Activations, changes and what the tape keeps are those of PartSize, summed over a layer's parts.
 struct MemoryPlan {
   struct Part {
     const char* what;
@@ -65,7 +66,7 @@ struct SketchDemand {
 /// The same for a Fisher sketch. Beside what the demand says: the gates' gradients,
 /// n_probes (L K + H) T e; projections, n_kept L K T floats and once more as a file's bytes; and
 /// for each row of gradients
-///   (3 D + 4 H d + 3 K d + 3 F) e + H T e / 128.
+///   (3 D + H d + the gradients of a layer's parts) e + H T e / 128.
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const SketchDemand& sketch);
 

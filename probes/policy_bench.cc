@@ -28,13 +28,13 @@ double prefill(Device& device, const Weights<float>& weights,
   FullPassOptions options;
   options.predict_from = tokens.size() - 1;
   if (policy == nullptr) {
-    run_full_pass(device, weights, tokens, std::span<FullPassObserver<float>* const>(), options);
+    run_full_pass(device, weights, tokens, std::span<LayerObserver<float>* const>(), options);
   } else {
     PolicyInputs<Device, float> inputs(device, weights, tokens.size(), tokens.size(),
                                        std::span(&policy->traits(), 1));
-    FullPassObserver<float>* observer = &inputs;
+    LayerObserver<float>* observer = &inputs;
     const FullPass<float> full = run_full_pass(
-        device, weights, tokens, std::span<FullPassObserver<float>* const>(&observer, 1), options);
+        device, weights, tokens, std::span<LayerObserver<float>* const>(&observer, 1), options);
     if (policy->traits().entropy) {
       inputs.set_entropy(entropy_head.entropies(device, full, tokens.size(), kEntropyTopK));
     }

@@ -104,10 +104,11 @@ void PolicyInputs<Device, T>::add_window(std::size_t window, const Chunk& chunk,
   const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
   if (begin >= end) return;
   const std::size_t row = begin - chunk.first_position;
-  add_attention_received(
-      device_, attention_shape(config_), activations.queries(config_).part(0, config_.n_heads, row),
-      begin, end - begin, keys, activations.log_normalisers.view().row_range(row, end - begin), 0,
-      outside_.view(), windows_[window][layer].view());
+  add_attention_received(device_, attention_shape(config_),
+                         activations.queries(config_).part(0, config_.n_heads, row), begin,
+                         end - begin, keys,
+                         activations.attention.log_normalisers.view().row_range(row, end - begin),
+                         0, outside_.view(), windows_[window][layer].view());
 }
 
 template <class Device, class T>

@@ -17,7 +17,7 @@ namespace longshadow {
 /// square of the context, attention and its sums, stays where the pass is; policies score on the
 /// host, to which a layer brings some numbers a token.
 template <class Device, class T>
-class PolicyInputs final : public FullPassObserver<T> {
+class PolicyInputs final : public LayerObserver<T> {
  public:
   /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
   /// `text_tokens`.

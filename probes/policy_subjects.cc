@@ -50,7 +50,7 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weig
 }
 
 template <class Device, class T>
-FullPassObserver<T>* PolicySubjects<Device, T>::observer() {
+LayerObserver<T>* PolicySubjects<Device, T>::observer() {
   return inputs_ ? &*inputs_ : nullptr;
 }
 

@@ -29,7 +29,7 @@ class PolicySubjects {
                  const SubjectRules& rules, std::size_t text_tokens);
 
   /// Of the full pass; null where no subject names a policy.
-  FullPassObserver<T>* observer();
+  LayerObserver<T>* observer();
 
   /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
   /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and

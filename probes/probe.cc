@@ -298,7 +298,7 @@ class DocumentProbe final : public Measurement {
     full_.reset();
     stretch_ = stretch_from(start);
     tape_ = make_tape();
-    FullPassObserver<T>* const observer = tape_.get();
+    LayerObserver<T>* const observer = tape_.get();
     FullPassOptions pass;
     pass.entropy_top_k = options_.entropy_top_k;
     pass.progress = [](std::size_t) { check_interrupt(); };
@@ -309,9 +309,9 @@ class DocumentProbe final : public Measurement {
 
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document,
                             ProgressStyle progress, std::ostream& log) {
-    std::vector<FullPassObserver<T>*> observers;
+    std::vector<LayerObserver<T>*> observers;
     if (tape_) observers.push_back(tape_.get());
-    if (FullPassObserver<T>* const inputs = policies_->observer()) observers.push_back(inputs);
+    if (LayerObserver<T>* const inputs = policies_->observer()) observers.push_back(inputs);
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress, log);
     run_ = std::move(pass.run);

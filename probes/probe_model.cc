@@ -10,10 +10,10 @@ namespace longshadow {
 namespace {
 
 template <class T, class P>
-DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
+DeltaWeights<T, P> delta_weights(std::span<const LayerMatrices<P>> matrices,
                                  const PackedWeights<P>& output, const KvCache<P>& cache) {
-  DeltaWeights<T, P> weights{layers, output, {}};
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+  DeltaWeights<T, P> weights{matrices, output, {}};
+  for (std::size_t layer = 0; layer < matrices.size(); ++layer) {
     weights.cache.push_back(cache.layer(layer));
   }
   return weights;
@@ -22,21 +22,22 @@ DeltaWeights<T, P> delta_weights(std::span<const LayerWeights<T, P>> layers,
 /// What gradients need, in the precision of their products; on a CUDA device it is what the model
 /// holds, read the other way.
 template <class T>
-void load_gradients(Cpu& cpu, const Checkpoint& checkpoint, Precision precision,
+void load_gradients(Cpu& cpu, const WeightSource& source, Precision precision,
                     ProbeModel<T>& model) {
   if (precision != Precision::bf16) {
-    model.transposed = load_transposed_weights<T>(cpu, checkpoint, model.weights);
+    model.transposed = load_transposed_weights<T>(cpu, source, model.weights);
   } else if constexpr (std::is_same_v<T, float>) {
-    model.rounded_transposed = load_transposed_weights<BF16>(cpu, checkpoint, model.weights);
+    model.rounded_transposed = load_transposed_weights<BF16>(cpu, source, model.weights);
   }
 }
 template <class T>
-void load_gradients(Cuda&, const Checkpoint&, Precision precision, ProbeModel<T>& model) {
+void load_gradients(Cuda&, const WeightSource&, Precision precision, ProbeModel<T>& model) {
   if (precision != Precision::bf16) {
-    model.transposed = transpose_weights<T, T>(model.weights.layers, model.weights.packed_output);
+    model.transposed =
+        transpose_weights<T>(model.weights.matrices, model.weights.head.packed_output);
   } else if constexpr (std::is_same_v<T, float>) {
     model.rounded_transposed =
-        transpose_weights<BF16, float>(model.rounded_layers, *model.rounded_output);
+        transpose_weights<BF16>(model.rounded_matrices, *model.rounded_output);
   }
 }
 
@@ -54,19 +55,19 @@ KvCache<BF16> round_cache(Device& device, const ModelConfig& config, const KvCac
 }
 
 template <class T, class Device>
-ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
+ProbeModel<T> load_probe_model(Device& device, const WeightSource& source, Precision precision,
                                bool with_gradients) {
-  ProbeModel<T> model{load_weights<T>(device, checkpoint), {}, {}};
+  ProbeModel<T> model{load_weights<T>(device, source), {}, {}};
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
-      model.rounded_layers = load_rounded_layers(device, checkpoint, model.weights);
-      const MatrixView<const float> output = model.weights.output();
+      model.rounded_matrices = load_rounded_matrices(device, source, model.weights);
+      const MatrixView<const float> output = model.weights.head.output;
       Matrix<BF16> rounded(device.memory(), output.rows, output.cols);
       round_rows(device, output, rounded.view());
       model.rounded_output = pack(device, std::move(rounded));
     }
   }
-  if (with_gradients) load_gradients(device, checkpoint, precision, model);
+  if (with_gradients) load_gradients(device, source, precision, model);
   return model;
 }
 
@@ -81,14 +82,15 @@ PreparedEngine make_engine(Device& device, const ProbeModel<T>& model, const Ful
         std::make_unique<DirectEngine<Device, T>>(device, weights, full, horizon, max_batch);
   } else if (precision != Precision::bf16) {
     prepared.engine = std::make_unique<DifferentialEngine<Device, T, T>>(
-        device, weights, delta_weights<T, T>(weights.layers, weights.packed_output, full.cache),
-        full, *tape, horizon, max_batch);
+        device, weights,
+        delta_weights<T, T>(weights.matrices, weights.head.packed_output, full.cache), full, *tape,
+        horizon, max_batch);
   } else if constexpr (std::is_same_v<T, float>) {
     prepared.rounded_cache = std::make_unique<KvCache<BF16>>(
         round_cache(device, weights.config, full.cache, full.tokens.size()));
     prepared.engine = std::make_unique<DifferentialEngine<Device, float, BF16>>(
         device, weights,
-        delta_weights<float, BF16>(model.rounded_layers, *model.rounded_output,
+        delta_weights<float, BF16>(model.rounded_matrices, *model.rounded_output,
                                    *prepared.rounded_cache),
         full, *tape, horizon, max_batch);
   }
@@ -96,7 +98,7 @@ PreparedEngine make_engine(Device& device, const ProbeModel<T>& model, const Ful
 }
 
 #define LONGSHADOW_INSTANTIATE(Device, T)                                                       \
-  template ProbeModel<T> load_probe_model(Device&, const Checkpoint&, Precision, bool);         \
+  template ProbeModel<T> load_probe_model(Device&, const WeightSource&, Precision, bool);       \
   template PreparedEngine make_engine(Device&, const ProbeModel<T>&, const FullPass<T>&,        \
                                       const ActivationTape<Device, T>*, Precision, std::size_t, \
                                       std::size_t);

@@ -16,11 +16,11 @@
 namespace longshadow {
 
 /// A model ready for probes in precision T; rounded_* are for bf16 products alone and else empty.
-/// The layers may be of the memory of `weights`.
+/// The matrices may be of the memory of `weights`.
 template <class T>
 struct ProbeModel {
   Weights<T> weights;
-  std::vector<LayerWeights<T, BF16>> rounded_layers;
+  std::vector<LayerMatrices<BF16>> rounded_matrices;  ///< [L]
   std::optional<PackedWeights<BF16>> rounded_output;  ///< [V, D]
   /// For gradients, in one of the two precisions or in none; on a CUDA device of the memory of what
   /// is above.
@@ -30,7 +30,7 @@ struct ProbeModel {
 
 /// With what gradients need where `with_gradients`.
 template <class T, class Device>
-ProbeModel<T> load_probe_model(Device& device, const Checkpoint& checkpoint, Precision precision,
+ProbeModel<T> load_probe_model(Device& device, const WeightSource& source, Precision precision,
                                bool with_gradients = false);
 
 /// The keys and values of n positions rounded to bf16.

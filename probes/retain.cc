@@ -184,7 +184,7 @@ class DocumentRetention final : public Measurement {
   }
 
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
-    const std::array<FullPassObserver<T>*, 1> observers{&inputs_};
+    const std::array<LayerObserver<T>*, 1> observers{&inputs_};
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress_, log_);
     run_ = std::move(pass.run);

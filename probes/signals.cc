@@ -40,8 +40,8 @@ void SignalObserver<Device, T>::after_attention(const Chunk& chunk, std::size_t 
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   const std::size_t window_begin = context_ > kAttentionWindow ? context_ - kAttentionWindow : 0;
   add_attention_received(device_, shape_, activations.queries(config_), chunk.first_position, rows,
-                         keys, activations.log_normalisers.view(), window_begin, all_[layer].view(),
-                         window_[layer].view());
+                         keys, activations.attention.log_normalisers.view(), window_begin,
+                         all_[layer].view(), window_[layer].view());
 }
 
 template <class Device, class T>

@@ -13,7 +13,7 @@ inline constexpr std::size_t kAttentionWindow = 64;
 /// Gathers, while the full pass runs, what every layer says about every token. Definitions are
 /// those of data/FORMAT.md.
 template <class Device, class T>
-class SignalObserver final : public FullPassObserver<T> {
+class SignalObserver final : public LayerObserver<T> {
  public:
   /// n tokens, of which the first `context` are the context.
   SignalObserver(Device& device, const ModelConfig& config, std::size_t n, std::size_t context);

@@ -14,6 +14,7 @@
 #include "engine/io/utf8.h"
 #include "engine/model/foreign_model.h"
 #include "engine/model/stored_model.h"
+#include "engine/model/weights.h"
 
 namespace longshadow {
 namespace {
@@ -50,11 +51,6 @@ bool has_bf16_layers(const StoredModel& model, std::span<const WeightName> table
     return !is_of_layer ||
            find_tensor(model.tensors, weight.*model.tensor_name)->type == StorageType::bf16;
   });
-}
-
-bool is_rotated(WeightKind kind) {
-  return kind == WeightKind::query || kind == WeightKind::query_bias || kind == WeightKind::key ||
-         kind == WeightKind::key_bias;
 }
 
 /// Where row r of the halves order lies among rows that alternate between the halves.
@@ -108,7 +104,7 @@ class StoredCheckpoint final : public Checkpoint {
       throw Error(model_.source + ": no tensor " + quote(weight.*model_.tensor_name) + " of " +
                   std::to_string(out.size()) + " elements to read");
     }
-    const bool interleaved = model_.interleaved_rotary && is_rotated(weight.kind);
+    const bool interleaved = model_.interleaved_rotary && weight.rotary_rows;
     const bool finite = weight.rows == 1 ? read_vector(*tensor, interleaved, out)
                                          : read_matrix(*tensor, interleaved, weight.cols, out);
     if (!finite) {
@@ -159,54 +155,6 @@ class StoredCheckpoint final : public Checkpoint {
 };
 
 }  // namespace
-
-std::vector<WeightName> weight_table(const ModelConfig& config) {
-  const std::size_t hidden = config.hidden_size;
-  const std::size_t feed_forward = config.feed_forward_size;
-  const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t keys = config.n_kv_heads * config.head_dim;
-
-  std::vector<WeightName> table;
-  table.push_back({WeightKind::token_embedding, 0, config.vocab_size, hidden, "token_embd.weight",
-                   "model.embed_tokens.weight"});
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    const auto add = [&](WeightKind kind, std::size_t rows, std::size_t cols, const char* gguf,
-                         const char* hugging_face) {
-      const std::string number = std::to_string(layer);
-      table.push_back({kind, layer, rows, cols, "blk." + number + "." + gguf,
-                       "model.layers." + number + "." + hugging_face});
-    };
-    using enum WeightKind;
-    add(attention_norm, 1, hidden, "attn_norm.weight", "input_layernorm.weight");
-    add(query, queries, hidden, "attn_q.weight", "self_attn.q_proj.weight");
-    add(key, keys, hidden, "attn_k.weight", "self_attn.k_proj.weight");
-    add(value, keys, hidden, "attn_v.weight", "self_attn.v_proj.weight");
-    if (config.attention_bias) {
-      add(query_bias, 1, queries, "attn_q.bias", "self_attn.q_proj.bias");
-      add(key_bias, 1, keys, "attn_k.bias", "self_attn.k_proj.bias");
-      add(value_bias, 1, keys, "attn_v.bias", "self_attn.v_proj.bias");
-    }
-    add(attention_output, hidden, queries, "attn_output.weight", "self_attn.o_proj.weight");
-    if (config.output_bias)
-      add(output_bias, 1, hidden, "attn_output.bias", "self_attn.o_proj.bias");
-    add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
-    add(gate, feed_forward, hidden, "ffn_gate.weight", "mlp.gate_proj.weight");
-    add(up, feed_forward, hidden, "ffn_up.weight", "mlp.up_proj.weight");
-    add(down, hidden, feed_forward, "ffn_down.weight", "mlp.down_proj.weight");
-    if (config.feed_forward_bias) {
-      add(gate_bias, 1, feed_forward, "ffn_gate.bias", "mlp.gate_proj.bias");
-      add(up_bias, 1, feed_forward, "ffn_up.bias", "mlp.up_proj.bias");
-      add(down_bias, 1, hidden, "ffn_down.bias", "mlp.down_proj.bias");
-    }
-  }
-  table.push_back(
-      {WeightKind::final_norm, 0, 1, hidden, "output_norm.weight", "model.norm.weight"});
-  if (!config.tied_embeddings) {
-    table.push_back(
-        {WeightKind::output, 0, config.vocab_size, hidden, "output.weight", "lm_head.weight"});
-  }
-  return table;
-}
 
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
   std::error_code ignored;  // what cannot be examined is reported when it is opened

@@ -10,6 +10,7 @@
 #include "engine/model/foreign_model.h"
 #include "engine/model/model_name.h"
 #include "engine/model/stored_model.h"
+#include "engine/model/weights.h"
 
 namespace longshadow {
 namespace {

@@ -21,10 +21,9 @@ class Decoder {
   Decoder(Device& device, const Weights<T>& weights, std::size_t max_tokens);
 
   /// The logits [V] behind token number `index` of the text, whose keys and values the cache then
-  /// holds; valid until the next step. Observers see a chunk of one row, and as the keys those of
-  /// the cache without it, as one head.
+  /// holds; valid until the next step. Observers see a chunk of one row, and no keys.
   std::span<const T> step(std::int32_t token, std::size_t index, GrowingCache<Device, T>& cache,
-                          std::span<FullPassObserver<T>* const> observers);
+                          std::span<LayerObserver<T>* const> observers);
 
   /// The logits behind a row of hidden states after the final norm, hidden [>= kFewRows, D].
   std::span<const T> logits(MatrixView<const T> hidden);
@@ -33,10 +32,10 @@ class Decoder {
   Device& device_;
   const Weights<T>& weights_;
   RotaryTable<T> rotary_;
-  LayerActivations<T> activations_;
-  Matrix<T> residual_, hidden_;  ///< [kFewRows, D], of which the first row counts
-  Matrix<T> logits_;             ///< [kFewRows, V], likewise
-  Matrix<T> host_logits_;        ///< [1, V]
+  LayerWalk<Device, T> walk_;
+  Matrix<T> hidden_;       ///< [kFewRows, D], of which the first row counts
+  Matrix<T> logits_;       ///< [kFewRows, V], likewise
+  Matrix<T> host_logits_;  ///< [1, V]
 };
 
 }  // namespace longshadow

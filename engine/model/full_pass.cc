@@ -7,7 +7,6 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/range.h"
 #include "engine/model/rotary_frequencies.h"
-#include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
 
 namespace longshadow {
@@ -23,12 +22,35 @@ RowBatch chunk_batch(const Chunk& chunk) {
   return batch;
 }
 
+/// A whole cache that fills as the text is read.
+template <class Device, class T>
+class FillingCache final : public LayerCache<T> {
+ public:
+  FillingCache(Device& device, KvCache<T>& cache) : device_(device), cache_(cache) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+    rows_ = rows.streams.front();
+    return cache_.layer(layer);
+  }
+  HeadRows<const T> store(std::size_t layer, KeysValues<const T> own) override {
+    const KeysValues<T> cache = cache_.layer(layer);
+    copy_head_rows(device_, own.keys, rows_.n_rows, cache.keys, rows_.prefix);
+    copy_head_rows(device_, own.values, rows_.n_rows, cache.values, rows_.prefix);
+    return cache.keys;
+  }
+
+ private:
+  Device& device_;
+  KvCache<T>& cache_;
+  Stream rows_{};
+};
+
 }  // namespace
 
 template <class Device, class T>
 FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
                           std::span<const std::int32_t> tokens,
-                          std::span<FullPassObserver<T>* const> observers,
+                          std::span<LayerObserver<T>* const> observers,
                           const FullPassOptions& options) {
   const ModelConfig& config = weights.config;
   const std::size_t n = tokens.size();
@@ -48,40 +70,21 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   targets.push_back(0);
 
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
-  Matrix<T> residual(device.memory(), chunk_rows, config.hidden_size);
-  LayerActivations<T> activations(device, config, chunk_rows);
+  LayerWalk<Device, T> walk(device, weights, chunk_rows);
+  FillingCache<Device, T> cache(device, pass.cache);
   for (std::size_t first = 0; first < n; first += kPrefillChunk) {
     const Chunk chunk{first, std::min(kPrefillChunk, n - first)};
-    const RowBatch batch = chunk_batch(chunk);
-    const MatrixView<T> x = residual.view().row_range(0, batch.padded_rows());
-    gather_rows(device, weights.token_embedding.view(),
-                std::span(tokens).subspan(first, chunk.used_rows), x);
+    RowBatch rows = chunk_batch(chunk);
+    const MatrixView<T> hidden = pass.hidden.view().row_range(first, rows.padded_rows());
+    walk.run(tokens.subspan(first, chunk.used_rows), rows, pass.rotary, cache, hidden,
+             ColumnOrder::forward, chunk, observers);
 
-    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-      for (auto* observer : observers) observer->before_layer(chunk, layer, x);
-      const KeysValues<T> cache = pass.cache.layer(layer);
-      attention_block(device, config, weights.layers[layer], pass.rotary, batch,
-                      KeysValues<const T>(cache), ColumnOrder::forward, activations, x);
-      const KeysValues<const T> own = activations.keys_values(config);
-      copy_head_rows(device, own.keys, chunk.used_rows, cache.keys, first);
-      copy_head_rows(device, own.values, chunk.used_rows, cache.values, first);
-      for (auto* observer : observers) {
-        observer->after_attention(chunk, layer, activations, cache.keys, x);
-      }
-      feed_forward_block(device, config, weights.layers[layer], activations, x);
-      for (auto* observer : observers) observer->after_feed_forward(chunk, layer, activations);
-    }
-    for (auto* observer : observers) observer->after_layers(chunk, x);
-
-    const MatrixView<T> hidden = pass.hidden.view().row_range(first, batch.padded_rows());
-    rms_norm(device, MatrixView<const T>(x), weights.final_norm.view(), config.norm_epsilon,
-             hidden);
     const std::size_t skipped = std::max(options.predict_from, first) - first;
     if (skipped < chunk.used_rows) {
       const std::size_t from = skipped / kRowTile * kRowTile;
       const std::size_t count = chunk.used_rows - from;
       predict(device, MatrixView<const T>(hidden.row_range(from, hidden.rows - from)),
-              weights.output(), weights.packed_output,
+              weights.head.output, weights.head.packed_output,
               std::span<const std::int32_t>(targets).subspan(first + from, count),
               options.entropy_top_k, std::span(pass.predictions).subspan(first + from, count));
     }
@@ -96,8 +99,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
 
 #define LONGSHADOW_INSTANTIATE(Device, T)                                                       \
   template FullPass<T> run_full_pass(Device&, const Weights<T>&, std::span<const std::int32_t>, \
-                                     std::span<FullPassObserver<T>* const>,                     \
-                                     const FullPassOptions&);
+                                     std::span<LayerObserver<T>* const>, const FullPassOptions&);
 LONGSHADOW_INSTANTIATE(Cpu, float)
 LONGSHADOW_INSTANTIATE(Cpu, double)
 LONGSHADOW_INSTANTIATE(Cuda, float)

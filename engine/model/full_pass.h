@@ -8,7 +8,7 @@
 
 #include "engine/core/matrix.h"
 #include "engine/kv/kv_cache.h"
-#include "engine/model/forward.h"
+#include "engine/model/layer_walk.h"
 #include "engine/model/weights.h"
 #include "engine/ops/prediction.h"
 
@@ -16,28 +16,6 @@ namespace longshadow {
 
 /// Document tokens that the full pass takes through the layers at a time.
 inline constexpr std::size_t kPrefillChunk = 512;
-
-/// Rows [first_position, first_position + used_rows) of the document, on their way.
-struct Chunk {
-  std::size_t first_position;
-  std::size_t used_rows;
-};
-
-/// Looks at the full pass while it runs; every view is valid during the call only.
-template <class T>
-class FullPassObserver {
- public:
-  virtual ~FullPassObserver() = default;
-  /// residual [padded rows, D]: the input of `layer`.
-  virtual void before_layer(const Chunk&, std::size_t /*layer*/, MatrixView<const T>) {}
-  /// residual: between the layer's halves; keys: of all positions up to and with the chunk's.
-  virtual void after_attention(const Chunk&, std::size_t /*layer*/, const LayerActivations<T>&,
-                               HeadRows<const T> /*keys*/, MatrixView<const T> /*residual*/) {}
-  virtual void after_feed_forward(const Chunk&, std::size_t /*layer*/, const LayerActivations<T>&) {
-  }
-  /// residual [padded rows, D]: before the final norm.
-  virtual void after_layers(const Chunk&, MatrixView<const T>) {}
-};
 
 /// The teacher-forced run over a whole document with nothing removed.
 template <class T>
@@ -68,7 +46,7 @@ struct FullPassOptions {
 template <class Device, class T>
 FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
                           std::span<const std::int32_t> tokens,
-                          std::span<FullPassObserver<T>* const> observers,
+                          std::span<LayerObserver<T>* const> observers,
                           const FullPassOptions& options);
 
 }  // namespace longshadow

@@ -35,8 +35,8 @@ std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weight
   const ModelConfig& config = weights.config;
   const std::size_t d = config.head_dim, group = config.group_size();
   std::vector<Matrix<float>> grams;
-  for (const LayerWeights<T>& layer : weights.layers) {
-    const Matrix<float> by_input = transposed(device, layer.attention_output);
+  for (const LayerMatrices<T>& layer : weights.matrices) {
+    const Matrix<float> by_input = transposed(device, layer.attention.output);
     Matrix<float>& gram = grams.emplace_back(Cpu::memory(), config.n_kv_heads * d, d);
     for (std::size_t head = 0; head < config.n_heads; ++head) {
       const MatrixView<const float> of_head = by_input.view().row_range(head * d, d);

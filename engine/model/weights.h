@@ -6,79 +6,55 @@
 #include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/model/checkpoint.h"
 #include "engine/model/config.h"
+#include "engine/parts/embedding.h"
+#include "engine/parts/head.h"
+#include "engine/parts/layer.h"
 
 namespace longshadow {
 
-/// One decoder layer's weights: T is the activations' type, P the products' (see PackedWeights).
-/// Shapes are those of WeightKind; vectors are [1, size], absent biases [0, 0]; query, key and
-/// value are packed in whole heads, as project_heads() takes them.
-template <class T, class P = T>
-struct LayerWeights {
-  Matrix<T> attention_norm;
-  PackedWeights<P> query, key, value;
-  Matrix<T> query_bias, key_bias, value_bias;
-  PackedWeights<P> attention_output;
-  Matrix<T> output_bias;
-  Matrix<T> feed_forward_norm;
-  PackedWeights<P> gate, up, down;
-  Matrix<T> gate_bias, up_bias, down_bias;
-};
+/// Every tensor of a model of this configuration.
+std::vector<WeightName> weight_table(const ModelConfig& config);
 
+/// A model in a device's memory, for a pass in T: a list of parts, and the matrices that their
+/// products read.
 template <class T>
 struct Weights {
   ModelConfig config;
-  Matrix<T> token_embedding;  ///< [V, D]
-  std::vector<LayerWeights<T>> layers;
-  Matrix<T> final_norm;     ///< [1, D]
-  Matrix<T> untied_output;  ///< the same, or [0, 0] where the embeddings are tied
-
-  PackedWeights<T> packed_output;  ///< output()
-
-  /// [V, D]: the logits are hidden outputᵀ.
-  MatrixView<const T> output() const {
-    return (config.tied_embeddings ? token_embedding : untied_output).view();
-  }
+  Embedding<T> embedding;
+  std::vector<Layer<T>> layers;
+  std::vector<LayerMatrices<T>> matrices;  ///< [L]
+  Head<T> head;
 };
 
 /// Reads, converts and packs every weight, in the device's memory. Holds one tensor in f32 beside
 /// the result at a time. On a CUDA device f32 matrices of layers stay in bf16 where the file keeps
-/// them so: the products are the same. Throws Error as Checkpoint::read does.
+/// them so: the products are the same. Throws Error as WeightSource::read() does.
 template <class T, class Device>
-Weights<T> load_weights(Device& device, const Checkpoint& checkpoint);
+Weights<T> load_weights(Device& device, const WeightSource& source);
 
-/// The layers alone, for products in bf16. Matrices that `weights` keeps in bf16 are in its memory,
+/// The layers' matrices for products in bf16. Those that `weights` keeps in bf16 are in its memory,
 /// which must then outlive the result.
 template <class Device>
-std::vector<LayerWeights<float, BF16>> load_rounded_layers(Device& device,
-                                                           const Checkpoint& checkpoint,
-                                                           const Weights<float>& weights);
+std::vector<LayerMatrices<BF16>> load_rounded_matrices(Device& device, const WeightSource& source,
+                                                       const Weights<float>& weights);
 
-/// One layer's matrices transposed, for products that carry gradients from outputs to inputs:
-/// dx = dy W is linear(dy, Wᵀ). attention_output is packed in whole heads.
-template <class P>
-struct TransposedLayer {
-  PackedWeights<P> query, key, value;
-  PackedWeights<P> attention_output;
-  PackedWeights<P> gate, up, down;
-};
-
+/// Matrices for products that carry gradients from outputs to inputs: dx = dy W is linear(dy, Wᵀ).
 template <class P>
 struct TransposedWeights {
-  std::vector<TransposedLayer<P>> layers;
-  /// Of each tile of Weights::packed_output, as ProbedOutput takes them.
+  std::vector<LayerMatrices<P>> layers;
+  /// Of each tile of Head::packed_output, as ProbedOutput takes them.
   std::vector<PackedWeights<P>> output;
 };
 
 template <class P, class T>
-TransposedWeights<P> load_transposed_weights(Cpu& cpu, const Checkpoint& checkpoint,
+TransposedWeights<P> load_transposed_weights(Cpu& cpu, const WeightSource& source,
                                              const Weights<T>& weights);
 
-/// The same for a CUDA device, from the memory of layers and of the output matrix [V, D], both of
-/// which must outlive the result.
-template <class P, class T>
-TransposedWeights<P> transpose_weights(std::span<const LayerWeights<T, P>> layers,
+/// The same for a CUDA device, from the memory of matrices and of the output [V, D], both of which
+/// must outlive the result.
+template <class P>
+TransposedWeights<P> transpose_weights(std::span<const LayerMatrices<P>> matrices,
                                        const PackedWeights<P>& output);
 
 }  // namespace longshadow

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Iterator
 
 ENGINE = ("engine/core", "engine/io", "engine/chat", "engine/backend", "engine/ops", "engine/kv",
-          "engine/model", "engine/policy")
+          "engine/parts", "engine/model", "engine/policy")
 # Each room and what it may include besides its own headers, rooms and single headers of others: the
 # column "sees" of CONTRIBUTING.md's table, where `engine` stands for all of its rooms. A room that
 # lies in the folder of another one stands above it.
@@ -16,7 +16,9 @@ ROOMS = {
     "engine/backend": ("engine/core",),
     "engine/ops": ("engine/core", "engine/backend"),
     "engine/kv": ("engine/core", "engine/backend", "engine/ops"),
-    "engine/model": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
+    "engine/parts": ("engine/core", "engine/backend", "engine/ops", "engine/model/config.h"),
+    "engine/model": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv",
+                     "engine/parts"),
     "engine/policy": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
     "data/format": (),
     "analysis/inspect": ("data/format", "analysis"),

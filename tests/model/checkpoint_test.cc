@@ -12,6 +12,7 @@
 #include "engine/core/sha256.h"
 #include "engine/io/gguf.h"
 #include "engine/io/mapped_file.h"
+#include "engine/model/weights.h"
 #include "tests/support/error_of.h"
 #include "tests/support/gguf_builder.h"
 #include "tests/support/skip.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/model/checkpoint.h"
 #include "tests/support/devices.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
@@ -33,7 +34,7 @@ Compression all_but_some(const ModelConfig& config, bool ragged) {
 
 template <class T>
 FullPass<T> read(Cpu& cpu, const Weights<T>& weights, std::span<const std::int32_t> tokens) {
-  return run_full_pass(cpu, weights, tokens, std::span<FullPassObserver<T>* const>{}, {});
+  return run_full_pass(cpu, weights, tokens, std::span<LayerObserver<T>* const>{}, {});
 }
 
 /// The logits that the full pass has after position i, in double precision.
@@ -43,7 +44,7 @@ std::vector<double> logits_after(const FullPass<T>& full, const Weights<T>& weig
   std::vector<double> logits;
   for (std::size_t v = 0; v < weights.config.vocab_size; ++v) {
     logits.push_back(twin::dot(twin::row(full.hidden.row(i), full.hidden.cols()),
-                               twin::row(weights.output().row(v), full.hidden.cols())));
+                               twin::row(weights.head.output.row(v), full.hidden.cols())));
   }
   return logits;
 }
@@ -63,7 +64,7 @@ void check_decoding(Cpu& cpu, const Weights<double>& weights,
   FullPassOptions options;
   options.text_tokens = tokens.size();
   const auto prefilled = run_full_pass(cpu, weights, std::span(tokens).first(kContext),
-                                       std::span<FullPassObserver<double>* const>{}, options);
+                                       std::span<LayerObserver<double>* const>{}, options);
   GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
                                   prefilled.frequencies);
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
@@ -101,6 +102,26 @@ TEST_CASE("under dynamic scaling a text is written with the frequencies that it 
   check_decoding(cpu, weights, tokens);
 }
 
+/// A whole cache, of which each KV head's evicted slots are hidden.
+class MaskedCache final : public LayerCache<double> {
+ public:
+  MaskedCache(const KvCache<double>& cache, const Compression& compression)
+      : cache_(cache), compression_(compression) {}
+
+  KeysValues<const double> enter(std::size_t layer, RowBatch& rows) override {
+    ranges_ = compression_.layers[layer].removed();
+    removed_.assign(ranges_.begin(), ranges_.end());
+    rows.streams[0].removed = removed_;
+    return cache_.layer(layer);
+  }
+
+ private:
+  const KvCache<double>& cache_;
+  const Compression& compression_;
+  std::vector<std::vector<Range>> ranges_;
+  std::vector<RemovedColumns> removed_;
+};
+
 /// Keys and values are those of attention under a mask: the full pass's own rows, with what was
 /// evicted hidden from the rows behind the context.
 TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden, in f64") {
@@ -125,33 +146,16 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
     rows.positions[r] = static_cast<std::uint32_t>(kContext + r);
   }
   rows.streams.push_back({.first_row = 0, .n_rows = n_rows, .prefix = kContext});
-  Matrix<double> x(cpu.memory(), kRowTile, config.hidden_size);
-  for (std::size_t r = 0; r < n_rows; ++r) {
-    std::copy_n(weights.token_embedding.row(static_cast<std::size_t>(tokens[kContext + r])),
-                config.hidden_size, x.row(r));
-  }
-  LayerActivations<double> activations(cpu, config, kRowTile);
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    const std::vector<std::vector<Range>> ranges = compression.layers[layer].removed();
-    const std::vector<RemovedColumns> removed(ranges.begin(), ranges.end());
-    rows.streams[0].removed = removed;
-    attention_block(cpu, config, weights.layers[layer], full.rotary, rows, full.cache.layer(layer),
-                    ColumnOrder::forward, activations, x.view());
-    feed_forward_block(cpu, config, weights.layers[layer], activations, x.view());
-  }
+  Matrix<double> hidden(cpu.memory(), kRowTile, config.hidden_size);
+  MaskedCache masked(full.cache, compression);
+  LayerWalk<Cpu, double>(cpu, weights, kRowTile)
+      .run(std::span(tokens).subspan(kContext), rows, full.rotary, masked, hidden.view());
   for (std::size_t r = 0; r < n_rows; ++r) {
     const std::span<const double> logits =
         decoder.step(tokens[kContext + r], kContext + r, cache, {});
-    twin::Row hidden = twin::row(x.row(r), config.hidden_size);
-    const double scale =
-        1 / std::sqrt(twin::dot(hidden, hidden) / static_cast<double>(config.hidden_size) +
-                      config.norm_epsilon);
-    for (std::size_t i = 0; i < hidden.size(); ++i) {
-      hidden[i] *= scale * weights.final_norm.data()[i];
-    }
     for (std::size_t v = 0; v < logits.size(); ++v) {
-      const double expected =
-          twin::dot(hidden, twin::row(weights.output().row(v), config.hidden_size));
+      const double expected = twin::dot(twin::row(hidden.row(r), config.hidden_size),
+                                        twin::row(weights.head.output.row(v), config.hidden_size));
       REQUIRE(std::abs(logits[v] - expected) <= 2000 * 0x1p-53 * 20);
     }
   }
@@ -168,7 +172,7 @@ std::vector<double> logits_of_steps(Device& device, const std::string& name, std
   }
   const auto prefilled =
       run_full_pass(device, weights, std::span<const std::int32_t>(tokens).first(kContext),
-                    std::span<FullPassObserver<T>* const>{}, {});
+                    std::span<LayerObserver<T>* const>{}, {});
   GrowingCache<Device, T> cache(device, prefilled.cache, all_but_some(config, true),
                                 prefilled.frequencies);
   Decoder<Device, T> decoder(device, weights, tokens.size());

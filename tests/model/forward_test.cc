@@ -1,9 +1,9 @@
-#include "engine/model/forward.h"
-
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "engine/model/checkpoint.h"
 #include "engine/model/full_pass.h"
+#include "engine/model/layer_walk.h"
 #include "engine/model/rotary_frequencies.h"
 #include "engine/ops/rms_norm.h"
 #include "engine/ops/rows.h"
@@ -20,7 +20,7 @@ using test::TinyModel;
 template <class T>
 FullPass<T> read(Cpu& cpu, const Weights<T>& weights, const std::vector<std::int32_t>& tokens) {
   return run_full_pass(cpu, weights, std::span<const std::int32_t>(tokens),
-                       std::span<FullPassObserver<T>* const>(), {});
+                       std::span<LayerObserver<T>* const>(), {});
 }
 
 template <class T>
@@ -45,7 +45,7 @@ void check_logits(const TinyModel& model) {
     const twin::Row hidden = twin::row(full.hidden.row(positions[i]), weights.config.hidden_size);
     REQUIRE(expected[i].size() == weights.config.vocab_size);
     for (std::size_t v = 0; v < expected[i].size(); ++v) {
-      const twin::Row direction = twin::row(weights.output().row(v), hidden.size());
+      const twin::Row direction = twin::row(weights.head.output.row(v), hidden.size());
       largest = test::larger(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
     }
   }
@@ -61,6 +61,18 @@ TEMPLATE_TEST_CASE("logits are those of transformers in float64", "", double, fl
   }
 }
 
+class NoCache final : public LayerCache<double> {
+ public:
+  explicit NoCache(const ModelConfig& config)
+      : empty_(Cpu::memory(), config.n_layers, config.n_kv_heads, 0, config.head_dim) {}
+  KeysValues<const double> enter(std::size_t layer, RowBatch&) override {
+    return std::as_const(empty_).layer(layer);
+  }
+
+ private:
+  KvCache<double> empty_;
+};
+
 /// Final hidden states, from one batch of rows that sees no prefix: no chunks and no cache.
 Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
                                    const std::vector<std::int32_t>& tokens) {
@@ -72,19 +84,10 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
   batch.streams = {{0, tokens.size(), 0}};
   const RotaryTable<double> rotary = make_rotary_table<double>(
       cpu, rotary_frequencies(config.rope, config.head_dim, tokens.size()), tokens.size());
-  LayerActivations<double> activations(cpu, config, batch.padded_rows());
-  Matrix<double> x(cpu.memory(), batch.padded_rows(), config.hidden_size);
-  gather_rows(cpu, weights.token_embedding.view(), std::span(tokens), x.view());
-  const KvCache<double> nothing(cpu.memory(), config.n_layers, config.n_kv_heads, 0,
-                                config.head_dim);
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    attention_block(cpu, config, weights.layers[layer], rotary, batch, nothing.layer(layer),
-                    ColumnOrder::forward, activations, x.view());
-    feed_forward_block(cpu, config, weights.layers[layer], activations, x.view());
-  }
-  Matrix<double> hidden(cpu.memory(), x.rows(), x.cols());
-  rms_norm(cpu, std::as_const(x).view(), weights.final_norm.view(), config.norm_epsilon,
-           hidden.view());
+  Matrix<double> hidden(cpu.memory(), batch.padded_rows(), config.hidden_size);
+  NoCache nothing(config);
+  LayerWalk<Cpu, double>(cpu, weights, batch.padded_rows())
+      .run(tokens, batch, rotary, nothing, hidden.view());
   return hidden;
 }
 

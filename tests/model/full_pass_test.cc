@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "engine/model/checkpoint.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/tiny_models.h"
 
@@ -19,10 +20,10 @@ std::vector<std::int32_t> made_up_tokens(std::size_t count) {
 
 template <class T>
 FullPass<T> read(Cpu& cpu, const Weights<T>& weights, const std::vector<std::int32_t>& tokens,
-                 FullPassObserver<T>* observer = nullptr, const FullPassOptions& options = {}) {
-  return run_full_pass(
-      cpu, weights, std::span<const std::int32_t>(tokens),
-      std::span<FullPassObserver<T>* const>(&observer, observer == nullptr ? 0 : 1), options);
+                 LayerObserver<T>* observer = nullptr, const FullPassOptions& options = {}) {
+  return run_full_pass(cpu, weights, std::span<const std::int32_t>(tokens),
+                       std::span<LayerObserver<T>* const>(&observer, observer == nullptr ? 0 : 1),
+                       options);
 }
 
 template <class T>
@@ -80,7 +81,7 @@ TEST_CASE("no position sees a later one") {
 }
 
 /// Writes down what it is shown.
-class Diary final : public FullPassObserver<float> {
+class Diary final : public LayerObserver<float> {
  public:
   std::vector<std::string> entries;
 

@@ -13,6 +13,7 @@
 #include "engine/io/safetensors.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/model_name.h"
+#include "engine/model/weights.h"
 #include "tests/support/error_of.h"
 #include "tests/support/safetensors_builder.h"
 #include "tests/support/temporary_folder.h"

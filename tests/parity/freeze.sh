@@ -56,7 +56,7 @@ write() {
   shift
   echo "$name"
   "$program" generate --model "$model" --document "$document" --device cpu --threads 2 -T 300 \
-    -n 40 "$@" >"$folder/$name.txt" 2>"$folder/$name.err" || {
+    -n 80 "$@" >"$folder/$name.txt" 2>"$folder/$name.err" || {
     cat "$folder/$name.err"
     exit 1
   }
@@ -65,6 +65,6 @@ write() {
 write greedy
 write drawn --temperature 0.8 --seed 5
 write snapkv --policy snapkv --budget 0.2
-write infokv --policy infokv --budget 0.2 --target 64 --every 8
+write infokv --policy infokv --budget 0.2 --target 100 --every 64
 write rpc --policy rpc:window=8 --every 16
 write packed --kv-bits 8 --policy knorm --budget 0.5

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "engine/model/checkpoint.h"
 #include "probes/activation_tape.h"
 #include "probes/differential_engine.h"
 #include "probes/direct_engine.h"
@@ -117,9 +118,9 @@ TEMPLATE_TEST_CASE("tokens removed by layer and head, as transformers in float64
 
     const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
     ActivationTape<Cpu, T> tape(cpu, config, {context, ids.size()});
-    FullPassObserver<T>* observer = &tape;
+    LayerObserver<T>* observer = &tape;
     const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                           std::span<FullPassObserver<T>* const>(&observer, 1), {});
+                                           std::span<LayerObserver<T>* const>(&observer, 1), {});
     for (const auto* recorded : {&tape, static_cast<ActivationTape<Cpu, T>*>(nullptr)}) {
       const PreparedEngine prepared =
           make_engine(cpu, loaded, full, recorded, precision, horizon, 1);
@@ -175,9 +176,9 @@ struct Engines {
     std::vector<TokenId> tokens;
     for (TokenId i = 0; i < 200; ++i) tokens.push_back(i * 37 % 320);
     tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, Range{1, tokens.size()});
-    FullPassObserver<T>* observer = tape.get();
+    LayerObserver<T>* observer = tape.get();
     return run_full_pass(cpu, weights, std::span<const TokenId>(tokens),
-                         std::span<FullPassObserver<T>* const>(&observer, 1), {});
+                         std::span<LayerObserver<T>* const>(&observer, 1), {});
   }
 
   std::unique_ptr<CounterfactualEngine> direct(ColumnOrder order = ColumnOrder::forward) {
@@ -185,7 +186,7 @@ struct Engines {
                                                   order);
   }
   std::unique_ptr<CounterfactualEngine> differential() {
-    DeltaWeights<T, T> delta{weights.layers, weights.packed_output, {}};
+    DeltaWeights<T, T> delta{weights.matrices, weights.head.packed_output, {}};
     for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
       delta.cache.push_back(std::as_const(full.cache).layer(layer));
     }

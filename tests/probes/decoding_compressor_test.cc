@@ -32,9 +32,9 @@ struct Reading {
   Reading(Cpu& cpu, const Weights<double>& weights, std::span<const TokenId> tokens,
           const PolicyTraits& traits)
       : inputs(cpu, weights, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
-          FullPassObserver<double>* const observer = &inputs;
+          LayerObserver<double>* const observer = &inputs;
           return run_full_pass(cpu, weights, tokens,
-                               std::span<FullPassObserver<double>* const>(&observer, 1), {});
+                               std::span<LayerObserver<double>* const>(&observer, 1), {});
         }()) {
     inputs.set_entropy(
         EntropyHead<Cpu, double>(cpu, weights).entropies(cpu, full, tokens.size(), 20));
@@ -113,7 +113,7 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
     GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
     DecodingCompressor<Cpu, double> compressor(cpu, weights, *policy, {kEvery, kTarget}, signals,
                                                0);
-    FullPassObserver<double>* const observer = &compressor;
+    LayerObserver<double>* const observer = &compressor;
     Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
     for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
       CHECK(cache.tokens(0, 0).size() == i);
@@ -148,7 +148,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
       load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
   const ModelConfig& config = weights.config;
   const FullPass<double> full = run_full_pass(cpu, weights, tokens.first(kPrompt),
-                                              std::span<FullPassObserver<double>* const>(), {});
+                                              std::span<LayerObserver<double>* const>(), {});
   std::vector<std::uint32_t> all(kPrompt);
   std::iota(all.begin(), all.end(), 0U);
   Compression everything;
@@ -157,7 +157,7 @@ void write_behind(const Policy& policy, const DecodingInterval& interval,
   const TokenSignals signals{std::vector<float>(kPrompt),
                              std::vector(config.n_layers, std::vector<float>(kPrompt))};
   DecodingCompressor<Cpu, double> compressor(cpu, weights, policy, interval, signals, 0);
-  FullPassObserver<double>* const observer = &compressor;
+  LayerObserver<double>* const observer = &compressor;
   Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
   for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
     compressor.after_step(decoder.step(tokens[i], i, cache, std::span(&observer, 1)), 20, cache);

@@ -38,7 +38,7 @@ TEST_CASE("A plan counts what a probe keeps and what a row takes") {
   CHECK(bytes_of(plan, "weights") == (3 * output + layers) * 4 + (output + layers) * 2);
   CHECK(bytes_of(plan, "gradients' weights") == (output + layers) * 2);
   CHECK(bytes_of(plan, "cache") == 2 * 2 * n * 6 * (4 + 2));
-  CHECK(bytes_of(plan, "tape") == rows * 2 * (3 * 8 + 2 * 12 + 4 + 2 * 10) * 4);
+  CHECK(bytes_of(plan, "tape") == rows * (2 * (2 * 8 + 2 * 12 + 4 + 2 * 10) + 8) * 4);
   CHECK(bytes_of(plan, "signals") ==
         kPrefillChunk * 2 * 8 * 4 + 2 * 2 * 2 * n * 8 + 2 * n * 4 + n * 8 * 4);
   CHECK(plan.bytes_per_batch_row == (8 + 6) * 4 + (8 + 2 * 12 + 6 + 10) * 2 + 24 * 2);

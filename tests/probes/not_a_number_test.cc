@@ -26,7 +26,7 @@ struct Case {
     document = test::document_of(ids);
   }
   void break_model() {
-    model.weights.final_norm.data()[3] = std::numeric_limits<float>::quiet_NaN();
+    model.weights.head.norm.weight.data()[3] = std::numeric_limits<float>::quiet_NaN();
   }
   std::unique_ptr<Measurement> begin(Method method) {
     ProbeOptions options;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/model/checkpoint.h"
 #include "probes/probe_model.h"
 #include "probes/signals.h"
 #include "tests/support/probe_case.h"
@@ -17,7 +18,7 @@ constexpr std::size_t kContext = 96;
 
 /// Keeps every layer's rotated queries, [H, n, d].
 template <class T>
-class QueryRecorder final : public FullPassObserver<T> {
+class QueryRecorder final : public LayerObserver<T> {
  public:
   QueryRecorder(const ModelConfig& config, std::size_t n) : config_(config), n_(n) {}
 
@@ -56,9 +57,9 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
   PolicyInputs<Cpu, T> inputs(cpu, loaded.weights, kContext, n, traits);
   SignalObserver<Cpu, T> signals(cpu, config, n, kContext);
   QueryRecorder<T> queries(config, n);
-  const std::array<FullPassObserver<T>*, 3> observers{&inputs, &signals, &queries};
+  const std::array<LayerObserver<T>*, 3> observers{&inputs, &signals, &queries};
   const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                         std::span<FullPassObserver<T>* const>(observers), {});
+                                         std::span<LayerObserver<T>* const>(observers), {});
   const std::vector<float> window = signals.attention_window();
   const std::vector<float> cumulative = signals.attention_cumulative();
 

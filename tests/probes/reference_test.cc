@@ -310,7 +310,7 @@ TEST_CASE("screened entropies of SmolLM2 on an article", "[long]") {
   for (std::size_t i = 0; i < n; ++i) ids.push_back(of.document.tokens[i].id);
   const FullPass<float> full =
       run_full_pass(cpu, weights, std::span<const TokenId>(ids),
-                    std::span<FullPassObserver<float>* const>(), {.entropy_top_k = k});
+                    std::span<LayerObserver<float>* const>(), {.entropy_top_k = k});
   const std::vector<float> found = EntropyHead<Cpu, float>(cpu, weights).entropies(cpu, full, n, k);
   std::vector<double> screened(found.begin(), found.end()), exact;
   double largest_difference = 0;

@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("A compressed cache predicts as the full one without the evic
     const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
     const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
     const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                           std::span<FullPassObserver<T>* const>(), {});
+                                           std::span<LayerObserver<T>* const>(), {});
     const PreparedEngine direct =
         make_engine(cpu, loaded, full, static_cast<const ActivationTape<Cpu, T>*>(nullptr),
                     precision, options.horizon, 1);

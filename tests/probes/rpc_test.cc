@@ -32,7 +32,7 @@ std::vector<TokenId> text() {
 
 /// Every written token's queries [L][step][H] and keys [L][step][K], as the steps computed them.
 template <class Device>
-struct StepRecorder final : FullPassObserver<double> {
+struct StepRecorder final : LayerObserver<double> {
   Device& device;
   const ModelConfig& config;
   std::vector<std::vector<twin::Rows>> queries, keys;
@@ -108,7 +108,7 @@ void check_cuts(Device& device, const char* model, const DecodingInterval& inter
   const ModelConfig& config = weights.config;
   const std::vector<TokenId> tokens = text();
   const FullPass<double> full = run_full_pass(device, weights, std::span(tokens).first(kPrompt),
-                                              std::span<FullPassObserver<double>* const>(), {});
+                                              std::span<LayerObserver<double>* const>(), {});
   Tokens all(kPrompt);
   std::iota(all.begin(), all.end(), 0U);
   Compression everything;
@@ -120,7 +120,7 @@ void check_cuts(Device& device, const char* model, const DecodingInterval& inter
   check_decoding(*policy, interval, {config.n_layers, config.n_kv_heads}, kPrompt);
   DecodingCompressor<Device, double> compressor(device, weights, *policy, interval, {}, 0);
   StepRecorder<Device> steps(device, config);
-  FullPassObserver<double>* const observers[] = {&compressor, &steps};
+  LayerObserver<double>* const observers[] = {&compressor, &steps};
   Decoder<Device, double> decoder(device, weights, tokens.size());
   std::vector<Tokens> slots(config.n_layers, all);
   std::size_t n_evicted = 0;

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+#include "engine/model/checkpoint.h"
 #include "probes/fisher_sketch.h"
 #include "tests/support/devices.h"
 #include "tests/support/finite_differences.h"
@@ -51,9 +52,9 @@ struct Case {
   }
   const ModelConfig& config() const { return model.weights.config; }
   FullPass<T> read() {
-    FullPassObserver<T>* observer = &tape;
+    LayerObserver<T>* observer = &tape;
     return run_full_pass(device, model.weights, std::span<const TokenId>(tokens),
-                         std::span<FullPassObserver<T>* const>(&observer, 1), {});
+                         std::span<LayerObserver<T>* const>(&observer, 1), {});
   }
 
   GradientWeights<T, T> gradient_weights() const {
@@ -103,7 +104,7 @@ TEST_CASE("a probe's gradients are derivatives of the gated model") {
   const FullPredictions<double> full{of.full.hidden.view(), of.full.log_normalisers,
                                      of.full.likeliest};
   const Weights<double>& weights = of.model.weights;
-  const ProbedOutput<double, double> output{weights.output(), weights.packed_output,
+  const ProbedOutput<double, double> output{weights.head.output, weights.head.packed_output,
                                             of.model.transposed->output};
   fisher_probes(of.device, output, full, draws, std::span<const PairedRows>(streams),
                 directions.view());

@@ -7,6 +7,7 @@
 
 #include "engine/model/checkpoint.h"
 #include "engine/model/rotary_frequencies.h"
+#include "engine/model/weights.h"
 #include "tests/support/twins.h"
 
 namespace longshadow::test {

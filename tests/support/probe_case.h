@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/checkpoint.h"
 #include "probes/probe.h"
 #include "tests/support/tiny_models.h"
 

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/core/matrix.h"
+#include "engine/model/config.h"
+#include "engine/ops/rows.h"
+#include "engine/parts/weight_loader.h"
+
+namespace longshadow {
+
+/// Where a token's residual stream begins.
+template <class T>
+struct Embedding {
+  Matrix<T> table;  ///< [V, D]
+
+  static void add_names(const ModelConfig& config, std::vector<WeightName>& table) {
+    table.push_back({WeightKind::token_embedding, 0, config.vocab_size, config.hidden_size,
+                     "token_embd.weight", "model.embed_tokens.weight"});
+  }
+
+  /// The first rows of x [tokens.size() or more, D] become the tokens'.
+  template <class Device>
+  void forward(Device& device, std::span<const std::int32_t> tokens, MatrixView<T> x) const {
+    gather_rows(device, table.view(), tokens, x);
+  }
+};
+
+}  // namespace longshadow

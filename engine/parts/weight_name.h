@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace longshadow {
+
+/// The tensors of a decoder layer and of the model, in the forward pass's words; the part that owns
+/// a tensor states its shape.
+enum class WeightKind {
+  token_embedding,
+  attention_norm,
+  query,
+  key,
+  value,
+  query_bias,
+  key_bias,
+  value_bias,
+  attention_output,
+  output_bias,
+  feed_forward_norm,
+  gate,
+  up,
+  down,
+  gate_bias,
+  up_bias,
+  down_bias,
+  final_norm,
+  output,
+};
+
+/// A tensor's identity, shape and name in both file formats.
+struct WeightName {
+  WeightKind kind;
+  std::size_t layer;  ///< 0 for the tensors that belong to no layer
+  std::size_t rows;   ///< 1 for vectors
+  std::size_t cols;
+  std::string gguf;          ///< e.g. blk.3.attn_q.weight
+  std::string hugging_face;  ///< e.g. model.layers.3.self_attn.q_proj.weight
+  /// Rows are elements of heads that are rotated in pairs; some files store them in another order.
+  bool rotary_rows = false;
+};
+
+/// Collects the tensors of one layer: a part adds each of its own once.
+class LayerNames {
+ public:
+  LayerNames(std::size_t layer, std::vector<WeightName>& table) : layer_(layer), table_(table) {}
+
+  /// Names as they follow the layer's prefix: "attn_q.weight", "self_attn.q_proj.weight".
+  void add(WeightKind kind, std::size_t rows, std::size_t cols, const std::string& gguf,
+           const std::string& hugging_face, bool rotary_rows = false) {
+    const std::string number = std::to_string(layer_);
+    table_.push_back({kind, layer_, rows, cols, "blk." + number + "." + gguf,
+                      "model.layers." + number + "." + hugging_face, rotary_rows});
+  }
+
+ private:
+  std::size_t layer_;
+  std::vector<WeightName>& table_;
+};
+
+}  // namespace longshadow
