@@ -125,7 +125,7 @@ void PolicyInputs<Device, T>::add_queries(const Chunk& chunk, std::size_t layer,
   std::vector<std::uint32_t> positions(rows);
   std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(chunk.first_position));
   Matrix<T> plain(device_.memory(), rows, rotated.cols());
-  rotate_back(device_, rotary_, std::span<const std::uint32_t>(positions),
+  rotate_rows(device_, rotary_, Turn::back, std::span<const std::uint32_t>(positions),
               std::as_const(rotated).view(), plain.view());
   copy_to_host(device_, std::as_const(plain).view(),
                queries_[layer].view().row_range(chunk.first_position, rows));

@@ -33,14 +33,17 @@ template <class T, class P>
 void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
                   MatrixView<const T> x, HeadRows<P> to);
 
-/// The transpose of the rotation, for every head of x [rows, heads * d]: it carries gradients and,
-/// where the table's scale is 1, rotates back. positions [rows], below the table's; `to`, shaped
-/// like x, in the precision P of the product it goes into.
+/// Which way rows are rotated: by their positions, or by the transpose of that, which carries
+/// gradients and, where the table's scale is 1, undoes it.
+enum class Turn { forward, back };
+
+/// Rotates every head of x [rows, heads * d]. positions [rows], below the table's; `to`, shaped
+/// like x, may be x, and is in the precision P of the product it goes into.
 template <class T, class P>
-void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
-                 MatrixView<const T> x, MatrixView<P> to);
+void rotate_rows(Cpu& device, const RotaryTable<T>& table, Turn turn,
+                 std::span<const std::uint32_t> positions, MatrixView<const T> x, MatrixView<P> to);
 template <class T, class P>
-void rotate_back(Cuda& device, const RotaryTable<T>& table,
+void rotate_rows(Cuda& device, const RotaryTable<T>& table, Turn turn,
                  std::span<const std::uint32_t> positions, MatrixView<const T> x, MatrixView<P> to);
 
 /// Requires rows x of whole heads of the table's size, at positions that the table has.
@@ -53,10 +56,10 @@ void require_rotation(const char* operation, const RotaryTable<T>& table,
 }
 
 template <class T, class P>
-void check_rotate_back(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
+void check_rotate_rows(const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
                        MatrixView<const T> x, MatrixView<P> to) {
-  require_rotation("rotate_back", table, positions, x);
-  require_shape("rotate_back", "to", to, x.rows, x.cols);
+  require_rotation("rotate_rows", table, positions, x);
+  require_shape("rotate_rows", "to", to, x.rows, x.cols);
 }
 
 }  // namespace longshadow

@@ -55,9 +55,11 @@ void rotate_heads(const RotaryTable<T>& table, std::span<const std::uint32_t> po
 }
 
 template <class T, class P>
-void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::uint32_t> positions,
-                 MatrixView<const T> x, MatrixView<P> to) {
-  check_rotate_back(table, positions, x, to);
+void rotate_rows(Cpu& device, const RotaryTable<T>& table, Turn turn,
+                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
+                 MatrixView<P> to) {
+  check_rotate_rows(table, positions, x, to);
+  const T sign = turn == Turn::forward ? T{1} : T{-1};
   const std::size_t half = table.cos.cols();
   device.parallel_for(x.rows, [&](std::size_t r) {
     const T* cos = table.cos.row(positions[r]);
@@ -66,8 +68,9 @@ void rotate_back(Cpu& device, const RotaryTable<T>& table, std::span<const std::
       const T* from = x.row(r) + head;
       P* out = to.row(r) + head;
       for (std::size_t i = 0; i < half; ++i) {
-        out[i] = rounded<P>(from[i] * cos[i] + from[i + half] * sin[i]);
-        out[i + half] = rounded<P>(from[i + half] * cos[i] - from[i] * sin[i]);
+        const T first = from[i], second = from[i + half], sine = sign * sin[i];
+        out[i] = rounded<P>(first * cos[i] - second * sine);
+        out[i + half] = rounded<P>(second * cos[i] + first * sine);
       }
     }
   });
@@ -81,11 +84,11 @@ template void rotate_heads(const RotaryTable<float>&, std::span<const std::uint3
                            MatrixView<const float>, HeadRows<BF16>);
 template void rotate_heads(const RotaryTable<double>&, std::span<const std::uint32_t>,
                            MatrixView<const double>, HeadRows<double>);
-template void rotate_back(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+template void rotate_rows(Cpu&, const RotaryTable<float>&, Turn, std::span<const std::uint32_t>,
                           MatrixView<const float>, MatrixView<float>);
-template void rotate_back(Cpu&, const RotaryTable<float>&, std::span<const std::uint32_t>,
+template void rotate_rows(Cpu&, const RotaryTable<float>&, Turn, std::span<const std::uint32_t>,
                           MatrixView<const float>, MatrixView<BF16>);
-template void rotate_back(Cpu&, const RotaryTable<double>&, std::span<const std::uint32_t>,
+template void rotate_rows(Cpu&, const RotaryTable<double>&, Turn, std::span<const std::uint32_t>,
                           MatrixView<const double>, MatrixView<double>);
 
 }  // namespace longshadow

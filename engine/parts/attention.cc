@@ -192,8 +192,8 @@ void Attention<T>::backward(Device& device, const AttentionMatrices<P>& transpos
                                  cache.rounded};
   attention_backward(device, shape_, full, batch.context, HeadRows<const T>(dattended),
                      std::span(batch.tape_rows), AttentionGradients<T, P>{dq, dk, dv, gates});
-  rotate_back(device, rotary, positions, MatrixView<const T>(dq), dq_unrotated);
-  rotate_back(device, rotary, positions, MatrixView<const T>(dk), dk_unrotated);
+  rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dq), dq_unrotated);
+  rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dk), dk_unrotated);
   linear(device, MatrixView<const P>(dq_unrotated), transposed.query, dnormed);
   linear(device, MatrixView<const P>(dk_unrotated), transposed.key, dnormed, Write::add);
   linear(device, MatrixView<const P>(dv), transposed.value, dnormed, Write::add);

@@ -63,7 +63,7 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
   test::run_on(on.device, [&](auto& at) {
-    rotate_back(on.device, table, positions, at.in(y), at.out(rounded_back));
+    rotate_rows(on.device, table, Turn::back, positions, at.in(y), at.out(rounded_back));
   });
   const Matrix<T> back = test::widened_copy<T>(cpu, rounded_back);
   for (std::size_t r = 0; r < rows; ++r) {
@@ -78,6 +78,38 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
     CHECK(std::abs(forward - backward) <=
           (8 * twin::unit_roundoff<T> + test::kFactorRoundoff<P>)*size);
   }
+}
+
+// Two products and a sum, and the table's own rounding.
+TEMPLATE_TEST_CASE("rows are rotated by their positions, in place too", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  constexpr std::size_t heads = 3, d = 8, rows = 20;
+  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 5000);
+  const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
+  Matrix<T> apart(cpu.memory(), rows, heads * d), in_place(cpu.memory(), rows, heads * d);
+  std::copy_n(x.data(), rows * heads * d, in_place.data());
+  std::vector<std::uint32_t> positions;
+  for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
+  test::run_on(on.device, [&](auto& at) {
+    rotate_rows(on.device, table, Turn::forward, positions, at.in(x), at.out(apart));
+    const auto there = at.out(in_place);
+    rotate_rows(on.device, table, Turn::forward, positions, MatrixView<const T>(there), there);
+  });
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t head = 0; head < heads; ++head) {
+      const twin::Row in = twin::row(x.row(r) + head * d, d);
+      const twin::Row expected = twin::rotate(in, kFrequencies, positions[r]);
+      for (std::size_t i = 0; i < d; ++i) {
+        const double size = std::abs(in[i % 4]) + std::abs(in[i % 4 + 4]);
+        CHECK(std::abs(double(apart.row(r)[head * d + i]) - expected[i]) <=
+              4 * twin::unit_roundoff<T> * size);
+      }
+    }
+  }
+  CHECK(test::elements(in_place) == test::elements(apart));
 }
 
 TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
@@ -117,13 +149,13 @@ TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[co
   const std::vector<std::uint32_t> positions{9, 10};
   const std::span<const std::uint32_t> last(positions);
   CHECK(test::error_of([&] {
-          rotate_back(on.device, table, last, test::shaped<const float>(2, 16),
+          rotate_rows(on.device, table, Turn::back, last, test::shaped<const float>(2, 16),
                       test::shaped<float>(2, 16));
-        }) == "rotate_back: positions[1] is 10, expected at least 0 and below 10");
+        }) == "rotate_rows: positions[1] is 10, expected at least 0 and below 10");
   CHECK(test::error_of([&] {
-          rotate_back(on.device, table, last.first(1), test::shaped<const float>(1, 12),
+          rotate_rows(on.device, table, Turn::back, last.first(1), test::shaped<const float>(1, 12),
                       test::shaped<float>(1, 12));
-        }) == "rotate_back: x.cols is 12, expected a multiple of 8");
+        }) == "rotate_rows: x.cols is 12, expected a multiple of 8");
   CHECK(test::error_of([&] {
           rotate_heads(table, last, test::shaped<const float>(1, 16),
                        test::shaped_heads<float>(2, 1, 8));
