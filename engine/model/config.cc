@@ -54,6 +54,8 @@ const char* name_of(Architecture architecture) {
       return "mistral";
     case Architecture::qwen2:
       return "qwen2";
+    case Architecture::qwen3:
+      return "qwen3";
   }
   return "";
 }

@@ -10,7 +10,7 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2 };
+enum class Architecture { llama, mistral, qwen2, qwen3 };
 
 /// The ways rotary frequencies are stretched for long contexts, by Hugging Face's names;
 /// rotary_frequencies() has their formulas.
@@ -60,6 +60,7 @@ struct ModelConfig {
   bool tied_embeddings = false;    ///< the output matrix is the embedding matrix
   bool attention_bias = false;     ///< biases on q, k and v (Qwen2)
   bool output_bias = false;        ///< a bias on attention's output product
+  bool query_key_norm = false;     ///< an RMSNorm over each head of q and k, before RoPE (Qwen3)
   bool feed_forward_bias = false;  ///< biases on gate, up and down
   bool bf16_layers = false;        ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
@@ -69,7 +70,8 @@ struct ModelConfig {
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
 };
 
-/// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2".
+/// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
+/// "qwen3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

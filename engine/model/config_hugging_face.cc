@@ -163,7 +163,7 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   bool windowed = by_layer.value_or(false);
   if (model.architecture == Architecture::mistral) {
     windowed = !(config.contains(kKey) && config[kKey].is_null());
-  } else if (model.architecture == Architecture::qwen2 && !by_layer) {
+  } else if (model.architecture != Architecture::llama && !by_layer) {
     windowed =
         used && model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
                                      .value_or(kDefaultFullLayers);
@@ -187,7 +187,8 @@ std::string weight_type(const json& config, const std::string& source) {
 }  // namespace
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
-  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2};
+  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
+                                  Architecture::qwen3};
   const json document = parse_json(config_json, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
@@ -207,7 +208,9 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   config.n_kv_heads = in_range(
       json_find<std::uint64_t>(document, "num_key_value_heads", source).value_or(config.n_heads),
       kMaxHeads, source + ": 'num_key_value_heads'");
-  const auto head_dim = json_find<std::uint64_t>(document, "head_dim", source);
+  auto head_dim = json_find<std::uint64_t>(document, "head_dim", source);
+  const bool qwen3 = config.architecture == Architecture::qwen3;
+  if (qwen3 && !head_dim) head_dim = 128;  // transformers' default
   config.head_dim = head_dim ? in_range(*head_dim, kMaxHeadDim, source + ": 'head_dim'")
                              : divided_head_dim(config, source + ": 'hidden_size'");
   config.max_context = dimension("max_position_embeddings", kMaxContext);
@@ -217,8 +220,9 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
 
   const bool llama = config.architecture == Architecture::llama;
   config.tied_embeddings = flag("tie_word_embeddings");
-  config.output_bias = llama && flag("attention_bias");
+  config.output_bias = (llama || qwen3) && flag("attention_bias");
   config.attention_bias = config.architecture == Architecture::qwen2 || config.output_bias;
+  config.query_key_norm = qwen3;
   config.feed_forward_bias = llama && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
   config.rope = read_rope(document, source, config.max_context);

@@ -1,6 +1,7 @@
 #include "engine/parts/attention.h"
 
 #include <span>
+#include <type_traits>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/ops/add_bias.h"
@@ -16,6 +17,28 @@ AttentionShape attention_shape(const ModelConfig& config) {
   return {config.n_heads, config.n_kv_heads, config.head_dim};
 }
 
+namespace {
+
+/// [n_heads rows, d] for what comes before a norm over heads; [0, 0] where the model has none.
+template <class T, class Device>
+Matrix<T> make_projections(Device& device, const ModelConfig& config, std::size_t n_heads,
+                           std::size_t rows) {
+  if (!config.query_key_norm) return {};
+  return Matrix<T>(device.memory(), n_heads * rows, config.head_dim);
+}
+
+/// to = from in the precision of a product.
+template <class Device, class T, class P>
+void copy_rounded(Device& device, MatrixView<const T> from, MatrixView<P> to) {
+  if constexpr (std::is_same_v<T, P>) {
+    copy_rows(device, from, to);
+  } else {
+    round_rows(device, from, to);
+  }
+}
+
+}  // namespace
+
 template <class T>
 template <class Device>
 AttentionActivations<T>::AttentionActivations(Device& device, const ModelConfig& config,
@@ -24,24 +47,35 @@ AttentionActivations<T>::AttentionActivations(Device& device, const ModelConfig&
       key_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
       value_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
       attended(device.memory(), rows, config.n_heads * config.head_dim),
-      log_normalisers(device.memory(), rows, config.n_heads) {}
+      log_normalisers(device.memory(), rows, config.n_heads),
+      query_projections(make_projections<T>(device, config, config.n_heads, rows)),
+      key_projections(make_projections<T>(device, config, config.n_kv_heads, rows)) {}
 
 template <class T>
 template <class Device>
 AttentionTape<T>::AttentionTape(Device& device, const ModelConfig& config, std::size_t rows)
-    : residual(device.memory(), rows, config.hidden_size),
+    : shape(attention_shape(config)),
+      residual(device.memory(), rows, config.hidden_size),
       query_heads(device.memory(), config.n_heads * rows, config.head_dim),
       log_normalisers(device.memory(), rows, config.n_heads),
-      attended(device.memory(), rows, config.n_heads * config.head_dim) {}
+      attended(device.memory(), rows, config.n_heads * config.head_dim),
+      query_projections(make_projections<T>(device, config, config.n_heads, rows)),
+      key_projections(make_projections<T>(device, config, config.n_kv_heads, rows)) {}
 
 template <class T>
 template <class Device>
 void AttentionTape<T>::keep(Device& device, const KeptRows& rows,
                             const AttentionActivations<T>& from) {
-  const std::size_t n_heads = log_normalisers.cols();
-  HeadRows<const T> queries = as_heads(from.query_heads.view(), n_heads);
-  queries.data += rows.from * queries.head_dim;
-  copy_head_rows(device, queries, rows.count, as_heads(query_heads.view(), n_heads), rows.to);
+  const auto keep_heads = [&](const Matrix<T>& matrix, Matrix<T>& into, std::size_t heads) {
+    HeadRows<const T> chunk = as_heads(matrix.view(), heads);
+    chunk.data += rows.from * chunk.head_dim;
+    copy_head_rows(device, chunk, rows.count, as_heads(into.view(), heads), rows.to);
+  };
+  keep_heads(from.query_heads, query_heads, shape.n_heads);
+  if (query_projections.rows() != 0) {
+    keep_heads(from.query_projections, query_projections, shape.n_heads);
+    keep_heads(from.key_projections, key_projections, shape.n_kv_heads);
+  }
   const auto keep_rows = [&](const Matrix<T>& matrix, Matrix<T>& into) {
     copy_rows(device, matrix.view().row_range(rows.from, rows.count),
               into.view().row_range(rows.to, rows.count));
@@ -57,7 +91,8 @@ AttentionChanges<T, P>::AttentionChanges(Device& device, const ModelConfig& conf
     : query_heads(device.memory(), config.n_heads * rows, config.head_dim),
       key_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
       value_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
-      attended(device.memory(), rows, config.n_heads * config.head_dim) {}
+      attended(device.memory(), rows, config.n_heads * config.head_dim),
+      query_projections(make_projections<T>(device, config, config.n_heads, rows)) {}
 
 template <class T, class P>
 template <class Device>
@@ -68,7 +103,11 @@ AttentionGradientRows<T, P>::AttentionGradientRows(Device& device, const ModelCo
       keys(device.memory(), rows, config.n_kv_heads * config.head_dim),
       unrotated_queries(device.memory(), rows, config.n_heads * config.head_dim),
       unrotated_keys(device.memory(), rows, config.n_kv_heads * config.head_dim),
-      values(device.memory(), rows, config.n_kv_heads * config.head_dim) {}
+      values(device.memory(), rows, config.n_kv_heads * config.head_dim) {
+  if (!config.query_key_norm) return;
+  query_projections = Matrix<T>(device.memory(), queries.rows(), queries.cols());
+  key_projections = Matrix<T>(device.memory(), keys.rows(), keys.cols());
+}
 
 template <class T>
 template <class Device>
@@ -79,7 +118,9 @@ Attention<T>::Attention(const WeightLoader<Device, T, T>& load, const ModelConfi
       query_bias_(load.plain(WeightKind::query_bias, layer)),
       key_bias_(load.plain(WeightKind::key_bias, layer)),
       value_bias_(load.plain(WeightKind::value_bias, layer)),
-      output_bias_(load.plain(WeightKind::output_bias, layer)) {}
+      output_bias_(load.plain(WeightKind::output_bias, layer)),
+      query_norm_{{load.plain(WeightKind::query_norm, layer), config.norm_epsilon}},
+      key_norm_{{load.plain(WeightKind::key_norm, layer), config.norm_epsilon}} {}
 
 template <class T>
 void Attention<T>::add_names(const ModelConfig& config, LayerNames& names) {
@@ -96,6 +137,10 @@ void Attention<T>::add_names(const ModelConfig& config, LayerNames& names) {
     names.add(key_bias, 1, keys, "attn_k.bias", "self_attn.k_proj.bias", true);
     names.add(value_bias, 1, keys, "attn_v.bias", "self_attn.v_proj.bias");
   }
+  if (config.query_key_norm) {
+    names.add(query_norm, 1, config.head_dim, "attn_q_norm.weight", "self_attn.q_norm.weight");
+    names.add(key_norm, 1, config.head_dim, "attn_k_norm.weight", "self_attn.k_norm.weight");
+  }
   names.add(attention_output, hidden, queries, "attn_output.weight", "self_attn.o_proj.weight");
   if (config.output_bias) {
     names.add(output_bias, 1, hidden, "attn_output.bias", "self_attn.o_proj.bias");
@@ -107,12 +152,19 @@ PartSize Attention<T>::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
-  return {.matrices = hidden * (2 * queries + 2 * keys),
-          .tape = hidden + 2 * queries + config.n_heads,
-          .forward = 2 * queries + 2 * keys + config.n_heads,
-          .delta = keys,
-          .delta_products = 2 * queries + keys,
-          .gradients = 3 * queries + 3 * keys};
+  PartSize size{.matrices = hidden * (2 * queries + 2 * keys),
+                .tape = hidden + 2 * queries + config.n_heads,
+                .forward = 2 * queries + 2 * keys + config.n_heads,
+                .delta = keys,
+                .delta_products = 2 * queries + keys,
+                .gradients = 3 * queries + 3 * keys};
+  if (config.query_key_norm) {
+    size.tape += queries + keys;
+    size.forward += queries + keys;
+    size.delta += queries;
+    size.gradients += queries + keys;
+  }
+  return size;
 }
 
 template <class T>
@@ -129,9 +181,19 @@ void Attention<T>::forward(Device& device, const AttentionMatrices<T>& matrices,
   const HeadRows<T> values = as_heads(s.value_heads.view(), shape_.n_kv_heads);
 
   norm_.forward(device, x, normed);
-  project_rotated_heads(device, input, matrices.query, query_bias_.view(), rotary, positions,
-                        queries);
-  project_rotated_heads(device, input, matrices.key, key_bias_.view(), rotary, positions, keys);
+  const auto project_rotated = [&](const PackedWeights<T>& weights, const Matrix<T>& bias,
+                                   const HeadNorm<T>& head_norm, Matrix<T>& projections,
+                                   HeadRows<T> to) {
+    if (!head_norm) {
+      project_rotated_heads(device, input, weights, bias.view(), rotary, positions, to);
+      return;
+    }
+    const HeadRows<T> projected = as_heads(projections.view(), to.n_heads);
+    project_heads(device, input, weights, bias.view(), projected);
+    head_norm.forward(device, rotary, positions, projected, to);
+  };
+  project_rotated(matrices.query, query_bias_, query_norm_, s.query_projections, queries);
+  project_rotated(matrices.key, key_bias_, key_norm_, s.key_projections, keys);
   project_heads(device, input, matrices.value, value_bias_.view(), values);
   attention(device, shape_, HeadRows<const T>(queries), prefix, KeysValues<const T>{keys, values},
             std::span(batch.streams), attended, s.log_normalisers.view(), order);
@@ -155,8 +217,18 @@ void Attention<T>::delta(Device& device, const AttentionMatrices<P>& matrices,
   const MatrixView<const T> no_bias{};  // biases cancel in a difference
 
   norm_.delta(device, tape.residual.view(), dx, batch.tape_rows, dnormed);
-  project_rotated_heads(device, input, matrices.query, no_bias, rotary, positions, dq);
-  project_rotated_heads(device, input, matrices.key, no_bias, rotary, positions, dk);
+  if (query_norm_) {
+    const HeadRows<T> projected = as_heads(s.query_projections.view(), shape_.n_heads);
+    project_heads(device, input, matrices.query, no_bias, projected);
+    query_norm_.delta(device, rotary, batch, as_heads(tape.query_projections.view(), dq.n_heads),
+                      projected, dq);
+    project_heads(device, input, matrices.key, no_bias, dk);
+    key_norm_.delta(device, rotary, batch, as_heads(tape.key_projections.view(), dk.n_heads), dk,
+                    dk);
+  } else {
+    project_rotated_heads(device, input, matrices.query, no_bias, rotary, positions, dq);
+    project_rotated_heads(device, input, matrices.key, no_bias, rotary, positions, dk);
+  }
   project_heads(device, input, matrices.value, no_bias, dv);
   const FullAttention<T, P> full{as_heads(tape.query_heads.view(), shape_.n_heads),
                                  tape.log_normalisers.view(),
@@ -192,8 +264,23 @@ void Attention<T>::backward(Device& device, const AttentionMatrices<P>& transpos
                                  cache.rounded};
   attention_backward(device, shape_, full, batch.context, HeadRows<const T>(dattended),
                      std::span(batch.tape_rows), AttentionGradients<T, P>{dq, dk, dv, gates});
-  rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dq), dq_unrotated);
-  rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dk), dk_unrotated);
+  if (query_norm_) {
+    const auto through_norm = [&](const HeadNorm<T>& head_norm, const Matrix<T>& projected,
+                                  std::size_t n_heads, MatrixView<T> gradients, Matrix<T>& scratch,
+                                  MatrixView<P> to) {
+      const MatrixView<T> before = rows_of(scratch, dx.rows);
+      head_norm.backward(device, rotary, batch, as_heads(projected.view(), n_heads), gradients,
+                         before);
+      copy_rounded(device, MatrixView<const T>(before), to);
+    };
+    through_norm(query_norm_, tape.query_projections, shape_.n_heads, dq, s.query_projections,
+                 dq_unrotated);
+    through_norm(key_norm_, tape.key_projections, shape_.n_kv_heads, dk, s.key_projections,
+                 dk_unrotated);
+  } else {
+    rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dq), dq_unrotated);
+    rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dk), dk_unrotated);
+  }
   linear(device, MatrixView<const P>(dq_unrotated), transposed.query, dnormed);
   linear(device, MatrixView<const P>(dk_unrotated), transposed.key, dnormed, Write::add);
   linear(device, MatrixView<const P>(dv), transposed.value, dnormed, Write::add);

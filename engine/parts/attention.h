@@ -9,6 +9,7 @@
 #include "engine/ops/attention.h"
 #include "engine/ops/attention_delta.h"
 #include "engine/ops/rotary.h"
+#include "engine/parts/head_norm.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"
 #include "engine/parts/row_batch.h"
@@ -45,6 +46,8 @@ struct AttentionActivations {
   Matrix<T> value_heads;      ///< [K R, d]
   Matrix<T> attended;         ///< [R, H d]
   Matrix<T> log_normalisers;  ///< [R, H]
+  /// [H R, d], [K R, d], before the head norms; empty where the model has none.
+  Matrix<T> query_projections, key_projections;
 
   template <class Device>
   AttentionActivations(Device& device, const ModelConfig& config, std::size_t rows);
@@ -53,10 +56,13 @@ struct AttentionActivations {
 /// What of the full pass the delta and the backward pass start from, for m rows.
 template <class T>
 struct AttentionTape {
+  AttentionShape shape;
   Matrix<T> residual;         ///< [m, D], the part's input
   Matrix<T> query_heads;      ///< [H m, d], rotated
   Matrix<T> log_normalisers;  ///< [m, H]
   Matrix<T> attended;         ///< [m, H d]
+  /// [H m, d], [K m, d], before the head norms; empty where the model has none.
+  Matrix<T> query_projections, key_projections;
 
   template <class Device>
   AttentionTape(Device& device, const ModelConfig& config, std::size_t rows);
@@ -70,10 +76,11 @@ struct AttentionTape {
 /// takes them.
 template <class T, class P>
 struct AttentionChanges {
-  Matrix<P> query_heads;  ///< [H R, d]
-  Matrix<T> key_heads;    ///< [K R, d]
-  Matrix<P> value_heads;  ///< [K R, d]
-  Matrix<P> attended;     ///< [R, H d]
+  Matrix<P> query_heads;        ///< [H R, d]
+  Matrix<T> key_heads;          ///< [K R, d]
+  Matrix<P> value_heads;        ///< [K R, d]
+  Matrix<P> attended;           ///< [R, H d]
+  Matrix<T> query_projections;  ///< [H R, d], before the head norm; empty where the model has none
 
   template <class Device>
   AttentionChanges(Device& device, const ModelConfig& config, std::size_t rows);
@@ -87,6 +94,8 @@ struct AttentionGradientRows {
   Matrix<P> unrotated_queries;  ///< [R, H d]
   Matrix<P> unrotated_keys;     ///< [R, K d]
   Matrix<P> values;             ///< [R, K d]
+  /// [R, H d], [R, K d], before the head norms; empty where the model has none.
+  Matrix<T> query_projections, key_projections;
 
   template <class Device>
   AttentionGradientRows(Device& device, const ModelConfig& config, std::size_t rows);
@@ -101,7 +110,8 @@ struct FullCache {
 };
 
 /// The first half of a decoder layer: x += W_o attention(rope(W_q n), rope(W_k n), W_v n) with
-/// n = norm(x), and biases where the model has them.
+/// n = norm(x), with biases, and norms over the heads of q and k before rope, where the model has
+/// them.
 template <class T>
 class Attention {
  public:
@@ -142,6 +152,7 @@ class Attention {
   Norm<T> norm_;
   Matrix<T> query_bias_, key_bias_, value_bias_;  ///< [1, H d], [1, K d], [1, K d] or empty
   Matrix<T> output_bias_;                         ///< [1, D] or empty
+  HeadNorm<T> query_norm_, key_norm_;
 };
 
 AttentionShape attention_shape(const ModelConfig& config);

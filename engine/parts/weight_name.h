@@ -17,6 +17,8 @@ enum class WeightKind {
   query_bias,
   key_bias,
   value_bias,
+  query_norm,
+  key_norm,
   attention_output,
   output_bias,
   feed_forward_norm,
