@@ -14,7 +14,7 @@
 #include "analysis/run_pool.h"
 #include "analysis/run_reader.h"
 #include "data/format/publish.h"
-#include "data/format/utf8.h"
+#include "engine/io/utf8.h"
 
 namespace longshadow {
 

@@ -2,15 +2,14 @@
 
 #include <utf8proc.h>
 
+#include "engine/io/utf8.h"
+
 namespace longshadow {
 
 std::optional<CodePoint> code_point_at(std::string_view text, std::size_t at) {
-  utf8proc_int32_t value = 0;
-  const utf8proc_ssize_t length =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
-                       static_cast<utf8proc_ssize_t>(text.size() - at), &value);
-  if (length <= 0) return std::nullopt;
-  return CodePoint{static_cast<char32_t>(value), static_cast<std::size_t>(length)};
+  const Utf8Beginning beginning = utf8_beginning(text.substr(at));
+  if (!beginning.is_character) return std::nullopt;
+  return CodePoint{beginning.code_point, beginning.length};
 }
 
 std::optional<CodePoint> code_point_before(std::string_view text, std::size_t end) {

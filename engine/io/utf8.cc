@@ -10,33 +10,66 @@
 namespace longshadow {
 namespace {
 
-struct Sequence {
-  std::size_t length;  ///< 0 where the bytes do not begin with well-formed UTF-8
-  utf8proc_int32_t code_point;
+constexpr std::string_view kReplacement = "\uFFFD";
+
+/// Table 3-7's row of a character's first byte: the character's length, 0 where none begins so, and
+/// what its second byte lies between.
+struct FirstByte {
+  std::size_t length;
+  unsigned char low = 0x80, high = 0xbf;
 };
 
-Sequence first_sequence(std::string_view bytes) {
-  utf8proc_int32_t code_point = 0;
-  const utf8proc_ssize_t length =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data()),
-                       static_cast<utf8proc_ssize_t>(bytes.size()), &code_point);
-  return {length > 0 ? static_cast<std::size_t>(length) : 0, code_point};
+FirstByte row_of(unsigned char byte) {
+  if (byte < 0x80) return {1};
+  if (byte < 0xc2 || byte > 0xf4) return {0};
+  if (byte < 0xe0) return {2};
+  if (byte == 0xe0) return {3, 0xa0, 0xbf};
+  if (byte == 0xed) return {3, 0x80, 0x9f};
+  if (byte < 0xf0) return {3};
+  if (byte == 0xf0) return {4, 0x90, 0xbf};
+  if (byte == 0xf4) return {4, 0x80, 0x8f};
+  return {4};
 }
 
 /// Whether a terminal would obey it, or show what stands beside it in another order.
-bool is_obeyed(utf8proc_int32_t code_point) {
-  switch (utf8proc_category(code_point)) {
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-      return true;
-    default:
-      return false;
-  }
+bool is_obeyed(char32_t c) {
+  const bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+  const bool is_line_end = c == 0x2028 || c == 0x2029;
+  const bool is_direction = c == 0x61c || c == 0x200e || c == 0x200f ||
+                            (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return is_control || is_line_end || is_direction;
+}
+
+/// Whether it stands in a text without being seen, as a mark of direction or a soft hyphen does.
+bool is_format(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_CF;
+}
+
+/// What stands at the front of `text`, a byte at a time where that is no character.
+Utf8Beginning character_or_byte(std::string_view text) {
+  Utf8Beginning beginning = utf8_beginning(text);
+  if (!beginning.is_character) beginning.length = 1;
+  return beginning;
 }
 
 }  // namespace
+
+Utf8Beginning utf8_beginning(std::string_view text) {
+  if (text.empty()) return {0, 0, false, false};
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const FirstByte first = row_of(byte(0));
+  if (first.length == 0) return {1, 0, false, false};
+  if (first.length == 1) return {1, byte(0), true, false};
+  char32_t code_point = byte(0) & (0x7fu >> first.length);
+  for (std::size_t i = 1; i < first.length; ++i) {
+    if (i == text.size()) return {i, 0, false, true};
+    const unsigned char low = i == 1 ? first.low : 0x80;
+    const unsigned char high = i == 1 ? first.high : 0xbf;
+    if (byte(i) < low || byte(i) > high) return {i, 0, false, false};
+    code_point = code_point << 6 | (byte(i) & 0x3fu);
+  }
+  return {first.length, code_point, true, false};
+}
 
 bool is_utf8(std::string_view bytes) { return utf8_prefix(bytes) == bytes.size(); }
 
@@ -50,9 +83,9 @@ std::size_t utf8_prefix(std::string_view bytes) {
       at += sizeof eight;
       continue;
     }
-    const std::size_t length = first_sequence(bytes.substr(at)).length;
-    if (length == 0) break;
-    at += length;
+    const Utf8Beginning beginning = utf8_beginning(bytes.substr(at));
+    if (!beginning.is_character) break;
+    at += beginning.length;
   }
   return at;
 }
@@ -60,18 +93,9 @@ std::size_t utf8_prefix(std::string_view bytes) {
 std::size_t incomplete_bytes(std::string_view bytes) {
   const std::size_t most = std::min<std::size_t>(3, bytes.size());
   for (std::size_t length = 1; length <= most; ++length) {
-    const auto lead = static_cast<unsigned char>(bytes[bytes.size() - length]);
-    if ((lead & 0xc0) == 0x80) continue;  // inside a character
-    // What completes a character, if anything does: the second byte decides for some leads.
-    std::string whole(bytes.substr(bytes.size() - length));
-    const std::size_t needed = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-    if (length >= needed) return 0;
-    const bool second_is_free = length == 1;
-    while (whole.size() < needed) whole += '\x80';
-    if (first_sequence(whole).length == needed) return length;
-    if (!second_is_free) return 0;
-    whole[1] = '\xa0';  // E0 and F0 take no 80 behind them
-    return first_sequence(whole).length == needed ? length : 0;
+    const std::string_view end = bytes.substr(bytes.size() - length);
+    if ((static_cast<unsigned char>(end.front()) & 0xc0) == 0x80) continue;  // inside a character
+    return utf8_beginning(end).needs_more ? length : 0;
   }
   return 0;
 }
@@ -81,16 +105,17 @@ std::string printable(std::string_view text, std::size_t longest) {
   std::string result;
   while (!text.empty()) {
     if (result.size() >= longest) return result + "...";
-    const auto [length, code_point] = first_sequence(text);
-    if (length > 0 && !is_obeyed(code_point)) {
-      result += text.substr(0, length);
-      text.remove_prefix(length);
+    const Utf8Beginning beginning = character_or_byte(text);
+    const char32_t c = beginning.code_point;
+    const std::string_view bytes = text.substr(0, beginning.length);
+    text.remove_prefix(beginning.length);
+    if (beginning.is_character && !is_obeyed(c) && !is_format(c)) {
+      result += bytes;
       continue;
     }
-    for (std::size_t bytes = std::max<std::size_t>(1, length); bytes > 0; --bytes) {
-      const auto byte = static_cast<unsigned char>(text.front());
+    for (const char character : bytes) {
+      const auto byte = static_cast<unsigned char>(character);
       result += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-      text.remove_prefix(1);
     }
   }
   return result;
@@ -99,6 +124,32 @@ std::string printable(std::string_view text, std::size_t longest) {
 std::string quote(std::string_view text) {
   constexpr std::size_t kLongest = 160;
   return "'" + printable(text, kLongest) + "'";
+}
+
+std::string displayable_utf8(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    const Utf8Beginning beginning = character_or_byte(bytes);
+    if (bytes.front() == '\0') {
+      text += "\u2400";
+    } else {
+      text += beginning.is_character ? bytes.substr(0, beginning.length) : kReplacement;
+    }
+    bytes.remove_prefix(beginning.length);
+  }
+  return text;
+}
+
+std::string terminal_text(std::string_view lines) {
+  std::string text;
+  while (!lines.empty()) {
+    const Utf8Beginning beginning = character_or_byte(lines);
+    const char32_t c = beginning.code_point;
+    const bool is_shown = beginning.is_character && (c == U'\n' || !is_obeyed(c));
+    text += is_shown ? lines.substr(0, beginning.length) : kReplacement;
+    lines.remove_prefix(beginning.length);
+  }
+  return text;
 }
 
 }  // namespace longshadow
