@@ -49,17 +49,4 @@ Value apply(const Builtin& builtin, Heap& heap, const Value& subject, const Argu
   return builtin.apply(heap, values);
 }
 
-Value apply_filter(Heap& heap, std::string_view name, const Value& value,
-                   const Arguments& arguments) {
-  const Builtin* filter = find_filter(name);
-  if (filter == nullptr) throw Error("there is no filter " + quote(name));
-  return apply(*filter, heap, value, arguments);
-}
-
-bool apply_test(Heap& heap, std::string_view name, const Value& value, const Arguments& arguments) {
-  const Builtin* test = find_test(name);
-  if (test == nullptr) throw Error("there is no test " + quote(name));
-  return is_true(apply(*test, heap, value, arguments));
-}
-
 }  // namespace longshadow::jinja

@@ -41,17 +41,6 @@ const Builtin* find_builtin(std::span<const Builtin> table, std::string_view nam
 /// Throws Error where the arguments do not fit the parameters.
 Value apply(const Builtin& builtin, Heap& heap, const Value& subject, const Arguments& arguments);
 
-/// nullptr where there is none of that name.
-const Builtin* find_filter(std::string_view name);
-const Builtin* find_test(std::string_view name);
-/// Of Python's type of `value`. Methods that change it are there and throw Error when called.
-const Builtin* find_method(const Value& value, std::string_view name);
-
-/// Throw Error for a name that there is none of.
-Value apply_filter(Heap& heap, std::string_view name, const Value& value,
-                   const Arguments& arguments);
-bool apply_test(Heap& heap, std::string_view name, const Value& value, const Arguments& arguments);
-
 /// What can be called.
 struct Callable {
   enum class Kind { function, method, macro, loop };

@@ -1,6 +1,7 @@
 // Expressions: what a template computes.
 #include <utility>
 
+#include "engine/chat/template_filters.h"
 #include "engine/chat/template_interpreter.h"
 #include "engine/chat/template_operators.h"
 #include "engine/chat/template_text.h"

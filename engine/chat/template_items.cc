@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/chat/template_methods.h"
 #include "engine/chat/template_operators.h"
 #include "engine/chat/template_strings.h"
 #include "engine/core/error.h"

@@ -8,6 +8,10 @@
 
 namespace longshadow::jinja {
 
+/// The method of Python's type of `value`; nullptr where there is none of that name. Methods that
+/// change the value are there and throw Error when called.
+const Builtin* find_method(const Value& value, std::string_view name);
+
 /// The methods of Python's str; the first argument of each is the string.
 std::span<const Builtin> string_methods();
 

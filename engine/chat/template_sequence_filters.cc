@@ -390,4 +390,11 @@ const Builtin* find_filter(std::string_view name) {
   return filter == nullptr ? find_builtin(sequence_filters(), name) : filter;
 }
 
+Value apply_filter(Heap& heap, std::string_view name, const Value& value,
+                   const Arguments& arguments) {
+  const Builtin* filter = find_filter(name);
+  if (filter == nullptr) throw Error("there is no filter " + quote(name));
+  return apply(*filter, heap, value, arguments);
+}
+
 }  // namespace longshadow::jinja

@@ -3,11 +3,13 @@
 #include <vector>
 
 #include "engine/chat/template_callable.h"
+#include "engine/chat/template_filters.h"
 #include "engine/chat/template_heap.h"
 #include "engine/chat/template_methods.h"
 #include "engine/chat/template_operators.h"
 #include "engine/chat/template_text.h"
 #include "engine/core/error.h"
+#include "engine/io/utf8.h"
 
 namespace longshadow::jinja {
 namespace {
@@ -126,6 +128,12 @@ std::vector<Builtin> all_tests() {
 const Builtin* find_test(std::string_view name) {
   static const std::vector<Builtin> tests = all_tests();
   return find_builtin(tests, name);
+}
+
+bool apply_test(Heap& heap, std::string_view name, const Value& value, const Arguments& arguments) {
+  const Builtin* test = find_test(name);
+  if (test == nullptr) throw Error("there is no test " + quote(name));
+  return is_true(apply(*test, heap, value, arguments));
 }
 
 }  // namespace longshadow::jinja

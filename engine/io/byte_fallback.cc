@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <string_view>
 
-#include "engine/io/symbol_merging.h"
-
 namespace longshadow {
 
 std::optional<unsigned char> byte_spelled_by(std::string_view spelling) {

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "engine/io/tokenizer.h"
+#include "engine/io/token.h"
 
 namespace longshadow {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/io/symbol_merging.h"
-#include "engine/io/tokenizer.h"
+#include "engine/io/token.h"
 
 namespace longshadow {
 

@@ -8,11 +8,9 @@
 #include <tuple>
 #include <vector>
 
-#include "engine/io/tokenizer.h"
+#include "engine/io/token.h"
 
 namespace longshadow {
-
-constexpr TokenId kNoToken = -1;
 
 /// A token of a word, or kNoToken, and how many of the word's bytes it takes.
 struct Piece {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,23 +10,9 @@
 #include <vector>
 
 #include "engine/io/gguf.h"
+#include "engine/io/token.h"
 
 namespace longshadow {
-
-using TokenId = std::int32_t;
-
-/// One token of an encoded text and the bytes [begin, end) of the text that it stands for. A token
-/// that stands for no byte (a beginning-of-sequence token) has begin == end.
-struct Token {
-  TokenId id;
-  std::size_t begin;
-  std::size_t end;
-};
-
-enum class SpecialTokens {
-  as_text,  ///< "<|im_end|>" in a document is eleven characters: a document is data
-  parse,    ///< the spelling of a special token is that token
-};
 
 /// Byte-pair encoding (Sennrich et al. 2016) of bytes (GPT-2's byte alphabet), or of characters
 /// with bytes for those that are in no token (SentencePiece; Kudo and Richardson 2018). The ids are

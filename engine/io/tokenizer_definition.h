@@ -8,7 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "engine/io/tokenizer.h"
+#include "engine/io/gguf.h"
+#include "engine/io/token.h"
 
 namespace longshadow {
 

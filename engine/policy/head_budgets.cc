@@ -9,8 +9,8 @@
 #include "engine/core/sha256.h"
 #include "engine/io/json.h"
 #include "engine/io/mapped_file.h"
+#include "engine/policy/learned.h"
 #include "engine/policy/learned_file.h"
-#include "engine/policy/policies.h"
 #include "engine/policy/wrapper.h"
 
 namespace longshadow {

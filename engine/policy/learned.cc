@@ -1,9 +1,10 @@
+#include "engine/policy/learned.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "engine/core/sha256.h"
 #include "engine/io/mapped_file.h"
-#include "engine/policy/policies.h"
 #include "engine/policy/ranking_file.h"
 
 namespace longshadow {

@@ -7,6 +7,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/nearest_name.h"
+#include "engine/policy/learned.h"
 #include "engine/policy/policies.h"
 
 namespace longshadow {
