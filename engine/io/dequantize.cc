@@ -1,3 +1,5 @@
+#include "engine/io/dequantize.h"
+
 #include <array>
 #include <cstring>
 
@@ -5,7 +7,6 @@
 #include "engine/core/half.h"
 #include "engine/io/block_formats.h"
 #include "engine/io/dequantize_tables.h"
-#include "engine/io/stored_tensor.h"
 #include "engine/io/utf8.h"
 
 namespace longshadow {

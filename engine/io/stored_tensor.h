@@ -64,9 +64,4 @@ std::string describe_shape(std::span<const std::size_t> shape);
 /// The tensor of that name in a list sorted by name; nullptr where there is none.
 const StoredTensor* find_tensor(std::span<const StoredTensor> sorted, std::string_view name);
 
-/// Decodes elements [first, first + out.size()) to f32; both must be multiples of the block, and
-/// the range inside the tensor. Throws Error where they are not. The data may lie at any alignment.
-/// Formulas follow ggml's block formats (https://github.com/ggml-org/ggml, ggml-quants.c).
-void dequantize(const StoredTensor& tensor, std::size_t first, std::span<float> out);
-
 }  // namespace longshadow

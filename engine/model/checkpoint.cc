@@ -11,6 +11,7 @@
 #include "engine/backend/parallel_for.h"
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
+#include "engine/io/dequantize.h"
 #include "engine/io/utf8.h"
 #include "engine/model/foreign_model.h"
 #include "engine/model/stored_model.h"

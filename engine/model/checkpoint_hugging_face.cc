@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/io/dequantize.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/utf8.h"

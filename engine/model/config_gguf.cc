@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "engine/core/error.h"
+#include "engine/io/dequantize.h"
 #include "engine/io/gguf.h"
 #include "engine/io/utf8.h"
 #include "engine/model/config_checks.h"

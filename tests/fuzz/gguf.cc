@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/io/dequantize.h"
 #include "engine/io/tokenizer.h"
 #include "engine/model/config.h"
 #include "tests/fuzz/target.h"

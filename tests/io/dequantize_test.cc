@@ -1,3 +1,5 @@
+#include "engine/io/dequantize.h"
+
 #include <array>
 #include <catch2/catch.hpp>
 #include <cmath>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/io/dequantize.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/safetensors.h"
 #include "engine/ops/attention.h"
