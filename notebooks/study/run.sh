@@ -6,7 +6,7 @@
 #   bash notebooks/study/run.sh DOCUMENTS OUTPUT --quick  three documents and less of everything: minutes
 #
 # DOCUMENTS is a folder of texts. From the environment: LONGSHADOW (build/longshadow) measures MODEL
-# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, README.md); in the paper's protocol, by
+# (smollm2) on DEVICE (auto) with PRECISION (bf16: errors of 1%, docs/numerics.md); in the paper's protocol, by
 # METHOD (auto), sets of SHARES ("5 20") percent of a context of 2,048 tokens for FUTURE (6144) positions
 # after it; one at a time LAG_GROUP and END_GROUP (24) tokens of each kind. PYTHON (build/venv/bin/python3)
 # has what data/requirements.txt names.

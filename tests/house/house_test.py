@@ -25,8 +25,14 @@ class TheHouse(unittest.TestCase):
     def test_every_header_is_included_once(self):
         self.assertEqual(rules.headers_without_pragma_once(ROOT), [])
 
-    def test_links_between_pages_resolve(self):
+    def test_pages_speak_of_what_is_there(self):
         self.assertEqual(rules.broken_links(ROOT), [])
+        self.assertEqual(rules.files_named_in_vain(ROOT), [])
+        self.assertEqual(rules.tests_asked_in_vain(ROOT), [])
+
+    def test_readme_is_two_pages_and_leads_to_the_others(self):
+        self.assertLessEqual(rules.words_of_readme(ROOT), rules.MOST_WORDS)
+        self.assertEqual(rules.unlinked_pages(ROOT), [])
 
     def test_contributing_has_the_table_of_rooms(self):
         self.assertEqual({room: set(seen) for room, seen in rules.rooms_of_contributing(ROOT).items()},
@@ -59,7 +65,7 @@ class TheHouse(unittest.TestCase):
     def test_pages_count_the_malformed_cases(self):
         most = rules.malformed_cases(ROOT)
         self.assertIn(f"numbered from 1 to {most},", (ROOT / "CONTRIBUTING.md").read_text())
-        self.assertIn(f"| {most} ways to be malformed", (ROOT / "README.md").read_text())
+        self.assertIn(f"| {most} ways to be malformed", (ROOT / "docs/numerics.md").read_text())
 
     def test_contributing_names_the_scripts_of_the_page(self):
         self.assertEqual(rules.unnamed_page_scripts(ROOT), [])
@@ -192,9 +198,32 @@ class ABrokenHouse(unittest.TestCase):
         self.assertEqual(rules.headers_without_pragma_once(self.root), ["analysis/table.h"])
 
     def test_a_broken_link_is_found(self):
-        self.write("README.md", "[a](https://a.example/b) [b](data) [c](data/FORMAT.md#x)")
+        self.write("README.md", "[a](https://a.example/b) [b](data) [c](data/FORMAT.md#x)\n"
+                                '<img width="480" src="docs/a.svg">')
         self.write("data/README.md", "[up](../README.md)")
-        self.assertEqual(rules.broken_links(self.root), ["README.md: data/FORMAT.md"])
+        self.assertEqual(rules.broken_links(self.root), ["README.md: data/FORMAT.md", "README.md: docs/a.svg"])
+
+    def test_a_link_to_a_heading_that_is_not_there_is_found(self):
+        self.write("README.md", "[a](docs/a.md#two-words-and-a-comma) [b](docs/a.md#b) [c](#d)")
+        self.write("docs/a.md", "## Two words, and a `comma`\n```\n# b\n```\n")
+        self.assertEqual(rules.broken_links(self.root), ["README.md: docs/a.md#b", "README.md: #d"])
+
+    def test_a_file_that_a_page_names_in_vain_is_found(self):
+        self.write("README.md", "`bash tests/run.sh` writes build/data/x/a.txt and engine/ops/x_cpu.cc")
+        self.assertEqual(rules.files_named_in_vain(self.root), ["README.md: tests/run.sh"])
+
+    def test_a_test_that_a_page_asks_for_in_vain_is_found(self):
+        self.write("README.md", "`bash tests/run.sh -R '^io: a\nword\\|page.py|no such'`")
+        self.write("tests/io/a_test.cc", 'TEST_CASE("a "\n          "word of it", "[io]") {}')
+        self.write("tests/analysis/test_page.py", "")
+        self.assertEqual(rules.tests_asked_in_vain(self.root), ["README.md: no such"])
+
+    def test_a_long_readme_and_an_unlinked_page_are_found(self):
+        self.write("README.md", "[a](docs/a.md) two\n\n```\nthree\n```\n| four |\n<img five>")
+        self.write("docs/a.md", "")
+        self.write("docs/b.md", "")
+        self.assertEqual(rules.words_of_readme(self.root), 2)
+        self.assertEqual(rules.unlinked_pages(self.root), ["b.md"])
 
 
 if __name__ == "__main__":

@@ -96,7 +96,15 @@ FILES = {"CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE", "R
 # Paths of one machine; written in pieces so that this file obeys its own rule.
 FOREIGN_PATHS = re.compile("|".join(["/wo" + "rk/", r"\.lib" + "rary", "/ro" + "ot/", "/ho" + "me/"]))
 
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)|\bsrc=\"(?!https?:)([^\"]+)\"")
+CODE_BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+# A file that a page speaks of: not an example's (x.h), not one that a command is to write.
+NAMED_FILE = re.compile(r"(?<![\w./])(?:analysis|data|docs|engine|notebooks|probes|tests)/[\w./-]+"
+                        r"\.(?:cc|cu|h|js|json|md|py|sh|svg|tsv|txt)\b")
+EXAMPLE = re.compile(r"(?:x|x_\w+|vnorm)\.\w+")
+# What ctest is asked for by name: -R 'one|another', where a cell of a table escapes the bar.
+ASKED_TESTS = re.compile(r"\s-R\s+('[^']+'|[\w^]+)")
+MOST_WORDS = 900  # of README.md beside its tables and code: two pages
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
@@ -185,11 +193,75 @@ def headers_without_pragma_once(root: Path) -> list[str]:
             if path.suffix == ".h" and "#pragma once" not in path.read_text()]
 
 
+def pages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Our Markdown pages, with their text."""
+    for page in sorted(root.rglob("*.md")):
+        if is_ours(page, root):
+            yield page, page.read_text()
+
+
+def anchors(text: str) -> set[str]:
+    """What a link can name behind a #: the headings, as GitHub spells them there."""
+    headings = re.findall(r"^#+ (.*)", CODE_BLOCK.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def broken_links(root: Path) -> list[str]:
-    """Links of Markdown pages to files that are not there."""
-    return [f"{page.relative_to(root)}: {target}"
-            for page in sorted(root.rglob("*.md")) if is_ours(page, root)
-            for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+    """Links and pictures of Markdown pages that are not there, and links to headings that are not."""
+    violations = []
+    for page, text in pages(root):
+        for target, anchor, picture in LINK.findall(text):
+            file = page.parent / (target or picture) if target or picture else page
+            if not file.exists():
+                violations.append(f"{page.relative_to(root)}: {target or picture}")
+            elif anchor and anchor not in anchors(file.read_text()):
+                violations.append(f"{page.relative_to(root)}: {target}#{anchor}")
+    return violations
+
+
+def files_named_in_vain(root: Path) -> list[str]:
+    """Files that Markdown pages speak of without a link, and that are not there."""
+    return [f"{page.relative_to(root)}: {name}" for page, text in pages(root)
+            for name in sorted(set(NAMED_FILE.findall(text)))
+            if not EXAMPLE.fullmatch(name.split("/")[-1]) and not (root / name).exists()]
+
+
+def unlinked_pages(root: Path) -> list[str]:
+    """Pages of docs/ that README.md has no link to."""
+    linked = {target for target, *_ in LINK.findall((root / "README.md").read_text())}
+    return [page.name for page in sorted((root / "docs").glob("*.md"))
+            if f"docs/{page.name}" not in linked]
+
+
+def words_of_readme(root: Path) -> int:
+    """The words of README.md beside its tables, code and pictures."""
+    text = re.sub(r"^\|.*|<img[^>]*>", "", CODE_BLOCK.sub("", (root / "README.md").read_text()),
+                  flags=re.MULTILINE)
+    return len(text.split())
+
+
+def names_of_tests(root: Path) -> set[str]:
+    """What ctest calls the tests, nearly: their sources and CMakeLists.txt say it."""
+    names = set()
+    for name, content in text_files(root / "tests", {".cc", ".py", "CMakeLists.txt"}):
+        room, _, file = name.rpartition("/")
+        for case in re.findall(r'TEST_CASE(?:_METHOD)?\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', content):
+            names.add(f"{room}: " + "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', case)))
+        if file == "CMakeLists.txt":
+            names.update(re.findall(r'test\(\s*"([^"]+)"', content))
+        elif file.endswith(".py"):
+            names.add(f"{room}: {file}")
+    return names
+
+
+def tests_asked_in_vain(root: Path) -> list[str]:
+    """Names by which README.md, CONTRIBUTING.md and docs/ ask for tests, and which no test has."""
+    names = names_of_tests(root)
+    return [f"{page.relative_to(root)}: {one}" for page, text in pages(root)
+            if page.parent.name == "docs" or page.parent == root
+            for asked in ASKED_TESTS.findall(text)
+            for one in re.sub(r"\s+", " ", asked.strip("'")).replace("\\|", "|").split("|")
+            if one != "NAME" and not any(re.search(one, name) for name in names)]
 
 
 def text_files(root: Path, suffixes: set[str]) -> Iterator[tuple[str, str]]:
