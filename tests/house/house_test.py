@@ -5,8 +5,10 @@
 
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
+import draw_map
 import rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +35,10 @@ class TheHouse(unittest.TestCase):
     def test_readme_is_two_pages_and_leads_to_the_others(self):
         self.assertLessEqual(rules.words_of_readme(ROOT), rules.MOST_WORDS)
         self.assertEqual(rules.unlinked_pages(ROOT), [])
+
+    def test_the_map_shows_the_rooms(self):
+        self.assertEqual((ROOT / "docs/rooms.svg").read_text(), draw_map.drawing(rules.ROOMS),
+                         "python3 tests/house/draw_map.py draws the map anew")
 
     def test_contributing_has_the_table_of_rooms(self):
         self.assertEqual({room: set(seen) for room, seen in rules.rooms_of_contributing(ROOT).items()},
@@ -224,6 +230,20 @@ class ABrokenHouse(unittest.TestCase):
         self.write("docs/b.md", "")
         self.assertEqual(rules.words_of_readme(self.root), 2)
         self.assertEqual(rules.unlinked_pages(self.root), ["b.md"])
+
+    def test_a_map_has_a_box_a_room_and_no_arrow_that_follows(self):
+        rooms = {"core": (), "io": ("core",), "analysis": ("core/error.h", "data"), "data": ("analysis/x.h",),
+                 "probes": ("core", "io", "analysis"), "tests": ("probes",)}
+        with unittest.mock.patch.object(rules, "ROOMS", rooms):
+            down, up = draw_map.sorted_arrows(rooms, draw_map.arrows_of(rooms))
+            picture = draw_map.drawing(rooms)
+        self.assertEqual(down, [("io", "core"), ("analysis", "core"), ("analysis", "data"), ("probes", "io"),
+                                ("probes", "analysis"), ("tests", "probes")])
+        self.assertEqual(up, [("data", "analysis")])
+        for room in rooms:
+            self.assertEqual(picture.count(f">{room}</text>"), room != "tests")
+        self.assertEqual(picture.count("marker-end"), 6)
+        self.assertEqual(picture.count("stroke-dasharray"), 2)
 
 
 if __name__ == "__main__":
