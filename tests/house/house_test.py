@@ -40,6 +40,11 @@ class TheHouse(unittest.TestCase):
         self.assertEqual((ROOT / "docs/rooms.svg").read_text(), draw_map.drawing(rules.ROOMS),
                          "python3 tests/house/draw_map.py draws the map anew")
 
+    def test_doc_comments_say_first_what_a_thing_is(self):
+        found = rules.opaque_comments(ROOT)
+        self.assertLessEqual(set(rules.CLEAN), set(found))
+        self.assertEqual([line for folder in rules.CLEAN for line in found[folder]], [])
+
     def test_contributing_has_the_table_of_rooms(self):
         self.assertEqual({room: set(seen) for room, seen in rules.rooms_of_contributing(ROOT).items()},
                          {room: set(seen) for room, seen in rules.ROOMS.items()})
@@ -230,6 +235,13 @@ class ABrokenHouse(unittest.TestCase):
         self.write("docs/b.md", "")
         self.assertEqual(rules.words_of_readme(self.root), 2)
         self.assertEqual(rules.unlinked_pages(self.root), ["b.md"])
+
+    def test_a_doc_comment_that_begins_with_of_is_found(self):
+        self.write("engine/core/x.h", "/// Length of it.\n/// Of others too.\nint a;\n"
+                                      "/// Of a batch.\nint b;\nint c;  ///< What is left.\n"
+                                      "  /// The same in f64.\nint d;\n/// Offset.\nint e;\n")
+        self.assertEqual([line.split(" ")[0] for line in rules.opaque_comments(self.root)["engine/core"]],
+                         ["engine/core/x.h:4:", "engine/core/x.h:7:"])
 
     def test_a_map_has_a_box_a_room_and_no_arrow_that_follows(self):
         rooms = {"core": (), "io": ("core",), "analysis": ("core/error.h", "data"), "data": ("analysis/x.h",),

@@ -82,6 +82,11 @@ WRITERS = re.compile(r"data/format/(descriptor|publish)\.cc|probes/(bench|pos)_c
 WRITES = re.compile(r"(?<![\w:])::(?:write|pwrite|fsync|fdatasync|rename|ftruncate|link)\("
                     r"|fs::(?:rename|resize_file|copy\w*)\(|std::(?:ofstream\b|fopen\b(?![^;]*\"rb\"))")
 
+# The first lines of doc comments that CONTRIBUTING.md asks to be written otherwise, and the folders
+# that have none any more. `python3 tests/house/rules.py` counts those of every folder.
+OPAQUE = re.compile(r"///\s*(?:Of|The same|What)\b")
+CLEAN = ("tests/backend", "tests/core", "tests/format", "tests/kv")
+
 MOST_LINES = 500
 CODE = {".cc", ".cu", ".h", ".js", ".py", ".sh"}
 
@@ -264,6 +269,19 @@ def tests_asked_in_vain(root: Path) -> list[str]:
             if one != "NAME" and not any(re.search(one, name) for name in names)]
 
 
+def opaque_comments(root: Path) -> dict[str, list[str]]:
+    """By folder, the doc comments whose first line begins with a word that OPAQUE has."""
+    found = {}
+    for path in cpp_files(root):
+        folder = path.parent.relative_to(root).as_posix()
+        lines = [line.strip() for line in path.read_text().splitlines()]
+        found.setdefault(folder, []).extend(
+            f"{path.relative_to(root)}:{number}: {line}"
+            for number, (before, line) in enumerate(zip(["", *lines], lines), 1)
+            if OPAQUE.match(line) and not before.startswith("///"))
+    return found
+
+
 def text_files(root: Path, suffixes: set[str]) -> Iterator[tuple[str, str]]:
     """(name, content) of our files whose suffix or name is one of these."""
     for path in sorted(root.rglob("*")):
@@ -348,3 +366,8 @@ def unnamed_page_scripts(root: Path) -> list[str]:
     text = (root / "CONTRIBUTING.md").read_text()
     return [path.name for path in sorted((root / "analysis/inspect/page").glob("*.js"))
             if f"`{path.name}`" not in text]
+
+
+if __name__ == "__main__":
+    for folder, comments in sorted(opaque_comments(Path(__file__).resolve().parents[2]).items()):
+        print(f"{len(comments):4} {folder}" + (" (CLEAN)" if folder in CLEAN else ""))
