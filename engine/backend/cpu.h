@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory_resource>
 
+#include "engine/backend/device.h"
 #include "engine/backend/parallel_for.h"
 
 namespace longshadow {
@@ -13,12 +14,13 @@ namespace longshadow {
 /// The processor as a device. Every op splits its work into tiles whose shapes depend on the
 /// problem alone and whose arithmetic one thread does from start to end, so that a result has the
 /// same bits for any number of threads.
-class Cpu {
+class Cpu final : public Device {
  public:
   /// `threads` 0 means one per core that this process may use. While several exist, none uses more
   /// threads than the one with the fewest. Throws UsageError for more than 1024.
   explicit Cpu(std::size_t threads = 0);
 
+  DeviceKind kind() const override { return DeviceKind::cpu; }
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
 
   /// Memory for matrices: aligned to a cache line and zeroed.
@@ -37,5 +39,8 @@ class Cpu {
   tbb::global_control limit_;  ///< TBB's own limit is the number of cores
   tbb::task_arena arena_;
 };
+
+/// The device as the processor that it is.
+inline Cpu& cpu_of(Device& device) { return static_cast<Cpu&>(device); }
 
 }  // namespace longshadow

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/backend/cpu.h"
+#include "engine/backend/operation.h"
 
 namespace longshadow {
 

@@ -64,7 +64,6 @@ memory::desc any_packing(std::size_t inputs, std::size_t width) {
 
 template <class T>
 struct PackedWeights<T>::Storage {
-  std::size_t tile_outputs = 0;
   /// On the processor, but for f64 weights, which stay in `w`: Eigen packs them itself.
   std::vector<memory> tiles;
   Matrix<T> w;
@@ -83,23 +82,23 @@ PackedWeights<T>::~PackedWeights() = default;
 
 template <class T>
 PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple)
-    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = tile_outputs(outputs_, multiple);
+    : ProductWeights(element_of<T>(), w.rows, w.cols, tile_outputs(w.rows, multiple)),
+      storage_(std::make_unique<Storage>()) {
   storage_->tiles.resize(n_tiles());
   cpu.parallel_for(n_tiles(), [&](std::size_t tile) {
     const std::size_t width = padded_width(tile);
     MatrixView<const T> rows = w.row_range(tile_begin(tile), tile_width(tile));
     Matrix<T> with_zeros;
     if (width != rows.rows) {
-      with_zeros = Matrix<T>(cpu.memory(), width, inputs_);
+      with_zeros = Matrix<T>(cpu.memory(), width, inputs());
       for (std::size_t r = 0; r < rows.rows; ++r) {
-        std::copy_n(rows.row(r), inputs_, with_zeros.row(r));
+        std::copy_n(rows.row(r), inputs(), with_zeros.row(r));
       }
       rows = with_zeros.view();
     }
     const memory::desc packed =
-        describe<T>(kRowTile, inputs_, width, any_packing<T>(inputs_, width)).weights_desc();
-    const memory::desc plain({dim(inputs_), dim(width)}, kDataType<T>,
+        describe<T>(kRowTile, inputs(), width, any_packing<T>(inputs(), width)).weights_desc();
+    const memory::desc plain({dim(inputs()), dim(width)}, kDataType<T>,
                              memory::dims{1, dim(rows.stride)});
     memory from(plain, dnnl_engine(), const_cast<T*>(rows.data));
     storage_->tiles[tile] = memory(packed, dnnl_engine());
@@ -109,19 +108,18 @@ PackedWeights<T>::PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t mul
 
 template <>
 PackedWeights<double>::PackedWeights(Cpu& cpu, MatrixView<const double> w, std::size_t multiple)
-    : outputs_(w.rows), inputs_(w.cols), storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = tile_outputs(outputs_, multiple);
-  storage_->w = Matrix<double>(cpu.memory(), round_up(outputs_, kOutputMultiple), inputs_);
-  for (std::size_t row = 0; row < outputs_; ++row) {
-    std::copy_n(w.row(row), inputs_, storage_->w.row(row));
+    : ProductWeights(Element::f64, w.rows, w.cols, tile_outputs(w.rows, multiple)),
+      storage_(std::make_unique<Storage>()) {
+  storage_->w = Matrix<double>(cpu.memory(), round_up(outputs(), kOutputMultiple), inputs());
+  for (std::size_t row = 0; row < outputs(); ++row) {
+    std::copy_n(w.row(row), inputs(), storage_->w.row(row));
   }
 }
 
 template <class T>
 PackedWeights<T>::PackedWeights(std::size_t outputs, std::size_t inputs)
-    : outputs_(outputs), inputs_(inputs), storage_(std::make_unique<Storage>()) {
-  storage_->tile_outputs = outputs;
-}
+    : ProductWeights(element_of<T>(), outputs, inputs, outputs),
+      storage_(std::make_unique<Storage>()) {}
 
 template <class T>
 PackedWeights<T>::PackedWeights(MatrixView<const T> w) : PackedWeights(w.rows, w.cols) {
@@ -144,7 +142,7 @@ PackedWeights<T> PackedWeights<T>::kept_in_bf16(Matrix<BF16> w) {
 template <class T>
 MatrixView<const T> PackedWeights<T>::rows() const {
   if (storage_->rows.data == nullptr) {
-    throw Error("weights [" + std::to_string(outputs_) + ", " + std::to_string(inputs_) +
+    throw Error("weights [" + std::to_string(outputs()) + ", " + std::to_string(inputs()) +
                 "]: expected rows as they are, found them " +
                 (storage_->bf16_rows.data != nullptr ? "kept in bf16" : "packed in tiles"));
   }
@@ -167,31 +165,11 @@ PackedWeights<T> PackedWeights<T>::transposed() const {
                "PackedWeights::transposed", "W", "in tiles", "as it is");
   require_that(layout() == RightFactor::by_output, "PackedWeights::transposed", "W",
                "transposed itself", "as it is");
-  PackedWeights turned(inputs_, outputs_);
+  PackedWeights turned(inputs(), outputs());
   turned.storage_->rows = storage_->rows;
   turned.storage_->bf16_rows = storage_->bf16_rows;
   turned.storage_->layout = RightFactor::by_input;
   return turned;
-}
-
-template <class T>
-std::size_t PackedWeights<T>::n_tiles() const {
-  return (outputs_ + storage_->tile_outputs - 1) / storage_->tile_outputs;
-}
-
-template <class T>
-std::size_t PackedWeights<T>::tile_begin(std::size_t index) const {
-  return index * storage_->tile_outputs;
-}
-
-template <class T>
-std::size_t PackedWeights<T>::tile_width(std::size_t index) const {
-  return std::min(storage_->tile_outputs, outputs_ - tile_begin(index));
-}
-
-template <class T>
-std::size_t PackedWeights<T>::padded_width(std::size_t index) const {
-  return round_up(tile_width(index), kOutputMultiple);
 }
 
 template <class T>
@@ -206,12 +184,12 @@ void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
   };
   thread_local std::map<std::array<std::size_t, 3>, Primitive> primitives;
   const std::size_t width = padded_width(tile);
-  const std::array key{x.rows, inputs_, width};
+  const std::array key{x.rows, inputs(), width};
   try {
     auto found = primitives.find(key);
     if (found == primitives.end()) {
       const auto description =
-          describe<T>(x.rows, inputs_, width, storage_->tiles[tile].get_desc());
+          describe<T>(x.rows, inputs(), width, storage_->tiles[tile].get_desc());
       found = primitives
                   .emplace(key, Primitive{dnnl::matmul(description), description.src_desc(),
                                           description.dst_desc(),
@@ -225,8 +203,8 @@ void PackedWeights<T>::multiply_tile(std::size_t tile, MatrixView<const T> x,
                         {DNNL_ARG_DST, memory(primitive.y, dnnl_engine(), y.data)},
                         {DNNL_ARG_SCRATCHPAD, primitive.scratch}});
   } catch (const dnnl::error& error) {
-    throw Error("product with weights [" + std::to_string(outputs_) + ", " +
-                std::to_string(inputs_) + "]: oneDNN says " + error.message);
+    throw Error("product with weights [" + std::to_string(outputs()) + ", " +
+                std::to_string(inputs()) + "]: oneDNN says " + error.message);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -7,8 +8,10 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/backend/tile_product.h"
+#include "engine/core/element.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
+#include "engine/core/range.h"
 #include "engine/core/require.h"
 
 namespace longshadow {
@@ -39,12 +42,57 @@ inline void require_product_rows(const char* operation, const char* argument, st
   }
 }
 
+template <class T>
+class PackedWeights;
+
+/// PackedWeights whose type is known when the program runs.
+class ProductWeights {
+ public:
+  Element element() const { return element_; }
+  std::size_t outputs() const { return outputs_; }
+  std::size_t inputs() const { return inputs_; }
+
+  /// Outputs are multiplied in tiles.
+  std::size_t n_tiles() const { return (outputs_ + tile_outputs_ - 1) / tile_outputs_; }
+  /// The outputs of tile `index`.
+  std::size_t tile_begin(std::size_t index) const { return index * tile_outputs_; }
+  std::size_t tile_width(std::size_t index) const {
+    return std::min(tile_outputs_, outputs_ - tile_begin(index));
+  }
+  /// Columns that the tile's product has: its outputs and, up to a multiple of kOutputMultiple,
+  /// zeros.
+  std::size_t padded_width(std::size_t index) const {
+    return round_up(tile_width(index), kOutputMultiple);
+  }
+
+  /// The weights with their type. Throws ContractError, where contracts are checked, for another.
+  template <class T>
+  const PackedWeights<T>& as() const {
+    require_that(element_ == element_of<T>(), "ProductWeights", "element", name_of(element_),
+                 name_of(element_of<T>()));
+    return static_cast<const PackedWeights<T>&>(*this);
+  }
+
+ protected:
+  ProductWeights(Element element, std::size_t outputs, std::size_t inputs, std::size_t tile_outputs)
+      : element_(element), outputs_(outputs), inputs_(inputs), tile_outputs_(tile_outputs) {}
+  ~ProductWeights() = default;
+  ProductWeights(ProductWeights&&) noexcept = default;
+  ProductWeights& operator=(ProductWeights&&) noexcept = default;
+
+ private:
+  Element element_;
+  std::size_t outputs_;
+  std::size_t inputs_;
+  std::size_t tile_outputs_;
+};
+
 /// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
 /// it: on the processor split into tiles of outputs, on a CUDA device as it is, or in bf16 where it
 /// consists of such numbers. W is f32 or f64 as T, or bf16 or bytes for f32 sums; those of bytes
 /// are exact up to 1024 inputs.
 template <class T>
-class PackedWeights {
+class PackedWeights final : public ProductWeights {
  public:
   /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
   /// kOutputMultiple.
@@ -58,9 +106,6 @@ class PackedWeights {
   PackedWeights& operator=(PackedWeights&&) noexcept;
   ~PackedWeights();
 
-  std::size_t outputs() const { return outputs_; }
-  std::size_t inputs() const { return inputs_; }
-
   /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns. Throws
   /// Error where it is kept otherwise.
   MatrixView<const T> rows() const;
@@ -72,14 +117,6 @@ class PackedWeights {
   /// transposed itself; this must outlive it.
   PackedWeights transposed() const;
 
-  std::size_t n_tiles() const;
-  /// The outputs of tile `index`.
-  std::size_t tile_begin(std::size_t index) const;
-  std::size_t tile_width(std::size_t index) const;
-  /// Columns that the tile's product has: its outputs and, up to a multiple of kOutputMultiple,
-  /// zeros.
-  std::size_t padded_width(std::size_t index) const;
-
   /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows.
   /// Both must be dense (stride equal to cols): oneDNN 2.6 falls back to its reference code, a
   /// thousand times slower, for packed weights beside anything else.
@@ -89,15 +126,12 @@ class PackedWeights {
  private:
   struct Storage;
   PackedWeights(std::size_t outputs, std::size_t inputs);
-  std::size_t outputs_;
-  std::size_t inputs_;
   std::unique_ptr<Storage> storage_;
 };
 
 /// Requires weights W [outputs, inputs].
-template <class T>
-void require_weights(const char* operation, const char* argument, const PackedWeights<T>& found,
-                     std::size_t outputs, std::size_t inputs) {
+inline void require_weights(const char* operation, const char* argument,
+                            const ProductWeights& found, std::size_t outputs, std::size_t inputs) {
   if constexpr (kContracts) {
     if (found.outputs() == outputs && found.inputs() == inputs) return;
     fail_contract(operation, argument, shape_text(found.outputs(), found.inputs()),

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "engine/core/error.h"
-#include "engine/core/matrix.h"
 
 /// Contracts: what a header states of an operation's arguments, as checks. They run in Debug builds
 /// and under sanitizers, which define LONGSHADOW_CONTRACTS; in other builds they compile to
@@ -111,10 +110,10 @@ void require_ascending(const char* operation, const char* argument, std::span<co
   }
 }
 
-/// Requires a matrix [rows, cols] whose rows do not overlap.
-template <class T>
-void require_shape(const char* operation, const char* argument, const MatrixView<T>& found,
-                   std::size_t rows, std::size_t cols) {
+/// Requires a view of a matrix, typed or not, [rows, cols] whose rows do not overlap.
+template <class View>
+void require_shape(const char* operation, const char* argument, const View& found, std::size_t rows,
+                   std::size_t cols) {
   if constexpr (kContracts) {
     if (found.rows != rows || found.cols != cols) {
       fail_contract(operation, argument, shape_text(found.rows, found.cols),
@@ -128,9 +127,9 @@ void require_shape(const char* operation, const char* argument, const MatrixView
 }
 
 /// Requires a matrix of `cols` columns and at least `rows` rows.
-template <class T>
-void require_rows(const char* operation, const char* argument, const MatrixView<T>& found,
-                  std::size_t rows, std::size_t cols) {
+template <class View>
+void require_rows(const char* operation, const char* argument, const View& found, std::size_t rows,
+                  std::size_t cols) {
   if constexpr (kContracts) {
     if (found.rows >= rows && found.cols == cols) return;
     fail_contract(operation, argument, shape_text(found.rows, found.cols),
@@ -139,8 +138,8 @@ void require_rows(const char* operation, const char* argument, const MatrixView<
 }
 
 /// Requires rows that follow one another without gaps.
-template <class T>
-void require_dense(const char* operation, const char* argument, const MatrixView<T>& found) {
+template <class View>
+void require_dense(const char* operation, const char* argument, const View& found) {
   if constexpr (kContracts) {
     if (found.stride == found.cols) return;
     fail_contract(operation, argument + std::string(".stride"), std::to_string(found.stride),

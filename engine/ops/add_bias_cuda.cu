@@ -10,16 +10,20 @@ __global__ void add_bias_kernel(const T* bias, MatrixView<T> x) {
   if (i < x.rows * x.cols) x.row(i / x.cols)[i % x.cols] += bias[i % x.cols];
 }
 
-}  // namespace
-
 template <class T>
-void add_bias(Cuda& device, MatrixView<const T> bias, MatrixView<T> x) {
-  check_add_bias(bias, x);
+void add_bias_on_cuda(Cuda& device, MatrixView<const T> bias, MatrixView<T> x) {
   if (bias.rows == 0) return;
   launch_elements(device, add_bias_kernel<T>, x.rows * x.cols, bias.data, x);
 }
 
-template void add_bias(Cuda&, MatrixView<const float>, MatrixView<float>);
-template void add_bias(Cuda&, MatrixView<const double>, MatrixView<double>);
+}  // namespace
+
+void implement_add_bias() {
+  AddBiasKernel::implement([](Cuda& device, ConstTensorView bias, TensorView x) {
+    with_element<float, double>("add_bias", x.element, [&]<class T>() {
+      add_bias_on_cuda<T>(device, bias.as<T>(), x.as<T>());
+    });
+  });
+}
 
 }  // namespace longshadow

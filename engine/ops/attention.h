@@ -9,7 +9,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/heads.h"
 #include "engine/ops/removed_columns.h"
 
@@ -37,6 +37,19 @@ struct KeysValues {
   HeadRows<T> values;
 
   operator KeysValues<const T>() const requires(!std::is_const_v<T>) { return {keys, values}; }
+};
+
+/// KeysValues whose elements' type is known when the program runs.
+struct KeysValuesView {
+  ConstHeadsView keys;
+  ConstHeadsView values;
+
+  template <class T>
+  KeysValuesView(const KeysValues<T>& typed) : keys(typed.keys), values(typed.values) {}
+  template <class T>
+  KeysValues<const T> as() const {
+    return {keys.as<T>(), values.as<T>()};
+  }
 };
 
 /// Rows of one batch that follow one another in one text: they see the prefix, without what was
@@ -68,15 +81,9 @@ enum class ColumnOrder { forward, reversed };
 ///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score).
 /// Head rows must have kRowTile readable, finite rows beyond the last one used, because tiles have
 /// fixed shapes; what such rows hold never reaches the result.
-template <class T>
-void attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
-               MatrixView<T> out, MatrixView<T> log_normalisers,
-               ColumnOrder order = ColumnOrder::forward);
-template <class T>
-void attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
-               MatrixView<T> out, MatrixView<T> log_normalisers,
+void attention(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+               const KeysValuesView& prefix, const KeysValuesView& own,
+               std::span<const Stream> streams, TensorView out, TensorView log_normalisers,
                ColumnOrder order = ColumnOrder::forward);
 
 inline void require_attention_shape(const char* operation, const AttentionShape& shape) {
@@ -87,9 +94,8 @@ inline void require_attention_shape(const char* operation, const AttentionShape&
   }
 }
 
-template <class T>
-void require_keys_values(const char* operation, const KeysValues<T>& found, std::size_t n_kv_heads,
-                         std::size_t rows, std::size_t head_dim) {
+inline void require_keys_values(const char* operation, const KeysValuesView& found,
+                                std::size_t n_kv_heads, std::size_t rows, std::size_t head_dim) {
   require_heads(operation, "a cache's keys", found.keys, n_kv_heads, rows, head_dim);
   require_heads(operation, "a cache's values", found.values, n_kv_heads, rows, head_dim);
 }
@@ -113,37 +119,9 @@ inline void require_removed(const char* operation, std::span<const RemovedColumn
   }
 }
 
-template <class T>
-void check_attention(const AttentionShape& shape, HeadRows<const T> queries,
-                     KeysValues<const T> prefix, KeysValues<const T> own,
-                     std::span<const Stream> streams, MatrixView<T> out,
-                     MatrixView<T> log_normalisers) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "attention";
-    require_attention_shape(kName, shape);
-    std::size_t end = 0;
-    for (const Stream& stream : streams) {
-      end = std::max(end, stream.first_row + stream.n_rows);
-      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
-      if (!stream.ragged_prefix.empty()) {
-        require_equal(kName, "a stream's ragged_prefix.size()", stream.ragged_prefix.size(),
-                      shape.n_kv_heads);
-        for (const Range& range : stream.ragged_prefix) {
-          require_rows(kName, "a ragged prefix's keys", prefix.keys.all(), range.end + kRowTile,
-                       shape.head_dim);
-          require_rows(kName, "a ragged prefix's values", prefix.values.all(), range.end + kRowTile,
-                       shape.head_dim);
-        }
-      } else if (stream.prefix != 0) {
-        require_keys_values(kName, prefix, shape.n_kv_heads, stream.prefix + kRowTile,
-                            shape.head_dim);
-      }
-    }
-    require_heads(kName, "queries", queries, shape.n_heads, end + kRowTile, shape.head_dim);
-    require_keys_values(kName, own, shape.n_kv_heads, end + kRowTile, shape.head_dim);
-    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
-    require_rows(kName, "log_normalisers", log_normalisers, end, shape.n_heads);
-  }
-}
+/// attention() on other devices than the processor.
+struct AttentionKernel : Operation<AttentionKernel, const AttentionShape&, ConstHeadsView,
+                                   const KeysValuesView&, const KeysValuesView&,
+                                   std::span<const Stream>, TensorView, TensorView, ColumnOrder> {};
 
 }  // namespace longshadow

@@ -4,7 +4,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/attention_delta.h"
 #include "engine/ops/paired_rows.h"
 
@@ -29,6 +29,19 @@ struct AttentionGradients {
   MatrixView<T> removals;
 };
 
+/// AttentionGradients whose elements' types are known when the program runs.
+struct AttentionGradientsView {
+  TensorView queries, keys, values, removals;
+
+  template <class T, class P>
+  AttentionGradientsView(const AttentionGradients<T, P>& typed)
+      : queries(typed.queries), keys(typed.keys), values(typed.values), removals(typed.removals) {}
+  template <class T, class P>
+  AttentionGradients<T, P> as() const {
+    return {queries.as<T>(), keys.as<T>(), values.as<P>(), removals.as<T>()};
+  }
+};
+
 /// Takes gradients dout at attention's result back. With p the softmax row, o the result and
 /// dp = dout vᵀ, the score's gradient is ds = p (dp - dout.o), and the gate's is the column's sum
 /// of ds, because g exp(s) = exp(s + log g). p is recomputed in T from the full pass's log
@@ -36,40 +49,15 @@ struct AttentionGradients {
 /// Streams are gradients of the same rows: all have the same full rows, at positions prefix,
 /// prefix + 1, ..., and see the prefix and each other causally.
 ///   dout, H heads of batch rows, with kRowTile readable, finite rows beyond the last one used.
-template <class T, class P>
-void attention_backward(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                        std::size_t prefix, HeadRows<const T> dout,
+void attention_backward(Device& device, const AttentionShape& shape, const FullAttentionView& full,
+                        std::size_t prefix, ConstHeadsView dout,
                         std::span<const PairedRows> streams,
-                        const AttentionGradients<T, P>& gradients);
-template <class T, class P>
-void attention_backward(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                        std::size_t prefix, HeadRows<const T> dout,
-                        std::span<const PairedRows> streams,
-                        const AttentionGradients<T, P>& gradients);
+                        const AttentionGradientsView& gradients);
 
-template <class T, class P>
-void check_attention_backward(const AttentionShape& shape, const FullAttention<T, P>& full,
-                              std::size_t prefix, HeadRows<const T> dout,
-                              std::span<const PairedRows> streams,
-                              const AttentionGradients<T, P>& gradients) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "attention_backward";
-    require_same_full_rows(kName, streams);
-    require_full_attention(kName, shape, full, prefix + streams.front().n_rows);
-    const std::size_t rows = gradients.queries.rows;
-    const std::size_t kv_width = shape.n_kv_heads * shape.head_dim;
-    require_pairs(kName, streams, full.attended.rows, rows);
-    for (const PairedRows& stream : streams) {
-      require_heads(kName, "dout", dout, shape.n_heads, stream.first_row + stream.n_rows + kRowTile,
-                    shape.head_dim);
-    }
-    require_shape(kName, "gradients.queries", gradients.queries, rows,
-                  shape.n_heads * shape.head_dim);
-    require_shape(kName, "gradients.keys", gradients.keys, rows, kv_width);
-    require_shape(kName, "gradients.values", gradients.values, rows, kv_width);
-    require_shape(kName, "gradients.removals", gradients.removals,
-                  streams.size() * shape.n_kv_heads, prefix);
-  }
-}
+/// attention_backward() on other devices than the processor.
+struct AttentionBackwardKernel
+    : Operation<AttentionBackwardKernel, const AttentionShape&, const FullAttentionView&,
+                std::size_t, ConstHeadsView, std::span<const PairedRows>,
+                const AttentionGradientsView&> {};
 
 }  // namespace longshadow

@@ -352,24 +352,51 @@ class BackwardPass {
   Matrix<T> removal_sums_;     ///< [H parts streams, prefix, rounded up]
 };
 
-}  // namespace
+void check_attention_backward(const AttentionShape& shape, const FullAttentionView& full,
+                              std::size_t prefix, ConstHeadsView dout,
+                              std::span<const PairedRows> streams,
+                              const AttentionGradientsView& gradients) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention_backward";
+    require_same_full_rows(kName, streams);
+    require_full_attention(kName, shape, full, prefix + streams.front().n_rows);
+    const std::size_t rows = gradients.queries.rows;
+    const std::size_t kv_width = shape.n_kv_heads * shape.head_dim;
+    require_pairs(kName, streams, full.attended.rows, rows);
+    for (const PairedRows& stream : streams) {
+      require_heads(kName, "dout", dout, shape.n_heads, stream.first_row + stream.n_rows + kRowTile,
+                    shape.head_dim);
+    }
+    require_shape(kName, "gradients.queries", gradients.queries, rows,
+                  shape.n_heads * shape.head_dim);
+    require_shape(kName, "gradients.keys", gradients.keys, rows, kv_width);
+    require_shape(kName, "gradients.values", gradients.values, rows, kv_width);
+    require_shape(kName, "gradients.removals", gradients.removals,
+                  streams.size() * shape.n_kv_heads, prefix);
+  }
+}
 
 template <class T, class P>
-void attention_backward(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                        std::size_t prefix, HeadRows<const T> dout,
-                        std::span<const PairedRows> streams,
-                        const AttentionGradients<T, P>& gradients) {
-  check_attention_backward(shape, full, prefix, dout, streams, gradients);
+void attention_backward_on_cpu(Cpu& device, const AttentionShape& shape,
+                               const FullAttention<T, P>& full, std::size_t prefix,
+                               HeadRows<const T> dout, std::span<const PairedRows> streams,
+                               const AttentionGradients<T, P>& gradients) {
   BackwardPass<T, P>(device, shape, full, prefix, dout, streams, gradients).run();
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                            \
-  template void attention_backward(Cpu&, const AttentionShape&, const FullAttention<T, P>&,     \
-                                   std::size_t, HeadRows<const T>, std::span<const PairedRows>, \
-                                   const AttentionGradients<T, P>&);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void attention_backward(Device& device, const AttentionShape& shape, const FullAttentionView& full,
+                        std::size_t prefix, ConstHeadsView dout,
+                        std::span<const PairedRows> streams,
+                        const AttentionGradientsView& gradients) {
+  check_attention_backward(shape, full, prefix, dout, streams, gradients);
+  if (AttentionBackwardKernel::ran_elsewhere(device, shape, full, prefix, dout, streams, gradients))
+    return;
+  with_precisions("attention_backward", full.pass(), full.product(), [&]<class T, class P>() {
+    attention_backward_on_cpu<T, P>(cpu_of(device), shape, full.as<T, P>(), prefix, dout.as<T>(),
+                                    streams, gradients.as<T, P>());
+  });
+}
 
 }  // namespace longshadow

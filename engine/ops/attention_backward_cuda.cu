@@ -336,24 +336,26 @@ class BackwardPass {
   DeviceArray<P> ds_;          ///< the same
 };
 
-}  // namespace
-
 template <class T, class P>
-void attention_backward(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                        std::size_t prefix, HeadRows<const T> dout,
-                        std::span<const PairedRows> streams,
-                        const AttentionGradients<T, P>& gradients) {
-  check_attention_backward(shape, full, prefix, dout, streams, gradients);
+void attention_backward_on_cuda(Cuda& device, const AttentionShape& shape,
+                                const FullAttention<T, P>& full, std::size_t prefix,
+                                HeadRows<const T> dout, std::span<const PairedRows> streams,
+                                const AttentionGradients<T, P>& gradients) {
   BackwardPass<T, P>(device, shape, full, prefix, dout, streams, gradients).run();
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                            \
-  template void attention_backward(Cuda&, const AttentionShape&, const FullAttention<T, P>&,    \
-                                   std::size_t, HeadRows<const T>, std::span<const PairedRows>, \
-                                   const AttentionGradients<T, P>&);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_attention_backward() {
+  AttentionBackwardKernel::implement([](Cuda& device, const AttentionShape& shape,
+                                        const FullAttentionView& full, std::size_t prefix,
+                                        ConstHeadsView dout, std::span<const PairedRows> streams,
+                                        const AttentionGradientsView& gradients) {
+    with_precisions("attention_backward", full.pass(), full.product(), [&]<class T, class P>() {
+      attention_backward_on_cuda<T, P>(device, shape, full.as<T, P>(), prefix, dout.as<T>(),
+                                       streams, gradients.as<T, P>());
+    });
+  });
+}
 
 }  // namespace longshadow

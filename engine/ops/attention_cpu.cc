@@ -116,13 +116,42 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   }
 }
 
-}  // namespace
+void check_attention(const AttentionShape& shape, ConstHeadsView queries,
+                     const KeysValuesView& prefix, const KeysValuesView& own,
+                     std::span<const Stream> streams, TensorView out, TensorView log_normalisers) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention";
+    require_attention_shape(kName, shape);
+    std::size_t end = 0;
+    for (const Stream& stream : streams) {
+      end = std::max(end, stream.first_row + stream.n_rows);
+      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
+      if (!stream.ragged_prefix.empty()) {
+        require_equal(kName, "a stream's ragged_prefix.size()", stream.ragged_prefix.size(),
+                      shape.n_kv_heads);
+        for (const Range& range : stream.ragged_prefix) {
+          require_rows_of_all(kName, "a ragged prefix's keys", prefix.keys, range.end + kRowTile,
+                              shape.head_dim);
+          require_rows_of_all(kName, "a ragged prefix's values", prefix.values,
+                              range.end + kRowTile, shape.head_dim);
+        }
+      } else if (stream.prefix != 0) {
+        require_keys_values(kName, prefix, shape.n_kv_heads, stream.prefix + kRowTile,
+                            shape.head_dim);
+      }
+    }
+    require_heads(kName, "queries", queries, shape.n_heads, end + kRowTile, shape.head_dim);
+    require_keys_values(kName, own, shape.n_kv_heads, end + kRowTile, shape.head_dim);
+    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
+    require_rows(kName, "log_normalisers", log_normalisers, end, shape.n_heads);
+  }
+}
 
 template <class T>
-void attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
-               MatrixView<T> out, MatrixView<T> log_normalisers, ColumnOrder order) {
-  check_attention(shape, queries, prefix, own, streams, out, log_normalisers);
+void attention_on_cpu(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
+                      KeysValues<const T> prefix, KeysValues<const T> own,
+                      std::span<const Stream> streams, MatrixView<T> out,
+                      MatrixView<T> log_normalisers, ColumnOrder order) {
   std::vector<HeadTile<T>> parts;
   for (const Stream& stream : streams) {
     const std::size_t tile_rows = std::min(kRowTile, round_up(stream.n_rows, 16));
@@ -138,11 +167,20 @@ void attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queri
   });
 }
 
-template void attention(Cpu&, const AttentionShape&, HeadRows<const float>, KeysValues<const float>,
-                        KeysValues<const float>, std::span<const Stream>, MatrixView<float>,
-                        MatrixView<float>, ColumnOrder);
-template void attention(Cpu&, const AttentionShape&, HeadRows<const double>,
-                        KeysValues<const double>, KeysValues<const double>, std::span<const Stream>,
-                        MatrixView<double>, MatrixView<double>, ColumnOrder);
+}  // namespace
+
+void attention(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+               const KeysValuesView& prefix, const KeysValuesView& own,
+               std::span<const Stream> streams, TensorView out, TensorView log_normalisers,
+               ColumnOrder order) {
+  check_attention(shape, queries, prefix, own, streams, out, log_normalisers);
+  if (AttentionKernel::ran_elsewhere(device, shape, queries, prefix, own, streams, out,
+                                     log_normalisers, order))
+    return;
+  with_element<float, double>("attention", queries.element, [&]<class T>() {
+    attention_on_cpu<T>(cpu_of(device), shape, queries.as<T>(), prefix.as<T>(), own.as<T>(),
+                        streams, out.as<T>(), log_normalisers.as<T>(), order);
+  });
+}
 
 }  // namespace longshadow

@@ -252,13 +252,11 @@ std::vector<typename Part<T>::Columns> columns_of(const Stream& stream, std::siz
   return columns;
 }
 
-}  // namespace
-
 template <class T>
-void attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-               KeysValues<const T> prefix, KeysValues<const T> own, std::span<const Stream> streams,
-               MatrixView<T> out, MatrixView<T> log_normalisers, ColumnOrder order) {
-  check_attention(shape, queries, prefix, own, streams, out, log_normalisers);
+void attention_on_cuda(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
+                       KeysValues<const T> prefix, KeysValues<const T> own,
+                       std::span<const Stream> streams, MatrixView<T> out,
+                       MatrixView<T> log_normalisers, ColumnOrder order) {
   const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
   std::map<std::size_t, std::vector<Part<T>>> by_rows;
   for (std::size_t s = 0; s < streams.size(); ++s) {
@@ -286,11 +284,18 @@ void attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> quer
   }
 }
 
-template void attention(Cuda&, const AttentionShape&, HeadRows<const float>,
-                        KeysValues<const float>, KeysValues<const float>, std::span<const Stream>,
-                        MatrixView<float>, MatrixView<float>, ColumnOrder);
-template void attention(Cuda&, const AttentionShape&, HeadRows<const double>,
-                        KeysValues<const double>, KeysValues<const double>, std::span<const Stream>,
-                        MatrixView<double>, MatrixView<double>, ColumnOrder);
+}  // namespace
+
+void implement_attention() {
+  AttentionKernel::implement([](Cuda& device, const AttentionShape& shape, ConstHeadsView queries,
+                                const KeysValuesView& prefix, const KeysValuesView& own,
+                                std::span<const Stream> streams, TensorView out,
+                                TensorView log_normalisers, ColumnOrder order) {
+    with_element<float, double>("attention", queries.element, [&]<class T>() {
+      attention_on_cuda<T>(device, shape, queries.as<T>(), prefix.as<T>(), own.as<T>(), streams,
+                           out.as<T>(), log_normalisers.as<T>(), order);
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -6,7 +6,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/attention.h"
 
 namespace longshadow {
@@ -23,6 +23,33 @@ struct FullAttention {
   /// Tiles of kRowTile positions before full row 0 that are cut as if they were full rows too: sums
   /// then have the same bits as if they were.
   std::size_t row_tiles_before = 0;
+};
+
+/// FullAttention whose elements' types are known when the program runs.
+struct FullAttentionView {
+  ConstHeadsView queries;
+  ConstTensorView log_normalisers;
+  ConstTensorView attended;
+  KeysValuesView cache;
+  KeysValuesView rounded_cache;
+  std::size_t row_tiles_before;
+
+  template <class T, class P>
+  FullAttentionView(const FullAttention<T, P>& typed)
+      : queries(typed.queries),
+        log_normalisers(typed.log_normalisers),
+        attended(typed.attended),
+        cache(typed.cache),
+        rounded_cache(typed.rounded_cache),
+        row_tiles_before(typed.row_tiles_before) {}
+  template <class T, class P>
+  FullAttention<T, P> as() const {
+    return {queries.as<T>(), log_normalisers.as<T>(), attended.as<T>(),
+            cache.as<T>(),   rounded_cache.as<P>(),   row_tiles_before};
+  }
+  /// The types of the pass and of its products.
+  Element pass() const { return cache.keys.element; }
+  Element product() const { return rounded_cache.keys.element; }
 };
 
 /// Rows of one counterfactual: position prefix + r is batch row first_row + r and full row
@@ -45,20 +72,14 @@ struct DeltaStream {
 /// that have rows at the same positions.
 ///   dq, dk, dv: rows of the batch; out [rows, H d], written at the streams' rows, in the
 ///   precision P of the product it goes into.
-template <class T, class P>
-void attention_delta(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
-                     std::span<const DeltaStream> streams, MatrixView<P> out);
-template <class T, class P>
-void attention_delta(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
-                     std::span<const DeltaStream> streams, MatrixView<P> out);
+void attention_delta(Device& device, const AttentionShape& shape, const FullAttentionView& full,
+                     ConstHeadsView dq, ConstHeadsView dk, ConstHeadsView dv,
+                     std::span<const DeltaStream> streams, TensorView out);
 
 /// Requires what a full pass of `shape` keeps of full.attended.rows rows, and its keys and values
 /// at `columns` positions or more.
-template <class T, class P>
-void require_full_attention(const char* operation, const AttentionShape& shape,
-                            const FullAttention<T, P>& full, std::size_t columns) {
+inline void require_full_attention(const char* operation, const AttentionShape& shape,
+                                   const FullAttentionView& full, std::size_t columns) {
   require_attention_shape(operation, shape);
   const std::size_t rows = full.attended.rows;
   require_shape(operation, "full.attended", full.attended, rows, shape.n_heads * shape.head_dim);
@@ -68,31 +89,10 @@ void require_full_attention(const char* operation, const AttentionShape& shape,
   require_keys_values(operation, full.rounded_cache, shape.n_kv_heads, columns, shape.head_dim);
 }
 
-template <class T, class P>
-void check_attention_delta(const AttentionShape& shape, const FullAttention<T, P>& full,
-                           HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
-                           std::span<const DeltaStream> streams, MatrixView<P> out) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "attention_delta";
-    require_at_least(kName, "streams.size()", streams.size(), 1);
-    std::size_t end = 0, columns = 0;
-    for (const DeltaStream& stream : streams) {
-      end = std::max(end, stream.first_row + stream.n_rows);
-      columns = std::max(columns, stream.prefix + stream.n_rows);
-      require_at_most(kName, "the end of a stream's full rows", stream.full_row + stream.n_rows,
-                      full.attended.rows);
-      require_at_least(kName, "a stream's prefix", stream.prefix,
-                       stream.full_row + full.row_tiles_before * kRowTile);
-      require_equal(kName, "a stream's prefix - full_row", stream.prefix - stream.full_row,
-                    streams.front().prefix - streams.front().full_row);
-      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
-    }
-    require_full_attention(kName, shape, full, columns);
-    require_heads(kName, "dq", dq, shape.n_heads, end, shape.head_dim);
-    require_heads(kName, "dk", dk, shape.n_kv_heads, end, shape.head_dim);
-    require_heads(kName, "dv", dv, shape.n_kv_heads, end, shape.head_dim);
-    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
-  }
-}
+/// attention_delta() on other devices than the processor.
+struct AttentionDeltaKernel : Operation<AttentionDeltaKernel, const AttentionShape&,
+                                        const FullAttentionView&, ConstHeadsView, ConstHeadsView,
+                                        ConstHeadsView, std::span<const DeltaStream>, TensorView> {
+};
 
 }  // namespace longshadow

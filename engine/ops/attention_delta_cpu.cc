@@ -380,13 +380,37 @@ class RowTileTask {
   std::vector<Work> work_;
 };
 
-}  // namespace
+void check_attention_delta(const AttentionShape& shape, const FullAttentionView& full,
+                           ConstHeadsView dq, ConstHeadsView dk, ConstHeadsView dv,
+                           std::span<const DeltaStream> streams, TensorView out) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "attention_delta";
+    require_at_least(kName, "streams.size()", streams.size(), 1);
+    std::size_t end = 0, columns = 0;
+    for (const DeltaStream& stream : streams) {
+      end = std::max(end, stream.first_row + stream.n_rows);
+      columns = std::max(columns, stream.prefix + stream.n_rows);
+      require_at_most(kName, "the end of a stream's full rows", stream.full_row + stream.n_rows,
+                      full.attended.rows);
+      require_at_least(kName, "a stream's prefix", stream.prefix,
+                       stream.full_row + full.row_tiles_before * kRowTile);
+      require_equal(kName, "a stream's prefix - full_row", stream.prefix - stream.full_row,
+                    streams.front().prefix - streams.front().full_row);
+      require_removed(kName, stream.removed, shape.n_kv_heads, stream.prefix);
+    }
+    require_full_attention(kName, shape, full, columns);
+    require_heads(kName, "dq", dq, shape.n_heads, end, shape.head_dim);
+    require_heads(kName, "dk", dk, shape.n_kv_heads, end, shape.head_dim);
+    require_heads(kName, "dv", dv, shape.n_kv_heads, end, shape.head_dim);
+    require_rows(kName, "out", out, end, shape.n_heads * shape.head_dim);
+  }
+}
 
 template <class T, class P>
-void attention_delta(Cpu& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
-                     std::span<const DeltaStream> streams, MatrixView<P> out) {
-  check_attention_delta(shape, full, dq, dk, dv, streams, out);
+void attention_delta_on_cpu(Cpu& device, const AttentionShape& shape,
+                            const FullAttention<T, P>& full, HeadRows<const P> dq,
+                            HeadRows<const T> dk, HeadRows<const P> dv,
+                            std::span<const DeltaStream> streams, MatrixView<P> out) {
   std::size_t first_tile = full.attended.rows;
   std::size_t end_row = 0;
   for (const DeltaStream& stream : streams) {
@@ -401,13 +425,17 @@ void attention_delta(Cpu& device, const AttentionShape& shape, const FullAttenti
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                     \
-  template void attention_delta(Cpu&, const AttentionShape&, const FullAttention<T, P>&, \
-                                HeadRows<const P>, HeadRows<const T>, HeadRows<const P>, \
-                                std::span<const DeltaStream>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void attention_delta(Device& device, const AttentionShape& shape, const FullAttentionView& full,
+                     ConstHeadsView dq, ConstHeadsView dk, ConstHeadsView dv,
+                     std::span<const DeltaStream> streams, TensorView out) {
+  check_attention_delta(shape, full, dq, dk, dv, streams, out);
+  if (AttentionDeltaKernel::ran_elsewhere(device, shape, full, dq, dk, dv, streams, out)) return;
+  with_precisions("attention_delta", full.pass(), full.product(), [&]<class T, class P>() {
+    attention_delta_on_cpu<T, P>(cpu_of(device), shape, full.as<T, P>(), dq.as<P>(), dk.as<T>(),
+                                 dv.as<P>(), streams, out.as<P>());
+  });
+}
 
 }  // namespace longshadow

@@ -341,13 +341,11 @@ std::vector<Entry> entries_of(std::span<const DeltaStream> streams, const Attent
   return entries;
 }
 
-}  // namespace
-
 template <class T, class P>
-void attention_delta(Cuda& device, const AttentionShape& shape, const FullAttention<T, P>& full,
-                     HeadRows<const P> dq, HeadRows<const T> dk, HeadRows<const P> dv,
-                     std::span<const DeltaStream> streams, MatrixView<P> out) {
-  check_attention_delta(shape, full, dq, dk, dv, streams, out);
+void attention_delta_on_cuda(Cuda& device, const AttentionShape& shape,
+                             const FullAttention<T, P>& full, HeadRows<const P> dq,
+                             HeadRows<const T> dk, HeadRows<const P> dv,
+                             std::span<const DeltaStream> streams, MatrixView<P> out) {
   const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
   const Problem<T, P> problem{shape, full, dq, dk, dv, streams, out};
   std::size_t end_row = 0;
@@ -368,13 +366,18 @@ void attention_delta(Cuda& device, const AttentionShape& shape, const FullAttent
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                      \
-  template void attention_delta(Cuda&, const AttentionShape&, const FullAttention<T, P>&, \
-                                HeadRows<const P>, HeadRows<const T>, HeadRows<const P>,  \
-                                std::span<const DeltaStream>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_attention_delta() {
+  AttentionDeltaKernel::implement([](Cuda& device, const AttentionShape& shape,
+                                     const FullAttentionView& full, ConstHeadsView dq,
+                                     ConstHeadsView dk, ConstHeadsView dv,
+                                     std::span<const DeltaStream> streams, TensorView out) {
+    with_precisions("attention_delta", full.pass(), full.product(), [&]<class T, class P>() {
+      attention_delta_on_cuda<T, P>(device, shape, full.as<T, P>(), dq.as<P>(), dk.as<T>(),
+                                    dv.as<P>(), streams, out.as<P>());
+    });
+  });
+}
 
 }  // namespace longshadow

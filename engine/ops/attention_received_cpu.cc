@@ -25,16 +25,28 @@ LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, std::size_t v
   }
 }
 
-}  // namespace
+void check_add_attention_received(const AttentionShape& shape, ConstHeadsView queries,
+                                  std::size_t first_position, std::size_t used_rows,
+                                  ConstHeadsView keys, ConstTensorView log_normalisers,
+                                  MatrixView<double> all_queries,
+                                  MatrixView<double> window_queries) {
+  constexpr const char* kName = "add_attention_received";
+  require_attention_shape(kName, shape);
+  require_heads(kName, "queries", queries, shape.n_heads, used_rows, shape.head_dim);
+  require_rows(kName, "log_normalisers", log_normalisers, used_rows, shape.n_heads);
+  require_shape(kName, "all_queries", all_queries, shape.n_kv_heads, all_queries.cols);
+  require_shape(kName, "window_queries", window_queries, shape.n_kv_heads, all_queries.cols);
+  require_heads(kName, "keys", keys, shape.n_kv_heads,
+                std::min(first_position + used_rows, all_queries.cols), shape.head_dim);
+}
 
 template <class T>
-void add_attention_received(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-                            std::size_t first_position, std::size_t used_rows,
-                            HeadRows<const T> keys, MatrixView<const T> log_normalisers,
-                            std::size_t window_begin, MatrixView<double> all_queries,
-                            MatrixView<double> window_queries) {
-  check_add_attention_received(shape, queries, first_position, used_rows, keys, log_normalisers,
-                               all_queries, window_queries);
+void add_attention_received_on_cpu(Cpu& device, const AttentionShape& shape,
+                                   HeadRows<const T> queries, std::size_t first_position,
+                                   std::size_t used_rows, HeadRows<const T> keys,
+                                   MatrixView<const T> log_normalisers, std::size_t window_begin,
+                                   MatrixView<double> all_queries,
+                                   MatrixView<double> window_queries) {
   struct Scores;
   struct Sums;
   const std::size_t group = shape.group_size();
@@ -75,13 +87,23 @@ void add_attention_received(Cpu& device, const AttentionShape& shape, HeadRows<c
   });
 }
 
-template void add_attention_received(Cpu&, const AttentionShape&, HeadRows<const float>,
-                                     std::size_t, std::size_t, HeadRows<const float>,
-                                     MatrixView<const float>, std::size_t, MatrixView<double>,
-                                     MatrixView<double>);
-template void add_attention_received(Cpu&, const AttentionShape&, HeadRows<const double>,
-                                     std::size_t, std::size_t, HeadRows<const double>,
-                                     MatrixView<const double>, std::size_t, MatrixView<double>,
-                                     MatrixView<double>);
+}  // namespace
+
+void add_attention_received(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+                            std::size_t first_position, std::size_t used_rows, ConstHeadsView keys,
+                            ConstTensorView log_normalisers, std::size_t window_begin,
+                            MatrixView<double> all_queries, MatrixView<double> window_queries) {
+  check_add_attention_received(shape, queries, first_position, used_rows, keys, log_normalisers,
+                               all_queries, window_queries);
+  if (AddAttentionReceivedKernel::ran_elsewhere(device, shape, queries, first_position, used_rows,
+                                                keys, log_normalisers, window_begin, all_queries,
+                                                window_queries))
+    return;
+  with_element<float, double>("add_attention_received", queries.element, [&]<class T>() {
+    add_attention_received_on_cpu<T>(cpu_of(device), shape, queries.as<T>(), first_position,
+                                     used_rows, keys.as<T>(), log_normalisers.as<T>(), window_begin,
+                                     all_queries, window_queries);
+  });
+}
 
 }  // namespace longshadow

@@ -46,16 +46,13 @@ __global__ void received_kernel(const T* scores, std::size_t rows, std::size_t w
   window_queries.row(kv_head)[tile.begin + column] += within * share;
 }
 
-}  // namespace
-
 template <class T>
-void add_attention_received(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-                            std::size_t first_position, std::size_t used_rows,
-                            HeadRows<const T> keys, MatrixView<const T> log_normalisers,
-                            std::size_t window_begin, MatrixView<double> all_queries,
-                            MatrixView<double> window_queries) {
-  check_add_attention_received(shape, queries, first_position, used_rows, keys, log_normalisers,
-                               all_queries, window_queries);
+void add_attention_received_on_cuda(Cuda& device, const AttentionShape& shape,
+                                    HeadRows<const T> queries, std::size_t first_position,
+                                    std::size_t used_rows, HeadRows<const T> keys,
+                                    MatrixView<const T> log_normalisers, std::size_t window_begin,
+                                    MatrixView<double> all_queries,
+                                    MatrixView<double> window_queries) {
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const DeviceArray<T> scores(device, shape.n_heads * used_rows * kMaxColumnTile);
   for (const ColumnTile& tile : column_tiles(columns)) {
@@ -68,13 +65,20 @@ void add_attention_received(Cuda& device, const AttentionShape& shape, HeadRows<
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                            \
-  template void add_attention_received(Cuda&, const AttentionShape&, HeadRows<const T>,      \
-                                       std::size_t, std::size_t, HeadRows<const T>,          \
-                                       MatrixView<const T>, std::size_t, MatrixView<double>, \
-                                       MatrixView<double>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_add_attention_received() {
+  AddAttentionReceivedKernel::implement(
+      [](Cuda& device, const AttentionShape& shape, ConstHeadsView queries,
+         std::size_t first_position, std::size_t used_rows, ConstHeadsView keys,
+         ConstTensorView log_normalisers, std::size_t window_begin, MatrixView<double> all_queries,
+         MatrixView<double> window_queries) {
+        with_element<float, double>("add_attention_received", queries.element, [&]<class T>() {
+          add_attention_received_on_cuda<T>(device, shape, queries.as<T>(), first_position,
+                                            used_rows, keys.as<T>(), log_normalisers.as<T>(),
+                                            window_begin, all_queries, window_queries);
+        });
+      });
+}
 
 }  // namespace longshadow

@@ -6,7 +6,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/kl_divergence.h"
 #include "engine/ops/paired_rows.h"
 
@@ -38,29 +38,36 @@ struct ProbedOutput {
   std::span<const PackedWeights<P>> transposed;
 };
 
+/// ProbedOutput whose elements' types are known when the program runs.
+struct ProbedOutputView {
+  ConstTensorView rows;
+  const ProductWeights& packed;
+  const ProductWeights* transposed;  ///< the first of an array
+  std::size_t n_transposed;
+
+  template <class T, class P>
+  ProbedOutputView(const ProbedOutput<T, P>& typed)
+      : rows(typed.rows),
+        packed(typed.packed),
+        transposed(typed.transposed.data()),
+        n_transposed(typed.transposed.size()) {}
+  template <class T, class P>
+  ProbedOutput<T, P> as() const {
+    return {rows.as<T>(),
+            packed.as<T>(),
+            {static_cast<const PackedWeights<P>*>(transposed), n_transposed}};
+  }
+};
+
 /// to = outputᵀ v, the gradient that a random direction v at the logits is at the final hidden
 /// state, for every row of every stream; the vocabulary passes by in tiles.
 ///   all streams have the same full rows; to [rows, D], written at the streams' rows.
-template <class T, class P>
-void fisher_probes(Cpu& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
-                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to);
-template <class T, class P>
-void fisher_probes(Cuda& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
-                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to);
+void fisher_probes(Device& device, const ProbedOutputView& output, const FullPredictionsView& full,
+                   const ProbeDraws& draws, std::span<const PairedRows> streams, TensorView to);
 
-template <class T, class P>
-void check_fisher_probes(const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
-                         std::span<const PairedRows> streams, MatrixView<T> to) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "fisher_probes";
-    require_weights(kName, "output.packed", output.packed, output.rows.rows, output.rows.cols);
-    require_equal(kName, "output.transposed.size()", output.transposed.size(),
-                  output.packed.n_tiles());
-    require_full_predictions(kName, full, output.rows.cols);
-    require_shape(kName, "to", to, to.rows, output.rows.cols);
-    require_same_full_rows(kName, streams);
-    require_pairs(kName, streams, full.log_normalisers.size(), to.rows);
-  }
-}
+/// fisher_probes() on other devices than the processor.
+struct FisherProbesKernel
+    : Operation<FisherProbesKernel, const ProbedOutputView&, const FullPredictionsView&,
+                const ProbeDraws&, std::span<const PairedRows>, TensorView> {};
 
 }  // namespace longshadow

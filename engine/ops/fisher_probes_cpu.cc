@@ -221,12 +221,23 @@ class ProbeTask {
   MatrixView<T> to_;
 };
 
-}  // namespace
+void check_fisher_probes(const ProbedOutputView& output, const FullPredictionsView& full,
+                         std::span<const PairedRows> streams, TensorView to) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "fisher_probes";
+    require_weights(kName, "output.packed", output.packed, output.rows.rows, output.rows.cols);
+    require_equal(kName, "output.n_transposed", output.n_transposed, output.packed.n_tiles());
+    require_full_predictions(kName, full, output.rows.cols);
+    require_shape(kName, "to", to, to.rows, output.rows.cols);
+    require_same_full_rows(kName, streams);
+    require_pairs(kName, streams, full.log_normalisers.size(), to.rows);
+  }
+}
 
 template <class T, class P>
-void fisher_probes(Cpu& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
-                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to) {
-  check_fisher_probes(output, full, streams, to);
+void fisher_probes_on_cpu(Cpu& device, const ProbedOutput<T, P>& output,
+                          const FullPredictions<T>& full, const ProbeDraws& draws,
+                          std::span<const PairedRows> streams, MatrixView<T> to) {
   const std::size_t n_rows = streams.front().n_rows;
   const std::size_t row_tiles = round_up(n_rows, kRowTile) / kRowTile;
   const std::size_t chunks = round_up(streams.size(), kStreamsAtOnce) / kStreamsAtOnce;
@@ -242,12 +253,17 @@ void fisher_probes(Cpu& device, const ProbedOutput<T, P>& output, const FullPred
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                      \
-  template void fisher_probes(Cpu&, const ProbedOutput<T, P>&, const FullPredictions<T>&, \
-                              const ProbeDraws&, std::span<const PairedRows>, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void fisher_probes(Device& device, const ProbedOutputView& output, const FullPredictionsView& full,
+                   const ProbeDraws& draws, std::span<const PairedRows> streams, TensorView to) {
+  check_fisher_probes(output, full, streams, to);
+  if (FisherProbesKernel::ran_elsewhere(device, output, full, draws, streams, to)) return;
+  with_precisions("fisher_probes", to.element, output.transposed->element(),
+                  [&]<class T, class P>() {
+                    fisher_probes_on_cpu<T, P>(cpu_of(device), output.as<T, P>(), full.as<T>(),
+                                               draws, streams, to.as<T>());
+                  });
+}
 
 }  // namespace longshadow

@@ -225,12 +225,10 @@ class RowsInWork {
   Matrix<double> totals_;        ///< [streams rows]: sqrt(p).r
 };
 
-}  // namespace
-
 template <class T, class P>
-void fisher_probes(Cuda& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
-                   const ProbeDraws& draws, std::span<const PairedRows> streams, MatrixView<T> to) {
-  check_fisher_probes(output, full, streams, to);
+void fisher_probes_on_cuda(Cuda& device, const ProbedOutput<T, P>& output,
+                           const FullPredictions<T>& full, const ProbeDraws& draws,
+                           std::span<const PairedRows> streams, MatrixView<T> to) {
   const std::size_t n_rows = streams.front().n_rows;
   const std::size_t bytes_of_row =
       kVocabularyTile * (2 * sizeof(T) + (streams.size() + 1) * sizeof(P));
@@ -241,12 +239,18 @@ void fisher_probes(Cuda& device, const ProbedOutput<T, P>& output, const FullPre
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                       \
-  template void fisher_probes(Cuda&, const ProbedOutput<T, P>&, const FullPredictions<T>&, \
-                              const ProbeDraws&, std::span<const PairedRows>, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_fisher_probes() {
+  FisherProbesKernel::implement([](Cuda& device, const ProbedOutputView& output,
+                                   const FullPredictionsView& full, const ProbeDraws& draws,
+                                   std::span<const PairedRows> streams, TensorView to) {
+    with_precisions("fisher_probes", to.element, output.transposed->element(),
+                    [&]<class T, class P>() {
+                      fisher_probes_on_cuda<T, P>(device, output.as<T, P>(), full.as<T>(), draws,
+                                                  streams, to.as<T>());
+                    });
+  });
+}
 
 }  // namespace longshadow

@@ -5,7 +5,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/paired_rows.h"
 
 namespace longshadow {
@@ -20,37 +20,35 @@ struct GatedLinear {
   MatrixView<const T> up;
 };
 
+/// GatedLinear whose elements' types are known when the program runs.
+struct GatedLinearView {
+  const ProductWeights& gate_weights;
+  const ProductWeights& up_weights;
+  ConstTensorView gate;
+  ConstTensorView up;
+
+  template <class T, class P>
+  GatedLinearView(const GatedLinear<T, P>& typed)
+      : gate_weights(typed.gate_weights),
+        up_weights(typed.up_weights),
+        gate(typed.gate),
+        up(typed.up) {}
+  template <class T, class P>
+  GatedLinear<T, P> as() const {
+    return {gate_weights.as<P>(), up_weights.as<P>(), gate.as<T>(), up.as<T>()};
+  }
+};
+
 /// The exact change of silu(gate) up when the rows that gate and up are products of change by dx
 /// [rows, D]: silu_gate_delta() of dgate = dx W_gateᵀ and dup = dx W_upᵀ, which exist as tiles
 /// only. rows is a multiple of kRowTile; out [rows, F] at the pairs' rows, which follow one another
 /// in dx, in the precision P of the product it goes into.
-template <class T, class P>
-void gated_linear_delta(Cpu& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
-                        std::span<const PairedRows> pairs, MatrixView<P> out);
-template <class T, class P>
-void gated_linear_delta(Cuda& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
-                        std::span<const PairedRows> pairs, MatrixView<P> out);
+void gated_linear_delta(Device& device, ConstTensorView dx, const GatedLinearView& full,
+                        std::span<const PairedRows> pairs, TensorView out);
 
-template <class T, class P>
-void check_gated_linear_delta(MatrixView<const P> dx, const GatedLinear<T, P>& full,
-                              std::span<const PairedRows> pairs, MatrixView<P> out) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "gated_linear_delta";
-    const std::size_t outputs = full.gate_weights.outputs();
-    require_multiple(kName, "dx.rows", dx.rows, kRowTile);
-    require_at_least(kName, "dx.rows", dx.rows, kRowTile);
-    require_shape(kName, "dx", dx, dx.rows, full.gate_weights.inputs());
-    require_weights(kName, "up_weights", full.up_weights, outputs, full.gate_weights.inputs());
-    require_shape(kName, "gate", full.gate, full.gate.rows, outputs);
-    require_shape(kName, "up", full.up, full.gate.rows, outputs);
-    require_shape(kName, "out", out, dx.rows, outputs);
-    require_pairs(kName, pairs, full.gate.rows, dx.rows);
-    std::size_t end = 0;
-    for (const PairedRows& pair : pairs) {
-      require_at_least(kName, "a pair's first_row", pair.first_row, end);
-      end = pair.first_row + pair.n_rows;
-    }
-  }
-}
+/// gated_linear_delta() on other devices than the processor.
+struct GatedLinearDeltaKernel
+    : Operation<GatedLinearDeltaKernel, ConstTensorView, const GatedLinearView&,
+                std::span<const PairedRows>, TensorView> {};
 
 }  // namespace longshadow

@@ -7,10 +7,32 @@
 
 namespace longshadow {
 
+namespace {
+
+void check_gated_linear_delta(ConstTensorView dx, const GatedLinearView& full,
+                              std::span<const PairedRows> pairs, TensorView out) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "gated_linear_delta";
+    const std::size_t outputs = full.gate_weights.outputs();
+    require_multiple(kName, "dx.rows", dx.rows, kRowTile);
+    require_at_least(kName, "dx.rows", dx.rows, kRowTile);
+    require_shape(kName, "dx", dx, dx.rows, full.gate_weights.inputs());
+    require_weights(kName, "up_weights", full.up_weights, outputs, full.gate_weights.inputs());
+    require_shape(kName, "gate", full.gate, full.gate.rows, outputs);
+    require_shape(kName, "up", full.up, full.gate.rows, outputs);
+    require_shape(kName, "out", out, dx.rows, outputs);
+    require_pairs(kName, pairs, full.gate.rows, dx.rows);
+    std::size_t end = 0;
+    for (const PairedRows& pair : pairs) {
+      require_at_least(kName, "a pair's first_row", pair.first_row, end);
+      end = pair.first_row + pair.n_rows;
+    }
+  }
+}
+
 template <class T, class P>
-void gated_linear_delta(Cpu& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
-                        std::span<const PairedRows> pairs, MatrixView<P> out) {
-  check_gated_linear_delta(dx, full, pairs, out);
+void gated_linear_delta_on_cpu(Cpu& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+                               std::span<const PairedRows> pairs, MatrixView<P> out) {
   const PackedWeights<P>& weights = full.gate_weights;
   for_each_product_tile(device, weights, dx.rows, [&](const ProductTile& part) {
     struct GateChanges;
@@ -38,12 +60,16 @@ void gated_linear_delta(Cpu& device, MatrixView<const P> dx, const GatedLinear<T
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                    \
-  template void gated_linear_delta(Cpu&, MatrixView<const P>, const GatedLinear<T, P>&, \
-                                   std::span<const PairedRows>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void gated_linear_delta(Device& device, ConstTensorView dx, const GatedLinearView& full,
+                        std::span<const PairedRows> pairs, TensorView out) {
+  check_gated_linear_delta(dx, full, pairs, out);
+  if (GatedLinearDeltaKernel::ran_elsewhere(device, dx, full, pairs, out)) return;
+  with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
+    gated_linear_delta_on_cpu<T, P>(cpu_of(device), dx.as<P>(), full.as<T, P>(), pairs,
+                                    out.as<P>());
+  });
+}
 
 }  // namespace longshadow

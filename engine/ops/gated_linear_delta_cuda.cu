@@ -38,12 +38,9 @@ __global__ void gate_delta_kernel(MatrixView<const T> gate, MatrixView<const T> 
                                   (g + dg) * after * dup.row(at.row - first_row)[c]);
 }
 
-}  // namespace
-
 template <class T, class P>
-void gated_linear_delta(Cuda& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
-                        std::span<const PairedRows> pairs, MatrixView<P> out) {
-  check_gated_linear_delta(dx, full, pairs, out);
+void gated_linear_delta_on_cuda(Cuda& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+                                std::span<const PairedRows> pairs, MatrixView<P> out) {
   const PairsOnDevice there(device, pairs);
   const std::size_t cols = full.gate_weights.outputs();
   const std::size_t row_tiles_at_once = kScratchBytes / (2 * cols * sizeof(T)) / kRowTile;
@@ -60,12 +57,16 @@ void gated_linear_delta(Cuda& device, MatrixView<const P> dx, const GatedLinear<
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                     \
-  template void gated_linear_delta(Cuda&, MatrixView<const P>, const GatedLinear<T, P>&, \
-                                   std::span<const PairedRows>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_gated_linear_delta() {
+  GatedLinearDeltaKernel::implement([](Cuda& device, ConstTensorView dx,
+                                       const GatedLinearView& full,
+                                       std::span<const PairedRows> pairs, TensorView out) {
+    with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
+      gated_linear_delta_on_cuda<T, P>(device, dx.as<P>(), full.as<T, P>(), pairs, out.as<P>());
+    });
+  });
+}
 
 }  // namespace longshadow

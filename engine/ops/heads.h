@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
 #include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -42,9 +44,51 @@ HeadRows<T> as_heads(MatrixView<T> matrix, std::size_t n_heads) {
   return {matrix.data, n_heads, matrix.rows / n_heads, matrix.cols};
 }
 
+/// HeadRows whose elements' type is known when the program runs. Bytes is std::byte, or const
+/// std::byte.
+template <class Bytes>
+struct BasicHeadsView {
+  Bytes* data = nullptr;
+  Element element = Element::f32;
+  std::size_t n_heads = 0;
+  std::size_t rows = 0;  ///< of each head, slack included
+  std::size_t head_dim = 0;
+
+  static constexpr bool kIsConst = std::is_const_v<Bytes>;
+
+  BasicHeadsView() = default;
+  template <class T>
+  BasicHeadsView(const HeadRows<T>& typed) requires(kIsConst || !std::is_const_v<T>)
+      : data(reinterpret_cast<Bytes*>(typed.data)),
+        element(element_of<T>()),
+        n_heads(typed.n_heads),
+        rows(typed.rows),
+        head_dim(typed.head_dim) {}
+  BasicHeadsView(const BasicHeadsView<std::byte>& other) requires(kIsConst)
+      : data(other.data),
+        element(other.element),
+        n_heads(other.n_heads),
+        rows(other.rows),
+        head_dim(other.head_dim) {}
+  BasicHeadsView(const BasicHeadsView&) = default;
+  BasicHeadsView& operator=(const BasicHeadsView&) = default;
+
+  /// The view with its type. Throws ContractError, where contracts are checked, for another one.
+  template <class T>
+  auto as() const {
+    using Typed = std::conditional_t<kIsConst, const T, T>;
+    require_that(element == element_of<T>() || data == nullptr, "HeadsView", "element",
+                 name_of(element), name_of(element_of<T>()));
+    return HeadRows<Typed>{reinterpret_cast<Typed*>(data), n_heads, rows, head_dim};
+  }
+};
+
+using HeadsView = BasicHeadsView<std::byte>;
+using ConstHeadsView = BasicHeadsView<const std::byte>;
+
 /// Requires `n_heads` heads of size `head_dim` with at least `rows` rows each.
-template <class T>
-void require_heads(const char* operation, const char* argument, const HeadRows<T>& found,
+template <class View>
+void require_heads(const char* operation, const char* argument, const View& found,
                    std::size_t n_heads, std::size_t rows, std::size_t head_dim) {
   if constexpr (kContracts) {
     if (found.n_heads == n_heads && found.rows >= rows && found.head_dim == head_dim) return;
@@ -55,24 +99,28 @@ void require_heads(const char* operation, const char* argument, const HeadRows<T
   }
 }
 
+/// Requires at least `rows` rows of size `head_dim` in all heads together.
+inline void require_rows_of_all(const char* operation, const char* argument,
+                                const ConstHeadsView& found, std::size_t rows,
+                                std::size_t head_dim) {
+  if constexpr (kContracts) {
+    if (found.n_heads * found.rows >= rows && found.head_dim == head_dim) return;
+    fail_contract(operation, argument, shape_text(found.n_heads * found.rows, found.head_dim),
+                  shape_text(rows, head_dim) + " or more rows");
+  }
+}
+
 /// to = x [rows, heads * d] with each head's columns apart: the first `rows` rows of every head, in
 /// the precision P of the product they go into. On the calling thread.
 template <class T, class P>
 void split_heads(MatrixView<const T> x, HeadRows<P> to);
 
 /// Rows [0, count) of every head of `from` become rows [first, first + count) of `to`.
-template <class T>
-void copy_head_rows(Cpu& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
-                    std::size_t first);
-template <class T>
-void copy_head_rows(Cuda& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+void copy_head_rows(Device& device, ConstHeadsView from, std::size_t count, HeadsView to,
                     std::size_t first);
 
-template <class T>
-void check_copy_head_rows(HeadRows<const T> from, std::size_t count, HeadRows<T> to,
-                          std::size_t first) {
-  require_heads("copy_head_rows", "from", from, to.n_heads, count, to.head_dim);
-  require_at_most("copy_head_rows", "first + count", first + count, to.rows);
-}
+/// copy_head_rows() on other devices than the processor.
+struct CopyHeadRowsKernel
+    : Operation<CopyHeadRowsKernel, ConstHeadsView, std::size_t, HeadsView, std::size_t> {};
 
 }  // namespace longshadow

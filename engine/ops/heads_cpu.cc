@@ -14,21 +14,34 @@ void split_heads(MatrixView<const T> x, HeadRows<P> to) {
   }
 }
 
+namespace {
+
+void check_copy_head_rows(ConstHeadsView from, std::size_t count, HeadsView to, std::size_t first) {
+  require_heads("copy_head_rows", "from", from, to.n_heads, count, to.head_dim);
+  require_at_most("copy_head_rows", "first + count", first + count, to.rows);
+}
+
 template <class T>
-void copy_head_rows(Cpu& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
-                    std::size_t first) {
-  check_copy_head_rows(from, count, to, first);
+void copy_head_rows_on_cpu(Cpu& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                           std::size_t first) {
   device.parallel_for(from.n_heads, [&](std::size_t head) {
     std::copy_n(from.head(head).data, count * from.head_dim, to.head(head).row(first));
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                              \
-  template void split_heads(MatrixView<const T>, HeadRows<T>); \
-  template void copy_head_rows(Cpu&, HeadRows<const T>, std::size_t, HeadRows<T>, std::size_t);
-LONGSHADOW_INSTANTIATE(float)
+}  // namespace
+
+void copy_head_rows(Device& device, ConstHeadsView from, std::size_t count, HeadsView to,
+                    std::size_t first) {
+  check_copy_head_rows(from, count, to, first);
+  if (CopyHeadRowsKernel::ran_elsewhere(device, from, count, to, first)) return;
+  with_element<float, double>("copy_head_rows", from.element, [&]<class T>() {
+    copy_head_rows_on_cpu<T>(cpu_of(device), from.as<T>(), count, to.as<T>(), first);
+  });
+}
+
+template void split_heads(MatrixView<const float>, HeadRows<float>);
 template void split_heads(MatrixView<const float>, HeadRows<BF16>);
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+template void split_heads(MatrixView<const double>, HeadRows<double>);
 
 }  // namespace longshadow

@@ -14,19 +14,22 @@ __global__ void copy_head_kernel(HeadRows<const T> from, std::size_t count, Head
   to.head(head).row(first)[i % of_head] = from.head(head).data[i % of_head];
 }
 
-}  // namespace
-
 template <class T>
-void copy_head_rows(Cuda& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
-                    std::size_t first) {
-  check_copy_head_rows(from, count, to, first);
+void copy_head_rows_on_cuda(Cuda& device, HeadRows<const T> from, std::size_t count, HeadRows<T> to,
+                            std::size_t first) {
   launch_elements(device, copy_head_kernel<T>, from.n_heads * count * from.head_dim, from, count,
                   to, first);
 }
 
-template void copy_head_rows(Cuda&, HeadRows<const float>, std::size_t, HeadRows<float>,
-                             std::size_t);
-template void copy_head_rows(Cuda&, HeadRows<const double>, std::size_t, HeadRows<double>,
-                             std::size_t);
+}  // namespace
+
+void implement_copy_head_rows() {
+  CopyHeadRowsKernel::implement(
+      [](Cuda& device, ConstHeadsView from, std::size_t count, HeadsView to, std::size_t first) {
+        with_element<float, double>("copy_head_rows", from.element, [&]<class T>() {
+          copy_head_rows_on_cuda<T>(device, from.as<T>(), count, to.as<T>(), first);
+        });
+      });
+}
 
 }  // namespace longshadow

@@ -5,7 +5,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -13,17 +13,11 @@ namespace longshadow {
 /// position kept[r] after rotation, is turned by (r - kept[r]) frequency, so that its position is
 /// r. frequencies [d / 2], radians per position. In f32 the angles are f32 too, as in kvpress
 /// 0.5.5.
-template <class T>
-void rotate_kept_keys(Cpu& device, std::span<const std::uint32_t> kept,
-                      std::span<const double> frequencies, MatrixView<T> keys);
-template <class T>
-void rotate_kept_keys(Cuda& device, std::span<const std::uint32_t> kept,
-                      std::span<const double> frequencies, MatrixView<T> keys);
+void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+                      std::span<const double> frequencies, TensorView keys);
 
-template <class T>
-void check_rotate_kept_keys(std::span<const std::uint32_t> kept,
-                            std::span<const double> frequencies, MatrixView<T> keys) {
-  require_shape("rotate_kept_keys", "keys", keys, kept.size(), 2 * frequencies.size());
-}
+/// rotate_kept_keys() on other devices than the processor.
+struct RotateKeptKeysKernel : Operation<RotateKeptKeysKernel, std::span<const std::uint32_t>,
+                                        std::span<const double>, TensorView> {};
 
 }  // namespace longshadow

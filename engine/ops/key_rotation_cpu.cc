@@ -5,10 +5,16 @@
 
 namespace longshadow {
 
+namespace {
+
+void check_rotate_kept_keys(std::span<const std::uint32_t> kept,
+                            std::span<const double> frequencies, TensorView keys) {
+  require_shape("rotate_kept_keys", "keys", keys, kept.size(), 2 * frequencies.size());
+}
+
 template <class T>
-void rotate_kept_keys(Cpu& device, std::span<const std::uint32_t> kept,
-                      std::span<const double> frequencies, MatrixView<T> keys) {
-  check_rotate_kept_keys(kept, frequencies, keys);
+void rotate_kept_keys_on_cpu(Cpu& device, std::span<const std::uint32_t> kept,
+                             std::span<const double> frequencies, MatrixView<T> keys) {
   const std::size_t half = frequencies.size();
   device.parallel_for(kept.size(), [&](std::size_t row) {
     T* key = keys.row(row);
@@ -23,9 +29,15 @@ void rotate_kept_keys(Cpu& device, std::span<const std::uint32_t> kept,
   });
 }
 
-template void rotate_kept_keys(Cpu&, std::span<const std::uint32_t>, std::span<const double>,
-                               MatrixView<float>);
-template void rotate_kept_keys(Cpu&, std::span<const std::uint32_t>, std::span<const double>,
-                               MatrixView<double>);
+}  // namespace
+
+void rotate_kept_keys(Device& device, std::span<const std::uint32_t> kept,
+                      std::span<const double> frequencies, TensorView keys) {
+  check_rotate_kept_keys(kept, frequencies, keys);
+  if (RotateKeptKeysKernel::ran_elsewhere(device, kept, frequencies, keys)) return;
+  with_element<float, double>("rotate_kept_keys", keys.element, [&]<class T>() {
+    rotate_kept_keys_on_cpu<T>(cpu_of(device), kept, frequencies, keys.as<T>());
+  });
+}
 
 }  // namespace longshadow

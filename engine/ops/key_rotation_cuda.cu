@@ -19,21 +19,24 @@ __global__ void kept_keys_kernel(const std::uint32_t* kept, std::size_t n_kept,
   key[i + half] = second * cosine + first * sine;
 }
 
-}  // namespace
-
 template <class T>
-void rotate_kept_keys(Cuda& device, std::span<const std::uint32_t> kept,
-                      std::span<const double> frequencies, MatrixView<T> keys) {
-  check_rotate_kept_keys(kept, frequencies, keys);
+void rotate_kept_keys_on_cuda(Cuda& device, std::span<const std::uint32_t> kept,
+                              std::span<const double> frequencies, MatrixView<T> keys) {
   const DeviceArray<std::uint32_t> kept_there(device, kept);
   const DeviceArray<double> frequencies_there(device, frequencies);
   launch_elements(device, kept_keys_kernel<T>, kept.size() * frequencies.size(), kept_there.data(),
                   kept.size(), frequencies_there.data(), frequencies.size(), keys);
 }
 
-template void rotate_kept_keys(Cuda&, std::span<const std::uint32_t>, std::span<const double>,
-                               MatrixView<float>);
-template void rotate_kept_keys(Cuda&, std::span<const std::uint32_t>, std::span<const double>,
-                               MatrixView<double>);
+}  // namespace
+
+void implement_rotate_kept_keys() {
+  RotateKeptKeysKernel::implement([](Cuda& device, std::span<const std::uint32_t> kept,
+                                     std::span<const double> frequencies, TensorView keys) {
+    with_element<float, double>("rotate_kept_keys", keys.element, [&]<class T>() {
+      rotate_kept_keys_on_cuda<T>(device, kept, frequencies, keys.as<T>());
+    });
+  });
+}
 
 }  // namespace longshadow

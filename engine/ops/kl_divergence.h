@@ -8,7 +8,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/paired_rows.h"
 
 namespace longshadow {
@@ -21,12 +21,42 @@ struct FullPredictions {
   std::span<const std::int32_t> likeliest;  ///< [rows]
 };
 
+/// FullPredictions whose elements' type is known when the program runs.
+struct FullPredictionsView {
+  ConstTensorView hidden;
+  std::span<const double> log_normalisers;
+  std::span<const std::int32_t> likeliest;
+
+  template <class T>
+  FullPredictionsView(const FullPredictions<T>& typed)
+      : hidden(typed.hidden), log_normalisers(typed.log_normalisers), likeliest(typed.likeliest) {}
+  template <class T>
+  FullPredictions<T> as() const {
+    return {hidden.as<T>(), log_normalisers, likeliest};
+  }
+};
+
 /// The output matrix [V, D] as it is and packed for either product; V tiles alike.
 template <class T, class P>
 struct OutputWeights {
   MatrixView<const T> rows;
   const PackedWeights<T>& packed;
   const PackedWeights<P>& delta_packed;
+};
+
+/// OutputWeights whose elements' types are known when the program runs.
+struct OutputWeightsView {
+  ConstTensorView rows;
+  const ProductWeights& packed;
+  const ProductWeights& delta_packed;
+
+  template <class T, class P>
+  OutputWeightsView(const OutputWeights<T, P>& typed)
+      : rows(typed.rows), packed(typed.packed), delta_packed(typed.delta_packed) {}
+  template <class T, class P>
+  OutputWeights<T, P> as() const {
+    return {rows.as<T>(), packed.as<T>(), delta_packed.as<P>()};
+  }
 };
 
 /// KL(p_full || p_evicted) in nats for every row of every stream, from the change that an eviction
@@ -37,13 +67,8 @@ struct OutputWeights {
 /// size of a logit is subtracted, so the result is as exact as delta is.
 ///   output [V, D], its product with the full pass's hidden states in T and that with delta in P;
 ///   delta [rows, D] padded by kRowTile; kl_nats [rows], written at the streams' rows.
-template <class T, class P>
-void kl_divergence(Cpu& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
-                   MatrixView<const P> delta, std::span<const PairedRows> streams,
-                   std::span<double> kl_nats);
-template <class T, class P>
-void kl_divergence(Cuda& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
-                   MatrixView<const P> delta, std::span<const PairedRows> streams,
+void kl_divergence(Device& device, const OutputWeightsView& output, const FullPredictionsView& full,
+                   ConstTensorView delta, std::span<const PairedRows> streams,
                    std::span<double> kl_nats);
 
 /// The sums over a part of the vocabulary that the divergence of a row is made of, with c and p as
@@ -66,33 +91,15 @@ struct KlMoments {
 
 /// Requires hidden states of `hidden_size` for all predictions, and the rows that tiles read
 /// beyond.
-template <class T>
-void require_full_predictions(const char* operation, const FullPredictions<T>& full,
-                              std::size_t hidden_size) {
+inline void require_full_predictions(const char* operation, const FullPredictionsView& full,
+                                     std::size_t hidden_size) {
   require_rows(operation, "full.hidden", full.hidden, full.log_normalisers.size() + kRowTile,
                hidden_size);
 }
 
-template <class T, class P>
-void check_kl_divergence(const OutputWeights<T, P>& output, const FullPredictions<T>& full,
-                         MatrixView<const P> delta, std::span<const PairedRows> streams,
-                         std::span<double> kl_nats) {
-  if constexpr (kContracts) {
-    constexpr const char* kName = "kl_divergence";
-    const std::size_t vocab_size = output.rows.rows, hidden_size = output.rows.cols;
-    require_weights(kName, "output.packed", output.packed, vocab_size, hidden_size);
-    require_weights(kName, "output.delta_packed", output.delta_packed, vocab_size, hidden_size);
-    require_equal(kName, "output.delta_packed.n_tiles()", output.delta_packed.n_tiles(),
-                  output.packed.n_tiles());
-    require_full_predictions(kName, full, hidden_size);
-    require_equal(kName, "full.likeliest.size()", full.likeliest.size(),
-                  full.log_normalisers.size());
-    require_below(kName, "full.likeliest", full.likeliest, vocab_size);
-    require_rows(kName, "delta", delta, kRowTile, hidden_size);
-    require_equal(kName, "kl_nats.size()", kl_nats.size(), delta.rows);
-    require_at_least(kName, "streams.size()", streams.size(), 1);
-    require_pairs(kName, streams, full.log_normalisers.size(), delta.rows - kRowTile);
-  }
-}
+/// kl_divergence() on other devices than the processor.
+struct KlDivergenceKernel
+    : Operation<KlDivergenceKernel, const OutputWeightsView&, const FullPredictionsView&,
+                ConstTensorView, std::span<const PairedRows>, std::span<double>> {};
 
 }  // namespace longshadow

@@ -78,13 +78,31 @@ std::map<std::size_t, std::vector<Meeting>> meetings(std::span<const PairedRows>
   return by_tile;
 }
 
-}  // namespace
+void check_kl_divergence(const OutputWeightsView& output, const FullPredictionsView& full,
+                         ConstTensorView delta, std::span<const PairedRows> streams,
+                         std::span<double> kl_nats) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "kl_divergence";
+    const std::size_t vocab_size = output.rows.rows, hidden_size = output.rows.cols;
+    require_weights(kName, "output.packed", output.packed, vocab_size, hidden_size);
+    require_weights(kName, "output.delta_packed", output.delta_packed, vocab_size, hidden_size);
+    require_equal(kName, "output.delta_packed.n_tiles()", output.delta_packed.n_tiles(),
+                  output.packed.n_tiles());
+    require_full_predictions(kName, full, hidden_size);
+    require_equal(kName, "full.likeliest.size()", full.likeliest.size(),
+                  full.log_normalisers.size());
+    require_below(kName, "full.likeliest", full.likeliest, vocab_size);
+    require_rows(kName, "delta", delta, kRowTile, hidden_size);
+    require_equal(kName, "kl_nats.size()", kl_nats.size(), delta.rows);
+    require_at_least(kName, "streams.size()", streams.size(), 1);
+    require_pairs(kName, streams, full.log_normalisers.size(), delta.rows - kRowTile);
+  }
+}
 
 template <class T, class P>
-void kl_divergence(Cpu& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
-                   MatrixView<const P> delta, std::span<const PairedRows> streams,
-                   std::span<double> kl_nats) {
-  check_kl_divergence(output, full, delta, streams, kl_nats);
+void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T, P>& output,
+                          const FullPredictions<T>& full, MatrixView<const P> delta,
+                          std::span<const PairedRows> streams, std::span<double> kl_nats) {
   struct Probabilities;
   struct LogitChanges;
   std::vector<std::vector<Meeting>> row_tiles;
@@ -141,13 +159,17 @@ void kl_divergence(Cpu& device, const OutputWeights<T, P>& output, const FullPre
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                       \
-  template void kl_divergence(Cpu&, const OutputWeights<T, P>&, const FullPredictions<T>&, \
-                              MatrixView<const P>, std::span<const PairedRows>,            \
-                              std::span<double>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void kl_divergence(Device& device, const OutputWeightsView& output, const FullPredictionsView& full,
+                   ConstTensorView delta, std::span<const PairedRows> streams,
+                   std::span<double> kl_nats) {
+  check_kl_divergence(output, full, delta, streams, kl_nats);
+  if (KlDivergenceKernel::ran_elsewhere(device, output, full, delta, streams, kl_nats)) return;
+  with_precisions("kl_divergence", full.hidden.element, delta.element, [&]<class T, class P>() {
+    kl_divergence_on_cpu<T, P>(cpu_of(device), output.as<T, P>(), full.as<T>(), delta.as<P>(),
+                               streams, kl_nats);
+  });
+}
 
 }  // namespace longshadow

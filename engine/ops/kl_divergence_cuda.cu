@@ -90,13 +90,10 @@ Range full_rows_of(std::span<const PairedRows> pairs) {
   return rows;
 }
 
-}  // namespace
-
 template <class T, class P>
-void kl_divergence(Cuda& device, const OutputWeights<T, P>& output, const FullPredictions<T>& full,
-                   MatrixView<const P> delta, std::span<const PairedRows> streams,
-                   std::span<double> kl_nats) {
-  check_kl_divergence(output, full, delta, streams, kl_nats);
+void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T, P>& output,
+                           const FullPredictions<T>& full, MatrixView<const P> delta,
+                           std::span<const PairedRows> streams, std::span<double> kl_nats) {
   const PairsOnDevice pairs(device, streams);
   const Range full_rows = full_rows_of(streams);
   const DeviceArray<double> log_normalisers(
@@ -136,13 +133,17 @@ void kl_divergence(Cuda& device, const OutputWeights<T, P>& output, const FullPr
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                        \
-  template void kl_divergence(Cuda&, const OutputWeights<T, P>&, const FullPredictions<T>&, \
-                              MatrixView<const P>, std::span<const PairedRows>,             \
-                              std::span<double>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_kl_divergence() {
+  KlDivergenceKernel::implement([](Cuda& device, const OutputWeightsView& output,
+                                   const FullPredictionsView& full, ConstTensorView delta,
+                                   std::span<const PairedRows> streams, std::span<double> kl_nats) {
+    with_precisions("kl_divergence", full.hidden.element, delta.element, [&]<class T, class P>() {
+      kl_divergence_on_cuda<T, P>(device, output.as<T, P>(), full.as<T>(), delta.as<P>(), streams,
+                                  kl_nats);
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -57,12 +57,9 @@ void multiply_widened(Cuda& device, MatrixView<const float> x, const PackedWeigh
   }
 }
 
-}  // namespace
-
 template <class T, class P>
-void linear(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights, MatrixView<T> y,
-            Write write) {
-  check_linear(x, weights, y);
+void linear_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+                    MatrixView<T> y, Write write) {
   if constexpr (std::is_same_v<P, float>) {
     if (weights.bf16_rows().data != nullptr) {
       multiply_widened(device, x, weights, y, write == Write::add);
@@ -72,11 +69,15 @@ void linear(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights
   multiply(device, x, weights.rows(), weights.layout(), y, write == Write::add);
 }
 
-template void linear(Cuda&, MatrixView<const float>, const PackedWeights<float>&, MatrixView<float>,
-                     Write);
-template void linear(Cuda&, MatrixView<const BF16>, const PackedWeights<BF16>&, MatrixView<float>,
-                     Write);
-template void linear(Cuda&, MatrixView<const double>, const PackedWeights<double>&,
-                     MatrixView<double>, Write);
+}  // namespace
+
+void implement_linear() {
+  LinearKernel::implement([](Cuda& device, ConstTensorView x, const ProductWeights& weights,
+                             TensorView y, Write write) {
+    with_precisions("linear", y.element, weights.element(), [&]<class T, class P>() {
+      linear_on_cuda<T, P>(device, x.as<P>(), weights.as<P>(), y.as<T>(), write);
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -5,7 +5,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -48,25 +48,15 @@ struct PackedShape {
 /// KIVI (Liu et al. 2024, KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache, arXiv
 /// 2402.02750).
 ///   elements [n, bytes_of_row]; groups [group_rows, group_cols].
-template <class T>
-void pack_rows(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
-               const Quantization& quantization, MatrixView<std::uint8_t> elements,
-               MatrixView<PackedGroup> groups);
-template <class T>
-void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
+void pack_rows(Device& device, ConstTensorView rows, GroupAxis axis,
                const Quantization& quantization, MatrixView<std::uint8_t> elements,
                MatrixView<PackedGroup> groups);
 
 /// The inverse: rows [n, d] = level * scale + minimum, computed in f64, where the product is exact,
 /// so that every device gives the same bits, whether it fuses the two or not.
-template <class T>
-void unpack_rows(Cpu& device, MatrixView<const std::uint8_t> elements,
+void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
                  MatrixView<const PackedGroup> groups, GroupAxis axis,
-                 const Quantization& quantization, MatrixView<T> rows);
-template <class T>
-void unpack_rows(Cuda& device, MatrixView<const std::uint8_t> elements,
-                 MatrixView<const PackedGroup> groups, GroupAxis axis,
-                 const Quantization& quantization, MatrixView<T> rows);
+                 const Quantization& quantization, TensorView rows);
 
 /// Requires the shapes that rows [n, d] are packed into.
 inline void require_packed(const char* operation, std::size_t n, std::size_t d, GroupAxis axis,
@@ -81,5 +71,14 @@ inline void require_packed(const char* operation, std::size_t n, std::size_t d, 
     require_shape(operation, "groups", groups, shape.group_rows, shape.group_cols);
   }
 }
+
+/// pack_rows() on other devices than the processor.
+struct PackRowsKernel : Operation<PackRowsKernel, ConstTensorView, GroupAxis, const Quantization&,
+                                  MatrixView<std::uint8_t>, MatrixView<PackedGroup>> {};
+
+/// unpack_rows() on other devices than the processor.
+struct UnpackRowsKernel
+    : Operation<UnpackRowsKernel, MatrixView<const std::uint8_t>, MatrixView<const PackedGroup>,
+                GroupAxis, const Quantization&, TensorView> {};
 
 }  // namespace longshadow

@@ -22,12 +22,10 @@ void for_each_element(const PackedShape& shape, std::size_t group_row, std::size
   }
 }
 
-}  // namespace
-
 template <class T>
-void pack_rows(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
-               const Quantization& quantization, MatrixView<std::uint8_t> elements,
-               MatrixView<PackedGroup> groups) {
+void pack_rows_on_cpu(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
+                      const Quantization& quantization, MatrixView<std::uint8_t> elements,
+                      MatrixView<PackedGroup> groups) {
   require_packed("pack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const auto highest = static_cast<float>((1U << quantization.bits) - 1);
@@ -57,9 +55,9 @@ void pack_rows(Cpu& device, MatrixView<const T> rows, GroupAxis axis,
 }
 
 template <class T>
-void unpack_rows(Cpu& device, MatrixView<const std::uint8_t> elements,
-                 MatrixView<const PackedGroup> groups, GroupAxis axis,
-                 const Quantization& quantization, MatrixView<T> rows) {
+void unpack_rows_on_cpu(Cpu& device, MatrixView<const std::uint8_t> elements,
+                        MatrixView<const PackedGroup> groups, GroupAxis axis,
+                        const Quantization& quantization, MatrixView<T> rows) {
   require_packed("unpack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const unsigned mask = (1U << quantization.bits) - 1;
@@ -75,13 +73,24 @@ void unpack_rows(Cpu& device, MatrixView<const std::uint8_t> elements,
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                                \
-  template void pack_rows(Cpu&, MatrixView<const T>, GroupAxis, const Quantization&,             \
-                          MatrixView<std::uint8_t>, MatrixView<PackedGroup>);                    \
-  template void unpack_rows(Cpu&, MatrixView<const std::uint8_t>, MatrixView<const PackedGroup>, \
-                            GroupAxis, const Quantization&, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void pack_rows(Device& device, ConstTensorView rows, GroupAxis axis,
+               const Quantization& quantization, MatrixView<std::uint8_t> elements,
+               MatrixView<PackedGroup> groups) {
+  if (PackRowsKernel::ran_elsewhere(device, rows, axis, quantization, elements, groups)) return;
+  with_element<float, double>("pack_rows", rows.element, [&]<class T>() {
+    pack_rows_on_cpu<T>(cpu_of(device), rows.as<T>(), axis, quantization, elements, groups);
+  });
+}
+
+void unpack_rows(Device& device, MatrixView<const std::uint8_t> elements,
+                 MatrixView<const PackedGroup> groups, GroupAxis axis,
+                 const Quantization& quantization, TensorView rows) {
+  if (UnpackRowsKernel::ran_elsewhere(device, elements, groups, axis, quantization, rows)) return;
+  with_element<float, double>("unpack_rows", rows.element, [&]<class T>() {
+    unpack_rows_on_cpu<T>(cpu_of(device), elements, groups, axis, quantization, rows.as<T>());
+  });
+}
 
 }  // namespace longshadow

@@ -67,12 +67,10 @@ __global__ void unpack_kernel(MatrixView<const std::uint8_t> elements, PackedSha
                                   static_cast<double>(group.minimum));
 }
 
-}  // namespace
-
 template <class T>
-void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
-               const Quantization& quantization, MatrixView<std::uint8_t> elements,
-               MatrixView<PackedGroup> groups) {
+void pack_rows_on_cuda(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
+                       const Quantization& quantization, MatrixView<std::uint8_t> elements,
+                       MatrixView<PackedGroup> groups) {
   require_packed("pack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   const auto bits = static_cast<unsigned>(quantization.bits);
@@ -84,22 +82,35 @@ void pack_rows(Cuda& device, MatrixView<const T> rows, GroupAxis axis,
 }
 
 template <class T>
-void unpack_rows(Cuda& device, MatrixView<const std::uint8_t> elements,
-                 MatrixView<const PackedGroup> groups, GroupAxis axis,
-                 const Quantization& quantization, MatrixView<T> rows) {
+void unpack_rows_on_cuda(Cuda& device, MatrixView<const std::uint8_t> elements,
+                         MatrixView<const PackedGroup> groups, GroupAxis axis,
+                         const Quantization& quantization, MatrixView<T> rows) {
   require_packed("unpack_rows", rows.rows, rows.cols, axis, quantization, elements, groups);
   const PackedShape shape(rows.rows, rows.cols, axis, quantization);
   launch_elements(device, unpack_kernel<T>, rows.rows * rows.cols, elements, shape,
                   static_cast<unsigned>(quantization.bits), groups, rows);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                                 \
-  template void pack_rows(Cuda&, MatrixView<const T>, GroupAxis, const Quantization&,             \
-                          MatrixView<std::uint8_t>, MatrixView<PackedGroup>);                     \
-  template void unpack_rows(Cuda&, MatrixView<const std::uint8_t>, MatrixView<const PackedGroup>, \
-                            GroupAxis, const Quantization&, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_pack_rows() {
+  PackRowsKernel::implement([](Cuda& device, ConstTensorView rows, GroupAxis axis,
+                               const Quantization& quantization, MatrixView<std::uint8_t> elements,
+                               MatrixView<PackedGroup> groups) {
+    with_element<float, double>("pack_rows", rows.element, [&]<class T>() {
+      pack_rows_on_cuda<T>(device, rows.as<T>(), axis, quantization, elements, groups);
+    });
+  });
+}
+
+void implement_unpack_rows() {
+  UnpackRowsKernel::implement([](Cuda& device, MatrixView<const std::uint8_t> elements,
+                                 MatrixView<const PackedGroup> groups, GroupAxis axis,
+                                 const Quantization& quantization, TensorView rows) {
+    with_element<float, double>("unpack_rows", rows.element, [&]<class T>() {
+      unpack_rows_on_cuda<T>(device, elements, groups, axis, quantization, rows.as<T>());
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -7,7 +7,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -30,28 +30,13 @@ double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 /// NaN, so is all that sums over the vocabulary; entropy_top_k is as entropy_of_top_k() has it.
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
-template <class T>
-void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
-             std::size_t k, std::span<Prediction> predictions);
-template <class T>
-void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
+             const ProductWeights& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions);
 
-template <class T>
-void check_predict(MatrixView<const T> hidden, MatrixView<const T> output,
-                   const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
-                   std::size_t k, std::span<Prediction> predictions) {
-  constexpr const char* kName = "predict";
-  require_shape(kName, "hidden", hidden, hidden.rows, output.cols);
-  require_multiple(kName, "hidden.rows", hidden.rows, kRowTile);
-  require_weights(kName, "packed_output", packed_output, output.rows, output.cols);
-  require_at_most(kName, "predictions.size()", predictions.size(), hidden.rows);
-  require_equal(kName, "targets.size()", targets.size(), predictions.size());
-  require_below(kName, "targets", targets, output.rows);
-  require_at_least(kName, "k", k, 1);
-  require_at_most(kName, "k", k, output.rows);
-}
+/// predict() on other devices than the processor.
+struct PredictKernel
+    : Operation<PredictKernel, ConstTensorView, ConstTensorView, const ProductWeights&,
+                std::span<const std::int32_t>, std::size_t, std::span<Prediction>> {};
 
 }  // namespace longshadow

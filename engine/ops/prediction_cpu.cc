@@ -109,29 +109,24 @@ double entropy_of(std::vector<double> logits) {
   return std::log(sum) - weighted_sum / sum;
 }
 
-}  // namespace
-
-template <class T>
-double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
-  require_at_least("entropy_of_top_k", "k", k, 1);
-  std::vector<double> top;
-  for (const T logit : logits) {
-    if (!std::isnan(logit)) top.push_back(static_cast<double>(logit));
-  }
-  if (top.empty()) return entropy_of({});
-  const auto end = top.begin() + static_cast<std::ptrdiff_t>(std::min(k, top.size()));
-  std::nth_element(top.begin(), end - 1, top.end(), std::greater<>());
-  return entropy_of({top.begin(), end});
+void check_predict(ConstTensorView hidden, ConstTensorView output,
+                   const ProductWeights& packed_output, std::span<const std::int32_t> targets,
+                   std::size_t k, std::span<Prediction> predictions) {
+  constexpr const char* kName = "predict";
+  require_shape(kName, "hidden", hidden, hidden.rows, output.cols);
+  require_multiple(kName, "hidden.rows", hidden.rows, kRowTile);
+  require_weights(kName, "packed_output", packed_output, output.rows, output.cols);
+  require_at_most(kName, "predictions.size()", predictions.size(), hidden.rows);
+  require_equal(kName, "targets.size()", targets.size(), predictions.size());
+  require_below(kName, "targets", targets, output.rows);
+  require_at_least(kName, "k", k, 1);
+  require_at_most(kName, "k", k, output.rows);
 }
 
-template double entropy_of_top_k(std::span<const float>, std::size_t);
-template double entropy_of_top_k(std::span<const double>, std::size_t);
-
 template <class T>
-void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
-             std::size_t k, std::span<Prediction> predictions) {
-  check_predict(hidden, output, packed_output, targets, k, predictions);
+void predict_on_cpu(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
+                    const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+                    std::size_t k, std::span<Prediction> predictions) {
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
   const std::size_t n_tiles = packed_output.n_tiles();
@@ -171,11 +166,34 @@ void predict(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output
   });
 }
 
-template void predict(Cpu&, MatrixView<const float>, MatrixView<const float>,
-                      const PackedWeights<float>&, std::span<const std::int32_t>, std::size_t,
-                      std::span<Prediction>);
-template void predict(Cpu&, MatrixView<const double>, MatrixView<const double>,
-                      const PackedWeights<double>&, std::span<const std::int32_t>, std::size_t,
-                      std::span<Prediction>);
+}  // namespace
+
+template <class T>
+double entropy_of_top_k(std::span<const T> logits, std::size_t k) {
+  require_at_least("entropy_of_top_k", "k", k, 1);
+  std::vector<double> top;
+  for (const T logit : logits) {
+    if (!std::isnan(logit)) top.push_back(static_cast<double>(logit));
+  }
+  if (top.empty()) return entropy_of({});
+  const auto end = top.begin() + static_cast<std::ptrdiff_t>(std::min(k, top.size()));
+  std::nth_element(top.begin(), end - 1, top.end(), std::greater<>());
+  return entropy_of({top.begin(), end});
+}
+
+template double entropy_of_top_k(std::span<const float>, std::size_t);
+template double entropy_of_top_k(std::span<const double>, std::size_t);
+
+void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
+             const ProductWeights& packed_output, std::span<const std::int32_t> targets,
+             std::size_t k, std::span<Prediction> predictions) {
+  check_predict(hidden, output, packed_output, targets, k, predictions);
+  if (PredictKernel::ran_elsewhere(device, hidden, output, packed_output, targets, k, predictions))
+    return;
+  with_element<float, double>("predict", hidden.element, [&]<class T>() {
+    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output.as<T>(),
+                      targets, k, predictions);
+  });
+}
 
 }  // namespace longshadow

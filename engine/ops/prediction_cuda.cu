@@ -79,13 +79,10 @@ __global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> ou
   if (lane() == 0) logits[r] = logit;
 }
 
-}  // namespace
-
 template <class T>
-void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
-             const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
-             std::size_t k, std::span<Prediction> predictions) {
-  check_predict(hidden, output, packed_output, targets, k, predictions);
+void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
+                     const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+                     std::size_t k, std::span<Prediction> predictions) {
   const std::size_t rows = predictions.size();
   const DeviceArray<T> maxima(device, rows), top(device, rows * k);
   const DeviceArray<double> sums(device, rows), weighted_sums(device, rows);
@@ -122,11 +119,18 @@ void predict(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> outpu
   }
 }
 
-template void predict(Cuda&, MatrixView<const float>, MatrixView<const float>,
-                      const PackedWeights<float>&, std::span<const std::int32_t>, std::size_t,
-                      std::span<Prediction>);
-template void predict(Cuda&, MatrixView<const double>, MatrixView<const double>,
-                      const PackedWeights<double>&, std::span<const std::int32_t>, std::size_t,
-                      std::span<Prediction>);
+}  // namespace
+
+void implement_predict() {
+  PredictKernel::implement([](Cuda& device, ConstTensorView hidden, ConstTensorView output,
+                              const ProductWeights& packed_output,
+                              std::span<const std::int32_t> targets, std::size_t k,
+                              std::span<Prediction> predictions) {
+    with_element<float, double>("predict", hidden.element, [&]<class T>() {
+      predict_on_cuda<T>(device, hidden.as<T>(), output.as<T>(), packed_output.as<T>(), targets, k,
+                         predictions);
+    });
+  });
+}
 
 }  // namespace longshadow

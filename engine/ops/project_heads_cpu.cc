@@ -26,38 +26,73 @@ void for_each_tile(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& w
   });
 }
 
-}  // namespace
+void check_project_heads(ConstTensorView x, const ProductWeights& weights, ConstTensorView bias,
+                         HeadsView to) {
+  if constexpr (kContracts) {
+    constexpr const char* kName = "project_heads";
+    require_product_rows(kName, "x.rows", x.rows);
+    require_shape(kName, "x", x, x.rows, weights.inputs());
+    require_heads(kName, "to", to, weights.outputs() / to.head_dim, x.rows, to.head_dim);
+    for (std::size_t tile = 0; tile < weights.n_tiles(); ++tile) {
+      require_multiple(kName, "the width of a tile of weights", weights.tile_width(tile),
+                       to.head_dim);
+    }
+    if (bias.rows != 0) require_shape(kName, "bias", bias, 1, weights.outputs());
+  }
+}
 
 template <class T, class P, class Q>
-void project_heads(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
-                   MatrixView<const T> bias, HeadRows<Q> to) {
-  check_project_heads(x, weights, bias, to);
+void project_heads_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+                          MatrixView<const T> bias, HeadRows<Q> to) {
   for_each_tile(
       device, x, weights, bias, to,
       [](std::size_t, MatrixView<const T> rows, HeadRows<Q> heads) { split_heads(rows, heads); });
 }
 
+void check_project_rotated_heads(ConstTensorView x, const ProductWeights& weights,
+                                 ConstTensorView bias, const RotaryView& table,
+                                 std::span<const std::uint32_t> positions, HeadsView to) {
+  constexpr const char* kName = "project_rotated_heads";
+  check_project_heads(x, weights, bias, to);
+  require_equal(kName, "to.head_dim", to.head_dim, 2 * table.cos.cols);
+  require_equal(kName, "positions.size()", positions.size(), x.rows);
+  require_below(kName, "positions", positions, table.cos.rows);
+}
+
 template <class T, class P, class Q>
-void project_rotated_heads(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
-                           MatrixView<const T> bias, const RotaryTable<T>& table,
-                           std::span<const std::uint32_t> positions, HeadRows<Q> to) {
-  check_project_rotated_heads(x, weights, bias, table, positions, to);
+void project_rotated_heads_on_cpu(Cpu& device, MatrixView<const P> x,
+                                  const PackedWeights<P>& weights, MatrixView<const T> bias,
+                                  const RotaryRows<T>& table,
+                                  std::span<const std::uint32_t> positions, HeadRows<Q> to) {
   for_each_tile(device, x, weights, bias, to,
                 [&](std::size_t first_row, MatrixView<const T> rows, HeadRows<Q> heads) {
                   rotate_heads(table, positions.subspan(first_row, rows.rows), rows, heads);
                 });
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P, Q)                                                   \
-  template void project_heads(Cpu&, MatrixView<const P>, const PackedWeights<P>&,         \
-                              MatrixView<const T>, HeadRows<Q>);                          \
-  template void project_rotated_heads(Cpu&, MatrixView<const P>, const PackedWeights<P>&, \
-                                      MatrixView<const T>, const RotaryTable<T>&,         \
-                                      std::span<const std::uint32_t>, HeadRows<Q>);
-LONGSHADOW_INSTANTIATE(float, float, float)
-LONGSHADOW_INSTANTIATE(float, BF16, BF16)
-LONGSHADOW_INSTANTIATE(float, BF16, float)
-LONGSHADOW_INSTANTIATE(double, double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void project_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+                   ConstTensorView bias, HeadsView to) {
+  check_project_heads(x, weights, bias, to);
+  if (ProjectHeadsKernel::ran_elsewhere(device, x, weights, bias, to)) return;
+  with_projection("project_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
+    project_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights.as<P>(), bias.as<T>(),
+                                  to.as<Q>());
+  });
+}
+
+void project_rotated_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+                           ConstTensorView bias, const RotaryView& table,
+                           std::span<const std::uint32_t> positions, HeadsView to) {
+  check_project_rotated_heads(x, weights, bias, table, positions, to);
+  if (ProjectRotatedHeadsKernel::ran_elsewhere(device, x, weights, bias, table, positions, to))
+    return;
+  with_projection(
+      "project_rotated_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
+        project_rotated_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights.as<P>(),
+                                              bias.as<T>(), table.as<T>(), positions, to.as<Q>());
+      });
+}
 
 }  // namespace longshadow

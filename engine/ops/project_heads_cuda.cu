@@ -46,39 +46,50 @@ DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeight
   return sums;
 }
 
-}  // namespace
-
 template <class T, class P, class Q>
-void project_heads(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
-                   MatrixView<const T> bias, HeadRows<Q> to) {
-  check_project_heads(x, weights, bias, to);
+void project_heads_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+                           MatrixView<const T> bias, HeadRows<Q> to) {
   const DeviceArray<T> sums = projected<T>(device, x, weights);
   launch_elements(device, split_kernel<T, Q>, sums.size(),
                   MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data, to);
 }
 
 template <class T, class P, class Q>
-void project_rotated_heads(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
-                           MatrixView<const T> bias, const RotaryTable<T>& table,
-                           std::span<const std::uint32_t> positions, HeadRows<Q> to) {
-  check_project_rotated_heads(x, weights, bias, table, positions, to);
+void project_rotated_heads_on_cuda(Cuda& device, MatrixView<const P> x,
+                                   const PackedWeights<P>& weights, MatrixView<const T> bias,
+                                   const RotaryRows<T>& table,
+                                   std::span<const std::uint32_t> positions, HeadRows<Q> to) {
   const DeviceArray<T> sums = projected<T>(device, x, weights);
   const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
   launch_elements(device, rotate_kernel<T, Q>, sums.size() / 2,
-                  MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data,
-                  table.cos.view(), table.sin.view(), positions_there.data(), to);
+                  MatrixView<const T>(sums.rows(x.rows, weights.outputs())), bias.data, table.cos,
+                  table.sin, positions_there.data(), to);
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P, Q)                                                    \
-  template void project_heads(Cuda&, MatrixView<const P>, const PackedWeights<P>&,         \
-                              MatrixView<const T>, HeadRows<Q>);                           \
-  template void project_rotated_heads(Cuda&, MatrixView<const P>, const PackedWeights<P>&, \
-                                      MatrixView<const T>, const RotaryTable<T>&,          \
-                                      std::span<const std::uint32_t>, HeadRows<Q>);
-LONGSHADOW_INSTANTIATE(float, float, float)
-LONGSHADOW_INSTANTIATE(float, BF16, BF16)
-LONGSHADOW_INSTANTIATE(float, BF16, float)
-LONGSHADOW_INSTANTIATE(double, double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_project_heads() {
+  ProjectHeadsKernel::implement([](Cuda& device, ConstTensorView x, const ProductWeights& weights,
+                                   ConstTensorView bias, HeadsView to) {
+    with_projection("project_heads", weights.element(), to.element,
+                    [&]<class T, class P, class Q>() {
+                      project_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights.as<P>(),
+                                                     bias.as<T>(), to.as<Q>());
+                    });
+  });
+}
+
+void implement_project_rotated_heads() {
+  ProjectRotatedHeadsKernel::implement(
+      [](Cuda& device, ConstTensorView x, const ProductWeights& weights, ConstTensorView bias,
+         const RotaryView& table, std::span<const std::uint32_t> positions, HeadsView to) {
+        with_projection("project_rotated_heads", weights.element(), to.element,
+                        [&]<class T, class P, class Q>() {
+                          project_rotated_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights.as<P>(),
+                                                                 bias.as<T>(), table.as<T>(),
+                                                                 positions, to.as<Q>());
+                        });
+      });
+}
 
 }  // namespace longshadow

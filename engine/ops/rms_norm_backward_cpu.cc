@@ -29,13 +29,19 @@ LONGSHADOW_PER_CPU void add_row(const T* x, const T* w, const T* dy, std::size_t
   for (c = 0; c < cols; ++c) dx[c] += w[c] * dy[c] * inverse_rms - x[c] * of_input;
 }
 
-}  // namespace
+void check_rms_norm_backward(ConstTensorView x, ConstTensorView w, ConstTensorView dy,
+                             std::span<const PairedRows> pairs, TensorView dx) {
+  constexpr const char* kName = "rms_norm_backward";
+  require_shape(kName, "w", w, 1, x.cols);
+  require_shape(kName, "dx", dx, dx.rows, x.cols);
+  require_shape(kName, "dy", dy, dx.rows, x.cols);
+  require_pairs(kName, pairs, x.rows, dx.rows);
+}
 
 template <class T>
-void rms_norm_backward(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                       MatrixView<const T> dy, std::span<const PairedRows> pairs,
-                       MatrixView<T> dx) {
-  check_rms_norm_backward(x, w, dy, pairs, dx);
+void rms_norm_backward_on_cpu(Cpu& device, MatrixView<const T> x, MatrixView<const T> w,
+                              double epsilon, MatrixView<const T> dy,
+                              std::span<const PairedRows> pairs, MatrixView<T> dx) {
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       add_row(x.row(pair.full_row + r), w.data, dy.row(pair.first_row + r), x.cols, epsilon,
@@ -44,11 +50,16 @@ void rms_norm_backward(Cpu& device, MatrixView<const T> x, MatrixView<const T> w
   }
 }
 
-template void rms_norm_backward(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
-                                MatrixView<const float>, std::span<const PairedRows>,
-                                MatrixView<float>);
-template void rms_norm_backward(Cpu&, MatrixView<const double>, MatrixView<const double>, double,
-                                MatrixView<const double>, std::span<const PairedRows>,
-                                MatrixView<double>);
+}  // namespace
+
+void rms_norm_backward(Device& device, ConstTensorView x, ConstTensorView w, double epsilon,
+                       ConstTensorView dy, std::span<const PairedRows> pairs, TensorView dx) {
+  check_rms_norm_backward(x, w, dy, pairs, dx);
+  if (RmsNormBackwardKernel::ran_elsewhere(device, x, w, epsilon, dy, pairs, dx)) return;
+  with_element<float, double>("rms_norm_backward", x.element, [&]<class T>() {
+    rms_norm_backward_on_cpu<T>(cpu_of(device), x.as<T>(), w.as<T>(), epsilon, dy.as<T>(), pairs,
+                                dx.as<T>());
+  });
+}
 
 }  // namespace longshadow

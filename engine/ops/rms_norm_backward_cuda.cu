@@ -29,23 +29,26 @@ __global__ void rms_norm_backward_kernel(MatrixView<const T> x, const T* w, doub
   }
 }
 
-}  // namespace
-
 template <class T>
-void rms_norm_backward(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                       MatrixView<const T> dy, std::span<const PairedRows> pairs,
-                       MatrixView<T> dx) {
-  check_rms_norm_backward(x, w, dy, pairs, dx);
+void rms_norm_backward_on_cuda(Cuda& device, MatrixView<const T> x, MatrixView<const T> w,
+                               double epsilon, MatrixView<const T> dy,
+                               std::span<const PairedRows> pairs, MatrixView<T> dx) {
   const PairsOnDevice there(device, pairs);
   launch_rows(device, rms_norm_backward_kernel<T>, there.n_rows(), x, w.data, epsilon, dy,
               there.view(), there.n_rows(), dx);
 }
 
-template void rms_norm_backward(Cuda&, MatrixView<const float>, MatrixView<const float>, double,
-                                MatrixView<const float>, std::span<const PairedRows>,
-                                MatrixView<float>);
-template void rms_norm_backward(Cuda&, MatrixView<const double>, MatrixView<const double>, double,
-                                MatrixView<const double>, std::span<const PairedRows>,
-                                MatrixView<double>);
+}  // namespace
+
+void implement_rms_norm_backward() {
+  RmsNormBackwardKernel::implement([](Cuda& device, ConstTensorView x, ConstTensorView w,
+                                      double epsilon, ConstTensorView dy,
+                                      std::span<const PairedRows> pairs, TensorView dx) {
+    with_element<float, double>("rms_norm_backward", x.element, [&]<class T>() {
+      rms_norm_backward_on_cuda<T>(device, x.as<T>(), w.as<T>(), epsilon, dy.as<T>(), pairs,
+                                   dx.as<T>());
+    });
+  });
+}
 
 }  // namespace longshadow

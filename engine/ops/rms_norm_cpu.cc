@@ -19,19 +19,26 @@ LONGSHADOW_PER_CPU void normalise_row(const T* x, const T* w, std::size_t cols, 
   for (c = 0; c < cols; ++c) y[c] = w[c] * (x[c] * inverse_rms);
 }
 
-}  // namespace
+void check_rms_norm(ConstTensorView x, ConstTensorView w, TensorView y) {
+  require_shape("rms_norm", "w", w, 1, x.cols);
+  require_shape("rms_norm", "y", y, x.rows, x.cols);
+}
 
 template <class T>
-void rms_norm(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-              MatrixView<T> y) {
-  check_rms_norm(x, w, y);
+void rms_norm_on_cpu(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+                     MatrixView<T> y) {
   device.parallel_for(
       x.rows, [&](std::size_t r) { normalise_row(x.row(r), w.data, x.cols, epsilon, y.row(r)); });
 }
 
-template void rms_norm(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
-                       MatrixView<float>);
-template void rms_norm(Cpu&, MatrixView<const double>, MatrixView<const double>, double,
-                       MatrixView<double>);
+}  // namespace
+
+void rms_norm(Device& device, ConstTensorView x, ConstTensorView w, double epsilon, TensorView y) {
+  check_rms_norm(x, w, y);
+  if (RmsNormKernel::ran_elsewhere(device, x, w, epsilon, y)) return;
+  with_element<float, double>("rms_norm", x.element, [&]<class T>() {
+    rms_norm_on_cpu<T>(cpu_of(device), x.as<T>(), w.as<T>(), epsilon, y.as<T>());
+  });
+}
 
 }  // namespace longshadow

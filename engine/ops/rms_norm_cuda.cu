@@ -19,18 +19,21 @@ __global__ void rms_norm_kernel(MatrixView<const T> x, const T* w, double epsilo
   }
 }
 
-}  // namespace
-
 template <class T>
-void rms_norm(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-              MatrixView<T> y) {
-  check_rms_norm(x, w, y);
+void rms_norm_on_cuda(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
+                      MatrixView<T> y) {
   launch_rows(device, rms_norm_kernel<T>, x.rows, x, w.data, epsilon, y);
 }
 
-template void rms_norm(Cuda&, MatrixView<const float>, MatrixView<const float>, double,
-                       MatrixView<float>);
-template void rms_norm(Cuda&, MatrixView<const double>, MatrixView<const double>, double,
-                       MatrixView<double>);
+}  // namespace
+
+void implement_rms_norm() {
+  RmsNormKernel::implement(
+      [](Cuda& device, ConstTensorView x, ConstTensorView w, double epsilon, TensorView y) {
+        with_element<float, double>("rms_norm", x.element, [&]<class T>() {
+          rms_norm_on_cuda<T>(device, x.as<T>(), w.as<T>(), epsilon, y.as<T>());
+        });
+      });
+}
 
 }  // namespace longshadow

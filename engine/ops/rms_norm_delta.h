@@ -4,7 +4,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/paired_rows.h"
 
 namespace longshadow {
@@ -14,21 +14,11 @@ namespace longshadow {
 /// dy = w (dx (1 + rho) + x rho) / sqrt(m).
 ///   x [full rows, D]; w [1, D]; dx, dy [rows, D], read and written at the pairs' rows; dy in the
 ///   precision P of the product it goes into.
-template <class T, class P>
-void rms_norm_delta(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy);
-template <class T, class P>
-void rms_norm_delta(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy);
+void rms_norm_delta(Device& device, ConstTensorView x, ConstTensorView w, double epsilon,
+                    ConstTensorView dx, std::span<const PairedRows> pairs, TensorView dy);
 
-template <class T, class P>
-void check_rms_norm_delta(MatrixView<const T> x, MatrixView<const T> w, MatrixView<const T> dx,
-                          std::span<const PairedRows> pairs, MatrixView<P> dy) {
-  constexpr const char* kName = "rms_norm_delta";
-  require_shape(kName, "w", w, 1, x.cols);
-  require_shape(kName, "dx", dx, dx.rows, x.cols);
-  require_shape(kName, "dy", dy, dx.rows, x.cols);
-  require_pairs(kName, pairs, x.rows, dx.rows);
-}
+/// rms_norm_delta() on other devices than the processor.
+struct RmsNormDeltaKernel : Operation<RmsNormDeltaKernel, ConstTensorView, ConstTensorView, double,
+                                      ConstTensorView, std::span<const PairedRows>, TensorView> {};
 
 }  // namespace longshadow

@@ -36,12 +36,19 @@ LONGSHADOW_PER_CPU void change_row(const T* x, const T* w, const T* dx, std::siz
   for (; c < cols; ++c) dy[c] = rounded<P>(w[c] * (dx[c] * of_change + x[c] * of_input));
 }
 
-}  // namespace
+void check_rms_norm_delta(ConstTensorView x, ConstTensorView w, ConstTensorView dx,
+                          std::span<const PairedRows> pairs, TensorView dy) {
+  constexpr const char* kName = "rms_norm_delta";
+  require_shape(kName, "w", w, 1, x.cols);
+  require_shape(kName, "dx", dx, dx.rows, x.cols);
+  require_shape(kName, "dy", dy, dx.rows, x.cols);
+  require_pairs(kName, pairs, x.rows, dx.rows);
+}
 
 template <class T, class P>
-void rms_norm_delta(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy) {
-  check_rms_norm_delta(x, w, dx, pairs, dy);
+void rms_norm_delta_on_cpu(Cpu& device, MatrixView<const T> x, MatrixView<const T> w,
+                           double epsilon, MatrixView<const T> dx,
+                           std::span<const PairedRows> pairs, MatrixView<P> dy) {
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       change_row(x.row(pair.full_row + r), w.data, dx.row(pair.first_row + r), x.cols, epsilon,
@@ -50,14 +57,16 @@ void rms_norm_delta(Cpu& device, MatrixView<const T> x, MatrixView<const T> w, d
   }
 }
 
-template void rms_norm_delta(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
-                             MatrixView<const float>, std::span<const PairedRows>,
-                             MatrixView<float>);
-template void rms_norm_delta(Cpu&, MatrixView<const float>, MatrixView<const float>, double,
-                             MatrixView<const float>, std::span<const PairedRows>,
-                             MatrixView<BF16>);
-template void rms_norm_delta(Cpu&, MatrixView<const double>, MatrixView<const double>, double,
-                             MatrixView<const double>, std::span<const PairedRows>,
-                             MatrixView<double>);
+}  // namespace
+
+void rms_norm_delta(Device& device, ConstTensorView x, ConstTensorView w, double epsilon,
+                    ConstTensorView dx, std::span<const PairedRows> pairs, TensorView dy) {
+  check_rms_norm_delta(x, w, dx, pairs, dy);
+  if (RmsNormDeltaKernel::ran_elsewhere(device, x, w, epsilon, dx, pairs, dy)) return;
+  with_precisions("rms_norm_delta", x.element, dy.element, [&]<class T, class P>() {
+    rms_norm_delta_on_cpu<T, P>(cpu_of(device), x.as<T>(), w.as<T>(), epsilon, dx.as<T>(), pairs,
+                                dy.as<P>());
+  });
+}
 
 }  // namespace longshadow

@@ -30,25 +30,26 @@ __global__ void rms_norm_delta_kernel(MatrixView<const T> x, const T* w, double 
   }
 }
 
-}  // namespace
-
 template <class T, class P>
-void rms_norm_delta(Cuda& device, MatrixView<const T> x, MatrixView<const T> w, double epsilon,
-                    MatrixView<const T> dx, std::span<const PairedRows> pairs, MatrixView<P> dy) {
-  check_rms_norm_delta(x, w, dx, pairs, dy);
+void rms_norm_delta_on_cuda(Cuda& device, MatrixView<const T> x, MatrixView<const T> w,
+                            double epsilon, MatrixView<const T> dx,
+                            std::span<const PairedRows> pairs, MatrixView<P> dy) {
   const PairsOnDevice there(device, pairs);
   launch_rows(device, rms_norm_delta_kernel<T, P>, there.n_rows(), x, w.data, epsilon, dx,
               there.view(), there.n_rows(), dy);
 }
 
-template void rms_norm_delta(Cuda&, MatrixView<const float>, MatrixView<const float>, double,
-                             MatrixView<const float>, std::span<const PairedRows>,
-                             MatrixView<float>);
-template void rms_norm_delta(Cuda&, MatrixView<const float>, MatrixView<const float>, double,
-                             MatrixView<const float>, std::span<const PairedRows>,
-                             MatrixView<BF16>);
-template void rms_norm_delta(Cuda&, MatrixView<const double>, MatrixView<const double>, double,
-                             MatrixView<const double>, std::span<const PairedRows>,
-                             MatrixView<double>);
+}  // namespace
+
+void implement_rms_norm_delta() {
+  RmsNormDeltaKernel::implement([](Cuda& device, ConstTensorView x, ConstTensorView w,
+                                   double epsilon, ConstTensorView dx,
+                                   std::span<const PairedRows> pairs, TensorView dy) {
+    with_precisions("rms_norm_delta", x.element, dy.element, [&]<class T, class P>() {
+      rms_norm_delta_on_cuda<T, P>(device, x.as<T>(), w.as<T>(), epsilon, dx.as<T>(), pairs,
+                                   dy.as<P>());
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -31,40 +31,44 @@ __global__ void rotate_rows_kernel(T sign, MatrixView<const T> cosines, MatrixVi
   to.row(r)[c + half] = rounded<P>(second * cosine + first * sine);
 }
 
-}  // namespace
-
-template <class T>
-RotaryTable<T> make_rotary_table(Cuda& device, std::span<const double> frequencies,
-                                 std::size_t positions, double scale) {
-  const std::size_t half = frequencies.size();
-  RotaryTable<T> table{Matrix<T>(device.memory(), positions, half),
-                       Matrix<T>(device.memory(), positions, half)};
-  const DeviceArray<double> frequencies_there(device, frequencies);
-  launch_elements(device, rotary_table_kernel<T>, positions * half, frequencies_there.data(), half,
-                  positions, scale, table.cos.data(), table.sin.data());
-  return table;
-}
-
 template <class T, class P>
-void rotate_rows(Cuda& device, const RotaryTable<T>& table, Turn turn,
-                 std::span<const std::uint32_t> positions, MatrixView<const T> x,
-                 MatrixView<P> to) {
-  check_rotate_rows(table, positions, x, to);
+void rotate_rows_on_cuda(Cuda& device, const RotaryRows<T>& table, Turn turn,
+                         std::span<const std::uint32_t> positions, MatrixView<const T> x,
+                         MatrixView<P> to) {
   const DeviceArray<std::uint32_t> positions_there(device, positions.first(x.rows));
   launch_elements(device, rotate_rows_kernel<T, P>, x.rows * x.cols / 2,
-                  turn == Turn::forward ? T{1} : T{-1}, table.cos.view(), table.sin.view(),
+                  turn == Turn::forward ? T{1} : T{-1}, table.cos, table.sin,
                   positions_there.data(), x, to);
 }
 
-template RotaryTable<float> make_rotary_table(Cuda&, std::span<const double>, std::size_t, double);
-template RotaryTable<double> make_rotary_table(Cuda&, std::span<const double>, std::size_t, double);
+template <class T>
+void fill_rotary_table_on_cuda(Cuda& device, std::span<const double> frequencies, double scale,
+                               MatrixView<T> cos, MatrixView<T> sin) {
+  const std::size_t half = frequencies.size();
+  const DeviceArray<double> frequencies_there(device, frequencies);
+  launch_elements(device, rotary_table_kernel<T>, cos.rows * half, frequencies_there.data(), half,
+                  cos.rows, scale, cos.data, sin.data);
+}
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                            \
-  template void rotate_rows(Cuda&, const RotaryTable<T>&, Turn, std::span<const std::uint32_t>, \
-                            MatrixView<const T>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_fill_rotary_table() {
+  FillRotaryTableKernel::implement([](Cuda& device, std::span<const double> frequencies,
+                                      double scale, TensorView cos, TensorView sin) {
+    with_element<float, double>("fill_rotary_table", cos.element, [&]<class T>() {
+      fill_rotary_table_on_cuda<T>(device, frequencies, scale, cos.as<T>(), sin.as<T>());
+    });
+  });
+}
+
+void implement_rotate_rows() {
+  RotateRowsKernel::implement([](Cuda& device, const RotaryView& table, Turn turn,
+                                 std::span<const std::uint32_t> positions, ConstTensorView x,
+                                 TensorView to) {
+    with_precisions("rotate_rows", x.element, to.element, [&]<class T, class P>() {
+      rotate_rows_on_cuda<T, P>(device, table.as<T>(), turn, positions, x.as<T>(), to.as<P>());
+    });
+  });
+}
 
 }  // namespace longshadow

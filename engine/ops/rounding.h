@@ -5,7 +5,7 @@
 #include "engine/backend/devices.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -35,9 +35,11 @@ void round_rows(MatrixView<const float> from, MatrixView<BF16> to);
 void round_rows(MatrixView<const float> from, MatrixView<float> to);
 void round_rows(MatrixView<const double> from, MatrixView<double> to);
 
-/// The same by all of a device.
-void round_rows(Cpu& device, MatrixView<const float> from, MatrixView<BF16> to);
-void round_rows(Cuda& device, MatrixView<const float> from, MatrixView<BF16> to);
+/// The same by all of a device, from f32 to bf16.
+void round_rows(Device& device, ConstTensorView from, TensorView to);
+
+/// round_rows() on other devices than the processor.
+struct RoundRowsKernel : Operation<RoundRowsKernel, ConstTensorView, TensorView> {};
 
 /// x as a factor of a product in precision P: itself, or rounded into `scratch`, of its shape.
 template <class P, class Device, class T>
@@ -50,8 +52,7 @@ MatrixView<const P> rounded_rows(Device& device, MatrixView<const T> x, MatrixVi
   }
 }
 
-template <class T, class P>
-void check_round_rows(MatrixView<const T> from, MatrixView<P> to) {
+inline void check_round_rows(ConstTensorView from, TensorView to) {
   require_shape("round_rows", "to", to, from.rows, from.cols);
 }
 

@@ -29,9 +29,13 @@ void round_rows(MatrixView<const float> from, MatrixView<float> to) { copy_all(f
 
 void round_rows(MatrixView<const double> from, MatrixView<double> to) { copy_all(from, to); }
 
-void round_rows(Cpu& device, MatrixView<const float> from, MatrixView<BF16> to) {
+void round_rows(Device& device, ConstTensorView from, TensorView to) {
   check_round_rows(from, to);
-  device.parallel_for(to.rows, [&](std::size_t r) { round_row(from.row(r), to.cols, to.row(r)); });
+  if (RoundRowsKernel::ran_elsewhere(device, from, to)) return;
+  const MatrixView<const float> wide = from.as<float>();
+  const MatrixView<BF16> narrow = to.as<BF16>();
+  cpu_of(device).parallel_for(
+      to.rows, [&](std::size_t r) { round_row(wide.row(r), to.cols, narrow.row(r)); });
 }
 
 }  // namespace longshadow

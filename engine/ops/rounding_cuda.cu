@@ -12,9 +12,10 @@ __global__ void round_kernel(MatrixView<const float> from, MatrixView<BF16> to) 
 
 }  // namespace
 
-void round_rows(Cuda& device, MatrixView<const float> from, MatrixView<BF16> to) {
-  check_round_rows(from, to);
-  launch_elements(device, round_kernel, to.rows * to.cols, from, to);
+void implement_round_rows() {
+  RoundRowsKernel::implement([](Cuda& device, ConstTensorView from, TensorView to) {
+    launch_elements(device, round_kernel, to.rows * to.cols, from.as<float>(), to.as<BF16>());
+  });
 }
 
 }  // namespace longshadow

@@ -55,53 +55,79 @@ __global__ void cosine_distance_kernel(MatrixView<const T> a, MatrixView<const T
   if (lane() == 0) distances[r] = static_cast<float>(1 - product / sqrt(a_squared * b_squared));
 }
 
-}  // namespace
-
 template <class T>
-void gather_rows(Cuda& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
-                 MatrixView<T> to) {
-  check_gather_rows(table, ids, to);
+void gather_rows_on_cuda(Cuda& device, MatrixView<const T> table, std::span<const std::int32_t> ids,
+                         MatrixView<T> to) {
   const DeviceArray<std::int32_t> ids_there(device, ids);
   launch_elements(device, gather_kernel<T>, ids.size() * to.cols, table, ids_there.data(),
                   ids.size(), to);
 }
 
 template <class T>
-void fill_rows(Cuda& device, T value, MatrixView<T> x) {
-  launch_elements(device, fill_kernel<T>, x.rows * x.cols, value, x);
-}
-
-template <class T>
-void copy_rows(Cuda& device, MatrixView<const T> from, MatrixView<T> to) {
-  check_copy_rows(from, to);
+void copy_rows_on_cuda(Cuda& device, MatrixView<const T> from, MatrixView<T> to) {
   launch_elements(device, copy_kernel<T>, from.rows * from.cols, from, to);
 }
 
 template <class T>
-void subtract_rows(Cuda& device, MatrixView<const T> b, MatrixView<T> a) {
-  check_subtract_rows(b, a);
+void subtract_rows_on_cuda(Cuda& device, MatrixView<const T> b, MatrixView<T> a) {
   launch_elements(device, subtract_kernel<T>, a.rows * a.cols, b, a);
 }
 
 template <class T>
-void cosine_distances(Cuda& device, MatrixView<const T> a, MatrixView<const T> b,
-                      std::span<float> distances) {
-  check_cosine_distances(a, b, distances);
+void cosine_distances_on_cuda(Cuda& device, MatrixView<const T> a, MatrixView<const T> b,
+                              std::span<float> distances) {
   const DeviceArray<float> there(device, distances.size());
   launch_rows(device, cosine_distance_kernel<T>, distances.size(), a, b, distances.size(),
               there.data());
   there.copy_to(distances);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                      \
-  template void gather_rows(Cuda&, MatrixView<const T>, std::span<const std::int32_t>, \
-                            MatrixView<T>);                                            \
-  template void fill_rows(Cuda&, T, MatrixView<T>);                                    \
-  template void copy_rows(Cuda&, MatrixView<const T>, MatrixView<T>);                  \
-  template void subtract_rows(Cuda&, MatrixView<const T>, MatrixView<T>);              \
-  template void cosine_distances(Cuda&, MatrixView<const T>, MatrixView<const T>, std::span<float>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+template <class T>
+void fill_rows_on_cuda(Cuda& device, double value, MatrixView<T> x) {
+  launch_elements(device, fill_kernel<T>, x.rows * x.cols, static_cast<T>(value), x);
+}
+
+}  // namespace
+
+void implement_gather_rows() {
+  GatherRowsKernel::implement(
+      [](Cuda& device, ConstTensorView table, std::span<const std::int32_t> ids, TensorView to) {
+        with_element<float, double>("gather_rows", table.element, [&]<class T>() {
+          gather_rows_on_cuda<T>(device, table.as<T>(), ids, to.as<T>());
+        });
+      });
+}
+
+void implement_fill_rows() {
+  FillRowsKernel::implement([](Cuda& device, double value, TensorView x) {
+    with_element<float, double>("fill_rows", x.element,
+                                [&]<class T>() { fill_rows_on_cuda<T>(device, value, x.as<T>()); });
+  });
+}
+
+void implement_copy_rows() {
+  CopyRowsKernel::implement([](Cuda& device, ConstTensorView from, TensorView to) {
+    with_element<float, double>("copy_rows", from.element, [&]<class T>() {
+      copy_rows_on_cuda<T>(device, from.as<T>(), to.as<T>());
+    });
+  });
+}
+
+void implement_subtract_rows() {
+  SubtractRowsKernel::implement([](Cuda& device, ConstTensorView b, TensorView a) {
+    with_element<float, double>("subtract_rows", a.element, [&]<class T>() {
+      subtract_rows_on_cuda<T>(device, b.as<T>(), a.as<T>());
+    });
+  });
+}
+
+void implement_cosine_distances() {
+  CosineDistancesKernel::implement(
+      [](Cuda& device, ConstTensorView a, ConstTensorView b, std::span<float> distances) {
+        with_element<float, double>("cosine_distances", a.element, [&]<class T>() {
+          cosine_distances_on_cuda<T>(device, a.as<T>(), b.as<T>(), distances);
+        });
+      });
+}
 
 }  // namespace longshadow

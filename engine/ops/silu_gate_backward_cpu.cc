@@ -29,13 +29,20 @@ LONGSHADOW_PER_CPU void hand_back_row(const T* gate, const T* up, const T* dout,
   }
 }
 
-}  // namespace
+void check_silu_gate_backward(ConstTensorView gate, ConstTensorView up, ConstTensorView dout,
+                              std::span<const PairedRows> pairs, TensorView dgate, TensorView dup) {
+  constexpr const char* kName = "silu_gate_backward";
+  require_shape(kName, "up", up, gate.rows, gate.cols);
+  require_shape(kName, "dout", dout, dout.rows, gate.cols);
+  require_shape(kName, "dgate", dgate, dout.rows, gate.cols);
+  require_shape(kName, "dup", dup, dout.rows, gate.cols);
+  require_pairs(kName, pairs, gate.rows, dout.rows);
+}
 
 template <class T, class P>
-void silu_gate_backward(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up,
-                        MatrixView<const T> dout, std::span<const PairedRows> pairs,
-                        MatrixView<P> dgate, MatrixView<P> dup) {
-  check_silu_gate_backward(gate, up, dout, pairs, dgate, dup);
+void silu_gate_backward_on_cpu(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up,
+                               MatrixView<const T> dout, std::span<const PairedRows> pairs,
+                               MatrixView<P> dgate, MatrixView<P> dup) {
   for (const PairedRows& pair : pairs) {
     device.parallel_for(pair.n_rows, [&](std::size_t r) {
       const std::size_t full = pair.full_row + r;
@@ -46,13 +53,17 @@ void silu_gate_backward(Cpu& device, MatrixView<const T> gate, MatrixView<const 
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                 \
-  template void silu_gate_backward(Cpu&, MatrixView<const T>, MatrixView<const T>,   \
-                                   MatrixView<const T>, std::span<const PairedRows>, \
-                                   MatrixView<P>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void silu_gate_backward(Device& device, ConstTensorView gate, ConstTensorView up,
+                        ConstTensorView dout, std::span<const PairedRows> pairs, TensorView dgate,
+                        TensorView dup) {
+  check_silu_gate_backward(gate, up, dout, pairs, dgate, dup);
+  if (SiluGateBackwardKernel::ran_elsewhere(device, gate, up, dout, pairs, dgate, dup)) return;
+  with_precisions("silu_gate_backward", gate.element, dgate.element, [&]<class T, class P>() {
+    silu_gate_backward_on_cpu<T, P>(cpu_of(device), gate.as<T>(), up.as<T>(), dout.as<T>(), pairs,
+                                    dgate.as<P>(), dup.as<P>());
+  });
+}
 
 }  // namespace longshadow

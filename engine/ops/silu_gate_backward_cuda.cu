@@ -21,25 +21,26 @@ __global__ void silu_gate_backward_kernel(MatrixView<const T> gate, MatrixView<c
   dup.row(at.row)[c] = rounded<P>(d * g * sigma);
 }
 
-}  // namespace
-
 template <class T, class P>
-void silu_gate_backward(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up,
-                        MatrixView<const T> dout, std::span<const PairedRows> pairs,
-                        MatrixView<P> dgate, MatrixView<P> dup) {
-  check_silu_gate_backward(gate, up, dout, pairs, dgate, dup);
+void silu_gate_backward_on_cuda(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up,
+                                MatrixView<const T> dout, std::span<const PairedRows> pairs,
+                                MatrixView<P> dgate, MatrixView<P> dup) {
   const PairsOnDevice there(device, pairs);
   launch_elements(device, silu_gate_backward_kernel<T, P>, there.n_rows() * gate.cols, gate, up,
                   dout, there.view(), there.n_rows(), dgate, dup);
 }
 
-#define LONGSHADOW_INSTANTIATE(T, P)                                                 \
-  template void silu_gate_backward(Cuda&, MatrixView<const T>, MatrixView<const T>,  \
-                                   MatrixView<const T>, std::span<const PairedRows>, \
-                                   MatrixView<P>, MatrixView<P>);
-LONGSHADOW_INSTANTIATE(float, float)
-LONGSHADOW_INSTANTIATE(float, BF16)
-LONGSHADOW_INSTANTIATE(double, double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_silu_gate_backward() {
+  SiluGateBackwardKernel::implement([](Cuda& device, ConstTensorView gate, ConstTensorView up,
+                                       ConstTensorView dout, std::span<const PairedRows> pairs,
+                                       TensorView dgate, TensorView dup) {
+    with_precisions("silu_gate_backward", gate.element, dgate.element, [&]<class T, class P>() {
+      silu_gate_backward_on_cuda<T, P>(device, gate.as<T>(), up.as<T>(), dout.as<T>(), pairs,
+                                       dgate.as<P>(), dup.as<P>());
+    });
+  });
+}
 
 }  // namespace longshadow

@@ -16,17 +16,26 @@ LONGSHADOW_PER_CPU void gate_row(const T* gate, const T* up, std::size_t cols, T
   for (; c < cols; ++c) out[c] = gate[c] / (1 + std::exp(-gate[c])) * up[c];
 }
 
-}  // namespace
+void check_silu_gate(ConstTensorView gate, ConstTensorView up, TensorView out) {
+  require_shape("silu_gate", "up", up, gate.rows, gate.cols);
+  require_shape("silu_gate", "out", out, gate.rows, gate.cols);
+}
 
 template <class T>
-void silu_gate(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up, MatrixView<T> out) {
-  check_silu_gate(gate, up, out);
+void silu_gate_on_cpu(Cpu& device, MatrixView<const T> gate, MatrixView<const T> up,
+                      MatrixView<T> out) {
   device.parallel_for(
       gate.rows, [&](std::size_t r) { gate_row(gate.row(r), up.row(r), gate.cols, out.row(r)); });
 }
 
-template void silu_gate(Cpu&, MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
-template void silu_gate(Cpu&, MatrixView<const double>, MatrixView<const double>,
-                        MatrixView<double>);
+}  // namespace
+
+void silu_gate(Device& device, ConstTensorView gate, ConstTensorView up, TensorView out) {
+  check_silu_gate(gate, up, out);
+  if (SiluGateKernel::ran_elsewhere(device, gate, up, out)) return;
+  with_element<float, double>("silu_gate", gate.element, [&]<class T>() {
+    silu_gate_on_cpu<T>(cpu_of(device), gate.as<T>(), up.as<T>(), out.as<T>());
+  });
+}
 
 }  // namespace longshadow

@@ -14,16 +14,21 @@ __global__ void silu_gate_kernel(MatrixView<const T> gate, MatrixView<const T> u
   out.row(r)[c] = g / (1 + exp(-g)) * up.row(r)[c];
 }
 
-}  // namespace
-
 template <class T>
-void silu_gate(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up, MatrixView<T> out) {
-  check_silu_gate(gate, up, out);
+void silu_gate_on_cuda(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up,
+                       MatrixView<T> out) {
   launch_elements(device, silu_gate_kernel<T>, gate.rows * gate.cols, gate, up, out);
 }
 
-template void silu_gate(Cuda&, MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
-template void silu_gate(Cuda&, MatrixView<const double>, MatrixView<const double>,
-                        MatrixView<double>);
+}  // namespace
+
+void implement_silu_gate() {
+  SiluGateKernel::implement(
+      [](Cuda& device, ConstTensorView gate, ConstTensorView up, TensorView out) {
+        with_element<float, double>("silu_gate", gate.element, [&]<class T>() {
+          silu_gate_on_cuda<T>(device, gate.as<T>(), up.as<T>(), out.as<T>());
+        });
+      });
+}
 
 }  // namespace longshadow

@@ -11,11 +11,23 @@
 
 namespace longshadow {
 
+namespace {
+
+void check_softmax_normalisers(const AttentionShape& shape, ConstHeadsView queries,
+                               std::size_t rows, ConstHeadsView keys, std::size_t columns,
+                               TensorView log_normalisers) {
+  constexpr const char* kName = "softmax_normalisers";
+  require_attention_shape(kName, shape);
+  require_at_least(kName, "columns", columns, 1);
+  require_heads(kName, "queries", queries, shape.n_heads, rows + kRowTile, shape.head_dim);
+  require_heads(kName, "keys", keys, shape.n_kv_heads, columns + kRowTile, shape.head_dim);
+  require_rows(kName, "log_normalisers", log_normalisers, rows, shape.n_heads);
+}
+
 template <class T>
-void softmax_normalisers(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-                         std::size_t rows, HeadRows<const T> keys, std::size_t columns,
-                         MatrixView<T> log_normalisers) {
-  check_softmax_normalisers(shape, queries, rows, keys, columns, log_normalisers);
+void softmax_normalisers_on_cpu(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
+                                std::size_t rows, HeadRows<const T> keys, std::size_t columns,
+                                MatrixView<T> log_normalisers) {
   struct Scores;
   const T scale = shape.score_scale<T>();
   const std::size_t tile_rows = std::min(kRowTile, round_up(rows, kFewRows));
@@ -42,9 +54,19 @@ void softmax_normalisers(Cpu& device, const AttentionShape& shape, HeadRows<cons
   });
 }
 
-template void softmax_normalisers(Cpu&, const AttentionShape&, HeadRows<const float>, std::size_t,
-                                  HeadRows<const float>, std::size_t, MatrixView<float>);
-template void softmax_normalisers(Cpu&, const AttentionShape&, HeadRows<const double>, std::size_t,
-                                  HeadRows<const double>, std::size_t, MatrixView<double>);
+}  // namespace
+
+void softmax_normalisers(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+                         std::size_t rows, ConstHeadsView keys, std::size_t columns,
+                         TensorView log_normalisers) {
+  check_softmax_normalisers(shape, queries, rows, keys, columns, log_normalisers);
+  if (SoftmaxNormalisersKernel::ran_elsewhere(device, shape, queries, rows, keys, columns,
+                                              log_normalisers))
+    return;
+  with_element<float, double>("softmax_normalisers", queries.element, [&]<class T>() {
+    softmax_normalisers_on_cpu<T>(cpu_of(device), shape, queries.as<T>(), rows, keys.as<T>(),
+                                  columns, log_normalisers.as<T>());
+  });
+}
 
 }  // namespace longshadow

@@ -55,13 +55,11 @@ __global__ void finish_kernel(Running<T> running, std::size_t rows, std::size_t 
       static_cast<T>(static_cast<double>(running.maxima[at]) + log(running.sums[at]));
 }
 
-}  // namespace
-
 template <class T>
-void softmax_normalisers(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-                         std::size_t rows, HeadRows<const T> keys, std::size_t columns,
-                         MatrixView<T> log_normalisers) {
-  check_softmax_normalisers(shape, queries, rows, keys, columns, log_normalisers);
+void softmax_normalisers_on_cuda(Cuda& device, const AttentionShape& shape,
+                                 HeadRows<const T> queries, std::size_t rows,
+                                 HeadRows<const T> keys, std::size_t columns,
+                                 MatrixView<T> log_normalisers) {
   const std::size_t n_rows = shape.n_heads * rows;
   const DeviceArray<T> scores(device, n_rows * kMaxColumnTile), maxima(device, n_rows);
   const DeviceArray<double> sums(device, n_rows);
@@ -74,11 +72,17 @@ void softmax_normalisers(Cuda& device, const AttentionShape& shape, HeadRows<con
   launch_elements(device, finish_kernel<T>, n_rows, running, rows, shape.n_heads, log_normalisers);
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                                 \
-  template void softmax_normalisers(Cuda&, const AttentionShape&, HeadRows<const T>, std::size_t, \
-                                    HeadRows<const T>, std::size_t, MatrixView<T>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_softmax_normalisers() {
+  SoftmaxNormalisersKernel::implement(
+      [](Cuda& device, const AttentionShape& shape, ConstHeadsView queries, std::size_t rows,
+         ConstHeadsView keys, std::size_t columns, TensorView log_normalisers) {
+        with_element<float, double>("softmax_normalisers", queries.element, [&]<class T>() {
+          softmax_normalisers_on_cuda<T>(device, shape, queries.as<T>(), rows, keys.as<T>(),
+                                         columns, log_normalisers.as<T>());
+        });
+      });
+}
 
 }  // namespace longshadow

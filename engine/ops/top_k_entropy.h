@@ -8,7 +8,7 @@
 #include "engine/backend/devices.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -16,19 +16,12 @@ namespace longshadow {
 /// what a policy's scores need of the predictions, without an exponential but theirs.
 ///   hidden [rows, D], rows a multiple of kRowTile; packed_output [V, D]; entropies: of the first
 ///   entropies.size() <= rows rows. 1 <= k <= V.
-template <class T>
-void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
-                        const PackedWeights<T>& packed_output, std::size_t k,
-                        std::span<float> entropies);
-template <class T>
-void entropies_of_top_k(Cuda& device, MatrixView<const T> hidden,
-                        const PackedWeights<T>& packed_output, std::size_t k,
-                        std::span<float> entropies);
+void entropies_of_top_k(Device& device, ConstTensorView hidden, const ProductWeights& packed_output,
+                        std::size_t k, std::span<float> entropies);
 
-template <class T, class P>
-void check_entropies_of_top_k(const char* operation, MatrixView<const T> hidden,
-                              const PackedWeights<P>& packed_output, std::size_t k,
-                              std::span<float> entropies) {
+inline void check_entropies_of_top_k(const char* operation, ConstTensorView hidden,
+                                     const ProductWeights& packed_output, std::size_t k,
+                                     std::span<float> entropies) {
   require_shape(operation, "hidden", hidden, hidden.rows, packed_output.inputs());
   require_multiple(operation, "hidden.rows", hidden.rows, kRowTile);
   require_at_most(operation, "entropies.size()", entropies.size(), hidden.rows);
@@ -58,5 +51,9 @@ constexpr std::size_t screened_candidates(std::size_t k) { return k + 40 + k / 2
 void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
                                  std::size_t k, std::span<float> entropies);
+
+/// entropies_of_top_k() on other devices than the processor.
+struct EntropiesOfTopKKernel : Operation<EntropiesOfTopKKernel, ConstTensorView,
+                                         const ProductWeights&, std::size_t, std::span<float>> {};
 
 }  // namespace longshadow

@@ -187,22 +187,31 @@ Matrix<std::int8_t> in_bytes(Cpu& cpu, MatrixView<const float> output, std::vect
   return bytes;
 }
 
-}  // namespace
-
-ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
-    : packed(cpu, in_bytes(cpu, output, scales).view()) {}
-
 template <class T>
-void entropies_of_top_k(Cpu& device, MatrixView<const T> hidden,
-                        const PackedWeights<T>& packed_output, std::size_t k,
-                        std::span<float> entropies) {
-  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
+void entropies_of_top_k_on_cpu(Cpu& device, MatrixView<const T> hidden,
+                               const PackedWeights<T>& packed_output, std::size_t k,
+                               std::span<float> entropies) {
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
                                               packed_output, nullptr, k);
     for (std::size_t r = 0; r < used; ++r) {
       entropies[first + r] = narrow(entropy_of_top_k<T>(logits_of(candidates[r]), k));
     }
+  });
+}
+
+}  // namespace
+
+ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
+    : packed(cpu, in_bytes(cpu, output, scales).view()) {}
+
+void entropies_of_top_k(Device& device, ConstTensorView hidden, const ProductWeights& packed_output,
+                        std::size_t k, std::span<float> entropies) {
+  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
+  if (EntropiesOfTopKKernel::ran_elsewhere(device, hidden, packed_output, k, entropies)) return;
+  with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
+    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output.as<T>(), k,
+                                 entropies);
   });
 }
 
@@ -227,10 +236,5 @@ void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
     }
   });
 }
-
-template void entropies_of_top_k(Cpu&, MatrixView<const float>, const PackedWeights<float>&,
-                                 std::size_t, std::span<float>);
-template void entropies_of_top_k(Cpu&, MatrixView<const double>, const PackedWeights<double>&,
-                                 std::size_t, std::span<float>);
 
 }  // namespace longshadow

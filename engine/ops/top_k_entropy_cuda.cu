@@ -25,13 +25,10 @@ __global__ void top_k_kernel(MatrixView<const T> logits, int first_token, int k,
               top + r * static_cast<std::size_t>(k));
 }
 
-}  // namespace
-
 template <class T>
-void entropies_of_top_k(Cuda& device, MatrixView<const T> hidden,
-                        const PackedWeights<T>& packed_output, std::size_t k,
-                        std::span<float> entropies) {
-  check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
+void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
+                                const PackedWeights<T>& packed_output, std::size_t k,
+                                std::span<float> entropies) {
   const MatrixView<const T> output = packed_output.rows();
   const std::size_t n_rows = std::min(kRows, entropies.size());
   const DeviceArray<T> logits(device, n_rows * std::min(kVocabularyTile, output.rows));
@@ -54,9 +51,16 @@ void entropies_of_top_k(Cuda& device, MatrixView<const T> hidden,
   }
 }
 
-template void entropies_of_top_k(Cuda&, MatrixView<const float>, const PackedWeights<float>&,
-                                 std::size_t, std::span<float>);
-template void entropies_of_top_k(Cuda&, MatrixView<const double>, const PackedWeights<double>&,
-                                 std::size_t, std::span<float>);
+}  // namespace
+
+void implement_entropies_of_top_k() {
+  EntropiesOfTopKKernel::implement([](Cuda& device, ConstTensorView hidden,
+                                      const ProductWeights& packed_output, std::size_t k,
+                                      std::span<float> entropies) {
+    with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
+      entropies_of_top_k_on_cuda<T>(device, hidden.as<T>(), packed_output.as<T>(), k, entropies);
+    });
+  });
+}
 
 }  // namespace longshadow

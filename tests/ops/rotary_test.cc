@@ -29,7 +29,7 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
   Matrix<T> apart(cpu.memory(), heads * (rows + slack), d);
   std::fill_n(apart.data(), heads * (rows + slack) * d, T{-7});
-  rotate_heads(table, positions, x.view(), as_heads(apart.view(), heads));
+  rotate_heads(RotaryRows<T>(table), positions, x.view(), as_heads(apart.view(), heads));
 
   for (std::size_t head = 0; head < heads; ++head) {
     for (std::size_t r = 0; r < rows; ++r) {
@@ -118,7 +118,8 @@ TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
   Matrix<T> out(cpu.memory(), 2, 8);
-  rotate_heads(table, std::vector<std::uint32_t>{0, 0}, x.view(), as_heads(out.view(), 1));
+  rotate_heads(RotaryRows<T>(table), std::vector<std::uint32_t>{0, 0}, x.view(),
+               as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
 }
 
@@ -157,11 +158,11 @@ TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[co
                       test::shaped<float>(1, 12));
         }) == "rotate_rows: x.cols is 12, expected a multiple of 8");
   CHECK(test::error_of([&] {
-          rotate_heads(table, last, test::shaped<const float>(1, 16),
+          rotate_heads(RotaryRows<float>(table), last, test::shaped<const float>(1, 16),
                        test::shaped_heads<float>(2, 1, 8));
         }) == "rotate_heads: positions.size() is 2, expected 1");
   CHECK(test::error_of([&] {
-          rotate_heads(table, last.first(1), test::shaped<const float>(1, 16),
+          rotate_heads(RotaryRows<float>(table), last.first(1), test::shaped<const float>(1, 16),
                        test::shaped_heads<float>(1, 1, 8));
         }) == "rotate_heads: to is 1 heads of [1, 8], expected 2 of [1, 8] or more rows");
 }

@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/cuda.h"
 
 #include <cstdint>
+#include <mutex>
 
 #include "engine/backend/cuda/product_algorithms.h"
 #include "engine/backend/cuda/runtime.h"
@@ -45,7 +46,11 @@ bool Cuda::is_gpu() {
 
 bool Cuda::is_available() { return count_devices() > 0; }
 
+Cuda& cuda_of(Device& device) { return static_cast<Cuda&>(device); }
+
 Cuda::Cuda(int index) : index_(index) {
+  static std::once_flag kernels_are_there;
+  std::call_once(kernels_are_there, implement_cuda_operations);
   const int count = count_devices();
   if (index >= count) {
     throw Error("--device cuda: expected a CUDA device and its driver, found " +

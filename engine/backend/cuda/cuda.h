@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/backend/device.h"
 #include "engine/core/matrix.h"
 
 struct CUstream_st;  // a cudaStream_t points to it
@@ -20,7 +21,7 @@ class Staging;
 /// A CUDA device with one stream, on which everything happens in the order of the calls: kernels,
 /// products, copies, and giving memory out and back. Calls return before the device is done; those
 /// that bring something to the host wait for it.
-class Cuda {
+class Cuda final : public Device {
  public:
   /// Whether this build's CUDA devices are GPUs, and not the processor (host/executor.h).
   static bool is_gpu();
@@ -29,10 +30,11 @@ class Cuda {
 
   /// Throws Error where there is none.
   explicit Cuda(int index = 0);
-  ~Cuda();
+  ~Cuda() override;
   Cuda(const Cuda&) = delete;
   Cuda& operator=(const Cuda&) = delete;
 
+  DeviceKind kind() const override { return DeviceKind::cuda; }
   const std::string& name() const { return name_; }
   /// What decides the bits of its results beside the program: its name and cuBLASLt's version.
   std::string arithmetic() const;
@@ -77,6 +79,10 @@ class Cuda {
   std::unique_ptr<ProductAlgorithms> product_algorithms_;
   ZeroedMemory zeroed_{*this};
 };
+
+/// Puts the kernels of all operations in (Operation::implement()), once; defined where they are, in
+/// engine/ops. The first Cuda calls it.
+void implement_cuda_operations();
 
 /// Elements in a device's memory that hold anything at first, for the time of one operation.
 template <class T>
