@@ -160,16 +160,17 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   constexpr std::uint64_t kDefaultWindow = 4096, kDefaultFullLayers = 28;
   const std::optional<bool> by_layer = windowed_layers(config, source);
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
+  const bool none = config.contains(kKey) && config[kKey].is_null();
   bool windowed = by_layer.value_or(false);
   if (model.architecture == Architecture::mistral) {
-    windowed = !(config.contains(kKey) && config[kKey].is_null());
+    windowed = !none;
   } else if (model.architecture != Architecture::llama && !by_layer) {
-    windowed =
-        used && model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
-                                     .value_or(kDefaultFullLayers);
+    windowed = used && !none &&
+               model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
+                                    .value_or(kDefaultFullLayers);
   }
   if (!windowed) return 0;
-  if (config.contains(kKey) && config[kKey].is_null()) {
+  if (none) {
     throw Error(source + ": 'layer_types' has sliding_attention, but 'sliding_window' is null");
   }
   return in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow),

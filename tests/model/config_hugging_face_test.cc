@@ -96,6 +96,9 @@ TEST_CASE("a window bounds the texts that can be read, where transformers would 
       {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
        64},
+      {R"({"model_type": "qwen2", "sliding_window": null, "use_sliding_window": true,
+           "max_window_layers": 1})",
+       0},
   };
   for (const Case& each : cases) {
     INFO(each.members);
