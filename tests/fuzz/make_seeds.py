@@ -95,6 +95,22 @@ LLAMA_PAIRS = [
 ]
 
 
+QWEN3_PAIRS = [
+    pair("general.architecture", STRING, "qwen3"),
+    pair("qwen3.block_count", U32, 1),
+    pair("qwen3.embedding_length", U32, 8),
+    pair("qwen3.attention.head_count", U32, 2),
+    pair("qwen3.attention.key_length", U32, 8),
+    pair("qwen3.attention.value_length", U32, 8),
+    pair("qwen3.feed_forward_length", U32, 16),
+    pair("qwen3.context_length", U32, 64),
+    pair("qwen3.attention.layer_norm_rms_epsilon", F32, 1e-6),
+    pair("qwen3.rope.scaling.type", STRING, "yarn"),
+    pair("qwen3.rope.scaling.factor", F32, 4.0),
+    pair("qwen3.rope.scaling.original_context_length", U32, 16),
+]
+
+
 def write(target, name, content):
     path = SEEDS / target / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +122,8 @@ def write_gguf():
     blocks = ("output_norm.weight", [32], 8, bytes(34))
     write("gguf", "tensors", gguf([pair("general.alignment", U32, 32)], [plain, blocks]))
     write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
+    write("gguf", "qwen3", gguf(QWEN3_PAIRS + TOKENIZER_PAIRS,
+                                [plain, ("blk.0.attn_q_norm.weight", [8], 0, bytes(32))]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
     write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
     for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
@@ -139,6 +157,11 @@ def write_config():
                               "high_freq_factor": 4.0, "original_max_position_embeddings": 32}}
     qwen2 = {**llama, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2",
              "rope_scaling": None, "use_sliding_window": False}
+    qwen3 = {**llama, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 8,
+             "attention_bias": False, "max_window_layers": 1, "sliding_window": None,
+             "use_sliding_window": False,
+             "rope_scaling": {"rope_type": "yarn", "factor": 4.0,
+                              "original_max_position_embeddings": 32}}
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
@@ -150,8 +173,8 @@ def write_config():
     mistral = {**llama, "architectures": ["MistralForCausalLM"], "model_type": "mistral",
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
-    for name, config in (("llama", llama), ("qwen2", qwen2), ("newer", newer), ("yarn", yarn),
-                         ("mistral", mistral)):
+    for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("newer", newer),
+                         ("yarn", yarn), ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

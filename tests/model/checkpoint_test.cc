@@ -17,6 +17,7 @@
 #include "tests/support/gguf_builder.h"
 #include "tests/support/skip.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_models.h"
 
 namespace longshadow {
 namespace {
@@ -49,8 +50,7 @@ const WeightName& find(const std::vector<WeightName>& table, WeightKind kind, st
 // The folder's rows come in halves order and need no change; the GGUF writer, another program,
 // interleaved those of llama. So equality shows that they are put back.
 TEST_CASE("both formats of a model give the same configuration and weights") {
-  for (const std::string name :
-       {"llama_plain", "llama_linear", "llama_llama3", "qwen2", "llama_yarn"}) {
+  for (const std::string& name : test::kTinyModelNames) {
     DYNAMIC_SECTION(name) {
       const auto folder = open_checkpoint(kModels / name);
       const auto file = open_checkpoint(kModels / (name + ".gguf"));
@@ -69,7 +69,9 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(static_cast<float>(a.norm_epsilon) == static_cast<float>(b.norm_epsilon));
       CHECK(a.tied_embeddings == b.tied_embeddings);
       CHECK(a.attention_bias == b.attention_bias);
-      CHECK(a.bf16_layers == (name == "llama_llama3"));
+      CHECK(a.query_key_norm == name.starts_with("qwen3"));
+      CHECK(b.query_key_norm == a.query_key_norm);
+      CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3"));
       CHECK(b.bf16_layers == a.bf16_layers);
       CHECK(a.rope.theta == b.rope.theta);
       CHECK(a.rope.scaling == b.rope.scaling);
@@ -161,6 +163,16 @@ TEST_CASE("tensors that do not fit the configuration are refused") {
              Contains("bias' is missing"));
   CHECK_THAT(refusal_with_config("qwen2", R"({"model_type": "llama"})"),
              Contains("bias' is not part of a llama model"));
+  CHECK_THAT(refusal_with_config("qwen3", R"({"model_type": "llama"})"),
+             Contains("_norm.weight' is not part of a llama model"));
+  CHECK_THAT(refusal_with_config("llama_plain", R"({"model_type": "qwen3"})"),
+             Contains("'model.layers.0.self_attn.k_norm.weight' is missing"));
+  CHECK_THAT(refusal_with_config("qwen3", R"({"attention_bias": true})"),
+             Contains("bias' is missing"));
+  // The projections' shapes stay; the norms' do not.
+  CHECK_THAT(refusal_with_config("qwen3", R"({"head_dim": 8, "num_attention_heads": 8,
+                                               "num_key_value_heads": 4})"),
+             Contains("k_norm.weight': expected the shape [8], found [16]"));
 }
 
 /// The GGUF file's contents as a builder, for changes; F32 and F16 tensors only.

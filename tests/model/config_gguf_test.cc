@@ -91,18 +91,46 @@ TEST_CASE("a configuration is read from GGUF metadata") {
   CHECK(config.rope.theta == 10000.0);
 }
 
-TEST_CASE("a qwen2 GGUF has biases and its own key prefix") {
-  Gguf gguf = small_llama();
-  Gguf qwen;
-  qwen.source = gguf.source;
-  for (auto& [key, value] : gguf.metadata) {
-    qwen.metadata[key.starts_with("llama.") ? "qwen2" + key.substr(5) : key] = value;
+/// small_llama() as another architecture's file.
+Gguf small(const std::string& architecture) {
+  Gguf gguf;
+  gguf.source = "m.gguf";
+  for (auto& [key, value] : small_llama().metadata) {
+    gguf.metadata[key.starts_with("llama.") ? architecture + key.substr(5) : key] = value;
   }
-  qwen.metadata["general.architecture"] = std::string("qwen2");
-  const ModelConfig config = config_from_gguf(qwen);
+  gguf.metadata["general.architecture"] = architecture;
+  return gguf;
+}
+
+TEST_CASE("a qwen2 GGUF has biases and its own key prefix") {
+  const ModelConfig config = config_from_gguf(small("qwen2"));
   CHECK(config.architecture == Architecture::qwen2);
   CHECK(config.attention_bias);
+  CHECK_FALSE(config.query_key_norm);
   CHECK(config.n_layers == 2);
+}
+
+TEST_CASE("a qwen3 GGUF has norms over its heads, and biases where they are stored") {
+  Gguf gguf = small("qwen3");
+  gguf.metadata["qwen3.attention.key_length"] = std::uint64_t{128};
+  gguf.metadata["qwen3.attention.value_length"] = std::uint64_t{128};
+  ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::qwen3);
+  CHECK(config.query_key_norm);
+  CHECK(config.head_dim == 128);
+  CHECK_FALSE(config.attention_bias);
+  CHECK(config.tied_embeddings);
+
+  const std::vector<float> values(4, 1.0f);
+  add_tensor(gguf, "blk.0.attn_q.bias", values);
+  gguf.metadata["qwen3.rope.scaling.type"] = std::string("yarn");
+  gguf.metadata["qwen3.rope.scaling.factor"] = 4.0;
+  gguf.metadata["qwen3.rope.scaling.original_context_length"] = std::uint64_t{128};
+  config = config_from_gguf(gguf);
+  CHECK(config.attention_bias);
+  CHECK(config.rope.scaling == RopeScaling::yarn);
+  CHECK(config.rope.original_context == 128);
+  CHECK(config.max_context == 512);
 }
 
 TEST_CASE("GGUF rope scaling: linear in both spellings, llama3 as stored divisors") {
@@ -177,7 +205,7 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
   };
   const std::vector<Case> cases = {
       {"unknown architecture", "general.architecture", std::string("mamba\n2"),
-       "'mamba\\x0a2' is not supported; choose a model of one of these: llama, qwen2"},
+       "'mamba\\x0a2' is not supported; choose a model of one of these: llama, qwen2, qwen3"},
       {"a LoRA adapter", "general.type", std::string("adapter"),
        "expected a model, found 'adapter'; merge it into its model"},
       {"an image encoder", "general.type", std::string("mmproj"),

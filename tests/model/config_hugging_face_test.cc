@@ -77,6 +77,46 @@ TEST_CASE("a configuration is read from config.json") {
   CHECK(qwen.attention_bias);
   CHECK_FALSE(qwen.output_bias);
   CHECK(qwen.attention_window == 0);
+  CHECK_FALSE(qwen.query_key_norm);
+}
+
+// The members of Qwen3-0.6B, where the heads' 2,048 are twice the hidden size.
+TEST_CASE("qwen3 has norms over its heads, which name their size, and biases only where asked") {
+  const char* members = R"({
+    "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "attention_bias": false,
+    "head_dim": 128, "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "max_position_embeddings": 40960,
+    "max_window_layers": 28, "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000,
+    "sliding_window": null, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+    "use_sliding_window": false, "vocab_size": 151936})";
+  const ModelConfig config = parse_with(members);
+  CHECK(config.architecture == Architecture::qwen3);
+  CHECK(config.query_key_norm);
+  CHECK(config.head_dim == 128);
+  CHECK(config.group_size() == 2);
+  CHECK(config.max_context == 40960);
+  CHECK(config.attention_window == 0);
+  CHECK(config.tied_embeddings);
+  CHECK(config.bf16_layers);
+  CHECK(config.rope.theta == 1e6);
+  CHECK(config.rope.scaling == RopeScaling::none);
+  CHECK_FALSE(config.attention_bias);
+  CHECK_FALSE(config.output_bias);
+  CHECK_FALSE(config.feed_forward_bias);
+
+  const auto qwen3 = [](json more) {
+    more["model_type"] = "qwen3";
+    return parse_with(more.dump().c_str());
+  };
+  const ModelConfig biased = qwen3({{"attention_bias", true}, {"mlp_bias", true}});
+  CHECK(biased.attention_bias);
+  CHECK(biased.output_bias);
+  CHECK_FALSE(biased.feed_forward_bias);
+  CHECK(qwen3(json::object()).head_dim == 128);  // not the hidden size over the heads
+  CHECK(
+      qwen3({{"rope_scaling",
+              {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}}}})
+          .max_context == 256);
 }
 
 TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
@@ -99,6 +139,16 @@ TEST_CASE("a window bounds the texts that can be read, where transformers would 
       {R"({"model_type": "qwen2", "sliding_window": null, "use_sliding_window": true,
            "max_window_layers": 1})",
        0},
+      {R"({"model_type": "qwen3", "sliding_window": 64, "max_window_layers": 1})", 0},
+      {R"({"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true,
+           "max_window_layers": 2})",
+       0},
+      {R"({"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true,
+           "max_window_layers": 1})",
+       64},
+      {R"({"model_type": "qwen3", "sliding_window": 64,
+           "layer_types": ["full_attention", "sliding_attention"]})",
+       64},
   };
   for (const Case& each : cases) {
     INFO(each.members);
@@ -161,7 +211,7 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
   const std::vector<Case> cases = {
       {"unknown architecture", R"({"model_type": "gemma2"})",
        "'model_type': the architecture 'gemma2' is not supported; choose a model of one of these: "
-       "llama, mistral, qwen2"},
+       "llama, mistral, qwen2, qwen3"},
       {"92 hidden % heads", R"({"num_attention_heads": 5})", "5 heads divide, found 48"},
       {"93 heads % KV heads", R"({"num_key_value_heads": 4})", "4 key-value heads divide, found 6"},
       {"94 float", R"({"hidden_size": 48.0})", "'hidden_size': expected a non-negative integer"},
@@ -215,6 +265,8 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
        "only full_attention and sliding_attention are supported, found '\"chunked_attention\"'"},
       {"quantised", R"({"quantization_config": {"bits": 4}})", "'quantization_config'"},
       {"wrong flag", R"({"tie_word_embeddings": 1})", "expected true or false"},
+      {"qwen3's odd head size", R"({"model_type": "qwen3", "head_dim": 7})", "even head size"},
+      {"qwen3's no head", R"({"model_type": "qwen3", "head_dim": 0})", "'head_dim': expected 1 to"},
   };
   for (const Case& each : cases) {
     DYNAMIC_SECTION("case " << each.what << ": " << each.members) {

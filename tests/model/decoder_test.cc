@@ -187,7 +187,7 @@ std::vector<double> logits_of_steps(Device& device, const std::string& name, std
 TEST_CASE("a CUDA device decodes as the processor does, in f64", "[host_cuda]") {
   test::UnderTest<Cuda> on;
   Cpu cpu(2);
-  for (const char* name : {"llama_llama3", "qwen2"}) {
+  for (const std::string& name : test::kFewTinyModelNames) {
     const std::vector<double> here = logits_of_steps<double>(cpu, name, 4);
     const std::vector<double> there = logits_of_steps<double>(on.device, name, 4);
     REQUIRE(there.size() == here.size());

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "engine/io/json.h"
+#include "engine/ops/rotary.h"
+#include "tests/support/twins.h"
 
 namespace longshadow {
 namespace {
@@ -90,6 +92,40 @@ TEST_CASE("rotary settings in every spelling are what transformers takes them fo
     CHECK(config.rope.attention_factor ==
           Approx(one.at("attention_factor").get<double>()).epsilon(1e-14));
   }
+}
+
+// The fixture takes transformers' float32 steps in float64: what is left are some roundings of the
+// frequencies, which an angle of up to 4e4 makes 4e4 times as large.
+TEMPLATE_TEST_CASE("yarn turns as transformers does, below and above the original context", "",
+                   double, float) {
+  Cpu cpu(2);
+  std::ifstream file(LONGSHADOW_FIXTURES "/models/rotary.json");
+  const json root = json::parse(file);
+  std::size_t compared = 0;
+  for (const json& one : root.at("cases")) {
+    if (!one.contains("positions")) continue;
+    const std::string text = one.at("config").dump();
+    const ModelConfig config = config_from_json(bytes_of(text), "config.json");
+    const auto positions = one.at("positions").get<std::vector<std::size_t>>();
+    REQUIRE(positions.front() < config.rope.original_context);
+    REQUIRE(positions.back() > config.rope.original_context);
+    const std::size_t n = positions.back() + 1;
+    const auto table = make_rotary_table<TestType>(
+        cpu, rotary_frequencies(config.rope, config.head_dim, n), n, config.rope.attention_factor);
+    const double tolerance = 1e-10 + twin::unit_roundoff<TestType> * config.rope.attention_factor;
+    const auto cos = one.at("cos").get<std::vector<std::vector<double>>>();
+    const auto sin = one.at("sin").get<std::vector<std::vector<double>>>();
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+      REQUIRE(cos[i].size() == config.head_dim / 2);
+      for (std::size_t pair = 0; pair < cos[i].size(); ++pair) {
+        CAPTURE(positions[i], pair);
+        CHECK(std::abs(table.cos.row(positions[i])[pair] - cos[i][pair]) <= tolerance);
+        CHECK(std::abs(table.sin.row(positions[i])[pair] - sin[i][pair]) <= tolerance);
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared > 0);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-"""A GGUF llama or qwen2 file as reference.Model: every tensor dequantised to float64."""
+"""A GGUF llama, qwen2 or qwen3 file as reference.Model: every tensor dequantised to float64."""
 
 import numpy as np
 from gguf import GGUFReader, dequantize
@@ -55,11 +55,14 @@ def load_gguf(path):
                              ("up_bias", "ffn_up"), ("down_bias", "ffn_down")):
             if f"blk.{i}.{stored}.bias" in tensors:
                 bias[name] = part(f"{stored}.bias")
+        norms = {name: part(f"{stored}.weight")
+                 for name, stored in (("query_norm", "attn_q_norm"), ("key_norm", "attn_k_norm"))
+                 if f"blk.{i}.{stored}.weight" in tensors}
         layers.append(Layer(
             part("attn_norm.weight"),
             paired(part("attn_q.weight"), n_heads), paired(part("attn_k.weight"), n_kv_heads),
             part("attn_v.weight"), part("attn_output.weight"), part("ffn_norm.weight"),
-            part("ffn_gate.weight"), part("ffn_up.weight"), part("ffn_down.weight"), **bias))
+            part("ffn_gate.weight"), part("ffn_up.weight"), part("ffn_down.weight"), **bias, **norms))
 
     embedding = tensor("token_embd.weight")
     output = tensor("output.weight") if "output.weight" in tensors else embedding

@@ -1,15 +1,19 @@
 """Makes data/fixtures/models/rotary.json: rotary settings of config.json, in the spellings of public
-models, and the frequencies and attention factor that transformers takes from them.
+models, and the frequencies and attention factor that transformers takes from them. Of some, too, the
+cosines and sines by which it rotates at positions, with its float32 steps taken in float64.
 
     python3 tests/parity/make_rotary_fixtures.py    # with the packages of requirements.txt
 """
 
 import json
 from pathlib import Path
+from unittest import mock
 
+import torch
 import transformers
 from transformers import AutoConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 
 OUTPUT = Path(__file__).resolve().parents[2] / "data/fixtures/models/rotary.json"
 
@@ -17,10 +21,11 @@ SHAPE = {"hidden_act": "silu", "hidden_size": 512, "intermediate_size": 64, "num
          "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 100, "rms_norm_eps": 1e-6}
 
 
-def case(tokens=0, model_type="llama", max_position_embeddings=32768, **members):
+def case(tokens=0, model_type="llama", max_position_embeddings=32768, positions=None, **members):
     """A text of so many tokens; 0: its length does not matter."""
-    return {"tokens": tokens, "config": SHAPE | {
+    one = {"tokens": tokens, "config": SHAPE | {
         "model_type": model_type, "max_position_embeddings": max_position_embeddings} | members}
+    return one if positions is None else one | {"positions": positions}
 
 
 def yarn(spelling="rope_type", **members):
@@ -56,7 +61,20 @@ CASES = [
         "original_max_position_embeddings": 8192}),
     case(rope_theta=5e5, max_position_embeddings=8192, rope_scaling={
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}),
+    # Qwen3's model cards ask for this; positions on both sides of the original context.
+    case(model_type="qwen3", head_dim=128, max_position_embeddings=40960, rope_theta=1e6,
+         rope_scaling=yarn(), positions=[0, 1, 4096, 32767, 32768, 40959]),
+    case(model_type="qwen3", rope_theta=1e6, rope_scaling=yarn()),  # heads of 128 for want of a size
 ]
+
+
+def turns(config, positions):
+    """cos and sin, each [positions, d / 2], times the attention factor."""
+    with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64):
+        rotary = Qwen3RotaryEmbedding(config)
+        cos, sin = rotary(torch.zeros(1, dtype=torch.float64), torch.tensor([positions]))
+    half = cos.shape[-1] // 2
+    return {"cos": cos[0, :, :half].tolist(), "sin": sin[0, :, :half].tolist()}
 
 
 def expected(one):
@@ -64,7 +82,8 @@ def expected(one):
     config = AutoConfig.for_model(members.pop("model_type"), **json.loads(json.dumps(members)))
     kind = config.rope_parameters["rope_type"]
     frequencies, factor = ROPE_INIT_FUNCTIONS[kind](config, "cpu", seq_len=one["tokens"] or None)
-    return one | {"frequencies": frequencies.double().tolist(), "attention_factor": factor}
+    result = one | {"frequencies": frequencies.double().tolist(), "attention_factor": factor}
+    return result | turns(config, one["positions"]) if "positions" in one else result
 
 
 def main():

@@ -1,6 +1,7 @@
 """Makes data/fixtures/models: small random models in both formats, and what they must compute.
 
-    python3 tests/parity/make_tiny_models.py    # with the packages of requirements.txt
+    python3 tests/parity/make_tiny_models.py                    # with the packages of requirements.txt
+    python3 tests/parity/make_tiny_models.py --models qwen3     # these alone
 
 For each model NAME: the folder NAME (Hugging Face), NAME.gguf, and NAME.json with the expected
 values. Logits come from transformers in float64 (with the three float32 steps it hides, the norms,
@@ -40,7 +41,7 @@ LOGITS_POSITIONS = [0, 1, 31, 63, 95, TOKENS - 1]
 @dataclass
 class Spec:
     name: str
-    family: str  # "llama" or "qwen2"
+    family: str  # "llama", "qwen2" or "qwen3"
     hidden_size: int
     n_layers: int
     n_heads: int
@@ -82,6 +83,12 @@ SPECS = [
     Spec("llama_yarn", "llama", 32, 2, 4, 2, 48, True,
          ref.Rope(theta=100.0, scaling="yarn", factor=4.0, original_context=48), "rope_scaling",
          "gpt-2", "float16", seed=5, head_dim=8, all_biases=True),
+    # Heads of 16 in a hidden size of 48, as Qwen3 0.6B's of 128 in 1,024.
+    Spec("qwen3", "qwen3", 48, 2, 4, 2, 96, True, ref.Rope(theta=1e6), "rope_scaling", "qwen2",
+         "bfloat16", seed=6, embedding_rows=VOCABULARY + 8, norm_epsilon=1e-6),
+    Spec("qwen3_yarn", "qwen3", 32, 2, 6, 3, 48, False,
+         ref.Rope(theta=100.0, scaling="yarn", factor=4.0, original_context=48), "rope_scaling",
+         "qwen2", "float16", seed=7, head_dim=8, norm_epsilon=1e-6),
 ]
 
 
@@ -121,6 +128,11 @@ def random_weights(spec):
             "mlp.up_proj.weight": matrix(spec.feed_forward_size, wide, 1.0),
             "mlp.down_proj.weight": matrix(wide, spec.feed_forward_size, 1.0),
         }.items()}
+        if spec.family == "qwen3":
+            for name in ("q", "k"):
+                # A head's rotated vector has this size whatever its projection's gain, so scores
+                # get theirs from here.
+                weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(spec.head_dim, 1.4, 0.4)
         if spec.family == "qwen2" or spec.all_biases:
             for name, size in (("q", queries), ("k", kv), ("v", kv)):
                 weights[f"{prefix}self_attn.{name}_proj.bias"] = vector(size, 0.0, 0.5)
@@ -144,8 +156,12 @@ def reference_model(spec, weights):
         bias = {f"{name}_bias": part(f"{stored}_proj.bias")
                 for name, stored in BIASES.items()
                 if f"model.layers.{index}.{stored}_proj.bias" in w}
+        norms = {}
+        if spec.family == "qwen3":
+            norms = {f"{name}_norm": part(f"self_attn.{name[0]}_norm.weight")
+                     for name in ("query", "key")}
         layers.append(ref.Layer(*(part(f"{name}.weight") for name in tiny_files.LAYER_PARTS),
-                                **bias))
+                                **bias, **norms))
     embedding = w["model.embed_tokens.weight"]
     return ref.Model(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.norm_epsilon, spec.rope,
                      embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers)
@@ -308,11 +324,14 @@ def make(spec, text, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=FIXTURES)
+    parser.add_argument("--models", nargs="+", choices=[spec.name for spec in SPECS],
+                        help="without it, all")
     options = parser.parse_args()
     text = (FIXTURES / "document.txt").read_text(encoding="utf-8")
     options.output.mkdir(parents=True, exist_ok=True)
     for spec in SPECS:
-        make(spec, text, options.output)
+        if options.models is None or spec.name in options.models:
+            make(spec, text, options.output)
 
 
 if __name__ == "__main__":

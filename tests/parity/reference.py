@@ -71,6 +71,8 @@ class Layer:
     gate_bias: np.ndarray | float = 0.0
     up_bias: np.ndarray | float = 0.0
     down_bias: np.ndarray | float = 0.0
+    query_norm: np.ndarray | None = None  # [d]; RMSNorm over each head, before the rotation
+    key_norm: np.ndarray | None = None  # [d]
 
 
 @dataclass
@@ -146,6 +148,9 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         q = (h @ layer.query.T + layer.query_bias).reshape(rows, model.n_heads, model.head_dim)
         k = (h @ layer.key.T + layer.key_bias).reshape(rows, model.n_kv_heads, model.head_dim)
         v = (h @ layer.value.T + layer.value_bias).reshape(rows, model.n_kv_heads, model.head_dim)
+        if layer.query_norm is not None:
+            q = rms_norm(q, layer.query_norm, model.norm_epsilon)
+            k = rms_norm(k, layer.key_norm, model.norm_epsilon)
         q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
         run.keys.append(k)
         run.values.append(v)

@@ -24,6 +24,10 @@ LAYER_PARTS = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+HEAD_NORMS = {
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+}
 GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -78,7 +82,7 @@ def config(spec):
         rotary = {"rope_theta": spec.rope.theta, "rope_scaling": scaling}
 
     settings = {
-        "architectures": [{"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}[spec.family]],
+        "architectures": [f"{spec.family.capitalize()}ForCausalLM"],
         "model_type": spec.family,
         "hidden_act": "silu",
         "hidden_size": spec.hidden_size,
@@ -98,6 +102,9 @@ def config(spec):
         settings |= {"attention_bias": True, "mlp_bias": True}
     if spec.hidden_size != spec.n_heads * spec.head_dim:
         settings["head_dim"] = spec.head_dim
+    if spec.family == "qwen3":  # as its public files spell it out
+        settings |= {"attention_bias": False, "max_window_layers": spec.n_layers,
+                     "sliding_window": None, "use_sliding_window": False}
     return settings
 
 
@@ -121,6 +128,7 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family == "llama":
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
+    if spec.family in ("llama", "qwen3"):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
     if spec.rope.scaling == "linear":
@@ -155,7 +163,7 @@ def _gguf_name(name):
         return GLOBAL_NAMES[name]
     layer, part = name.removeprefix("model.layers.").split(".", 1)
     part, kind = part.rsplit(".", 1)
-    return f"blk.{layer}.{LAYER_PARTS[part]}.{kind}"
+    return f"blk.{layer}.{(LAYER_PARTS | HEAD_NORMS)[part]}.{kind}"
 
 
 def _add_vocabulary(writer, spec, tokenizer):

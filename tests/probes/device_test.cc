@@ -55,9 +55,9 @@ struct Kind {
 template <class T>
 void compare(const Kind& kind) {
   const test::InThreadOrder order(GENERATE(from_range(test::kThreadOrders)));
-  for (const char* name : {"llama_llama3", "qwen2"}) {
+  for (const std::string& name : test::kFewTinyModelNames) {
     const nlohmann::json expected =
-        nlohmann::json::parse(std::ifstream(test::kTinyModels / (std::string(name) + ".json")));
+        nlohmann::json::parse(std::ifstream(test::kTinyModels / (name + ".json")));
     const test::TinyModel model{test::kTinyModels / name, expected, 0};
     const ProbeOptions options = options_of(model, kind.precision, kind.method);
     Cpu cpu(2);

@@ -207,7 +207,7 @@ TEST_CASE("a quantized cache takes a fraction of the bytes") {
 template <class T>
 void write_on_both(const GenerationOptions& options) {
   const test::InThreadOrder order(test::kThreadOrders.back());
-  for (const char* name : {"llama_llama3", "qwen2"}) {
+  for (const std::string& name : test::kFewTinyModelNames) {
     Cpu cpu(2);
     Cuda cuda;
     const Generation here = write(cpu, load<T>(cpu, name), long_prompt(100), options);

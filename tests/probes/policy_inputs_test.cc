@@ -41,8 +41,9 @@ class QueryRecorder final : public LayerObserver<T> {
 TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
   using T = TestType;
   Cpu cpu(2);
-  // Two folders: llama_plain, and llama_yarn, whose rotations make vectors longer.
-  const test::TinyModel model = test::tiny_models()[GENERATE(0, 8)];
+  // Folders: llama_plain; llama_yarn, whose rotations make vectors longer; qwen3_yarn, whose heads
+  // have norms before that.
+  const test::TinyModel model = test::tiny_models()[GENERATE(0, 8, 12)];
   const auto checkpoint = open_checkpoint(model.path);
   const ModelConfig& config = checkpoint->config();
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();

@@ -302,10 +302,9 @@ PolicyModel made_up_files(const test::TemporaryFolder& folder, const ModelConfig
 
 /// The model on a text that has no token twice: in the first layer its keys would have one norm at
 /// either place, and rounding would choose which of the two a policy keeps.
-TinyModel without_repetition(const char* name) {
-  TinyModel model{
-      test::kTinyModels / name,
-      nlohmann::json::parse(std::ifstream(test::kTinyModels / (std::string(name) + ".json"))), 0};
+TinyModel without_repetition(const std::string& name) {
+  TinyModel model{test::kTinyModels / name,
+                  nlohmann::json::parse(std::ifstream(test::kTinyModels / (name + ".json"))), 0};
   constexpr TokenId kVocabulary = 320, kStride = 37;  // without a common divisor
   TokenId next = 11;
   for (auto& id : model.expected["token_ids"]) id = next = (next + kStride) % kVocabulary;
@@ -315,7 +314,7 @@ TinyModel without_repetition(const char* name) {
 template <class T>
 void retain_on_both(const RetainOptions& wanted, double tolerance) {
   const test::InThreadOrder order(test::kThreadOrders.back());
-  for (const char* name : {"llama_llama3", "qwen2"}) {
+  for (const std::string& name : test::kFewTinyModelNames) {
     const TinyModel model = without_repetition(name);
     RetainOptions options = options_of(model);
     options.policies = wanted.policies;

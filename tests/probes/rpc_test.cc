@@ -102,7 +102,7 @@ Tokens twin_cut(const std::vector<twin::Rows>& queries, const std::vector<twin::
 }
 
 template <class Device>
-void check_cuts(Device& device, const char* model, const DecodingInterval& interval,
+void check_cuts(Device& device, const std::string& model, const DecodingInterval& interval,
                 const std::vector<std::size_t>& counts) {
   const auto weights = load_weights<double>(device, *open_checkpoint(test::kTinyModels / model));
   const ModelConfig& config = weights.config;
@@ -150,7 +150,7 @@ void check_cuts(Device& device, const char* model, const DecodingInterval& inter
 // In f64, where no two scores come near a tie by rounding.
 template <class Device>
 void check_targets(Device& device) {
-  for (const char* model : {"llama_llama3", "qwen2"}) {
+  for (const std::string& model : test::kFewTinyModelNames) {
     // A quarter of the tokens written before the window: of 16, 32 and 48.
     constexpr std::size_t kQuarter = kEvery / kRatio;
     check_cuts(device, model, {kEvery}, {kQuarter, 2 * kQuarter, 3 * kQuarter});

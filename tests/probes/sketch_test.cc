@@ -84,8 +84,7 @@ struct Case {
 // The whole chain, from a direction over the vocabulary at some rows back to the gates, against
 // differences of a model that has gates.
 TEST_CASE("a probe's gradients are derivatives of the gated model") {
-  const std::string name =
-      GENERATE("llama_plain", "llama_linear", "llama_llama3", "qwen2", "llama_yarn");
+  const std::string name = GENERATE(from_range(test::kTinyModelNames));
   const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
   CAPTURE(name, int(kind));
   Case<double> of(name);
@@ -179,7 +178,7 @@ std::vector<double> second_order(test::GatedModel& model, const ModelConfig& con
 }
 
 TEST_CASE("with many probes the sketch is the KL to second order, within its standard errors") {
-  const std::string name = GENERATE("llama_llama3", "qwen2");
+  const std::string name = GENERATE(from_range(test::kFewTinyModelNames));
   const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
   CAPTURE(name, int(kind));
   Case<double> of(name);
@@ -266,7 +265,7 @@ double gate_difference(Case<T, Cuda>& there, Case<T>& here, ProbeKind kind) {
 // is kept in f32; squares double errors, and of bf16's each side has those of the test above.
 TEST_CASE("a CUDA device's sketch is the processor's", "[host_cuda]") {
   const test::InThreadOrder order(GENERATE(from_range(test::kThreadOrders)));
-  const std::string name = GENERATE("llama_llama3", "qwen2");
+  const std::string name = GENERATE(from_range(test::kFewTinyModelNames));
   const ProbeKind kind = GENERATE(ProbeKind::signs, ProbeKind::sampled);
   CAPTURE(name, int(kind));
   SketchOptions options;

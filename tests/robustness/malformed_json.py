@@ -130,6 +130,8 @@ CASES = [
     Case(95, "no layers", "expected 1 to 1024, found 0", config(num_hidden_layers=0)),
     Case(96, "vocabulary not the embedding's rows", "expected the shape [321, 48], found [320, 48]",
          config(vocab_size=321)),
+    Case(96, "norms over heads that are not stored", "'model.layers.0.self_attn.k_norm.weight' is missing",
+         config(model_type="qwen3")),
     Case(97, "tokenizer over the size cap", "expected at most 134217728 bytes of JSON, found 134217729",
          sized(TOKENIZER, LARGEST_JSON + 1)),
     Case(97, "config over the size cap", "expected at most 134217728 bytes", sized(CONFIG, 2**33)),

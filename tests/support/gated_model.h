@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <span>
 #include <utility>
@@ -80,6 +82,15 @@ class GatedModel {
     }
     return y;
   }
+  /// Each head in the row, where the model has such norms.
+  void normalise_heads(WeightKind kind, std::size_t layer, twin::Row& row) const {
+    if (!weights_.contains({kind, layer})) return;
+    for (std::size_t head = 0; head * config_.head_dim < row.size(); ++head) {
+      const twin::Row normed = norm(kind, layer, head_of(row, head));
+      std::copy(normed.begin(), normed.end(),
+                row.begin() + static_cast<std::ptrdiff_t>(head * config_.head_dim));
+    }
+  }
   twin::Row rotate(const twin::Row& head, std::size_t position) const {
     twin::Row rotated = twin::rotate(head, frequencies_, position);
     for (double& element : rotated) element *= config_.rope.attention_factor;
@@ -95,6 +106,8 @@ class GatedModel {
       const twin::Row in = norm(WeightKind::attention_norm, layer, row);
       q.push_back(project(WeightKind::query, WeightKind::query_bias, layer, in));
       k.push_back(project(WeightKind::key, WeightKind::key_bias, layer, in));
+      normalise_heads(WeightKind::query_norm, layer, q.back());
+      normalise_heads(WeightKind::key_norm, layer, k.back());
       v.push_back(project(WeightKind::value, WeightKind::value_bias, layer, in));
     }
     for (std::size_t r = 0; r < x.size(); ++r) {
