@@ -28,7 +28,6 @@ using nlohmann::json;
 using test::Bytes;
 using test::error_of;
 using test::GgufBuilder;
-using test::GgufTensor;
 using test::TemporaryFolder;
 
 const fs::path kModels = LONGSHADOW_FIXTURES "/models";

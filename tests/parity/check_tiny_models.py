@@ -21,8 +21,8 @@ import reference as ref
 from load_gguf import load_gguf
 
 FIXTURES = Path(__file__).resolve().parents[2] / "data/fixtures/models"
-# llama.cpp's server returns predictions along with a token that it adds. A byte that is no whole character it keeps
-# back, and its prediction with it; so it is made to add this.
+# llama.cpp's server returns predictions along with a token that it adds. It keeps back a byte that is no whole
+# character, and its prediction with it; so it is made to add this token. What it returns is from before that.
 ADDED = "a"
 
 
@@ -61,7 +61,7 @@ def tokenize(server, text):
 
 
 def log_probabilities(server, ids, vocabulary):
-    """Of what comes after the tokens, [vocabulary]; NaN where llama.cpp returns none."""
+    """Log-probabilities of what comes after the tokens, [vocabulary]; NaN where llama.cpp returns none."""
     answer = server.handle_completions({"prompt": ids, "n_predict": 1, "n_probs": vocabulary, "temperature": 0,
                                         "logit_bias": [[ADDED, 1000]], "cache_prompt": False})
     found = np.full(vocabulary, np.nan)
@@ -71,7 +71,7 @@ def log_probabilities(server, ids, vocabulary):
 
 
 def f32_tolerance(model, n, magnitude):
-    """As tests/support/tiny_models.h has it: 5 sqrt(roundings) u, times the largest logit."""
+    """The bound of tests/support/tiny_models.h: 5 sqrt(roundings) u, times the largest logit."""
     hidden, feed_forward = model.embedding.shape[1], model.layers[0].gate.shape[0]
     in_a_layer = 2 * hidden + model.head_dim + n + model.n_heads * model.head_dim + feed_forward
     return 5 * np.sqrt(len(model.layers) * in_a_layer + hidden) * 2.0**-24 * magnitude

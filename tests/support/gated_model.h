@@ -82,7 +82,7 @@ class GatedModel {
     }
     return y;
   }
-  /// Each head in the row, where the model has such norms.
+  /// Normalises each head in the row, where the model has such norms.
   void normalise_heads(WeightKind kind, std::size_t layer, twin::Row& row) const {
     if (!weights_.contains({kind, layer})) return;
     for (std::size_t head = 0; head * config_.head_dim < row.size(); ++head) {
