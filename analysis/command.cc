@@ -9,10 +9,10 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "analysis/analyze.h"
-#include "analysis/run_directory.h"
-#include "analysis/run_pool.h"
-#include "analysis/run_reader.h"
+#include "analysis/report/report.h"
+#include "analysis/runs/run_directory.h"
+#include "analysis/runs/run_pool.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/publish.h"
 #include "engine/io/utf8.h"
 

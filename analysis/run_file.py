@@ -1,4 +1,4 @@
-"""A run file in numpy, with the definitions of `longshadow analyze` (analysis/measurements.h).
+"""A run file in numpy, with the definitions of `longshadow analyze` (analysis/statistics).
 
     from run_file import documents
     for document in documents("run.h5"):

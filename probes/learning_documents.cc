@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/model/full_pass.h"

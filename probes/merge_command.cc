@@ -1,7 +1,7 @@
 #include <filesystem>
 
-#include "analysis/merge.h"
-#include "analysis/run_directory.h"
+#include "analysis/runs/merge.h"
+#include "analysis/runs/run_directory.h"
 #include "data/format/publish.h"
 #include "probes/commands.h"
 #include "probes/option_parsing.h"

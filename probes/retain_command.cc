@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 #include "engine/core/error.h"
 #include "engine/core/nearest_name.h"
 #include "engine/policy/registry.h"

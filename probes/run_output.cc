@@ -3,8 +3,8 @@
 #include <ostream>
 #include <system_error>
 
-#include "analysis/merge.h"
-#include "analysis/run_reader.h"
+#include "analysis/runs/merge.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/error.h"
 #include "data/format/publish.h"
 #include "engine/core/error.h"

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "analysis/run_directory.h"
+#include "analysis/runs/run_directory.h"
 #include "data/format/descriptor.h"
 #include "data/format/journal.h"
 #include "data/format/run_plan.h"

@@ -5,8 +5,8 @@
 #include <stdexcept>
 
 #include "analysis/inspect/page.h"
-#include "analysis/run_directory.h"
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_directory.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/publish.h"
 
 namespace longshadow {

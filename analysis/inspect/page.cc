@@ -6,7 +6,7 @@
 
 #include "analysis/inspect/page_data.h"
 #include "analysis/inspect/page_template.h"
-#include "analysis/measurements.h"
+#include "analysis/statistics/measurements.h"
 
 namespace longshadow {
 

@@ -10,7 +10,7 @@
 
 #include "analysis/inspect/base64.h"
 #include "analysis/inspect/log_code.h"
-#include "analysis/samples.h"
+#include "analysis/statistics/samples.h"
 #include "data/format/schema.h"
 #include "data/format/sentences.h"
 #include "data/format/token_signals.h"

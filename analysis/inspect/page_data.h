@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/measurements.h"
+#include "analysis/statistics/measurements.h"
 #include "data/format/run_file.h"
 
 namespace longshadow {

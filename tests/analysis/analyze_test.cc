@@ -1,5 +1,3 @@
-#include "analysis/analyze.h"
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/report/report.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

@@ -1,11 +1,11 @@
-#include "analysis/calibration.h"
+#include "analysis/results/calibration.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "analysis/analyze.h"
+#include "analysis/report/report.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

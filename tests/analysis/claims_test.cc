@@ -1,4 +1,4 @@
-#include "analysis/claims.h"
+#include "analysis/results/claims.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>

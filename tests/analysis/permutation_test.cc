@@ -1,4 +1,4 @@
-#include "analysis/permutation.h"
+#include "analysis/statistics/permutation.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "analysis/statistics.h"
+#include "analysis/statistics/statistics.h"
 #include "tests/support/normal_sample.h"
 
 using namespace longshadow;

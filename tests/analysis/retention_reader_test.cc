@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/run_writer.h"
 #include "tests/support/run_file_faults.h"
 #include "tests/support/synthetic_run.h"

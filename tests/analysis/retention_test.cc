@@ -1,11 +1,11 @@
-#include "analysis/retention.h"
+#include "analysis/results/retention.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "analysis/analyze.h"
+#include "analysis/report/report.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

@@ -1,4 +1,4 @@
-#include "analysis/run_directory.h"
+#include "analysis/runs/run_directory.h"
 
 #include <hdf5.h>
 
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "analysis/merge.h"
-#include "analysis/run_reader.h"
+#include "analysis/runs/merge.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/error.h"
 #include "data/format/run_writer.h"
 #include "tests/support/synthetic_directory.h"

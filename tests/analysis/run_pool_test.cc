@@ -1,4 +1,4 @@
-#include "analysis/run_pool.h"
+#include "analysis/runs/run_pool.h"
 
 #include <catch2/catch.hpp>
 #include <functional>

@@ -1,4 +1,4 @@
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 
 #include <hdf5.h>
 

@@ -1,12 +1,12 @@
-#include "analysis/samples.h"
+#include "analysis/statistics/samples.h"
 
 #include <catch2/catch.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
 
-#include "analysis/entropy_by_tag.h"
-#include "analysis/word_class.h"
+#include "analysis/results/entropy_by_tag.h"
+#include "analysis/statistics/word_class.h"
 #include "data/format/schema.h"
 #include "tests/support/larger.h"
 #include "tests/support/synthetic_run.h"

@@ -1,4 +1,4 @@
-#include "analysis/sentence_report.h"
+#include "analysis/results/sentence_report.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 
-#include "analysis/analyze.h"
+#include "analysis/report/report.h"
 #include "data/format/schema.h"
 #include "tests/support/synthetic_run.h"
 

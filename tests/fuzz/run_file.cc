@@ -1,5 +1,5 @@
 // A run file.
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/error.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/written_file.h"

@@ -1,5 +1,5 @@
 // The plan of a run directory of which nothing is measured.
-#include "analysis/run_directory.h"
+#include "analysis/runs/run_directory.h"
 #include "data/format/error.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/written_file.h"

@@ -21,13 +21,18 @@ ROOMS = {
                      "engine/parts"),
     "engine/policy": ("engine/core", "engine/io", "engine/backend", "engine/ops", "engine/kv"),
     "data/format": ("engine/io/utf8.h",),
-    "analysis/inspect": ("data/format", "analysis"),
-    "analysis": ("data/format", "engine/core/sha256.h", "engine/io/utf8.h"),
+    "analysis/runs": ("data/format", "engine/core/sha256.h"),
+    "analysis/statistics": ("data/format",),
+    "analysis/results": ("data/format", "analysis/statistics"),
+    "analysis/report": ("data/format", "analysis/statistics", "analysis/results"),
+    "analysis/inspect": ("data/format", "analysis/runs", "analysis/statistics", "analysis/results",
+                         "analysis/report"),
+    "analysis": ("data/format", "analysis/runs", "analysis/results", "analysis/report",
+                 "engine/io/utf8.h"),
     "probes/part_of_speech": ("engine/core", "engine/io"),
     "probes/learning": ("engine/core", "engine/kv", "engine/policy"),
-    "probes": ENGINE + ("data/format", "probes/part_of_speech", "probes/learning", "analysis/command.h",
-                        "analysis/run_reader.h", "analysis/run_directory.h", "analysis/merge.h",
-                        "analysis/inspect/command.h"),
+    "probes": ENGINE + ("data/format", "probes/part_of_speech", "probes/learning", "analysis/runs",
+                        "analysis/command.h", "analysis/inspect/command.h"),
     "tests": ENGINE + ("data/format", "analysis", "probes/part_of_speech", "probes/learning", "probes"),
 }
 
@@ -39,7 +44,7 @@ FOREIGN = {
     r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
     r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
     r"openssl/.*": ("engine/core",),
-    r"nlohmann/.*": ("engine/io", "engine/chat", "engine/policy", "analysis/inspect", "analysis", "probes"),
+    r"nlohmann/.*": ("engine/io", "engine/chat", "engine/policy", "analysis/report", "analysis/inspect", "probes"),
     r"pcre2\.h|utf8proc\.h": ("engine/io",),
     r"boost/crc\.hpp": ("data/format",),
     r"boost/program_options.*": ("probes", "analysis/inspect", "analysis"),
@@ -133,7 +138,8 @@ def room_of(name: str) -> str | None:
 
 
 def may_include(room: str, header: str) -> bool:
-    return any(header == seen or header.startswith(seen + "/") for seen in (room, *ROOMS[room]))
+    return room_of(header) == room or any(header == seen or header.startswith(seen + "/")
+                                          for seen in ROOMS[room])
 
 
 def rooms_of_contributing(root: Path) -> dict[str, tuple[str, ...]]:
@@ -144,7 +150,7 @@ def rooms_of_contributing(root: Path) -> dict[str, tuple[str, ...]]:
         if len(cells) != 3 or not re.fullmatch(r"`[\w/]+`", cells[0]):
             continue
         if cells[2] == "everything":
-            seen = [room for room in ROOMS if room != cells[0].strip("`") and room != "analysis/inspect"]
+            seen = [room for room in ROOMS if room != cells[0].strip("`") and not room.startswith("analysis/")]
         else:
             seen = [item for item in cells[2].split(", ") if item]
         rooms[cells[0].strip("`")] = tuple(

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/run_reader.h"
+#include "analysis/runs/run_reader.h"
 #include "data/format/run_writer.h"
 #include "tests/support/temporary_folder.h"
 
