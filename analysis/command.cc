@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "analysis/report/report.h"
+#include "analysis/report/printers.h"
 #include "analysis/runs/run_directory.h"
 #include "analysis/runs/run_pool.h"
 #include "analysis/runs/run_reader.h"
@@ -76,8 +76,9 @@ po::options_description describe(Arguments& arguments) {
   add("run", po::value(&arguments.runs),
       "run files, or run directories as far as they are measured; several are pooled where they "
       "are of one model under the same conditions");
-  add("json", po::value(&arguments.json), "write the numbers to this new file");
-  add("csv", po::value(&arguments.csv), "write the numbers to this new file, a line each");
+  add("json", po::value(&arguments.json), "write the tables to this new file");
+  add("csv", po::value(&arguments.csv),
+      "write the tables to this new file, a line for each number; data/FORMAT.md describes both");
   add("bins", po::value(&arguments.bins),
       "distance bins BEGIN:END,...; END is outside (default: doubling from 16)");
   add("chunks", po::value(&arguments.chunks),
@@ -139,11 +140,11 @@ int analyze_command(const std::vector<std::string>& words, std::ostream& out) {
 
   std::ostringstream text;
   for (const std::string& run : arguments.runs) text << measured_share_of(run);
-  const Report report = analyze(read_runs(arguments.runs), arguments.options);
-  print_report(text, report);
+  const Report report = make_report(analyze(read_runs(arguments.runs), arguments.options));
+  print_text(text, report);
   out << terminal_text(text.str());  // a run file's names may be a stranger's
-  if (!arguments.json.empty()) write_text(arguments.json, report_json(report));
-  if (!arguments.csv.empty()) write_text(arguments.csv, report_csv(report));
+  if (!arguments.json.empty()) write_text(arguments.json, to_json(report));
+  if (!arguments.csv.empty()) write_text(arguments.csv, to_csv(report));
   return 0;
 }
 

@@ -1,20 +1,37 @@
 #pragma once
 
-#include <iosfwd>
 #include <string>
+#include <vector>
 
+#include "analysis/report/table.h"
 #include "analysis/results/analyze.h"
 
 namespace longshadow {
 
-/// Aligned tables, about 100 columns wide.
-void print_report(std::ostream& out, const Report& report);
+/// A member of a section's JSON that is in no table. The path is as a column's.
+struct Fact {
+  std::string path;
+  Entry value;
+};
 
-/// The same numbers as JSON, UTF-8; NaN is null.
-std::string report_json(const Report& report);
+/// Tables that belong together: those of a document, say.
+struct Section {
+  std::string key;             ///< the member of the report's JSON that it is, or stands in
+  bool is_in_list = false;     ///< whether that member is an array of sections
+  std::string name{};          ///< a document's, or what else the tables are of
+  std::string preface{};       ///< what readers must know of this and the sections like it
+  std::string introduction{};  ///< lines above its tables
+  std::vector<Fact> facts{};
+  std::vector<Table> tables{};
+};
 
-/// The same numbers as a table, a line each, with the header sample,table,name,bin_begin,bin_end,
-/// n,statistic,value,low,high; what is not known is empty.
-std::string report_csv(const Report& report);
+/// What an analysis says, as tables.
+struct Report {
+  std::string model;
+  AnalyzeOptions options;
+  std::vector<Section> sections;
+};
+
+Report make_report(const Analysis& analysis);
 
 }  // namespace longshadow

@@ -23,7 +23,7 @@ void choose_near_and_far(SampleReport& report) {
 
 /// `documents` are the samples that `sample` pools, or itself.
 SampleReport report_sample(const Sample& sample, const std::vector<const Sample*>& documents,
-                           const Report& whole) {
+                           const Analysis& whole) {
   const BootstrapOptions& bootstrap = whole.options.bootstrap;
   const std::size_t n_bins = whole.options.bins.size();
   SampleReport report;
@@ -85,7 +85,7 @@ std::vector<DistanceBin> set_bins_of(const std::vector<const DocumentRun*>& docu
 }
 
 /// Fills in what the counterfactuals of `documents` say.
-void report_influence(const std::vector<const DocumentRun*>& documents, Report& report) {
+void report_influence(const std::vector<const DocumentRun*>& documents, Analysis& report) {
   AnalyzeOptions& options = report.options;
   report.set_bins = set_bins_of(documents, options.chunk);
   report.attention = attention_known_at(documents.front()->influence);
@@ -121,8 +121,8 @@ void report_influence(const std::vector<const DocumentRun*>& documents, Report& 
 
 }  // namespace
 
-Report analyze(const RunFile& run, const AnalyzeOptions& options) {
-  Report report;
+Analysis analyze(const RunFile& run, const AnalyzeOptions& options) {
+  Analysis report;
   report.model = run.model;
   report.options = options;
   std::vector<const DocumentRun*> measured;

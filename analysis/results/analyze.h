@@ -42,12 +42,12 @@ struct SampleReport {
   EntropyReport entropy;
   ClaimsReport claims;
   std::size_t n_sets = 0;
-  std::vector<GroupReport> sets;  ///< one cell for each of Report::set_bins
+  std::vector<GroupReport> sets;  ///< one cell for each of Analysis::set_bins
   std::size_t near_bin = 0;       ///< as near_and_far() chooses them
   std::size_t far_bin = 0;
 };
 
-struct Report {
+struct Analysis {
   RunModel model;
   /// With the bins that were used, clipped to the measured distances; none in a run of sets alone.
   AnalyzeOptions options;
@@ -64,6 +64,6 @@ struct Report {
 /// others between them, are in none of these: they are grouped by what the run recorded. Throws
 /// std::invalid_argument where no bin holds a measured distance, or where there are chunks but no
 /// sets.
-Report analyze(const RunFile& run, const AnalyzeOptions& options);
+Analysis analyze(const RunFile& run, const AnalyzeOptions& options);
 
 }  // namespace longshadow

@@ -203,13 +203,13 @@ def distances(study):
 
 
 def entropies(study):
-    report = study.reports["chunks"]["pooled"]["entropy_by_part_of_speech"]
+    every = study.reports["chunks"]["pooled"]["entropy_by_part_of_speech"]["rows"]
     readings = ("entropy-before", "entropy-at")
-    rows = [[row["name"], row["n_tokens"],
+    named = {"content words": "content words", "function words": "function words",
+             "content less function": "difference"}
+    rows = [[named[row["name"]], "" if row["n_tokens"] is None else row["n_tokens"],
              *(with_interval(row[reading]["mean_nats"], "{:.2f}") for reading in readings)]
-            for row in report["rows"][:2]]
-    rows.append(["difference", "", *(with_interval(report["content_less_function_nats"][reading],
-                                                   "{:.2f}") for reading in readings)])
+            for row in every if row["name"] in named]
     return table(["mean nats", "tokens", "before the token", "at the token"], rows)
 
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/report/report.h"
+#include "analysis/report/printers.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;
@@ -51,7 +51,7 @@ TEST_CASE("distances, bins, floors and groups of a run small enough to check by 
   options.bins = {{1, 2}, {2, 100}};
   options.sample.n_sinks = 1;
   options.sample.top_share = 0.4;  // of three subjects: one
-  const Report report = analyze(small_run(), options);
+  const Analysis report = analyze(small_run(), options);
   REQUIRE(report.options.bins.size() == 2);
   CHECK(report.options.bins[1].end == 4);  // clipped to what was measured
   CHECK_FALSE(report.pooled);
@@ -110,7 +110,7 @@ TEST_CASE("subjects wholly under the floor are tied in a rank correlation") {
 TEST_CASE("sets are apart from spans, by position after their start") {
   const RunFile spans = synthetic_run({.n_subjects = 40});
   const RunFile run = synthetic_run({.n_subjects = 40, .n_sets = 3});
-  const Report report = analyze(run, {});
+  const Analysis report = analyze(run, {});
   const SampleReport& sample = report.documents.at(0);
   CHECK(sample.n_sets == 3);
   CHECK(sample.n_missing == 0);
@@ -136,14 +136,14 @@ TEST_CASE("sets are apart from spans, by position after their start") {
   CHECK(std::isnan(cell.mean.estimate.low));  // two sets say nothing of an interval
 
   std::ostringstream out;
-  print_report(out, report);
+  print_text(out, make_report(report));
   CHECK(out.str().find("3 of them sets") != std::string::npos);
   CHECK(out.str().find("  top:drift:11%                2") != std::string::npos);
   CHECK(analyze(spans, {}).set_bins.empty());
 }
 
 TEST_CASE("sets of several documents are pooled, and have an interval from five on") {
-  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), {});
+  const Analysis report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), {});
   REQUIRE(report.pooled);
   CHECK(report.pooled->n_sets == 5);
   REQUIRE(report.pooled->sets.size() == 1);
@@ -153,7 +153,7 @@ TEST_CASE("sets of several documents are pooled, and have an interval from five 
 TEST_CASE("chunks are of equal width, and the last has what is left") {
   AnalyzeOptions options;
   options.chunk = 10;
-  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
+  const Analysis report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
   REQUIRE(report.set_bins.size() == 7);
   CHECK(report.set_bins[5].begin == 50);
   CHECK(report.set_bins[6].begin == 60);
@@ -164,7 +164,7 @@ TEST_CASE("chunks are of equal width, and the last has what is left") {
   const Cell& cell = report.pooled->sets.at(0).cells.at(6);
   CHECK(cell.n_values == 5 * 4);
   CHECK(cell.mean.estimate.value == Approx(mean));
-  const auto json = nlohmann::json::parse(report_json(report));
+  const auto json = nlohmann::json::parse(to_json(make_report(report)));
   CHECK(json["options"]["chunk"] == 10);
   CHECK(json["pooled"]["sets"][0]["bins"][6]["after_start"] == std::vector<int>{60, 64});
 }
@@ -172,24 +172,24 @@ TEST_CASE("chunks are of equal width, and the last has what is left") {
 TEST_CASE("of many chunks the table shows some, the first and the last among them") {
   AnalyzeOptions options;
   options.chunk = 1;
-  const Report report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
+  const Analysis report = analyze(synthetic_run({.n_documents = 5, .n_sets = 1}), options);
   std::ostringstream out;
-  print_report(out, report);
+  print_text(out, make_report(report));
   const std::string text = out.str();
   CHECK(text.find("sets      0-0      1-1      3-3      7-7    15-15    31-31    63-63") !=
         std::string::npos);
   CHECK(text.find("  7 of 64 chunks; --json and --csv write them all") != std::string::npos);
   const std::size_t table = text.rfind("  top:drift:11%");
   CHECK(text.find("    95%, from", table) != std::string::npos);  // of five documents
-  const std::string csv = report_csv(report);
-  CHECK(csv.find("\"all 5 documents\",sets,\"top:drift:11%\",63,64,5,mean_nats,") !=
+  const std::string csv = to_csv(make_report(report));
+  CHECK(csv.find("\"all 5 documents\",sets,\"top:drift:11%\",63,64,mean_nats,nats,") !=
         std::string::npos);
 }
 
 TEST_CASE("a wide chunk is one bin, and chunks of no set are refused") {
   AnalyzeOptions options;
   options.chunk = std::numeric_limits<std::int64_t>::max();
-  const Report report = analyze(synthetic_run({.n_sets = 1}), options);
+  const Analysis report = analyze(synthetic_run({.n_sets = 1}), options);
   REQUIRE(report.set_bins.size() == 1);
   CHECK(report.set_bins[0].end == 64);
   CHECK_THROWS_AS(analyze(synthetic_run(), options), std::invalid_argument);
@@ -201,16 +201,16 @@ TEST_CASE("a run of sets alone has no distances") {
   influence.subjects.erase(influence.subjects.begin());
   influence.start.erase(influence.start.begin());
   influence.kl.erase(influence.kl.begin(), influence.kl.begin() + 64);
-  const Report report = analyze(run, {});
+  const Analysis report = analyze(run, {});
   CHECK(report.options.bins.empty());
   CHECK(report.documents[0].n_subjects == 0);
   CHECK(report.documents[0].sets.size() == 2);
   std::ostringstream out;
-  print_report(out, report);
+  print_text(out, make_report(report));
   CHECK(out.str().find("removed at once") != std::string::npos);
   CHECK(out.str().find("rank correlation with") == std::string::npos);
   CHECK(out.str().find("claims") == std::string::npos);
-  const auto json = nlohmann::json::parse(report_json(report));
+  const auto json = nlohmann::json::parse(to_json(make_report(report)));
   CHECK(json["documents"][0]["near"].is_null());
   CHECK(json["documents"][0]["sets"][0]["bins"][0]["after_start"] == std::vector<int>{0, 16});
 }
@@ -244,7 +244,7 @@ TEST_CASE("bins beyond every measured distance are refused") {
 }
 
 TEST_CASE("the made-up law is found: influence follows entropy before, not entropy at") {
-  const Report report = analyze(synthetic_run({.n_subjects = 300}), {});
+  const Analysis report = analyze(synthetic_run({.n_subjects = 300}), {});
   const SampleReport& sample = report.documents.at(0);
   CHECK(sample.near_bin == 0);
   CHECK(sample.far_bin == 2);
@@ -269,7 +269,7 @@ TEST_CASE("the made-up law is found: influence follows entropy before, not entro
 }
 
 TEST_CASE("documents are pooled with each one's own top groups") {
-  const Report report = analyze(synthetic_run({.n_documents = 3}), {});
+  const Analysis report = analyze(synthetic_run({.n_documents = 3}), {});
   REQUIRE(report.pooled);
   std::size_t subjects = 0;
   std::size_t top = 0;
@@ -282,8 +282,8 @@ TEST_CASE("documents are pooled with each one's own top groups") {
 }
 
 TEST_CASE("the JSON says what the report says, with null for what is unknown") {
-  const Report report = analyze(small_run(), {});
-  const auto json = nlohmann::json::parse(report_json(report));
+  const Analysis report = analyze(small_run(), {});
+  const auto json = nlohmann::json::parse(to_json(make_report(report)));
   CHECK(json["model"] == "synthetic");
   CHECK(json["pooled"].is_null());
   CHECK(json["options"]["bootstrap_seed"] == 1);
@@ -297,7 +297,7 @@ TEST_CASE("the JSON says what the report says, with null for what is unknown") {
 
 TEST_CASE("the tables show numbers, intervals and bounds") {
   std::ostringstream out;
-  print_report(out, analyze(synthetic_run({.n_documents = 2}), {}));
+  print_text(out, make_report(analyze(synthetic_run({.n_documents = 2}), {})));
   CHECK(out.str().find("distance 17-31") != std::string::npos);
   CHECK(out.str().find("near (17-31)") != std::string::npos);
   CHECK(out.str().find("all 2 documents") != std::string::npos);
@@ -307,28 +307,29 @@ TEST_CASE("the tables show numbers, intervals and bounds") {
   AnalyzeOptions options;
   options.bins = {{2, 100}};
   options.sample.n_sinks = 1;
-  print_report(small, analyze(small_run(), options));
+  print_text(small, make_report(analyze(small_run(), options)));
   CHECK(small.str().find("<1.2e+0") == std::string::npos);
   CHECK(small.str().find("<1.2e0") != std::string::npos);
 }
 
 TEST_CASE("the table has a line for each number of the JSON") {
-  const Report report = analyze(synthetic_run({.n_documents = 2}), {});
-  std::istringstream csv(report_csv(report));
+  const Analysis report = analyze(synthetic_run({.n_documents = 2}), {});
+  std::istringstream csv(to_csv(make_report(report)));
   std::string line;
   std::getline(csv, line);
-  CHECK(line == "sample,table,name,bin_begin,bin_end,n,statistic,value,low,high");
-  const auto json = nlohmann::json::parse(report_json(report));
+  CHECK(line == "sample,table,name,bin_begin,bin_end,statistic,unit,value,low,high,is_bound,text");
+  const auto json = nlohmann::json::parse(to_json(make_report(report)));
   const auto& cell = json["pooled"]["groups"][0]["bins"][1];
   bool found = false;
   std::size_t n_lines = 0;
   while (std::getline(csv, line)) {
     n_lines += 1;
-    CHECK(std::count(line.begin(), line.end(), ',') == 9);
+    CHECK(std::count(line.begin(), line.end(), ',') == 11);
     if (line.rfind("\"all 2 documents\",groups,\"all\",32,64,", 0) != 0) continue;
-    if (line.find(",median_nats,") == std::string::npos) continue;
+    const std::string before = ",median_nats,nats,";
+    if (line.find(before) == std::string::npos) continue;
     found = true;
-    const std::string numbers = line.substr(line.find(",median_nats,") + 13);
+    const std::string numbers = line.substr(line.find(before) + before.size());
     CHECK(std::stod(numbers) == cell["median_nats"]["value"].get<double>());
     CHECK(std::stod(numbers.substr(numbers.find(',') + 1)) ==
           cell["median_nats"]["low"].get<double>());
@@ -338,13 +339,13 @@ TEST_CASE("the table has a line for each number of the JSON") {
 }
 
 TEST_CASE("from five documents on intervals are over documents") {
-  const Report few = analyze(synthetic_run({.n_documents = 4}), {});
-  const Report many = analyze(synthetic_run({.n_documents = 5}), {});
+  const Analysis few = analyze(synthetic_run({.n_documents = 4}), {});
+  const Analysis many = analyze(synthetic_run({.n_documents = 5}), {});
   CHECK_FALSE(few.pooled->draws_documents);
   CHECK(many.pooled->draws_documents);
   CHECK_FALSE(many.documents[0].draws_documents);
   std::ostringstream out;
-  print_report(out, many);
+  print_text(out, make_report(many));
   CHECK(out.str().find("of all documents over documents") != std::string::npos);
   CHECK(out.str().find("intervals over documents") != std::string::npos);
 }

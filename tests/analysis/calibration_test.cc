@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "analysis/report/report.h"
+#include "analysis/report/printers.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;
@@ -106,21 +106,24 @@ TEST_CASE("a run of sketches alone, and a screened one, are reported") {
   RunFile run = test::synthetic_run();
   run.documents[0] = document_with(1.0);
   std::ostringstream both;
-  print_report(both, analyze(run, {}));
+  print_text(both, make_report(analyze(run, {})));
   CHECK_THAT(both.str(), Contains("Influence against distance") && Contains("16 of 16") &&
                              Contains("furthest off") && Contains("control"));
-  const auto json = nlohmann::json::parse(report_json(analyze(run, {})));
+  const auto json = nlohmann::json::parse(to_json(make_report(analyze(run, {}))));
   CHECK(json["sketches"][0]["bins"][1]["offset"] == nlohmann::json::parse("[8, 64]"));
   CHECK(json["sketches"][0]["bins"][1]["n_top_found"] == 16);
+  CHECK_THAT(to_csv(make_report(analyze(run, {}))),
+             Contains(",sketches,\"\",8,64,n_top_found,,16,") && Contains(",misjudged_tokens,"));
 
   run.documents[0].influence = {};
-  const Report report = analyze(run, {});
+  const Analysis report = analyze(run, {});
   CHECK(report.documents.empty());
   CHECK(report.sketches[0].n_measured == 0);
   std::ostringstream alone;
-  print_report(alone, report);
+  print_text(alone, make_report(report));
   CHECK_THAT(alone.str(), Contains("sketch of 512 tokens, 0 of them") &&
                               !Contains("Influence against distance"));
-  CHECK(nlohmann::json::parse(report_json(report))["sketches"][0]["bins"][0]["ratio"]["value"]
+  CHECK(nlohmann::json::parse(
+            to_json(make_report(report)))["sketches"][0]["bins"][0]["ratio"]["value"]
             .is_null());
 }

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "analysis/report/report.h"
+#include "analysis/report/printers.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;
@@ -147,21 +147,27 @@ TEST_CASE("A run without a retention has none, and untagged tokens have no share
 
 TEST_CASE("The report prints retention, and its JSON carries it") {
   const RunFile run = synthetic_run({.n_documents = 5, .has_retention = true});
-  const Report report = analyze(run, AnalyzeOptions{});
+  const Analysis report = analyze(run, AnalyzeOptions{});
   std::ostringstream text;
-  print_report(text, report);
+  print_text(text, make_report(report));
   for (const char* word : {"adakv/snapkv", "oracle", "near, mean", "perplexity ratio",
                            "by part of speech", "overlap at 0.4", "5 documents"}) {
     CHECK_THAT(text.str(), Catch::Contains(word));
   }
-  const auto json = nlohmann::json::parse(report_json(report));
+  const auto json = nlohmann::json::parse(to_json(make_report(report)));
   const auto& retention = json["retention"];
   REQUIRE(retention["arms"].size() == 8);
   CHECK(retention["arms"][0]["near"]["mean_nats"]["value"].get<double>() ==
         report.retention->arms[0].near.mean.value);
   CHECK(retention["arms"][0]["kept"]["by_upos"].size() == 18);
-  CHECK(retention["overlaps"][1]["jaccard"].size() == 4);
-  CHECK(nlohmann::json::parse(report_json(analyze(synthetic_run(), {})))["retention"].is_null());
+  REQUIRE(retention["overlaps"].size() == 2 * 4 * 4);
+  CHECK(retention["overlaps"][1]["other"] == report.retention->overlaps[0].policies[1]);
+  CHECK(retention["overlaps"][1]["jaccard"] == report.retention->overlaps[0].jaccard[1]);
+  const std::string csv = to_csv(make_report(report));
+  CHECK_THAT(csv, Catch::Contains(",retention,\"oracle 0.4 32\",,,near/mean_nats,nats,") &&
+                      Catch::Contains(",overlaps,\"0.4 random oracle\",,,jaccard,,"));
+  CHECK(nlohmann::json::parse(to_json(make_report(analyze(synthetic_run(), {}))))["retention"]
+            .is_null());
 
   // Less is kept at 0.2 than at 0.4, costs more, and random more than the oracle.
   const auto near = [&](std::size_t arm) { return report.retention->arms[arm].near.mean.value; };

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 
-#include "analysis/report/report.h"
+#include "analysis/report/printers.h"
 #include "data/format/schema.h"
 #include "tests/support/synthetic_run.h"
 
@@ -110,26 +110,27 @@ TEST_CASE("sentences of several documents are pooled, over documents from five o
 }
 
 TEST_CASE("tables, JSON and CSV say the same of sentences") {
-  const Report report = analyze(synthetic_run({.lag = 0, .has_sentences = true}), {});
+  const Analysis report = analyze(synthetic_run({.lag = 0, .has_sentences = true}), {});
   REQUIRE(report.sentences.size() == 1);
   const InfluentialSentence& first = report.sentences[0].top.at(0);
   std::ostringstream out;
-  print_report(out, report);
+  print_text(out, make_report(report));
   CHECK_THAT(out.str(), Contains("sentences later") && Contains("the highest totals") &&
                             Contains("1, sinks") && !Contains("nan"));
-  const auto json = nlohmann::json::parse(report_json(report))["sentences"][0];
+  const auto json = nlohmann::json::parse(to_json(make_report(report)))["sentences"][0];
   CHECK(json["top"][0]["sentence"] == first.number);
   CHECK(json["top"][0]["total_nats"] == first.total_nats);
   CHECK(json["top"][0]["next"]["mean_nats"] == first.later[0].upper_mean);
   CHECK(json["groups"][0]["bins"][0]["later"] == nlohmann::json::parse("[1, 2]"));
   CHECK(json["groups"][0]["bins"][0]["mean_nats"]["value"] ==
         report.sentences[0].groups[0].cells[0].mean.estimate.value);
-  const std::string csv = report_csv(report);
+  const std::string csv = to_csv(make_report(report));
   CHECK_THAT(csv, Contains("\"document_1\",sentences,\"all\",1,2,") &&
-                      Contains(",top_sentences,\"" + std::to_string(first.number) + ": ") &&
-                      Contains(",mean_nats next,") && Contains(",total_nats,"));
+                      Contains(",top_sentences,\"" + std::to_string(first.number) + "\",,,") &&
+                      Contains(",next/mean_nats,nats,") && Contains(",total_nats,"));
 
-  CHECK(nlohmann::json::parse(report_json(analyze(synthetic_run(), {})))["sentences"].empty());
+  CHECK(nlohmann::json::parse(to_json(make_report(analyze(synthetic_run(), {}))))["sentences"]
+            .empty());
 }
 
 }  // namespace
