@@ -6,6 +6,8 @@
 
 #include "analysis/inspect/page_data.h"
 #include "analysis/inspect/page_template.h"
+#include "analysis/inspect/report_data.h"
+#include "analysis/results/analyze.h"
 #include "analysis/statistics/measurements.h"
 
 namespace longshadow {
@@ -43,25 +45,17 @@ std::string fitting_json(const DocumentRun& document, const RunModel& model,
   return json;
 }
 
-/// The bins of `analyze`, which are the same for all documents of a run.
-std::vector<DistanceBin> bins_of(const RunFile& run) {
-  std::vector<const DocumentRun*> documents;
-  for (const DocumentRun& document : run.documents) documents.push_back(&document);
-  const DistanceBin measured = measured_distances(documents);
-  if (measured.begin >= measured.end) return {};
-  return clip_bins(default_bins(measured), measured);
-}
-
 }  // namespace
 
 std::string render_page(const RunFile& run) {
-  const std::vector<DistanceBin> bins = bins_of(run);
+  const Analysis analysis = analyze(run, {});
   const std::size_t mark = kPageTemplate.find(kPageDataMark);
   std::string page(kPageTemplate.substr(0, mark));
   page += script("run", run_json(run));
+  page += script("report-data", report_json(make_report(analysis)));
   for (std::size_t i = 0; i < run.documents.size(); ++i) {
-    page +=
-        script("document-" + std::to_string(i), fitting_json(run.documents[i], run.model, bins));
+    page += script("document-" + std::to_string(i),
+                   fitting_json(run.documents[i], run.model, analysis.options.bins));
   }
   page += kPageTemplate.substr(mark + kPageDataMark.size());
   return page;

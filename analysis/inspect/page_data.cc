@@ -10,6 +10,7 @@
 
 #include "analysis/inspect/base64.h"
 #include "analysis/inspect/log_code.h"
+#include "analysis/inspect/script_json.h"
 #include "analysis/statistics/samples.h"
 #include "data/format/schema.h"
 #include "data/format/sentences.h"
@@ -279,21 +280,6 @@ Json retention_json(const RunRetention& retention) {
           {"bytes_kept", retention.bytes_kept},
           {"bytes_full", retention.bytes_full},
           {"kv_bits", retention.kv_bits}};
-}
-
-/// Names come from a stranger's file and need not be UTF-8; '<' could end the script element.
-std::string for_script(const Json& json) {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (const char c : text) {
-    if (c == '<') {
-      escaped += "\\u003c";
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
 }
 
 }  // namespace

@@ -64,6 +64,11 @@ TEST_CASE("The page holds the run as JSON in which no element ends") {
   const std::string data = data_of(page, "run");
   CHECK(data.find('<') == std::string::npos);
   CHECK(nlohmann::json::parse(data)["model"]["name"] == run.model.name);
+  const std::string report = data_of(page, "report-data");
+  CHECK(report.find('<') == std::string::npos);
+  const auto section = nlohmann::json::parse(report)[0];
+  CHECK_THAT(section["preface"].get<std::string>(), Catch::Contains(run.model.name));
+  CHECK(section["views"][0]["lines"][0].size() == section["views"][0]["ends"].size());
   const auto document = nlohmann::json::parse(data_of(page, "document-0"));
   CHECK(document["tokens"]["text"].size() == run.documents[0].tokens.text.size());
   CHECK(document["tokens"]["text"][3] == "<!-- \xef\xbf\xbd");

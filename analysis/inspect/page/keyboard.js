@@ -27,6 +27,7 @@ function listenToKeys(page) {
         target.matches('input, select, textarea, button, summary, a') || byId('help').open;
     if (isTaken && !(key === 'Escape' && !byId('help').open)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(actions, key)) return;
+    if (target.matches('.scrolled') && isMove(key)) return;
     event.preventDefault();
     if (isMove(key)) focusText();
     actions[key]();

@@ -14,12 +14,16 @@ class Page {
     this.tooltip = byId('tooltip');
     this.controls = new Controls(this);
     this.search = new Search(this);
+    this.report = new ReportTables(
+        byId('report'), JSON.parse(byId('report-data').textContent), run.documents);
     document.documentElement.dataset.theme = this.theme;
     this.offerDocuments();
     listenToKeys(this);
     this.listenToText();
     addEventListener(
         'scroll', () => this.soon('strip', () => this.strip.follow()), {passive: true});
+    this.report.details.addEventListener(
+        'toggle', () => this.soon('strip', () => this.strip.follow()));
     addEventListener('resize', () => this.soon('strip', () => this.paintMaps()));
   }
 
@@ -59,6 +63,7 @@ class Page {
     this.repaint();
     this.paintMaps();
     this.search.reset();
+    this.report.show(this.doc.name);
   }
 
   /** A line under every token of a sentence would say nothing: its first is one to go to. */
