@@ -78,10 +78,10 @@ class PhaseTimer {
   }
 
   PhaseRate rate() const {
-    const double seconds = median(seconds_);
-    return {units_ / seconds, flops_ / seconds, median(shares_)};
+    const double seconds = upper_median(seconds_);
+    return {units_ / seconds, flops_ / seconds, upper_median(shares_)};
   }
-  double peak() const { return median(peaks_); }
+  double peak() const { return upper_median(peaks_); }
 
  private:
   double units_;

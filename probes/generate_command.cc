@@ -271,7 +271,7 @@ double overhead(const std::vector<double>& times, const std::vector<double>& bas
   for (std::size_t round = 0; round < kRounds; ++round) {
     percent.push_back(100 * (times[round] / base[round] - 1));
   }
-  return median(percent);
+  return upper_median(percent);
 }
 
 template <class Device, class T>
@@ -298,8 +298,8 @@ void compare_scoring(Device& device, const Weights<T>& weights,
   std::printf("%-24s %9s %9s %9s   %s\n", "", "prompt", "text", "both",
               "prompt, text, both longer than streaming-llm; snapkv");
   for (const Times& times : all) {
-    std::printf("%-24s %9.3f %9.3f %9.3f  ", times.policy.c_str(), median(times.prefill),
-                median(times.decoding), median(times.total));
+    std::printf("%-24s %9.3f %9.3f %9.3f  ", times.policy.c_str(), upper_median(times.prefill),
+                upper_median(times.decoding), upper_median(times.total));
     for (std::size_t base = 0; base < 2; ++base) {
       std::printf(" %+.1f%% %+.1f%% %+.1f%%%s", overhead(times.prefill, all[base].prefill),
                   overhead(times.decoding, all[base].decoding),

@@ -83,8 +83,8 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
   }
   std::vector<PolicyPrefill> result;
   for (std::size_t i = 0; i < made.size(); ++i) {
-    result.push_back({i == 0 ? "" : policies[i - 1], median(seconds[i]), median(over_alone[i]),
-                      median(over_first[i])});
+    result.push_back({i == 0 ? "" : policies[i - 1], upper_median(seconds[i]),
+                      upper_median(over_alone[i]), upper_median(over_first[i])});
   }
   return result;
 }

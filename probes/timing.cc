@@ -10,7 +10,7 @@ double Stopwatch::lap() {
   return std::chrono::duration<double>(last_ - before).count();
 }
 
-double median(std::vector<double> values) {
+double upper_median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }

@@ -16,7 +16,7 @@ class Stopwatch {
   Clock::time_point last_ = Clock::now();
 };
 
-/// Of an even number of values, of which there is at least one, the larger of the middle two.
-double median(std::vector<double> values);
+/// Median: for an even count, the upper of the two middle values. `values` must not be empty.
+double upper_median(std::vector<double> values);
 
 }  // namespace longshadow

@@ -6,9 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import run_file
+import run_statistics
 from figures.style import (BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, SKY, VERMILION, add_caption,
                            plain_log_ticks)
-from run_file import bootstrap, chosen_by, chunk_means
+from run_file import chosen_by
+from run_statistics import bootstrap, chunk_means
 
 CHUNK = 128  # positions, as in the paper
 FEWEST = 4  # chunks that a figure needs
@@ -57,7 +59,7 @@ def draw_ratios(axes, documents, name, baseline, colour, line):
              for one in documents if name in one.sets and baseline in one.sets]
     if not pairs:
         return
-    parts = run_file.stretches(len(pairs[0][0]))
+    parts = run_statistics.stretches(len(pairs[0][0]))
     centres = [CHUNK * max(np.sqrt(begin * end), 0.5) for begin, end in parts]
     logarithms = np.array([[np.log(one[begin:end].mean() / other[begin:end].mean())
                             for begin, end in parts] for one, other in pairs])

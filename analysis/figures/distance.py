@@ -4,9 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import run_file
+import run_statistics
 from figures.style import (BLACK, BLUE, COLUMN, GREEN, GREY, MARKERS, ORANGE, SKY, VERMILION,
                            add_caption, add_legend_below, draw_curve, plain_log_ticks, units_of)
-from run_file import binned, bins, bootstrap, top
+from run_statistics import binned, bins, bootstrap, top
 
 ATTENTION = {
     "attention-window": "received from the context's last queries",
@@ -22,7 +23,7 @@ def groups(document):
         looks = zip((GREY, VERMILION, ORANGE, SKY, GREEN, BLUE, BLACK), MARKERS + "P")
         return [(spoken(name), np.flatnonzero((document.group == name) & ~document.is_sink), *look)
                 for name, look in zip(chosen, looks)]
-    share = f"top {100 * run_file.TOP_SHARE:g}%"
+    share = f"top {100 * run_statistics.TOP_SHARE:g}%"
     return [
         ("all but sinks", np.flatnonzero(document.population), BLACK, "o"),
         (f"{share} entropy before", top(document, "entropy-before"), VERMILION, "s"),

@@ -5,7 +5,7 @@ import numpy as np
 
 import run_file
 from figures.style import BLUE, GREY, PAGE, VERMILION, add_caption
-from run_file import bootstrap
+from run_statistics import bootstrap
 
 CONTENT = ("ADJ", "NOUN", "PROPN", "VERB")
 FUNCTION = ("ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ")

@@ -6,7 +6,7 @@ import numpy as np
 import run_file
 from figures.entropy import COLOUR, CONTENT, FUNCTION, NEITHER, tagged
 from figures.style import PAGE, add_caption
-from run_file import bootstrap
+from run_statistics import bootstrap
 
 FEWEST = 20  # tokens that a cell needs
 

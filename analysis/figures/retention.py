@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.style import BLACK, COLOURS, GREY, MARKERS, PAGE, add_caption, plain_log_ticks
-from run_file import bootstrap
+from run_statistics import bootstrap, jaccard
 
 REFERENCES = {"random": GREY, "oracle": BLACK}  # what a policy has to beat, what knows the future
 DASHES = ("-", "--", ":", "-.")  # of a reference's variants
@@ -84,10 +84,6 @@ def draw_budget(documents):
                 "grey and black: random and oracles, what a policy has to beat and what knows the measured "
                 "influence, with 95% bootstrap intervals over documents from five on.")
     return figure
-
-
-def jaccard(a, b):
-    return (a & b).sum() / (a | b).sum()
 
 
 def overlap(documents, budget):

@@ -6,7 +6,7 @@ import numpy as np
 
 import run_file
 from figures.style import BLUE, GREY, PAGE, add_caption, units_of
-from run_file import binned, near_and_far, rank_correlation
+from run_statistics import binned, near_and_far, rank_correlation
 
 
 MANY = 300  # subjects that dots would hide

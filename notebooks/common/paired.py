@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import run_file
+import run_statistics
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def flipped_p(values):
 def ratio(values, others):
     """How many times as much `values` are as `others`, document by document: the geometric mean."""
     logarithms = np.log(np.array(values) / np.array(others))
-    low, high = run_file.bootstrap(logarithms, np.mean)
+    low, high = run_statistics.bootstrap(logarithms, np.mean)
     return Effect(np.exp(logarithms.mean()), np.exp(low), np.exp(high), flipped_p(logarithms))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 import texts
 from paired import Effect
-from run_file import SINKS, bootstrap
+from run_file import SINKS
+from run_statistics import bootstrap
 
 REFERENCES = ("full", "oracle", "budgets")  # what is no real policy, or is what is tried
 RIVAL = " budgets/"  # head scores of others, as spoken() says it

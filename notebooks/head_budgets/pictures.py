@@ -5,7 +5,7 @@ import numpy as np
 
 import arms
 from figures.style import BLACK, BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, SKY, STYLE, VERMILION, add_caption, plain_log_ticks
-from run_file import bootstrap
+from run_statistics import bootstrap
 
 DOTS_PER_INCH = 160
 TRIED = {"budgets/h2o": VERMILION, "budgets/snapkv": ORANGE, "budgets/learned": GREEN}

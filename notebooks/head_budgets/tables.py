@@ -6,7 +6,7 @@ import numpy as np
 
 import arms
 from paired import Effect
-from run_file import ranks
+from run_statistics import ranks
 from wording import effect_text, number, table
 
 LENGTHS = ("512", "2048", "4096")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import run_file
+import run_statistics
 from figures.chunks import CHUNK
 from paired import ratio
 
@@ -17,7 +18,7 @@ KINDS = (*ANALYZED, "chunks_f32", "matched")
 def stretch_means(documents, group, stretch):
     """What the set does in each document over a stretch of chunks, nats."""
     begin, end = stretch
-    return np.array([run_file.chunk_means(document, group, CHUNK)[begin:end].mean()
+    return np.array([run_statistics.chunk_means(document, group, CHUNK)[begin:end].mean()
                      for document in documents])
 
 
@@ -64,7 +65,7 @@ class Study:
     def stretches(self):
         """Of the protocol's chunks, the first and ever longer ones."""
         horizon = self.runs["chunks"][0].noise_floor.size
-        return run_file.stretches(-(-horizon // CHUNK))
+        return run_statistics.stretches(-(-horizon // CHUNK))
 
     def divergence(self, policy, budget, window=slice(None)):
         """Each document's mean KL of what the policy kept, over a window of the future's positions."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 import run_file
+import run_statistics
 from figures.chunks import CHUNK, size_of
 from figures.distance import spoken
 from figures.entropy import CONTENT, FUNCTION
@@ -48,7 +49,7 @@ def means(study):
         row = [f"`{group}`"]
         for stretch in study.stretches:
             of_documents = study.set_means(group, stretch)
-            interval = run_file.bootstrap(of_documents, np.mean)
+            interval = run_statistics.bootstrap(of_documents, np.mean)
             row.append(effect_text(Effect(of_documents.mean(), *interval, np.nan)))
         rows.append(row)
     return table(["mean nats", *positions(study.stretches)], rows)
@@ -61,7 +62,7 @@ def places(study):
     for group in groups:  # what policies evict differs between layers and heads
         shares = np.array([np.mean(tokens >= len(document.tokens.upos) * 7 / 8)
                            for document in study.runs["chunks"] for tokens in document.set_tokens[group]])
-        interval = run_file.bootstrap(shares, np.mean)
+        interval = run_statistics.bootstrap(shares, np.mean)
         row.append(effect_text(Effect(shares.mean(), *interval, np.nan), "{:.0%}".format))
     return table(["", *(f"`{group}`" for group in groups)], [row])
 
@@ -103,7 +104,7 @@ def exactness(study):
     """How exact the chunk means are: how far above the noise floor, and how far bf16's from f32's."""
     runs = study.runs["chunks"]
     floor = max(one.noise_floor.max() for one in runs)
-    smallest = min(run_file.chunk_means(one, group, CHUNK).min() for one in runs for group in one.sets)
+    smallest = min(run_statistics.chunk_means(one, group, CHUNK).min() for one in runs for group in one.sets)
     method, precision = runs[0].conditions.split()[-2:]
     above = ("there is no noise floor" if floor == 0 else
              f"the noise floor is at most {floor:.1e} nats, the smallest chunk mean {smallest:.1e}")
@@ -123,7 +124,7 @@ def held_to_f32(study):
         for group in in_f32.sets:
             if not same_tokens(in_f32, in_bf16, group):  # drawn after other sets
                 continue
-            of_f32, of_bf16 = (run_file.chunk_means(one, group, CHUNK) for one in (in_f32, in_bf16))
+            of_f32, of_bf16 = (run_statistics.chunk_means(one, group, CHUNK) for one in (in_f32, in_bf16))
             errors += list(np.abs(of_bf16 / of_f32 - 1))
     if not errors:
         return []
@@ -170,7 +171,7 @@ def kept(study):
         row = [arm["policy"]]
         for tags in (CONTENT, FUNCTION):
             ratios = kept_shares(study.runs["kept"], f"{arm['policy']}@0.2", tags)
-            low, high = run_file.bootstrap(ratios, np.mean)
+            low, high = run_statistics.bootstrap(ratios, np.mean)
             row.append(effect_text(Effect(ratios.mean(), low, high, np.nan), "{:.2f}".format))
         rows.append([*row, *(f"{arm['kept']['by_entropy_quarter'][quarter]:.2f}" for quarter in (0, 3))])
     return table(["keeps 0.2", "content words", "function words", "lowest entropy", "highest entropy"],

@@ -1,4 +1,4 @@
-"""Compares three computations of the same numbers: `longshadow analyze` (C++), analysis/run_file.py
+"""Compares three computations of the same numbers: `longshadow analyze` (C++), analysis/run_statistics.py
 (numpy), and plain loops over the file's arrays."""
 
 import json
@@ -13,7 +13,9 @@ import numpy as np
 from support import AT_END, WithRuns
 
 import run_file
+import run_statistics
 from figures.entropy import tagged
+from figures.retention import cost_curve, overlap
 
 # Means of up to a few thousand doubles that are summed in different orders.
 CLOSE = 1e-12
@@ -47,13 +49,13 @@ class Agreement(WithRuns):
             self.compare_sets(document, reported)
             self.compare_correlations(document, reported)
             self.compare_entropy(document, reported)
-            near, far = run_file.near_and_far(document)
+            near, far = run_statistics.near_and_far(document)
             self.assertEqual([list(near), list(far)], [reported["near"], reported["far"]])
 
     def compare_groups(self, document, reported):
         members = {"all": np.flatnonzero(document.population),
                    "sinks": np.flatnonzero(document.is_sink)}
-        members |= {f"top {name}": run_file.top(document, name) for name in run_file.SIGNALS}
+        members |= {f"top {name}": run_statistics.top(document, name) for name in run_file.SIGNALS}
         recorded = set(document.group)
         if len(recorded) > 1:
             members |= {f"chosen: {name}": np.flatnonzero((document.group == name)
@@ -61,7 +63,7 @@ class Agreement(WithRuns):
         self.assertEqual({group["name"] for group in reported["groups"]}, set(members))
         for group in reported["groups"]:
             for cell in group["bins"]:
-                upper, lower = run_file.binned(document, *cell["distance"])
+                upper, lower = run_statistics.binned(document, *cell["distance"])
                 upper, lower = upper[members[group["name"]]], lower[members[group["name"]]]
                 reached = np.isfinite(upper)
                 self.assertEqual(cell["n_subjects"], reached.sum())
@@ -81,14 +83,14 @@ class Agreement(WithRuns):
             self.assertEqual([tokens.tolist() for tokens in document.set_tokens[group["name"]]],
                              [list(range(10, 488, 9))] * len(sets.kl))  # as the made-up run has them
             for cell in group["bins"]:
-                upper, _ = run_file.binned(sets, *cell["after_start"])
+                upper, _ = run_statistics.binned(sets, *cell["after_start"])
                 self.assertEqual(cell["n_subjects"], upper.size)
                 self.assert_close(cell["mean_nats"]["value"], np.mean(upper))
 
     def compare_correlations(self, document, reported):
         for signal in reported["rank_correlations"]:
             for cell in signal["bins"]:
-                value, low, high, n = run_file.rank_correlation(document, signal["signal"],
+                value, low, high, n = run_statistics.rank_correlation(document, signal["signal"],
                                                                 *cell["distance"])
                 self.assertEqual(cell["n_subjects"], n)
                 self.assert_close(cell["value"], value)
@@ -160,9 +162,27 @@ class Agreement(WithRuns):
             self.assert_close(cell["mean_nats"]["value"], np.mean(of_chunk))
             self.assertTrue(min(of_chunk) <= cell["mean_nats"]["low"] <= cell["mean_nats"]["high"]
                             <= max(of_chunk))
-        of_file = [run_file.chunk_means(document, group["name"], 10)
+        of_file = [run_statistics.chunk_means(document, group["name"], 10)
                    for document in run_file.documents(run)]
         np.testing.assert_allclose(np.transpose(of_file), means, rtol=CLOSE)
+
+    def test_numpy_agrees_on_retention(self):
+        run = self.make_run(documents=5, retention=True)
+        documents = run_file.documents(run)
+        reported = self.analyze(run)["retention"]
+        self.assertEqual(len(reported["arms"]), 8)
+        for arm in reported["arms"]:
+            for where, last in (("near", False), ("far", True)):
+                curve = cost_curve(documents, arm["policy"], last)
+                value, = curve[curve[:, 0] == float(arm["budget"]), 1]
+                self.assert_close(arm[where]["mean_nats"]["value"], value)
+        for budget in ("0.2", "0.4"):
+            policies, values = overlap(documents, budget)
+            self.assertEqual(len(policies), 4)
+            for pair in reported["overlaps"]:
+                if pair["budget"] == budget:
+                    both = [policies.index(pair[which]) for which in ("policy", "other")]
+                    self.assertAlmostEqual(pair["jaccard"], values[*both], delta=CLOSE)
 
     def test_plain_loops_agree(self):
         run = self.make_run()

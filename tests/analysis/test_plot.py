@@ -16,6 +16,7 @@ import numpy as np
 from support import AT_END, ROOT, WithRuns, add_retention
 
 import run_file
+import run_statistics
 from figures.chunks import draw_chunks, panels_of, with_chunks
 from figures.distance import draw_distance, groups, influence_curve
 from figures.entropy import draw_entropy
@@ -145,8 +146,8 @@ class TheFigures(WithRuns):
             self.assertIn("noise floor", labels)
             line = next(line for line in figure.axes[0].lines
                         if line.get_label().startswith("all but sinks"))
-            begin, end = run_file.bins(document, first_edge=1, per_octave=3)[0]
-            upper, _ = run_file.binned(document, begin, end)
+            begin, end = run_statistics.bins(document, first_edge=1, per_octave=3)[0]
+            upper, _ = run_statistics.binned(document, begin, end)
             expected = np.nanmedian(upper[~document.is_sink])
             self.assertEqual(line.get_ydata()[0], expected)
             plt.close(figure)
@@ -256,9 +257,9 @@ class Chunks(WithRuns):
         plt.close(figure)
 
     def test_stretches_hold_every_chunk_once(self):
-        self.assertEqual(run_file.stretches(48), [(0, 1), (1, 4), (4, 8), (8, 16), (16, 32), (32, 48)])
-        self.assertEqual(run_file.stretches(1), [(0, 1)])
-        self.assertEqual(run_file.stretches(112)[-1], (64, 112))
+        self.assertEqual(run_statistics.stretches(48), [(0, 1), (1, 4), (4, 8), (8, 16), (16, 32), (32, 48)])
+        self.assertEqual(run_statistics.stretches(1), [(0, 1)])
+        self.assertEqual(run_statistics.stretches(112)[-1], (64, 112))
 
     def test_runs_of_sets_alone_are_pooled(self):
         run = self.make_run(documents=2, subjects=1, lag=AT_END, sets=2)
@@ -294,9 +295,9 @@ class Pooled(WithRuns):
         pooled = run_file.pool(documents)
         offset, expected = 0, []
         for document in documents:
-            expected += list(offset + run_file.top(document, "drift"))
+            expected += list(offset + run_statistics.top(document, "drift"))
             offset += len(document.kl)
-        self.assertEqual(list(run_file.top(pooled, "drift")), expected)
+        self.assertEqual(list(run_statistics.top(pooled, "drift")), expected)
 
     def test_other_conditions_are_refused(self):
         documents = [run_file.documents(self.make_run(lag=lag))[0] for lag in (16, 8)]
@@ -307,17 +308,17 @@ class Pooled(WithRuns):
     def test_documents_are_drawn_whole(self):
         of_cluster = np.random.default_rng(2).normal(size=8)
         values, clusters = np.repeat(of_cluster, 3), np.repeat(np.arange(8), 3)
-        np.testing.assert_allclose(run_file.bootstrap(values, np.mean, clusters),
-                                   run_file.bootstrap(of_cluster, np.mean))
+        np.testing.assert_allclose(run_statistics.bootstrap(values, np.mean, clusters),
+                                   run_statistics.bootstrap(of_cluster, np.mean))
 
 
 class Statistics(unittest.TestCase):
     def test_ranks_share_ties(self):
-        self.assertEqual(list(run_file.ranks(np.array([30, 10, 20, 20]))), [4, 1, 2.5, 2.5])
+        self.assertEqual(list(run_statistics.ranks(np.array([30, 10, 20, 20]))), [4, 1, 2.5, 2.5])
 
     def test_few_values_have_no_interval(self):
-        self.assertTrue(np.isnan(run_file.bootstrap(np.arange(4.0), np.mean)).all())
-        low, high = run_file.bootstrap(np.arange(5.0), np.mean)
+        self.assertTrue(np.isnan(run_statistics.bootstrap(np.arange(4.0), np.mean)).all())
+        low, high = run_statistics.bootstrap(np.arange(5.0), np.mean)
         self.assertLess(low, 2)
         self.assertGreater(high, 2)
 
