@@ -22,14 +22,14 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// The whole of `text` as a number that is not negative, or -1.
+/// Reads the whole of `text` as a number that is not negative, else -1.
 std::int64_t parse_count(std::string_view text) {
   std::int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
-/// "0:16,16:64" as bins.
+/// Reads bins: "0:16,16:64".
 std::vector<DistanceBin> parse_bins(std::string_view text) {
   std::vector<DistanceBin> bins;
   while (!text.empty()) {
@@ -48,7 +48,7 @@ std::vector<DistanceBin> parse_bins(std::string_view text) {
   return bins;
 }
 
-/// "128" as positions, nothing as 0.
+/// Reads a number of positions: "128". Nothing is 0.
 std::int64_t parse_chunk(std::string_view text) {
   if (text.empty()) return 0;
   const std::int64_t chunk = parse_count(text);

@@ -6,7 +6,7 @@
 
 namespace longshadow {
 
-/// `bytes` in the alphabet of RFC 4648, section 4, padded with '='.
+/// Encodes `bytes` in the alphabet of RFC 4648, section 4, padded with '='.
 std::string base64(std::span<const std::byte> bytes);
 
 }  // namespace longshadow

@@ -17,7 +17,7 @@ namespace {
 /// Bytes of a document's data; the page around them is well under the 300,000 left of 5 MB.
 constexpr std::size_t kLargestDocument = 4'700'000;
 
-/// From the finest to the coarsest.
+/// The details that a page may have, from the finest to the coarsest.
 constexpr PageDetail kDetails[] = {
     {.kv_heads = true, .layer_bits = 16, .curve_bits = 16},
     {.kv_heads = true, .layer_bits = 8, .curve_bits = 16},

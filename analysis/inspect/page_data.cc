@@ -122,8 +122,8 @@ Json json_of(const std::vector<DistanceBin>& bins) {
   return json;
 }
 
-/// Every span's influence in every bin: `index` [M] among the subjects, `mean` [M, bins] with
-/// values under the noise floor as the floor, `values` and `below` [M, bins] their counts.
+/// Writes every span's influence in every bin: `index` [M] among the subjects, `mean` [M, bins]
+/// with values under the noise floor as the floor, `values` and `below` [M, bins] their counts.
 Json binned_json(const std::vector<MeasuredSubject>& measured) {
   std::vector<std::int32_t> index;
   std::vector<float> mean;
@@ -208,17 +208,17 @@ Json influence_json(const DocumentRun& document, const std::vector<DistanceBin>&
   return json;
 }
 
-/// Whether the subject is one sentence, all of it, and was removed as such.
+/// Says whether the subject is one whole sentence and was removed as such.
 bool is_sentence(const RunSubject& subject, const std::vector<std::int32_t>& bounds) {
   if (subject.group != schema::kSentenceGroup || subject.is_set()) return false;
   const auto begin = std::lower_bound(bounds.begin(), bounds.end(), subject.begin);
   return bounds.end() - begin > 1 && begin[0] == subject.begin && begin[1] == subject.end;
 }
 
-/// What removed sentences do to later ones: `bounds` [N + 1] of the sentences' tokens; of every
-/// sentence that was removed `subject`, its index among the subjects, and `count` values of `mean`,
-/// nats, one for sentence `first` and each after it: 0 where it is at or under the noise floor, NaN
-/// where it is not measured. Null where nothing of this is measured.
+/// Writes the influence of removed sentences on later ones: `bounds` [N + 1] of the sentences'
+/// tokens; of every sentence that was removed `subject`, its index among the subjects, and `count`
+/// values of `mean`, nats, one for sentence `first` and each after it: 0 where it is at or under
+/// the noise floor, NaN where it is not measured. Null where nothing of this is measured.
 Json sentences_json(const DocumentRun& document) {
   const RunInfluence& influence = document.influence;
   const std::vector<std::int32_t> bounds = sentence_bounds(document.tokens);

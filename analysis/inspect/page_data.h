@@ -16,13 +16,13 @@ struct PageDetail {
   int curve_bits;  ///< of one KL of an influence curve: 8 or 16
 };
 
-/// What the page shows of the run besides its documents, as JSON: the model, the options, the names
-/// of tags and signals.
+/// Writes what the page shows of the run besides its documents, as JSON: the model, the options,
+/// the names of tags and signals.
 std::string run_json(const RunFile& run);
 
-/// What the page shows of one document, as JSON that may stand inside a script element: UTF-8
-/// without '<'. `bins` are the distance bins of the run's spans, none where it has none. Arrays are
-/// objects {type, data}, data in base64 and little-endian; data.js reads them.
+/// Writes what the page shows of one document, as JSON that may stand inside a script element:
+/// UTF-8 without '<'. `bins` are the distance bins of the run's spans, none where it has none.
+/// Arrays are objects {type, data}, data in base64 and little-endian; data.js reads them.
 std::string document_json(const DocumentRun& document, const RunModel& model,
                           const std::vector<DistanceBin>& bins, const PageDetail& detail);
 

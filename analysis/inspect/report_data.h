@@ -6,10 +6,10 @@
 
 namespace longshadow {
 
-/// What the page shows of a report, as JSON that may stand inside a script element: for each
-/// section its texts and the views of its tables, spelled as the text has them. A view has `heads`,
-/// each of `span` columns, whose texts stand at the `end` of their column or at its start, and
-/// `lines` of texts. report.js reads it.
+/// Writes a report as JSON that may stand inside a script element: for each section its texts and
+/// the views of its tables, spelled as print_text() does. A view has `heads`, each of `span`
+/// columns; `ends`, whether a column's texts stand at its end; and `lines` of texts. report.js
+/// reads it.
 std::string report_json(const Report& report);
 
 }  // namespace longshadow

@@ -8,21 +8,21 @@ namespace longshadow {
 
 namespace {
 
-/// Every digit that tells the double from its neighbours; nothing for NaN.
+/// Writes every digit that tells the double from its neighbours; nothing for NaN.
 std::string exact(double value) {
   if (std::isnan(value)) return "";
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
-/// A text in quotes, as RFC 4180 has it.
+/// Puts a text in quotes, as RFC 4180 has it.
 std::string quoted(const std::string& text) {
   std::string inside;
   for (const char c : text) inside += c == '"' ? "\"\"" : std::string(1, c);
   return '"' + inside + '"';
 }
 
-/// The fields of a line that hold what an entry says.
+/// The fields of a line that an entry fills.
 struct Fields {
   std::string begin{}, end{};  ///< of a range
   std::string value{}, low{}, high{}, is_bound{};

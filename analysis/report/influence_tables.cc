@@ -21,7 +21,7 @@ std::size_t name_width(const Table& groups) {
   return width;
 }
 
-/// A view for each bin of distance, of the groups that reach it.
+/// Adds a view for each bin of distance, of the groups that reach it.
 void view_by_distance(Table& table, const std::vector<GroupReport>& groups) {
   for (std::size_t bin = 0; bin < table.bins.size(); ++bin) {
     View view;
@@ -52,7 +52,7 @@ Table correlation_table(const SampleReport& sample, const std::vector<DistanceBi
   return table;
 }
 
-/// Two columns for near and two for far: how many subjects, and `path` of them.
+/// Columns of a view: for near and for far how many subjects, and `path` of them.
 std::vector<Shown> near_and_far_columns(const Table& table, const SampleReport& sample,
                                         const std::string& path) {
   const auto head = [&](const char* name, std::size_t bin) {
@@ -74,7 +74,7 @@ void view_correlations(Table& table, const SampleReport& sample) {
   partial.insert(partial.begin(), left_column(kNoColumn, "", kNameWidth));
   partial.front().text = "  partial";
   view.under = {std::move(partial)};
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   table.views.push_back(std::move(view));
 }
 
@@ -91,7 +91,7 @@ std::vector<std::size_t> shown_chunks(std::size_t n_chunks) {
   return shown;
 }
 
-/// Means of the bins side by side, in one line a part of an estimate.
+/// Columns of a view: one part of the mean in each of these bins.
 std::vector<Shown> means_of_bins(const Table& table, const std::vector<std::size_t>& bins,
                                  Part part) {
   std::vector<Shown> columns;
@@ -104,8 +104,8 @@ std::vector<Shown> means_of_bins(const Table& table, const std::vector<std::size
   return columns;
 }
 
-/// Means side by side: what a set does at each position is to be compared with another's. Under
-/// them, where there are enough sets, their intervals.
+/// Adds a view of means side by side, since sets are compared with one another at each position.
+/// Their intervals stand below, where there are enough sets.
 void view_sets(Table& table, bool in_chunks) {
   std::vector<std::size_t> bins(table.bins.size());
   std::iota(bins.begin(), bins.end(), 0);
@@ -123,7 +123,7 @@ void view_sets(Table& table, bool in_chunks) {
                  {left_column(kNoColumn, "", width), right_column(kNoColumn, "", kSetCountWidth)});
     under.front().text = label;
   }
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   if (bins.size() < table.bins.size()) {
     view.after = "  " + std::to_string(bins.size()) + " of " + std::to_string(table.bins.size()) +
                  " chunks; --json and --csv write them all\n";

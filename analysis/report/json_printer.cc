@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 Json array_of(const DistanceBin& range) { return Json::array({range.begin, range.end}); }
 
-/// Makes `place` what an entry says. Numbers with an interval become members of what is there.
+/// Writes an entry to `place`. A number with an interval becomes members of the object there.
 struct Put {
   Json& place;
 
@@ -31,7 +31,7 @@ struct Put {
   }
 };
 
-/// The place that a path of members leads to, made where it is not there.
+/// Finds the member that a path leads to, and makes it where there is none.
 Json& at(Json& json, const std::string& path) {
   return path.empty() ? json : json[Json::json_pointer("/" + path)];
 }

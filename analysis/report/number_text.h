@@ -10,10 +10,10 @@ namespace longshadow {
 /// Spells one double as printf does by `format`.
 std::string formatted(const char* format, double value);
 
-/// Two significant digits, the exponent without padding: "1.2e-6".
+/// Spells two significant digits, the exponent without padding: "1.2e-6".
 std::string scientific(double value);
 
-/// Both ends of a bin: "16-31".
+/// Spells both ends of a bin: "16-31".
 std::string range_text(const DistanceBin& bin);
 
 }  // namespace longshadow

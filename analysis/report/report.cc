@@ -55,7 +55,7 @@ std::string about_retention(const RetentionReport& retention) {
          "bytes: of\nthe full cache's keys and values.\n";
 }
 
-/// A sample's name, its conditions, and how much of it was measured.
+/// Tells a sample's name, its conditions, and how much of it was measured.
 std::string introduction_of(const SampleReport& sample) {
   std::string text = "\n" + sample.name + "\n";
   if (!sample.conditions.empty()) text += sample.conditions + "\n";
@@ -129,7 +129,7 @@ Section section_of(const RetentionReport& retention) {
   return section;
 }
 
-/// A section for each part, the first with what to know of all.
+/// Appends a section for each part, the first with the preface.
 template <typename Part>
 void add_sections(const std::vector<Part>& parts, const char* preface,
                   std::vector<Section>& sections) {

@@ -25,13 +25,14 @@ struct Section {
   std::vector<Table> tables{};
 };
 
-/// What an analysis says, as tables.
+/// The results of an analysis, as tables.
 struct Report {
   std::string model;
   AnalyzeOptions options;
   std::vector<Section> sections;
 };
 
+/// Makes the tables, once for all printers.
 Report make_report(const Analysis& analysis);
 
 }  // namespace longshadow

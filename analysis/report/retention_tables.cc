@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kBudgetWidth = 7;
 
-/// Shares of the kinds of one sort: the member that has them, what the view is called, and what the
-/// kinds are called for programs and for people.
+/// Kinds of tokens that a view compares: the member of the JSON with their shares, the view's
+/// title, and the kinds' names for programs and for people.
 struct Kinds {
   std::string path;
   std::string title;
@@ -32,7 +32,7 @@ std::vector<Kinds> kinds_of_tokens() {
           {"kept/by_upos", "by part of speech", tags, tags}};
 }
 
-/// "0.4", and with quantised keys and values "0.4/4b".
+/// Spells the budget: "0.4", and with quantised keys and values "0.4/4b".
 std::string budget_text(const RetentionArm& arm) {
   const bool quantised = arm.kv_bits < 16;
   return arm.budget + (quantised ? "/" + std::to_string(arm.kv_bits) + "b" : "");
@@ -45,14 +45,14 @@ std::size_t policy_width(const RetentionReport& report) {
   return widest + 5;
 }
 
-/// A view of all arms: policy, budget and these columns.
+/// Makes a view of all arms: policy, budget and these columns.
 View arm_view(const Table& table, const std::string& title, std::size_t width,
               const std::vector<Shown>& columns) {
   View view;
   view.shown = {left_column(table.find("policy"), title, width),
                 right_column(table.find("budget and bits"), "budget", kBudgetWidth)};
   view.shown.insert(view.shown.end(), columns.begin(), columns.end());
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   view.indent = 0;
   return view;
 }
@@ -118,7 +118,7 @@ Table arm_table(const RetentionReport& report) {
   return table;
 }
 
-/// A view of one budget's policies, P by P; `first` is the row of the first pair.
+/// Makes a view of one budget's policies, P by P. `first` is the row of the first pair.
 View overlap_view(const RetentionOverlap& overlap, std::size_t first, std::size_t width) {
   constexpr std::size_t kJaccard = 3;  // its column
   View view;

@@ -5,7 +5,7 @@ namespace longshadow {
 
 namespace {
 
-/// The first characters of a text, white space as single spaces.
+/// Cuts a text after its first characters. White space becomes single spaces.
 std::string shortened(const std::string& text) {
   constexpr std::size_t kMostCharacters = 40;
   std::string line;
@@ -26,7 +26,7 @@ std::string shortened(const std::string& text) {
   return line;
 }
 
-/// "3-4", and "1" for a bin of one; what else than "all" the group is.
+/// Spells how many sentences later, "3-4" or "1", and the group unless it is "all".
 std::string later_text(const DistanceBin& bin, const std::string& group) {
   const std::string later = bin.begin + 1 == bin.end ? std::to_string(bin.begin) : range_text(bin);
   return later + (group == "all" ? "" : ", " + group);
@@ -50,7 +50,7 @@ Table distance_table(const SentenceReport& report) {
   return table;
 }
 
-/// A mean over later sentences, < before one that values under the noise floor make a bound.
+/// Spells a mean over later sentences, with < before one that the noise floor makes a bound.
 std::string mean_text(const BinnedInfluence& binned) {
   if (binned.n_values == 0) return "-";
   return (binned.n_below_floor > 0 ? "<" : "") + scientific(binned.upper_mean);
@@ -70,7 +70,7 @@ void view_top(Table& table) {
                      right_column(table.find("most/sentence"), "most on", kNumberWidth),
                      left_column(table.find("shortened"), "the highest totals", 0)});
   view.indent = 0;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   table.views.push_back(std::move(view));
 }
 

@@ -22,11 +22,11 @@ Table calibration_table(const SketchReport& sketch) {
                 left_column(4, "rank correlation", kEstimateWidth),
                 left_column(7, "top", 0)};
   for (const CalibrationBin& bin : sketch.bins) {
-    view.lines.push_back({table.rows.size(), 0, ""});
     table.rows.push_back({bin.offsets, bin.relative_standard_error, count(bin.n_control), bin.ratio,
                           bin.rank_correlation, count(bin.n_top), count(bin.n_top_found),
                           std::to_string(bin.n_top_found) + " of " + std::to_string(bin.n_top)});
   }
+  view.lines = table.all_rows();
   table.views.push_back(std::move(view));
   return table;
 }
@@ -51,11 +51,11 @@ Table misjudged_table(const SketchReport& sketch) {
       right_column(7, "attention", kAttentionWidth), left_column(8, "why", 0)};
   for (const CalibrationBin& bin : sketch.bins) {
     for (const MisjudgedToken& one : bin.worst) {
-      view.lines.push_back({table.rows.size(), 0, ""});
       table.rows.push_back({bin.offsets, std::int64_t{one.token}, one.text, one.group, one.exact,
                             one.sketch, one.sketch / one.exact, one.attention, one.reason});
     }
   }
+  view.lines = table.all_rows();
   if (sketch.n_measured > 0) table.views.push_back(std::move(view));
   return table;
 }

@@ -32,7 +32,7 @@ std::string number_text(double value, Format format) {
   throw std::invalid_argument("number_text: expected a format, found none of them");
 }
 
-/// "value [low, high]", or what of it is known.
+/// Spells "value [low, high]", or the part of it that is known.
 std::string interval_text(const Estimate& estimate, Format format) {
   const std::string value = number_text(estimate.value, format);
   if (std::isnan(estimate.value) || std::isnan(estimate.low)) return value;
@@ -63,7 +63,7 @@ struct Speller {
     }
     throw std::invalid_argument("Speller: expected a part of a number, found none of them");
   }
-  /// With < before what is a bound.
+  /// Spells an influence, a bound with < before it.
   std::string operator()(const InfluenceEstimate& influence) const {
     const bool is_bound = influence.is_bound && (part == Part::whole || part == Part::value);
     return (is_bound ? "<" : "") + (*this)(influence.estimate);
@@ -103,6 +103,12 @@ std::size_t Table::find(const std::string& column) const { return find(column, s
 
 std::size_t Table::find_in_bin(const std::string& column, std::size_t bin) const {
   return find(column, std::optional(bin));
+}
+
+std::vector<Line> Table::all_rows() const {
+  std::vector<Line> lines;
+  for (std::size_t row = 0; row < rows.size(); ++row) lines.push_back({row, 0, ""});
+  return lines;
 }
 
 void Table::add_for_each_bin(const std::vector<Column>& of_bin) {

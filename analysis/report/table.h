@@ -11,11 +11,11 @@
 #include "analysis/statistics/measurements.h"
 #include "analysis/statistics/statistics.h"
 
-// A table of the report: what it holds, exactly, and the views of it that people read.
+// A table of the report: its exact entries, and the views of them that people read.
 namespace longshadow {
 
-/// One place of a table: nothing where nothing applies, or a text, a count, a number, a number with
-/// its interval, an influence, a range. A number that is not known is NaN.
+/// One place of a table: nothing where nothing applies, else a text, a count, a number, a number
+/// with its interval, an influence, a range. A number that is not known is NaN.
 using Entry = std::variant<std::monostate, std::string, std::int64_t, double, Estimate,
                            InfluenceEstimate, DistanceBin>;
 
@@ -38,7 +38,7 @@ struct Column {
 
 enum class Align { left, right };
 
-/// What of a number with an interval a view shows.
+/// The part of a number with an interval that a view shows.
 enum class Part { whole, value, low, high };
 
 inline constexpr std::size_t kNoColumn = SIZE_MAX;
@@ -88,6 +88,9 @@ struct Table {
   std::size_t find(const std::string& column) const;
   std::size_t find_in_bin(const std::string& column, std::size_t bin = 0) const;
 
+  /// A line for each row.
+  std::vector<Line> all_rows() const;
+
   /// Appends these columns for each of the bins.
   void add_for_each_bin(const std::vector<Column>& of_bin);
 
@@ -95,7 +98,7 @@ struct Table {
   std::size_t find(const std::string& column, std::optional<std::size_t> bin) const;
 };
 
-/// A count as an entry.
+/// Makes an entry of a count.
 Entry count(std::size_t n);
 
 /// Columns of a view that stand at the left or the right of their width.

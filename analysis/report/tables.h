@@ -18,7 +18,7 @@ inline constexpr std::size_t kNumberWidth = 9;
 Table group_table(const std::string& name, const std::string& counted,
                   const std::vector<GroupReport>& groups, const std::vector<DistanceBin>& bins);
 
-/// Counts and influences of one bin, as a view shows them behind a first column.
+/// Columns of a view, behind a first one: counts and influences of a bin.
 std::vector<Shown> influence_columns(const Table& groups, bool has_trimmed_mean);
 
 /// Tables of one document or of all pooled. `is_last`: views of kinds of tokens and of claims are
@@ -37,7 +37,7 @@ Table part_of_speech_table(const SampleReport& sample, const std::vector<Distanc
 /// Entropy by part of speech, both readings.
 Table entropy_table(const EntropyReport& entropy, bool draws_documents, bool is_viewed);
 
-/// InfoKV's claims and what their tests say.
+/// InfoKV's claims and the outcomes of their tests.
 Table claim_table(const ClaimsReport& claims, bool is_viewed);
 
 /// Influence of removed sentences by how many sentences later, and the sentences of the highest
@@ -47,7 +47,7 @@ std::vector<Table> sentence_tables(const SentenceReport& sentences);
 /// A sketch beside exact influence, and the tokens that it misjudges most.
 std::vector<Table> sketch_tables(const SketchReport& sketch);
 
-/// What policies keep and cost, and how far they keep the same slots.
+/// Policies: the slots that they keep, the cost of that, and how far they keep the same slots.
 std::vector<Table> retention_tables(const RetentionReport& retention);
 
 }  // namespace longshadow

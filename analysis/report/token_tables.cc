@@ -7,14 +7,14 @@ namespace longshadow {
 
 namespace {
 
-/// What a claim's test says of it at the level of 5%.
+/// Verdict of a claim's test at the level of 5%.
 const char* verdict(const ClaimReport& claim) {
   if (std::isnan(claim.p_holm)) return "cannot be said";
   if (claim.p_holm >= 0.05) return "open";
   return claim.correlation.value > 0 ? "holds" : "the contrary holds";
 }
 
-/// What the p-values are of, and which positions near and far are.
+/// Explains the p-values, and which positions near and far are.
 std::string about_tests(const ClaimsReport& claims) {
   std::string text = "  p: ";
   if (claims.flips_documents) {
@@ -58,7 +58,7 @@ Table entropy_table(const EntropyReport& entropy, bool draws_documents, bool is_
       left_column(4, "at the token", kEstimateWidth),
       left_column(kNoColumn,
                   draws_documents ? "(intervals over documents)" : "(intervals over tokens)", 0)};
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   table.views.push_back(std::move(view));
   return table;
 }
@@ -82,7 +82,7 @@ Table claim_table(const ClaimsReport& claims, bool is_viewed) {
   view.shown = {left_column(0, "claims, as rank correlations", kClaimWidth),
                 left_column(3, "mean", kEstimateWidth - 3), left_column(4, "p", kCountWidth),
                 left_column(5, "Holm's", kCountWidth), left_column(6, "", kCountWidth)};
-  for (std::size_t row = 0; row < table.rows.size(); ++row) view.lines.push_back({row, 0, ""});
+  view.lines = table.all_rows();
   view.after = about_tests(claims);
   table.views.push_back(std::move(view));
   return table;

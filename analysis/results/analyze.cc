@@ -63,7 +63,8 @@ std::string describe_conditions(const DocumentRun& document) {
          " " + influence.precision;
 }
 
-/// What the cache's owner can know of attention when tokens leave, as an index of kSignals.
+/// The signal for attention that the cache's owner can know when tokens leave, as an index of
+/// kSignals.
 std::size_t attention_known_at(const RunInfluence& influence) {
   return influence.evict_at == schema::kEvictAtEnd ? kAttentionWindow : kAttentionCumulative;
 }

@@ -49,7 +49,8 @@ struct SampleReport {
 
 struct Analysis {
   RunModel model;
-  /// With the bins that were used, clipped to the measured distances; none in a run of sets alone.
+  /// The options asked for, with the bins that were used, clipped to the measured distances. A run
+  /// of sets alone has none.
   AnalyzeOptions options;
   std::size_t attention = 0;              ///< index of the signal that stands for it in the claims
   std::vector<DistanceBin> set_bins;      ///< of positions after the start; none without sets
@@ -60,10 +61,10 @@ struct Analysis {
   std::optional<RetentionReport> retention;
 };
 
-/// Groups are those of Sample, for each document and for all of them pooled. Sets, tokens with
-/// others between them, are in none of these: they are grouped by what the run recorded. Throws
-/// std::invalid_argument where no bin holds a measured distance, or where there are chunks but no
-/// sets.
+/// Analyses a run. Groups are those of Sample, for each document and for all of them pooled. Sets,
+/// tokens with others between them, are in none of these: they are grouped by what the run
+/// recorded. Throws std::invalid_argument where no bin holds a measured distance, or where there
+/// are chunks but no sets.
 Analysis analyze(const RunFile& run, const AnalyzeOptions& options);
 
 }  // namespace longshadow

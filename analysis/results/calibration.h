@@ -44,8 +44,8 @@ struct SketchReport {
   std::vector<CalibrationBin> bins;
 };
 
-/// What a document's own exact counterfactuals, of single tokens that leave at the context's end,
-/// say about its sketch. The document has a sketch. The first n_sinks tokens are sinks.
+/// Compares a document's sketch with its own exact counterfactuals of single tokens that leave at
+/// the context's end. The document has a sketch. The first n_sinks tokens are sinks.
 SketchReport calibrate(const DocumentRun& document, std::int64_t n_sinks,
                        const BootstrapOptions& bootstrap);
 

@@ -9,8 +9,7 @@
 
 namespace longshadow {
 
-/// What is claimed of kinds of tokens and of distance, as a rank correlation that should be above
-/// 0.
+/// A claim about kinds of tokens or about distance, as a rank correlation that should be above 0.
 struct ClaimReport {
   std::string claim;
   std::size_t n_documents = 0;  ///< with enough tokens or subjects to say

@@ -28,9 +28,9 @@ struct EntropyReport {
   std::array<Estimate, kEntropyReadings.size()> difference;
 };
 
-/// Of the sample's tokens in words; no rows where the document has no parts of speech. Intervals
-/// are over documents, or over tokens where these are too few: neighbours resemble each other, so
-/// that the latter are somewhat narrow.
+/// Reports the entropy of the sample's tokens in words. There are no rows where the document has no
+/// parts of speech. Intervals are over documents, or over tokens where documents are too few; the
+/// latter are somewhat narrow, since neighbouring tokens resemble each other.
 EntropyReport report_entropy(const Sample& sample, const BootstrapOptions& options);
 
 }  // namespace longshadow

@@ -8,7 +8,7 @@ namespace longshadow {
 
 namespace {
 
-/// What a cell is made of, one for each subject that reaches its bin.
+/// The values of a cell, one for each subject that reaches its bin.
 struct CellValues {
   std::vector<double> lower;  ///< nats, a value under the floor as 0
   std::vector<double> upper;  ///< nats, a value under the floor as the floor
@@ -22,7 +22,7 @@ InfluenceEstimate estimate_influence(const CellValues& values, Clusters clusters
   return {estimate, !values.lower.empty() && statistic(values.lower) < 0.95 * estimate.value};
 }
 
-/// Of members of what has bins; `document` is theirs.
+/// Makes a cell of these members of `subjects`. `document` says which each subject is from.
 template <typename Subject>
 Cell make_cell(const Sample& sample, const std::vector<Subject>& subjects,
                const std::vector<std::uint32_t>& document, const Members& members, std::size_t bin,

@@ -29,8 +29,8 @@ struct Cell {
   InfluenceEstimate median;
 };
 
-/// Of subjects in a bin, one each; those without values are left out. `document` is which each is
-/// from: intervals are over documents where these are drawn.
+/// Makes a cell of subjects in a bin, one value each. Subjects without values are left out.
+/// `document` says which each is from: intervals are over documents where these are drawn.
 Cell make_cell(std::span<const BinnedInfluence> subjects, std::span<const std::uint32_t> document,
                bool draws_documents, const BootstrapOptions& options);
 
@@ -52,15 +52,15 @@ struct SignalReport {
   std::vector<Correlation> correlations;  ///< one for each bin
 };
 
-/// A report for each of `groups` of the sample, in `n_bins` bins.
+/// Makes a report for each of `groups` of the sample, in `n_bins` bins.
 std::vector<GroupReport> report_groups(const Sample& sample, const std::vector<Group>& groups,
                                        std::size_t n_bins, const BootstrapOptions& options);
 
-/// The sample's sets, grouped by what the run recorded; bins count positions from the start on.
+/// Groups the sample's sets by what the run recorded; bins count positions from the start on.
 std::vector<GroupReport> report_sets(const Sample& sample, std::size_t n_bins,
                                      const BootstrapOptions& options);
 
-/// One for each of kSignals.
+/// Makes a report for each of kSignals.
 std::vector<SignalReport> report_signals(const Sample& sample, std::size_t n_bins,
                                          const BootstrapOptions& options);
 

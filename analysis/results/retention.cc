@@ -27,7 +27,7 @@ struct Group {
   std::vector<Member> members;
 };
 
-/// In the order in which the run has them.
+/// Groups the members, in the order in which the run has them.
 std::vector<Group> groups_of(const RunFile& run) {
   std::vector<Group> groups;
   for (const DocumentRun& document : run.documents) {
@@ -144,7 +144,7 @@ std::vector<std::size_t> quarters(std::span<const double> values) {
   return quarter_of;
 }
 
-/// What kinds of tokens a document's context has, [T] each.
+/// Kinds of a document's context tokens, [T] each.
 struct Kinds {
   std::vector<std::size_t> entropy;
   std::vector<std::size_t> drift;

@@ -13,8 +13,8 @@
 
 namespace longshadow {
 
-/// Of the positions of a part of the future: each document's mean and median, nats, averaged over
-/// documents. Intervals are over documents, which are drawn as wholes.
+/// Divergence over a part of the future's positions: each document's mean and median, nats,
+/// averaged over documents. Intervals are over documents, which are drawn as wholes.
 struct KlReport {
   Estimate mean;
   Estimate median;
@@ -56,7 +56,7 @@ struct RetentionReport {
   std::vector<RetentionOverlap> overlaps;  ///< one for each budget
 };
 
-/// Of the run's documents that have a retention, and nothing where none has.
+/// Reports on the run's documents that have a retention. Nothing where none has.
 std::optional<RetentionReport> analyze_retention(const RunFile& run,
                                                  const BootstrapOptions& options);
 

@@ -14,7 +14,7 @@
 
 namespace longshadow {
 
-/// Of sentences after a removed one, by how many later they are.
+/// Sentences that are read after a removed one, by how many later they are.
 struct LaterSentences {
   const char* name;
   DistanceBin bin;
@@ -36,7 +36,7 @@ struct InfluentialSentence {
 
 inline constexpr std::size_t kTopSentences = 10;
 
-/// What removed sentences do to the later ones of a document, or of several pooled.
+/// Influence of removed sentences on the later ones of a document, or of several pooled.
 struct SentenceReport {
   std::string name;
   std::size_t n_sentences = 0;  ///< that were removed and measured
@@ -48,7 +48,7 @@ struct SentenceReport {
                                          ///< kTopSentences
 };
 
-/// One for each document of which sentences are measured whole, and one for all of these where
+/// Makes a report for each document of which sentences are measured whole, and one for all where
 /// there are several. The first n_sinks tokens are sinks.
 std::vector<SentenceReport> report_sentences(const std::vector<DocumentRun>& documents,
                                              std::int64_t n_sinks,

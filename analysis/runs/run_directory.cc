@@ -19,7 +19,7 @@ using hdf5::Group;
 
 /// Values that rows not yet measured may take in memory, where no file's size bounds them: 2 GiB.
 constexpr std::size_t kMaxUnmeasured = std::size_t{1} << 28;
-/// What a plan may ask for before its size is its reader's trouble.
+/// Limits on what a plan may ask for, so that its size is never its reader's trouble.
 constexpr std::uint64_t kMaxUnits = 1'000'000'000;
 constexpr std::uint64_t kMaxFiles = 1'000'000;
 

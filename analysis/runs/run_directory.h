@@ -27,7 +27,7 @@ class RunDirectory {
   /// Units of the document, 0 as long as nobody can know.
   std::size_t n_units(std::size_t document) const;
 
-  /// What a document's full pass gave: of its influence `kl` is empty, and no policy is measured.
+  /// Reads a document's full pass: `kl` of its influence is empty, and no policy is measured.
   /// The functions that read throw FormatError where a file is missing or not as it should be, or
   /// belongs to another configuration.
   DocumentRun read_pass(std::size_t document,
@@ -37,12 +37,12 @@ class RunDirectory {
   void read_shard(std::size_t document, UnitRange units, DocumentRun& run) const;
   /// Reads its pass and those of the shards that are there, to see whether they can be read.
   void check_document(std::size_t document, std::span<const UnitRange> shards) const;
-  /// The document with all that is measured: `complete` where that is all there is to measure, else
-  /// the rows of kl that are missing are NaN.
+  /// Reads the document with all that is measured. It is `complete` where that is all there is to
+  /// measure, else the rows of kl that are missing are NaN.
   DocumentRun read_document(std::size_t document, Projections projections) const;
 
  private:
-  /// The pass, with room for values that no shard has given yet: NaN.
+  /// Reads the pass, and makes room for values that no shard has given yet: NaN.
   DocumentRun begin_document(std::size_t document, Projections projections) const;
 
   std::filesystem::path folder_;
@@ -61,10 +61,10 @@ struct MeasuredShare {
 
 MeasuredShare measured_share(const RunDirectory& directory);
 
-/// "run/: 37 of 64 subjects are measured (58%)"
+/// Describes the share: "run/: 37 of 64 subjects are measured (58%)".
 std::string describe(const MeasuredShare& share, const RunDirectory& directory);
 
-/// The same of `path` as it is now, with a line's end; empty where it is a run file.
+/// Describes the measured share of `path` as it is now, with a line's end. Empty for a run file.
 std::string measured_share_of(const std::filesystem::path& path);
 
 }  // namespace longshadow

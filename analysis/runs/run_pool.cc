@@ -14,7 +14,7 @@ namespace {
 
 using Conditions = std::vector<std::pair<const char*, std::string>>;
 
-/// What must be the same for influences to be of one kind, in the words of the command line.
+/// Conditions that must agree for influences to be of one kind, in the words of the command line.
 Conditions conditions_of(const DocumentRun& document) {
   const RunInfluence& influence = document.influence;
   const bool at_end = influence.evict_at == schema::kEvictAtEnd;

@@ -13,10 +13,10 @@ struct NamedRun {
   RunFile run;
 };
 
-/// One run of all documents, in the order given. Throws std::invalid_argument naming two files and
-/// what differs where their influences cannot be pooled: they are of one model only if the weights
-/// are the same, and of one kind only if context, horizon, eviction, layers and heads are; a text
-/// that comes twice would count twice.
+/// Joins runs into one of all documents, in the order given. Throws std::invalid_argument naming
+/// two files and what differs where their influences cannot be pooled: they are of one model only
+/// if the weights are the same, and of one kind only if context, horizon, eviction, layers and
+/// heads are; a text that comes twice would count twice.
 RunFile pool_runs(std::vector<NamedRun> runs);
 
 }  // namespace longshadow

@@ -389,7 +389,7 @@ RunFile read_root(const Group& root, Projections projections) {
   return run;
 }
 
-/// Of the documents of which something is measured.
+/// Reads the documents of which something is measured.
 RunFile read_directory(const RunDirectory& directory, Projections projections) {
   RunFile run = directory.plan().run;
   for (std::size_t d = 0; d < directory.plan().documents.size(); ++d) {

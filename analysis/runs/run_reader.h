@@ -7,7 +7,8 @@
 
 namespace longshadow {
 
-/// What to do with a sketch's projections: they are a hundred times its maps, and few look at them.
+/// Choice about a sketch's projections: they take a hundred times the room of its maps, and few
+/// readers want them.
 enum class Projections { left_out, read };
 
 /// Reads a run file of format version 1 (data/FORMAT.md), or a run directory as far as it is
@@ -17,7 +18,7 @@ enum class Projections { left_out, read };
 RunFile read_run(const std::filesystem::path& path,
                  Projections projections = Projections::left_out);
 
-/// Of a run file, and nothing else of it. Throws FormatError.
+/// Reads the configuration's hash of a run file, and nothing else. Throws FormatError.
 std::string read_configuration_hash(const std::filesystem::path& path);
 
 }  // namespace longshadow

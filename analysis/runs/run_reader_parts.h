@@ -14,17 +14,18 @@ namespace longshadow {
 /// Throws FormatError "GROUP: WHAT".
 [[noreturn]] void refuse(const hdf5::Group& group, const std::string& what);
 
-/// What is printed must not have any: a terminal would obey it.
+/// Says whether the text has a control character. Printed text must not: a terminal would obey it.
 bool has_control_character(const std::string& text);
 
-/// Infinite, or negative beyond any noise floor; rounding may make a KL slightly negative.
+/// Says whether a KL is infinite, or negative beyond any noise floor: rounding makes a KL at most
+/// slightly negative.
 bool is_impossible_kl(double nats);
 
 /// Throws FormatError unless `root` is that of a file of this format and of a version we read.
 void check_format(const hdf5::Group& root, const std::string& expected);
 
-/// Which program wrote the file, and what it was asked for. Throws FormatError where the hash,
-/// which names files and by which work is resumed, is not that of the configuration.
+/// Reads which program wrote the file, and what it was asked for. Throws FormatError where the
+/// hash, which names files and by which work is resumed, is not that of the configuration.
 void read_configuration(const hdf5::Group& root, RunFile& run);
 
 /// Throws FormatError where no document may have this name.
@@ -32,18 +33,18 @@ void check_document_name(const hdf5::Group& documents, const std::string& name);
 
 RunModel read_model(const hdf5::Group& group);
 
-/// Influences of `group`, [n_subjects, horizon] nats. Throws FormatError.
+/// Reads the influences of `group`, [n_subjects, horizon] nats. Throws FormatError.
 std::vector<double> read_kl(const hdf5::Group& group, std::uint64_t n_subjects,
                             std::uint64_t horizon);
 
-/// The document of a pass file: of its influence `kl` is empty. Throws FormatError.
+/// Reads the document of a pass file: `kl` of its influence is empty. Throws FormatError.
 DocumentRun read_pass_document(const hdf5::Group& group, const std::string& name,
                                const RunModel& model, Projections projections);
 
 /// Throws FormatError where the document's context does not lie within its tokens.
 void check_context(const hdf5::Group& group, const DocumentRun& document);
 
-/// Every policy at every budget. Throws FormatError.
+/// Reads every policy at every budget. Throws FormatError.
 std::vector<RunRetention> read_retention(const hdf5::Group& group, const DocumentRun& document,
                                          const RunModel& model);
 

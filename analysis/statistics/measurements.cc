@@ -25,7 +25,7 @@ double mean_of_finite(std::span<const double> values) {
   return count > 0 ? sum / count : kNaN;
 }
 
-/// From the last removed token to the start.
+/// Distance from the last removed token to the start.
 std::int64_t first_distance_of(const RunInfluence& influence, std::size_t s) {
   return influence.start[s] - (influence.subjects[s].end - 1);
 }
@@ -39,8 +39,8 @@ BinnedInfluence bin_influence(const RunInfluence& influence, std::size_t s,
                        first_distance, bin);
 }
 
-/// Whether the part of `--subjects` that the group is named after takes tokens by chance or takes
-/// all: "all", "sample", "word", "control", "each:random:N".
+/// Says whether the part of `--subjects` that the group is named after takes tokens by chance or
+/// takes all: "all", "sample", "word", "control", "each:random:N".
 bool is_drawn(const std::string& group) {
   constexpr std::array<const char*, 4> kDrawn = {"all", "sample", "word", schema::kControlGroup};
   return std::find(kDrawn.begin(), kDrawn.end(), group) != kDrawn.end() ||

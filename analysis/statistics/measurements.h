@@ -27,13 +27,13 @@ struct BinnedInfluence {
   double lower_mean = 0;  ///< nats; NaN without values
   double upper_mean = 0;  ///< nats; NaN without values
 
-  /// What to rank subjects by: upper_mean, or 0 where all is under the floor, so that those tie:
-  /// their order would be noise. NaN without values.
+  /// The value to rank subjects by: upper_mean, or 0 where all is under the floor, so that those
+  /// tie: their order would be noise. NaN without values.
   double to_rank() const;
 };
 
-/// Influence [n] at the distances first, first + 1, ..., beside the noise floor [n] there, as far
-/// as it lies in the bin. A value that is not measured counts for nothing.
+/// Averages an influence [n] at the distances first, first + 1, ... as far as these lie in the bin.
+/// The noise floor [n] is that of the same positions. A value that is not measured does not count.
 BinnedInfluence bin_influence(std::span<const double> kl_nats, std::span<const double> floor_nats,
                               std::int64_t first, const DistanceBin& bin);
 
@@ -61,17 +61,17 @@ struct MeasuredSet {
   std::vector<BinnedInfluence> bins;  ///< one for each bin of positions after the start
 };
 
-/// The smallest and one past the largest distance that the documents' spans measured; empty without
-/// any.
+/// Finds the smallest and one past the largest distance that the documents' spans measured; empty
+/// without any.
 DistanceBin measured_distances(const std::vector<const DocumentRun*>& documents);
 
-/// [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
+/// Makes bins [0, 16), [16, 32), [32, 64), ... doubling, as far as the measured distances go.
 std::vector<DistanceBin> default_bins(const DistanceBin& measured);
 
-/// [0, width), [width, 2 width), ... as far as `end`, where the last one ends.
+/// Makes bins [0, width), [width, 2 width), ... as far as `end`, where the last one ends.
 std::vector<DistanceBin> equal_bins(std::int64_t width, std::int64_t end);
 
-/// The parts of `bins` within the measured distances. Throws std::invalid_argument where no bin
+/// Clips `bins` to the measured distances. Throws std::invalid_argument where no bin
 /// holds one.
 std::vector<DistanceBin> clip_bins(const std::vector<DistanceBin>& bins,
                                    const DistanceBin& measured);
@@ -84,14 +84,15 @@ struct NearAndFar {
 };
 inline constexpr std::size_t kEnoughForNearAndFar = 10;
 
-/// `n_subjects` of each bin, sinks apart; at least one bin.
+/// Chooses these bins. `n_subjects` is of each bin, of which there is at least one, sinks apart.
 NearAndFar near_and_far(const std::vector<std::size_t>& n_subjects);
 
-/// Every span of the document that has a finite influence. The first `n_sinks` tokens are sinks.
+/// Measures every span of the document that has a finite influence. The first `n_sinks` tokens are
+/// sinks.
 std::vector<MeasuredSubject> measure(const DocumentRun& document,
                                      const std::vector<DistanceBin>& bins, std::int64_t n_sinks);
 
-/// Every set of the document that has a finite influence.
+/// Measures every set of the document that has a finite influence.
 std::vector<MeasuredSet> measure_sets(const DocumentRun& document,
                                       const std::vector<DistanceBin>& bins);
 

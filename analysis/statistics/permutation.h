@@ -7,9 +7,9 @@
 
 namespace longshadow {
 
-/// Two-sided p of "the values are symmetric about 0", by flipping their signs (Fisher's
-/// randomisation test): the share of sign patterns whose |mean| is at least the one seen. All 2^n
-/// patterns up to n = 16, else 9,999 drawn ones and the one seen. NaN without values.
+/// Tests "the values are symmetric about 0", two-sided, by flipping their signs (Fisher's
+/// randomisation test): p is the share of sign patterns whose |mean| is at least the one seen. All
+/// 2^n patterns up to n = 16, else 9,999 drawn ones and the one seen. NaN without values.
 double sign_flip_p(std::span<const double> values, std::uint32_t seed);
 
 /// The pairs of one document, centred.
@@ -18,7 +18,7 @@ struct CentredPairs {
   std::vector<double> y;  ///< as many
 };
 
-/// Two-sided p of "x says nothing of y": y is shuffled within its document 1,999 times, and p is
+/// Tests "x says nothing of y", two-sided: y is shuffled within its document 1,999 times, and p is
 /// the share of shuffles, with the order seen, whose mean correlation over documents is at least as
 /// far from 0. NaN where no document has a correlation.
 double shuffle_p(std::span<const CentredPairs> documents, std::uint32_t seed);

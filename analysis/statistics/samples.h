@@ -27,7 +27,8 @@ struct TaggedTokens {
   std::vector<std::uint32_t> document;
 };
 
-/// What there is to describe of one document, or of several pooled.
+/// The subjects, sets and tokens of one document, or of several pooled, and the groups they are
+/// described in.
 struct Sample {
   std::size_t n_documents = 1;
   std::vector<MeasuredSubject> subjects;  ///< spans
@@ -53,17 +54,18 @@ struct SampleOptions {
   std::int64_t n_sinks = 4;  ///< first tokens that are kept apart
 };
 
-/// Groups: "all" is the population; the top share of it by each of kSignals, which among equals
-/// takes the earlier token and never one without the signal; each group that the run recorded,
-/// where there are several; the sinks.
+/// Collects a document's subjects and their groups: "all" is the population; the top share of it by
+/// each of kSignals, which among equals takes the earlier token and never one without the signal;
+/// each group that the run recorded, where there are several; the sinks.
 Sample make_sample(const DocumentRun& document, const std::vector<DistanceBin>& bins,
                    const std::vector<DistanceBin>& set_bins, const SampleOptions& options);
 
-/// The union of documents: a token is high or low among its own document's.
+/// Joins the samples of documents. A token is high or low among its own document's.
 Sample pool(const std::vector<Sample>& documents);
 
-/// What a bootstrap draws: documents, where there are enough for an interval; else nothing, which
-/// says single subjects (or tokens). `document` is Sample::document or a selection of it.
+/// Clusters that a bootstrap draws: documents, where there are enough for an interval; else none,
+/// so that single subjects (or tokens) are drawn. `document` is Sample::document or a selection of
+/// it.
 Clusters clusters_of(const Sample& sample, const std::vector<std::uint32_t>& document);
 
 }  // namespace longshadow

@@ -118,7 +118,7 @@ void weighted_ranks(std::span<const double> values, std::span<const std::size_t>
   }
 }
 
-/// Of values that are centred under these counts.
+/// Pearson's correlation of values that are centred under these counts.
 double weighted_correlation(std::span<const double> x, std::span<const double> y,
                             const Counts& counts) {
   double xx = 0;

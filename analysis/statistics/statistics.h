@@ -24,8 +24,8 @@ struct BootstrapOptions {
   std::uint32_t seed = 1;
 };
 
-/// [n] which cluster (a document, say) each sample is from: what is drawn is whole clusters. Empty:
-/// every sample is a cluster of its own.
+/// Clusters, documents for instance, that samples are from: an id for each of n samples. Whole
+/// clusters are drawn. Empty: every sample is a cluster of its own.
 using Clusters = std::span<const std::uint32_t>;
 
 /// How often each of n samples occurs in one draw. A statistic of the draw is then a weighted
@@ -40,7 +40,7 @@ using Statistic = std::function<double(const Counts&)>;
 Estimate bootstrap(std::size_t n, const BootstrapOptions& options, Clusters clusters,
                    const Statistic& statistic);
 
-/// No value may be NaN.
+/// Means, medians and trimmed means with their intervals. No value may be NaN.
 Estimate bootstrap_mean(std::span<const double> values, const BootstrapOptions& options,
                         Clusters clusters = {});
 Estimate bootstrap_median(std::span<const double> values, const BootstrapOptions& options,
@@ -48,7 +48,7 @@ Estimate bootstrap_median(std::span<const double> values, const BootstrapOptions
 Estimate bootstrap_trimmed_mean(std::span<const double> values, const BootstrapOptions& options,
                                 Clusters clusters = {});
 
-/// The mean of the values whose flag is set less the mean of the others.
+/// Difference of means: of the values whose flag is set, less that of the others.
 Estimate bootstrap_difference(std::span<const double> values, std::span<const std::uint8_t> flags,
                               const BootstrapOptions& options, Clusters clusters = {});
 
@@ -66,12 +66,12 @@ Estimate bootstrap_partial_spearman(std::span<const double> x, std::span<const d
                                     Clusters clusters = {});
 
 double mean(std::span<const double> values);
-/// The middle value, or the mean of the two middle ones.
+/// Median: for an even count, the mean of the two middle values.
 double median(std::span<const double> values);
 /// The mean without the lowest and the highest tenth, of n values floor(n / 10) each.
 double trimmed_mean(std::span<const double> values);
 
-/// From 1, tied values sharing the mean of theirs, less the mean of all ranks.
+/// Ranks from 1, less the mean of all ranks. Tied values share the mean of their ranks.
 std::vector<double> centred_ranks(std::span<const double> values);
 /// Pearson's correlation of values that are centred; NaN where one side is constant.
 double centred_correlation(std::span<const double> x, std::span<const double> y);

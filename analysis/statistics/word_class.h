@@ -10,7 +10,7 @@ namespace longshadow {
 /// and participles: VERB is all of them.
 enum class WordClass { content, function, neither };
 
-/// Of an index of schema::kUniversalTags.
+/// Class of a tag, an index of schema::kUniversalTags.
 WordClass word_class(std::uint8_t upos);
 
 }  // namespace longshadow
