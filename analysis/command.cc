@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 #include "analysis/runs/run_directory.h"
 #include "analysis/runs/run_pool.h"
 #include "analysis/runs/run_reader.h"

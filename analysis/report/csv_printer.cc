@@ -2,7 +2,7 @@
 #include <cmath>
 #include <string>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 
 namespace longshadow {
 

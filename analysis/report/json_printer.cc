@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 
 namespace longshadow {
 

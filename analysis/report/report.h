@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,16 @@ struct Report {
 
 /// Makes the tables, once for all printers.
 Report make_report(const Analysis& analysis);
+
+// The printers. analysis/inspect has another, for its page.
+
+/// Prints the views of the tables, aligned, about 100 columns wide.
+void print_text(std::ostream& out, const Report& report);
+
+/// Writes sections, facts and tables as JSON, UTF-8; an unknown number is null.
+std::string to_json(const Report& report);
+
+/// Writes a line for each entry of each table; data/FORMAT.md says what stands in it.
+std::string to_csv(const Report& report);
 
 }  // namespace longshadow

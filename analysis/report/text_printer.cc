@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 
 namespace longshadow {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

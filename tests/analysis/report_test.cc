@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "analysis/report/printers.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 #include "tests/support/synthetic_run.h"
 
 using namespace longshadow;

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 
-#include "analysis/report/printers.h"
+#include "analysis/report/report.h"
 #include "data/format/schema.h"
 #include "tests/support/synthetic_run.h"
 
