@@ -53,7 +53,8 @@ class ReportTables {
   paint() {
     if (!this.details.open || this.shown === this.name) return;
     this.shown = this.name;
-    const isAside = ({name}) => name !== this.name && this.documents.includes(name);
+    const isAside = (section) =>
+        section.is_in_list && section.name !== this.name && this.documents.includes(section.name);
     const sections = this.sections.filter((section) => !isAside(section));
     this.root.replaceChildren(...sections.flatMap((section) => this.sectionElements(section)));
   }
