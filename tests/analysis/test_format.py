@@ -1,5 +1,6 @@
 """Holds data/FORMAT.md to a run file that the writer wrote."""
 
+import csv
 import os
 import re
 import subprocess
@@ -72,6 +73,25 @@ class TheFormatPage(WithRuns):
                     document = file["documents/document_2"]
                 self.assertEqual(document[name].dtype, dtype, name)
                 self.assertTrue(document[name].fletcher32, name)
+
+    def test_it_names_the_tables_and_columns_of_the_csv(self):
+        section = PAGE[PAGE.index("## What `longshadow analyze --csv` writes"):]
+        columns = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)))
+        listed = re.search(r"^\| `table` \| (.*) \|$", section, re.MULTILINE).group(1)
+        tables = set()
+        for n, options in enumerate(({"lag": -1, "sets": 3, "sketch": True, "retention": True},
+                                     {"lag": 0, "sentences": True})):
+            written = self.folder / f"{n}.csv"
+            subprocess.run([os.environ["LONGSHADOW"], "analyze", self.make_run(**options), "--csv", written],
+                           check=True, capture_output=True)
+            with open(written, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.assertEqual(list(rows[0]), columns)
+            self.assertEqual({row["unit"] for row in rows}, {"", "nats"})
+            tables |= {row["table"] for row in rows}
+        self.assertEqual(len(tables), 13)
+        for table in tables:
+            self.assertIn(f"`{table}`", listed)
 
     def test_removed_tokens_are_where_it_says(self):
         with h5py.File(self.make_run(sets=2)) as file:
