@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "analysis/report/number_text.h"
 #include "analysis/report/tables.h"
@@ -25,9 +26,8 @@ std::size_t name_width(const Table& groups) {
 void view_by_distance(Table& table, const std::vector<GroupReport>& groups) {
   for (std::size_t bin = 0; bin < table.bins.size(); ++bin) {
     View view;
-    view.shown = influence_columns(table, true);
-    view.shown.insert(view.shown.begin(),
-                      left_column(0, "distance " + range_text(table.bins[bin]), name_width(table)));
+    const std::string head = "distance " + range_text(table.bins[bin]);
+    view.shown = influence_columns(left_column(0, head, name_width(table)), table, true);
     for (std::size_t row = 0; row < groups.size(); ++row) {
       if (groups[row].cells[bin].n_subjects > 0) view.lines.push_back({row, bin, ""});
     }
@@ -52,15 +52,17 @@ Table correlation_table(const SampleReport& sample, const std::vector<DistanceBi
   return table;
 }
 
-/// Columns of a view: for near and for far how many subjects, and `path` of them.
-std::vector<Shown> near_and_far_columns(const Table& table, const SampleReport& sample,
+/// Columns of a view: this first one, then for near and for far how many subjects, and `path` of
+/// them.
+std::vector<Shown> near_and_far_columns(Shown first, const Table& table, const SampleReport& sample,
                                         const std::string& path) {
   const auto head = [&](const char* name, std::size_t bin) {
     return name + (" (" + range_text(table.bins[bin]) + ")");
   };
   const std::size_t near = sample.near_bin;
   const std::size_t far = sample.far_bin;
-  return {right_column(table.find_in_bin("n_subjects", near), "subjects", kCountWidth),
+  return {std::move(first),
+          right_column(table.find_in_bin("n_subjects", near), "subjects", kCountWidth),
           left_column(table.find_in_bin(path, near), head("near", near), kEstimateWidth),
           right_column(table.find_in_bin("n_subjects", far), "subjects", kCountWidth),
           left_column(table.find_in_bin(path, far), head("far", far), kEstimateWidth)};
@@ -68,12 +70,10 @@ std::vector<Shown> near_and_far_columns(const Table& table, const SampleReport& 
 
 void view_correlations(Table& table, const SampleReport& sample) {
   View view;
-  view.shown = near_and_far_columns(table, sample, "");
-  view.shown.insert(view.shown.begin(), left_column(0, "rank correlation with", kNameWidth));
-  std::vector<Shown> partial = near_and_far_columns(table, sample, "partial");
-  partial.insert(partial.begin(), left_column(kNoColumn, "", kNameWidth));
-  partial.front().text = "  partial";
-  view.under = {std::move(partial)};
+  view.shown =
+      near_and_far_columns(left_column(0, "rank correlation with", kNameWidth), table, sample, "");
+  view.under = {
+      near_and_far_columns(text_column("  partial", kNameWidth), table, sample, "partial")};
   view.lines = table.all_rows();
   table.views.push_back(std::move(view));
 }
@@ -91,10 +91,9 @@ std::vector<std::size_t> shown_chunks(std::size_t n_chunks) {
   return shown;
 }
 
-/// Columns of a view: one part of the mean in each of these bins.
-std::vector<Shown> means_of_bins(const Table& table, const std::vector<std::size_t>& bins,
-                                 Part part) {
-  std::vector<Shown> columns;
+/// Columns of a view: these first ones, then one part of the mean in each of these bins.
+std::vector<Shown> means_of_bins(std::vector<Shown> columns, const Table& table,
+                                 const std::vector<std::size_t>& bins, Part part) {
   for (const std::size_t bin : bins) {
     const std::string head = range_text(table.bins[bin]);
     columns.push_back(right_column(table.find_in_bin("mean_nats", bin), head,
@@ -113,15 +112,13 @@ void view_sets(Table& table, bool in_chunks) {
   const std::size_t width = name_width(table);
   View view;
   view.title = "removed at once, mean nats in positions after the start";
-  view.shown = means_of_bins(table, bins, Part::value);
-  view.shown.insert(
-      view.shown.begin(),
-      {left_column(0, "", width), right_column(table.find("n_subjects"), "sets", kSetCountWidth)});
+  view.shown = means_of_bins(
+      {left_column(0, "", width), right_column(table.find("n_subjects"), "sets", kSetCountWidth)},
+      table, bins, Part::value);
   for (const auto& [label, part] : {std::pair{"  95%, from", Part::low}, {"  to", Part::high}}) {
-    std::vector<Shown>& under = view.under.emplace_back(means_of_bins(table, bins, part));
-    under.insert(under.begin(),
-                 {left_column(kNoColumn, "", width), right_column(kNoColumn, "", kSetCountWidth)});
-    under.front().text = label;
+    view.under.push_back(
+        means_of_bins({text_column(label, width), right_column(kNoColumn, "", kSetCountWidth)},
+                      table, bins, part));
   }
   view.lines = table.all_rows();
   if (bins.size() < table.bins.size()) {
@@ -156,9 +153,9 @@ Table group_table(const std::string& name, const std::string& counted,
   return table;
 }
 
-std::vector<Shown> influence_columns(const Table& groups, bool has_trimmed_mean) {
+std::vector<Shown> influence_columns(Shown first, const Table& groups, bool has_trimmed_mean) {
   std::vector<Shown> columns = {
-      right_column(groups.find_in_bin("n_subjects"), "subjects", kCountWidth),
+      std::move(first), right_column(groups.find_in_bin("n_subjects"), "subjects", kCountWidth),
       right_column(groups.find_in_bin("n_values"), "values", kCountWidth),
       right_column(groups.find_in_bin("n_below_floor"), "<floor", kCountWidth),
       left_column(groups.find_in_bin("mean_nats"), "mean, nats", kEstimateWidth)};
@@ -203,8 +200,8 @@ Table part_of_speech_table(const SampleReport& sample, const std::vector<Distanc
   Table table = group_table("parts_of_speech", "distance", sample.parts_of_speech, bins);
   if (!is_viewed || bins.empty()) return table;
   View view;
-  view.shown = near_and_far_columns(table, sample, "median_nats");
-  view.shown.insert(view.shown.begin(), left_column(0, "median nats by", kNameWidth));
+  view.shown = near_and_far_columns(left_column(0, "median nats by", kNameWidth), table, sample,
+                                    "median_nats");
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     if (sample.parts_of_speech[row].n_subjects > 0) view.lines.push_back({row, 0, ""});
   }

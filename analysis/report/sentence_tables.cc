@@ -37,8 +37,7 @@ Table distance_table(const SentenceReport& report) {
   table.path = "groups";
   if (report.bins.empty()) return table;
   View view;
-  view.shown = influence_columns(table, false);
-  view.shown.insert(view.shown.begin(), left_column(0, "sentences later", kNameWidth));
+  view.shown = influence_columns(left_column(0, "sentences later", kNameWidth), table, false);
   for (std::size_t row = 0; row < report.groups.size(); ++row) {
     const GroupReport& group = report.groups[row];
     for (std::size_t bin = 0; bin < report.bins.size(); ++bin) {

@@ -127,6 +127,12 @@ Shown right_column(std::size_t column, std::string head, std::size_t width) {
   return {column, std::move(head), Align::right, width};
 }
 
+Shown text_column(std::string text, std::size_t width) {
+  Shown shown = left_column(kNoColumn, "", width);
+  shown.text = std::move(text);
+  return shown;
+}
+
 std::vector<std::vector<std::string>> spelled(const Table& table, const View& view) {
   std::vector<std::vector<std::string>> lines;
   for (const Line& line : view.lines) {

@@ -105,6 +105,9 @@ Entry count(std::size_t n);
 Shown left_column(std::size_t column, std::string head, std::size_t width);
 Shown right_column(std::size_t column, std::string head, std::size_t width);
 
+/// Makes a column, at the left of its width, that says this text in every line and has no head.
+Shown text_column(std::string text, std::size_t width);
+
 /// Spells the entries of a view of the table: for each of its lines, and for those under them, a
 /// text for each of View::shown.
 std::vector<std::vector<std::string>> spelled(const Table& table, const View& view);

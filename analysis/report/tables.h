@@ -18,8 +18,8 @@ inline constexpr std::size_t kNumberWidth = 9;
 Table group_table(const std::string& name, const std::string& counted,
                   const std::vector<GroupReport>& groups, const std::vector<DistanceBin>& bins);
 
-/// Columns of a view, behind a first one: counts and influences of a bin.
-std::vector<Shown> influence_columns(const Table& groups, bool has_trimmed_mean);
+/// Columns of a view: this first one, then counts and influences of a bin.
+std::vector<Shown> influence_columns(Shown first, const Table& groups, bool has_trimmed_mean);
 
 /// Tables of one document or of all pooled. `is_last`: views of kinds of tokens and of claims are
 /// of one sample alone, the last.
