@@ -6,19 +6,17 @@
 #include "engine/core/error.h"
 #include "probes/arithmetic.h"
 #include "probes/bench.h"
+#include "probes/budget.h"
 #include "probes/commands.h"
-#include "probes/device_option.h"
+#include "probes/method_options.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/model_options.h"
+#include "probes/option_set.h"
 #include "probes/policy_bench.h"
-#include "probes/policy_choice.h"
-#include "probes/probe_options.h"
 #include "probes/retain.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kHelp{
     "bench [options]",
@@ -89,60 +87,73 @@ void print_output_share(double share) {
       100 * share);
 }
 
-}  // namespace
+/// The options of the command, as they are read.
+struct BenchCommand {
+  ModelOptions model;
+  MethodOptions method;
+  std::size_t context = 2048;
+  std::size_t horizon = 512;
+  std::size_t subjects = 32;
+  std::string policies;
+  Budget budget;
+  std::string json;
 
-int bench_command(std::span<const std::string> words) {
-  po::options_description options("Options");
-  auto add = options.add_options();
-  add_model_options(options);
-  add_device_option(options);
-  add_method_options(options);
-  add("context,T", po::value<std::size_t>()->default_value(2048), "tokens before the eviction");
-  add("future,H", po::value<std::size_t>()->default_value(512), "positions after it");
-  add("subjects,s", po::value<std::size_t>()->default_value(32), "counterfactuals of one round");
-  add("policies", po::value<std::string>()->default_value("", "none"),
-      "instead, prefill in f32 with these eviction policies' scores, in turns with the prefill "
-      "alone: snapkv,infokv");
-  add("budget", po::value<std::string>()->default_value("0.2"), "share that the policies keep");
-  add("json", po::value<std::string>()->default_value(""), "write the figures to this file");
-  const auto parsed = parse_options(kHelp, words, options);
-  if (!parsed) return 0;
-  const po::variables_map& values = *parsed;
-  CommandDevice device(values);
-  BenchOptions bench_options{values["context"].as<std::size_t>(),
-                             values["future"].as<std::size_t>(),
-                             values["subjects"].as<std::size_t>(),
-                             {},
-                             {}};
-  bench_options.precision =
-      parse_precision(values["precision"].as<std::string>(), device.kind(), std::cerr);
-  bench_options.method = parse_method(values["method"].as<std::string>(), bench_options.precision);
-  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
-  const std::size_t n = bench_options.context + bench_options.horizon;
-  if (bench_options.context == 0 || bench_options.horizon == 0 || bench_options.subjects == 0 ||
-      n > checkpoint->config().max_context) {
+  void declare(OptionSet& options);
+};
+
+void BenchCommand::declare(OptionSet& options) {
+  model.declare(options);
+  method.declare(options);
+  options.add("context,T", value(context), "tokens before the eviction");
+  options.add("future,H", value(horizon), "positions after it");
+  options.add("subjects,s", value(subjects), "counterfactuals of one round");
+  options.add("policies", value(policies, "none"),
+              "instead, prefill in f32 with these eviction policies' scores, in turns with the "
+              "prefill alone: snapkv,infokv");
+  options.add("budget", parsed(budget, parse_budget, "0.2"), "share that the policies keep");
+  options.add("json", value(json), "write the figures to this file");
+}
+
+int run(BenchCommand& command) {
+  CommandDevice device(command.model);
+  command.method.settle_precision(device.kind(), std::cerr);
+  const BenchOptions bench{command.context, command.horizon, command.subjects,
+                           command.method.precision, command.method.settled_method()};
+  const auto checkpoint = open_model(command.model.model, std::cerr);
+  const ModelConfig& config = checkpoint->config();
+  if (bench.context == 0 || bench.horizon == 0 || bench.subjects == 0 ||
+      bench.context + bench.horizon > config.max_context) {
     throw UsageError(
         "--context, --future and --subjects: expected at least 1 each, and context "
         "and future together at most the model's " +
-        std::to_string(checkpoint->config().max_context) + " tokens");
+        std::to_string(config.max_context) + " tokens");
   }
-  if (const std::string policies = values["policies"].as<std::string>(); !policies.empty()) {
+  if (!command.policies.empty()) {
     device.run([&](auto& on) {
-      print(bench_policies(on, *checkpoint, bench_options.context, split_policies(policies),
-                           parse_budget(values["budget"].as<std::string>(), "--budget")));
+      print(bench_policies(on, *checkpoint, bench.context, split_policies(command.policies),
+                           command.budget.share));
     });
-    print_output_share(output_share_of_prefill(checkpoint->config(), bench_options.context));
+    print_output_share(output_share_of_prefill(config, bench.context));
     return 0;
   }
   BenchResult result;
-  device.run([&](auto& on) { result = run_bench(on, *checkpoint, bench_options); });
+  device.run([&](auto& on) { result = run_bench(on, *checkpoint, bench); });
   print(result);
-  if (const std::string path = values["json"].as<std::string>(); !path.empty()) {
-    std::ofstream file(path);
-    file << to_json(bench_options, result, device, checkpoint->config().name).dump(2) << '\n';
-    if (!file.flush()) throw Error(path + ": cannot be written");
+  if (!command.json.empty()) {
+    std::ofstream file(command.json);
+    file << to_json(bench, result, device, config.name).dump(2) << '\n';
+    if (!file.flush()) throw Error(command.json + ": cannot be written");
   }
   return 0;
+}
+
+}  // namespace
+
+int bench_command(std::span<const std::string> words) {
+  BenchCommand command;
+  OptionSet options(kHelp);
+  command.declare(options);
+  return options.run(words, std::cout, [&] { return run(command); });
 }
 
 }  // namespace longshadow

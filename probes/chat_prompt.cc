@@ -9,13 +9,10 @@
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/utf8.h"
+#include "probes/option_set.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
-
-bool has(const po::variables_map& values, const char* name) { return values.count(name) != 0; }
 
 /// Midnight of a day written YYYY-MM-DD.
 std::tm parse_date(const std::string& text) {
@@ -51,21 +48,20 @@ std::string date_text(const std::tm& date) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%d", &date)};
 }
 
-Conversation read_conversation(const po::variables_map& values, const std::string& said) {
+Conversation read_conversation(const ChatOptions& options, const std::string& said) {
   Conversation conversation;
-  if (has(values, "messages")) {
-    const std::string path = values["messages"].as<std::string>();
-    const MappedFile file(path);
-    conversation = parse_conversation(file.bytes(), path);
+  if (options.messages) {
+    const MappedFile file(*options.messages);
+    conversation = parse_conversation(file.bytes(), *options.messages);
   } else {
     conversation.add("user", said);
   }
-  if (!has(values, "system")) return conversation;
+  if (!options.system) return conversation;
   if (conversation.messages[0].at("role") == "system") {
     throw UsageError("--system: the file of --messages begins with a system message already");
   }
   Conversation with_system;
-  with_system.add("system", values["system"].as<std::string>());
+  with_system.add("system", *options.system);
   for (auto& message : conversation.messages) {
     with_system.messages.push_back(std::move(message));
   }
@@ -87,24 +83,24 @@ const std::string& choose_template(const ChatSettings& settings, bool has_tools)
 
 }  // namespace
 
-void add_chat_options(po::options_description& options) {
-  auto add = options.add_options();
-  add("chat", po::bool_switch(),
-      "the text is what a user says, put into the model's chat template");
-  add("messages", po::value<std::string>(),
-      "instead of --chat: a JSON file of a conversation, [{\"role\": ..., \"content\": ...}, ...] "
-      "or "
-      "{\"messages\": ..., \"tools\": ...}; if the assistant speaks last, it goes on");
-  add("system", po::value<std::string>(),
-      "with --chat or --messages: what the system says before it");
-  add("date", po::value<std::string>(),
-      "with --chat or --messages: the day, YYYY-MM-DD, of a template that asks for today's");
-  add("show-prompt", po::bool_switch(),
-      "with --chat or --messages: write the prompt's text instead of going on from it");
-}
-
-bool is_chat(const po::variables_map& values) {
-  return values["chat"].as<bool>() || has(values, "messages");
+void ChatOptions::declare(OptionSet& options) {
+  const Condition for_chats{[this] { return asks_for_chat(); }, "is for --chat; add it"};
+  options.add("chat", flag(is_chat),
+              "the text is what a user says, put into the model's chat template");
+  options.add("messages", value(messages),
+              "instead of --chat: a JSON file of a conversation, [{\"role\": ..., \"content\": "
+              "...}, ...] or {\"messages\": ..., \"tools\": ...}; if the assistant speaks last, it "
+              "goes on");
+  options.add("system", value(system), "with --chat or --messages: what the system says before it")
+      .only(for_chats);
+  options
+      .add("date", value(date),
+           "with --chat or --messages: the day, YYYY-MM-DD, of a template that asks for today's")
+      .only(for_chats);
+  options
+      .add("show-prompt", flag(shows_prompt),
+           "with --chat or --messages: write the prompt's text instead of going on from it")
+      .only(for_chats);
 }
 
 void check_has_template(const ChatSettings& settings) {
@@ -112,27 +108,14 @@ void check_has_template(const ChatSettings& settings) {
   throw UsageError("--chat: this model has no chat template; leave it out");
 }
 
-void check_chat_options(const po::variables_map& values) {
-  if (has(values, "messages") &&
-      (values["chat"].as<bool>() || has(values, "prompt") || has(values, "document"))) {
-    throw UsageError(
-        "--messages is the whole conversation; leave out --chat, --prompt and --document");
-  }
-  if (is_chat(values)) return;
-  for (const char* name : {"system", "date"}) {
-    if (has(values, name)) throw UsageError(std::string("--") + name + " is for --chat; add it");
-  }
-  if (values["show-prompt"].as<bool>()) throw UsageError("--show-prompt is for --chat; add it");
-}
-
-ChatPrompt render_chat_prompt(const po::variables_map& values, const ChatSettings& settings,
+ChatPrompt render_chat_prompt(const ChatOptions& options, const ChatSettings& settings,
                               const std::string& said) {
-  const Conversation conversation = read_conversation(values, said);
+  const Conversation conversation = read_conversation(options, said);
   const std::string& source = choose_template(settings, !conversation.tools.is_null());
   const ChatTemplate chat_template(source, "the model's chat template");
   ChatContext context;
   context.special_tokens = settings.special_tokens;
-  context.now = has(values, "date") ? parse_date(values["date"].as<std::string>()) : local_time();
+  context.now = options.date ? parse_date(*options.date) : local_time();
   ChatPrompt prompt{render_conversation(chat_template, conversation, context), std::nullopt};
   if (source.find("strftime_now") != std::string::npos) prompt.date = date_text(context.now);
   return prompt;

@@ -2,79 +2,69 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <string>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "engine/core/error.h"
 #include "probes/document_name.h"
 #include "probes/document_source.h"
+#include "probes/option_set.h"
 
 namespace longshadow {
 
-namespace po = boost::program_options;
-
-namespace {
-
-BosPolicy parse_bos(const std::string& text) {
-  if (text == "auto") return BosPolicy::as_tokenizer_says;
-  if (text == "yes") return BosPolicy::yes;
-  if (text == "no") return BosPolicy::no;
-  throw UsageError("--bos \"" + text + "\": expected auto, yes or no");
+void DocumentOptions::declare(OptionSet& options) {
+  options
+      .add("document,d", required_list(paths),
+           "UTF-8 texts: files, pipes such as <(zcat a.gz), - for standard input")
+      .leads_to("documents");
+  options
+      .add("bos",
+           choice(bos, {{"auto", BosPolicy::as_tokenizer_says},
+                        {"yes", BosPolicy::yes},
+                        {"no", BosPolicy::no}}),
+           "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no")
+      .decides("bos");
+  options
+      .add("parse-special", flag(parse_special),
+           "the spelling of a special token in a document is that token, not plain text")
+      .decides("parse_special");
+  options
+      .add("pos", list(pos, "auto"),
+           "parts of speech: auto (tagged here), none, or a CoNLL-U file for each document")
+      .leads_to("documents/pos_sha256");
+  options
+      .add("tagger", value(tagger, "English"),
+           "weights for --pos auto that `longshadow pos train` wrote")
+      .leads_to("documents/pos_sha256");
 }
 
-}  // namespace
-
-void add_document_options(po::options_description& options) {
-  auto add = options.add_options();
-  add("document,d", po::value<std::vector<std::string>>()->multitoken()->required(),
-      "UTF-8 texts: files, pipes such as <(zcat a.gz), - for standard input");
-  add("bos", po::value<std::string>()->default_value("auto"),
-      "a beginning-of-sequence token before the text: auto (as the tokenizer says), yes, no");
-  add("parse-special", po::bool_switch(),
-      "the spelling of a special token in a document is that token, not plain text");
-  add("pos", po::value<std::vector<std::string>>()->multitoken()->default_value({"auto"}, "auto"),
-      "parts of speech: auto (tagged here), none, or a CoNLL-U file for each document");
-  add("tagger", po::value<std::string>()->default_value("", "English"),
-      "weights for --pos auto that `longshadow pos train` wrote");
-}
-
-std::vector<Document> read_documents(const po::variables_map& values, const Tokenizer& tokenizer,
-                                     std::size_t n_tokens) {
-  const BosPolicy bos = parse_bos(values["bos"].as<std::string>());
-  const SpecialTokens special =
-      values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text;
-  std::vector<Document> documents;
-  const auto& paths = values["document"].as<std::vector<std::string>>();
+std::vector<Document> DocumentOptions::read(const Tokenizer& tokenizer,
+                                            std::size_t n_tokens) const {
+  const SpecialTokens special = parse_special ? SpecialTokens::parse : SpecialTokens::as_text;
   const std::vector<std::string> names = document_names(paths);
+  std::vector<Document> documents;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     documents.push_back(read_document(paths[i], names[i], tokenizer, special, bos, n_tokens));
   }
   return documents;
 }
 
-bool reads_pipes(const po::variables_map& values) {
-  const auto& paths = values["document"].as<std::vector<std::string>>();
+bool DocumentOptions::has_pipes() const {
   return std::any_of(paths.begin(), paths.end(), [](const std::string& path) {
     std::error_code error;
     return path == kStandardInput || !std::filesystem::is_regular_file(path, error);
   });
 }
 
-std::vector<DocumentTags> read_tags(const po::variables_map& values,
-                                    std::span<const Document> documents) {
-  return tag_documents(documents, values["pos"].as<std::vector<std::string>>(),
-                       values["tagger"].as<std::string>());
-}
-
-void configure_documents(const po::variables_map& values, std::span<const Document> documents,
-                         std::span<const DocumentTags> tags, nlohmann::json& configuration) {
-  configuration["bos"] = values["bos"].as<std::string>();
-  configuration["parse_special"] = values["parse-special"].as<bool>();
+nlohmann::json documents_configuration(std::span<const Document> documents,
+                                       std::span<const DocumentTags> tags) {
+  nlohmann::json list = nlohmann::json::array();
   for (std::size_t i = 0; i < documents.size(); ++i) {
-    configuration["documents"].push_back({{"name", documents[i].name},
-                                          {"sha256", documents[i].source_sha256},
-                                          {"pos_sha256", tags[i].source_sha256}});
+    list.push_back({{"name", documents[i].name},
+                    {"sha256", documents[i].source_sha256},
+                    {"pos_sha256", tags[i].source_sha256}});
   }
+  return list;
 }
 
 }  // namespace longshadow

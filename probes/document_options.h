@@ -1,8 +1,8 @@
 #pragma once
 
-#include <boost/program_options.hpp>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "probes/document.h"
@@ -10,26 +10,28 @@
 
 namespace longshadow {
 
-/// Adds --document, --bos, --parse-special, --pos and --tagger: what every command that reads
-/// documents takes.
-void add_document_options(boost::program_options::options_description& options);
+class OptionSet;
 
-/// The documents of `--document`, of each the first `n_tokens` tokens, read as --bos and
-/// --parse-special say. Throws UsageError, and as document_names() and read_document() do.
-std::vector<Document> read_documents(const boost::program_options::variables_map& values,
-                                     const Tokenizer& tokenizer, std::size_t n_tokens);
+/// The documents that a command reads, and how.
+struct DocumentOptions {
+  std::vector<std::string> paths;
+  BosPolicy bos = BosPolicy::as_tokenizer_says;
+  bool parse_special = false;
+  std::vector<std::string> pos{"auto"};  ///< as tag_documents() takes it
+  std::string tagger;                    ///< likewise
 
-/// Whether some of them can be read only once: pipes, standard input.
-bool reads_pipes(const boost::program_options::variables_map& values);
+  /// Adds --document, --bos, --parse-special, --pos and --tagger.
+  void declare(OptionSet& options);
 
-/// The tags that --pos and --tagger ask for, as tag_documents() gives them.
-std::vector<DocumentTags> read_tags(const boost::program_options::variables_map& values,
-                                    std::span<const Document> documents);
+  /// Reads the first `n_tokens` tokens of each document. Throws UsageError, and as document_names()
+  /// and read_document() do.
+  std::vector<Document> read(const Tokenizer& tokenizer, std::size_t n_tokens) const;
+  /// Whether some of them can be read only once: pipes, standard input.
+  bool has_pipes() const;
+};
 
-/// Adds to a run's configuration what is measured depends on: --bos, --parse-special, and the
-/// digests of documents and tags.
-void configure_documents(const boost::program_options::variables_map& values,
-                         std::span<const Document> documents, std::span<const DocumentTags> tags,
-                         nlohmann::json& configuration);
+/// The member "documents" of a run's configuration: names, and digests of texts and tags.
+nlohmann::json documents_configuration(std::span<const Document> documents,
+                                       std::span<const DocumentTags> tags);
 
 }  // namespace longshadow

@@ -4,15 +4,18 @@
 #include <string_view>
 
 #include "engine/core/error.h"
-#include "probes/number_list.h"
 
 namespace longshadow {
 namespace {
 
-std::vector<bool> parse_flags(const std::string& list, const char* option, const Counted& of) {
-  std::vector<bool> flags(of.count, list == "all");
-  if (list == "all") return flags;
-  for (const Range& range : parse_ranges(list, option + (" " + list), of)) {
+std::vector<bool> flags_of(const NumberList& list, const char* parameter, const Counted& of) {
+  std::vector<bool> flags(of.count, list.ranges.empty());
+  try {
+    check_ranges(list.ranges, of);
+  } catch (const UsageError& error) {
+    throw UsageError(std::string(parameter) + " " + list.text + ": " + error.what());
+  }
+  for (const Range& range : list.ranges) {
     std::fill(flags.begin() + range.begin, flags.begin() + range.end, true);
   }
   return flags;
@@ -23,9 +26,9 @@ std::vector<bool> parse_flags(const std::string& list, const char* option, const
 EvictAt parse_evict_at(const std::string& text) {
   if (text == "end") return {EvictAt::Kind::end, 0};
   if (text.starts_with("lag:")) {
-    return {EvictAt::Kind::lag, parse_number(std::string_view(text).substr(4), text)};
+    return {EvictAt::Kind::lag, parse_number(std::string_view(text).substr(4))};
   }
-  throw UsageError("--evict-at \"" + text + "\": expected end or lag:W, as in lag:16");
+  throw UsageError("expected end or lag:W, as in lag:16");
 }
 
 std::size_t start_of(const EvictAt& evict_at, const Range& span, std::size_t context) {
@@ -36,10 +39,9 @@ std::size_t tokens_needed(const EvictAt& evict_at, std::size_t context, std::siz
   return context + horizon + (evict_at.kind == EvictAt::Kind::end ? 0 : evict_at.lag);
 }
 
-CachePart parse_cache_part(const std::string& layers, const std::string& heads,
-                           const ModelConfig& config) {
-  return {parse_flags(layers, "--layers", {"layer", "model", config.n_layers}),
-          parse_flags(heads, "--heads", {"KV head", "model", config.n_kv_heads})};
+CachePart cache_part(const NumberList& layers, const NumberList& heads, const ModelConfig& config) {
+  return {flags_of(layers, "`layers`", {"layer", "model", config.n_layers}),
+          flags_of(heads, "`heads`", {"KV head", "model", config.n_kv_heads})};
 }
 
 }  // namespace longshadow

@@ -5,6 +5,7 @@
 
 #include "engine/core/range.h"
 #include "engine/model/config.h"
+#include "probes/number_list.h"
 #include "probes/removal.h"
 
 namespace longshadow {
@@ -15,7 +16,7 @@ struct EvictAt {
   std::size_t lag = 16;  ///< W: a subject ending at token i is gone from i + W + 1 on
 };
 
-/// Reads `--evict-at`: "end" or "lag:W". Throws UsageError.
+/// Reads "end" or "lag:W". Throws UsageError.
 EvictAt parse_evict_at(const std::string& text);
 
 /// The first position that no longer sees a subject that lies within `span` and ends where it does.
@@ -24,9 +25,8 @@ std::size_t start_of(const EvictAt& evict_at, const Range& span, std::size_t con
 /// Tokens of the document that a probe needs: the context and the positions measured after it.
 std::size_t tokens_needed(const EvictAt& evict_at, std::size_t context, std::size_t horizon);
 
-/// Reads `--layers` and `--heads` (KV heads): "all", or numbers and spans as in "0-5,12". Throws
-/// UsageError where the model has no such layer or head.
-CachePart parse_cache_part(const std::string& layers, const std::string& heads,
-                           const ModelConfig& config);
+/// The layers and KV heads of these numbers. Throws UsageError where the model has no such layer or
+/// head.
+CachePart cache_part(const NumberList& layers, const NumberList& heads, const ModelConfig& config);
 
 }  // namespace longshadow

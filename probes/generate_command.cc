@@ -8,17 +8,16 @@
 #include "engine/core/nearest_name.h"
 #include "engine/model/checkpoint.h"
 #include "engine/policy/registry.h"
-#include "probes/chat_prompt.h"
 #include "probes/commands.h"
-#include "probes/device_option.h"
-#include "probes/document.h"
 #include "probes/document_run.h"
 #include "probes/generation.h"
 #include "probes/interrupt.h"
+#include "probes/method_options.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/model_options.h"
+#include "probes/option_set.h"
 #include "probes/policy_choice.h"
-#include "probes/probe_options.h"
+#include "probes/prompt_options.h"
 #include "probes/quantization_options.h"
 #include "probes/sampling_options.h"
 #include "probes/text_stream.h"
@@ -26,8 +25,6 @@
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 CommandHelp help() {
   return {
@@ -61,100 +58,41 @@ CommandHelp help() {
       "  longshadow generate --document a.txt --policy infokv --budget 0.25 --compare-scoring\n"};
 }
 
-po::options_description options() {
-  po::options_description options("Options");
-  add_model_options(options);
-  add_device_option(options);
-  add_quantization_options(options);
-  auto add = options.add_options();
-  add("prompt", po::value<std::string>(), "the text to go on from");
-  add("document,d", po::value<std::string>(),
-      "a UTF-8 text to go on from: a file, a pipe, or - for standard input");
-  add("context,T", po::value<std::size_t>()->default_value(0, "all"),
-      "tokens of the text to go on from, without --chat");
-  add("parse-special", po::bool_switch(),
-      "the spelling of a special token in the text is that token, not plain text, as in a prompt "
-      "that is a rendered chat");
-  add_chat_options(options);
-  add("max-tokens,n", po::value<std::size_t>()->default_value(128), "tokens to write at most");
-  add_sampling_options(options);
-  add = options.add_options();
-  add("policy", po::value<std::string>()->default_value("full"), "what compresses the cache");
-  add("budget", po::value<double>()->default_value(1), "share of the prompt's slots to keep");
-  add("every", po::value<std::size_t>()->default_value(kCutEvery),
-      "while writing, cut the cache after every so many tokens, where there is a target");
-  add("target", po::value<std::size_t>(), "slots of a KV head that a cut leaves");
-  add("target-share", po::value<double>(),
-      "the same as a share of the tokens so far, prompt and text");
-  add("precision", po::value<std::string>()->default_value("f32"), "f32, or f64 as the truth");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
-      "tokens that the entropy looks at");
-  add("compare-scoring", po::bool_switch(),
-      "instead of text: what scoring costs, in three rounds beside streaming-llm, which scores "
-      "nothing, and snapkv");
-  return options;
-}
+/// The options of the command, as they are read.
+struct GenerateCommand {
+  ModelOptions model;
+  QuantizationOptions quantization;
+  PromptOptions prompt;
+  std::size_t max_tokens = 128;
+  DrawingOptions drawing;
+  std::string policy = "full";
+  double budget = 1;
+  DecodingInterval interval{kCutEvery};
+  Precision precision = Precision::f32;
+  std::size_t entropy_top_k = kEntropyTopK;
+  bool compares_scoring = false;
 
-bool has(const po::variables_map& values, const char* name) { return values.count(name) != 0; }
+  void declare(OptionSet& options);
+};
 
-SpecialTokens special_tokens(const po::variables_map& values) {
-  return values["parse-special"].as<bool>() ? SpecialTokens::parse : SpecialTokens::as_text;
-}
-
-/// The text to go on from; of a document no more than --context, or what the model reads, needs.
-std::string read_text(const po::variables_map& values, const Checkpoint& checkpoint) {
-  if (has(values, "prompt") == has(values, "document")) {
-    throw UsageError(
-        "give one of --prompt, --document and --messages, which the text goes on from");
-  }
-  if (has(values, "prompt")) return values["prompt"].as<std::string>();
-  const std::string path = values["document"].as<std::string>();
-  const std::size_t most = checkpoint.config().max_context;
-  const std::size_t context = values["context"].as<std::size_t>();
-  const bool is_whole = context == 0 || is_chat(values);
-  const Document document =
-      read_document(path, path, checkpoint.tokenizer(), special_tokens(values), BosPolicy::no,
-                    is_whole ? most + 1 : context);
-  if (is_whole && document.tokens.size() > most) {
-    throw UsageError(path + ": expected at most the " + std::to_string(most) +
-                     " tokens that the model can read, found more; --context takes the first");
-  }
-  return document.text;
-}
-
-std::vector<TokenId> ids_of(const std::vector<Token>& tokens) {
-  std::vector<TokenId> ids;
-  for (const Token& token : tokens) ids.push_back(token.id);
-  return ids;
-}
-
-/// The tokens of a prompt that is a plain text or, where there is one, `chat`. In a chat, special
-/// tokens are parsed, as in transformers: the template spells them.
-std::vector<TokenId> read_prompt(const po::variables_map& values, const Checkpoint& checkpoint,
-                                 const std::optional<ChatPrompt>& chat) {
-  const Tokenizer& tokenizer = checkpoint.tokenizer();
-  if (!chat) {
-    const std::string text = read_text(values, checkpoint);
-    std::vector<TokenId> ids = ids_of(tokenizer.encode(text, special_tokens(values)));
-    if (tokenizer.adds_bos()) ids.insert(ids.begin(), tokenizer.required_bos());
-    const std::size_t context = values["context"].as<std::size_t>();
-    if (context > ids.size()) {
-      throw UsageError("--context " + std::to_string(context) + ": the text has only " +
-                       std::to_string(ids.size()) + " tokens");
-    }
-    if (context != 0) ids.resize(context);
-    return ids;
-  }
-  return ids_of(tokenizer.encode(chat->text, SpecialTokens::parse));
-}
-
-std::optional<ChatPrompt> read_chat(const po::variables_map& values, const Checkpoint& checkpoint) {
-  check_chat_options(values);
-  if (!is_chat(values)) return std::nullopt;
-  const ChatSettings& settings = checkpoint.generation().chat;
-  check_has_template(settings);
-  const std::string said = has(values, "messages") ? "" : read_text(values, checkpoint);
-  return render_chat_prompt(values, settings, said);
+void GenerateCommand::declare(OptionSet& options) {
+  model.declare(options);
+  quantization.declare(options);
+  prompt.declare(options);
+  options.add("max-tokens,n", value(max_tokens), "tokens to write at most");
+  drawing.declare(options);
+  options.add("policy", value(policy), "what compresses the cache");
+  options.add("budget", value(budget), "share of the prompt's slots to keep");
+  options.add("every", value(interval.every),
+              "while writing, cut the cache after every so many tokens, where there is a target");
+  options.add("target", value(interval.target), "slots of a KV head that a cut leaves");
+  options.add("target-share", value(interval.target_share),
+              "the same as a share of the tokens so far, prompt and text");
+  declare_plain_precision(options, precision);
+  options.add("entropy-top-k", value(entropy_top_k), "tokens that the entropy looks at");
+  options.add("compare-scoring", flag(compares_scoring),
+              "instead of text: what scoring costs, in three rounds beside streaming-llm, which "
+              "scores nothing, and snapkv");
 }
 
 /// The text of a rendered chat may begin with the token that the tokenizer adds.
@@ -167,46 +105,59 @@ void tell_repeated_beginning(std::span<const TokenId> prompt, std::optional<Toke
 }
 
 /// Cuts while writing, where any are asked for or the policy's own rule makes them.
-std::optional<DecodingInterval> read_interval(const po::variables_map& values,
-                                              const PolicyModel& model) {
-  DecodingInterval interval{values["every"].as<std::size_t>()};
-  if (has(values, "target")) interval.target = values["target"].as<std::size_t>();
-  if (has(values, "target-share")) interval.target_share = values["target-share"].as<double>();
-  const auto policy = make_policy(values["policy"].as<std::string>(), model);
-  const bool cuts = interval.target || interval.target_share || !values["every"].defaulted() ||
+std::optional<DecodingInterval> interval_of(const GenerateCommand& command,
+                                            const OptionSet& options, const PolicyModel& model) {
+  const DecodingInterval& interval = command.interval;
+  const auto policy = make_policy(command.policy, model);
+  const bool cuts = interval.target || interval.target_share || options.given("every") ||
                     policy->kept_while_writing(interval.every, 0);
   return cuts ? std::optional(interval) : std::nullopt;
 }
 
-void refuse_eviction_without_policy(const po::variables_map& values,
-                                    const GenerationOptions& options) {
-  if (!values["policy"].defaulted()) return;
-  const auto refuse = [](const std::string& option) {
-    throw UsageError(option +
+/// Throws UsageError.
+void refuse_eviction_without_policy(const GenerateCommand& command, const OptionSet& options) {
+  if (options.given("policy")) return;
+  for (const std::string option : {"target", "target-share", "every", "budget"}) {
+    if (!options.given(option)) continue;
+    if (option == "budget" && !(command.budget > 0 && command.budget < 1)) continue;
+    throw UsageError("--" + option +
                      ": nothing is evicted without a policy; give --policy too, as in --policy "
                      "snapkv");
-  };
-  if (has(values, "target")) refuse("--target");
-  if (has(values, "target-share")) refuse("--target-share");
-  if (options.interval) refuse("--every");
-  if (options.budget > 0 && options.budget < 1) refuse("--budget");
+  }
 }
 
-GenerationOptions read_options(const po::variables_map& values, const PolicyModel& model) {
-  GenerationOptions options;
-  options.policy_model = model;
-  options.policy = values["policy"].as<std::string>();
-  options.budget = values["budget"].as<double>();
-  read_sampling(values, options);
-  options.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
-  options.max_tokens = values["max-tokens"].as<std::size_t>();
-  options.interval = read_interval(values, model);
-  refuse_eviction_without_policy(values, options);
-  options.quantization = read_quantization(values);
-  return options;
+/// Throws UsageError where there is nothing to compare.
+void check_comparison(const GenerationOptions& generation) {
+  if (generation.budget == 1 && !generation.interval) {
+    throw UsageError(
+        "--compare-scoring: nothing is scored without a --budget below 1, --target or "
+        "--target-share");
+  }
+  if (generation.interval && !generation.interval->target && !generation.interval->target_share) {
+    throw UsageError(
+        "--compare-scoring: every policy must cut to the same target, and none is given; give "
+        "--target or --target-share");
+  }
 }
 
-/// What of the options the text depends on and a reader may not have given.
+GenerationOptions generation_options(const GenerateCommand& command, const OptionSet& options,
+                                     const Checkpoint& checkpoint) {
+  GenerationOptions generation;
+  generation.policy_model = policy_model(checkpoint);
+  generation.policy = command.policy;
+  generation.budget = command.budget;
+  command.drawing.check();
+  generation.entropy_top_k = command.entropy_top_k;
+  generation.max_tokens = command.max_tokens;
+  generation.interval = interval_of(command, options, generation.policy_model);
+  refuse_eviction_without_policy(command, options);
+  generation.quantization = command.quantization.quantization(options);
+  if (command.compares_scoring) check_comparison(generation);
+  command.drawing.set(options, checkpoint, generation);
+  return generation;
+}
+
+/// Names the options that the text depends on and that a reader may not have given.
 std::string describe_draws(const GenerationOptions& options) {
   std::string draws = "seed " + std::to_string(options.seed);
   if (options.repetition_penalty != 1) {
@@ -309,8 +260,8 @@ void compare_scoring(Device& device, const Weights<T>& weights,
 }
 
 template <class T, class Device>
-void run(Device& device, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
-         const GenerationOptions& options, bool compare) {
+void write_or_compare(Device& device, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
+                      const GenerationOptions& options, bool compare) {
   const Weights<T> weights = load_weights<T>(device, checkpoint);
   const EntropyHead<Device, T> entropy_head(device, weights);
   if (compare) {
@@ -320,48 +271,39 @@ void run(Device& device, const Checkpoint& checkpoint, std::span<const TokenId> 
   }
 }
 
-}  // namespace
-
-int generate_command(std::span<const std::string> words) {
-  const auto parsed = parse_options(help(), words, options());
-  if (!parsed) return 0;
-  const po::variables_map& values = *parsed;
-  CommandDevice device(values);
-  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
-  GenerationOptions options = read_options(values, policy_model(*checkpoint));
-  const Precision precision = parse_plain_precision(values["precision"].as<std::string>());
-  const bool compare = values["compare-scoring"].as<bool>();
-  if (compare && options.budget == 1 && !options.interval) {
-    throw UsageError(
-        "--compare-scoring: nothing is scored without a --budget below 1, --target or "
-        "--target-share");
-  }
-  if (compare && options.interval && !options.interval->target && !options.interval->target_share) {
-    throw UsageError(
-        "--compare-scoring: every policy must cut to the same target, and none is given; give "
-        "--target or --target-share");
-  }
-  follow_model_settings(values, *checkpoint, options);
-  const std::optional<ChatPrompt> chat = read_chat(values, *checkpoint);
-  if (chat && values["show-prompt"].as<bool>()) {
+int run(const GenerateCommand& command, const OptionSet& options) {
+  CommandDevice device(command.model);
+  const auto checkpoint = open_model(command.model.model, std::cerr);
+  const GenerationOptions generation = generation_options(command, options, *checkpoint);
+  const std::optional<ChatPrompt> chat = command.prompt.read_chat(*checkpoint);
+  if (chat && command.prompt.chat.shows_prompt) {
     std::fwrite(chat->text.data(), 1, chat->text.size(), stdout);
     return 0;
   }
   if (chat && chat->date) std::fprintf(stderr, "date: %s\n", chat->date->c_str());
-  const std::vector<TokenId> prompt = read_prompt(values, *checkpoint, chat);
+  const std::vector<TokenId> prompt = command.prompt.read_tokens(*checkpoint, chat);
   check_ids(prompt, checkpoint->config(), "the prompt");
-  check_generation(checkpoint->config(), prompt.size(), options);
-  tell_unapplied_settings(values, checkpoint->generation(), std::cerr);
+  check_generation(checkpoint->config(), prompt.size(), generation);
+  tell_unapplied_settings(options, command.drawing, checkpoint->generation(), std::cerr);
   tell_repeated_beginning(prompt, checkpoint->tokenizer().bos(), std::cerr);
   note_interrupts();
   device.run([&](auto& on) {
-    if (precision == Precision::f64) {
-      run<double>(on, *checkpoint, prompt, options, compare);
+    if (command.precision == Precision::f64) {
+      write_or_compare<double>(on, *checkpoint, prompt, generation, command.compares_scoring);
     } else {
-      run<float>(on, *checkpoint, prompt, options, compare);
+      write_or_compare<float>(on, *checkpoint, prompt, generation, command.compares_scoring);
     }
   });
   return 0;
+}
+
+}  // namespace
+
+int generate_command(std::span<const std::string> words) {
+  GenerateCommand command;
+  OptionSet options(help());
+  command.declare(options);
+  return options.run(words, std::cout, [&] { return run(command, options); });
 }
 
 }  // namespace longshadow

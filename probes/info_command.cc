@@ -6,12 +6,10 @@
 #include "engine/model/weights.h"
 #include "probes/commands.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/option_set.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
                         "  longshadow info\n  longshadow info path/to/model.gguf\n"
@@ -32,16 +30,8 @@ std::string describe(const RopeConfig& rope) {
   return text;
 }
 
-}  // namespace
-
-int info_command(std::span<const std::string> words) {
-  po::options_description options("Options");
-  options.add_options()("model,m", po::value<std::string>()->default_value("smollm2"), kModelHelp);
-  po::positional_options_description positional;
-  positional.add("model", 1);
-  const auto values = parse_options(kHelp, words, options, positional);
-  if (!values) return 0;
-  const auto checkpoint = open_model((*values)["model"].as<std::string>(), std::cerr);
+int run(const std::string& model) {
+  const auto checkpoint = open_model(model, std::cerr);
   const ModelConfig& config = checkpoint->config();
   std::size_t parameters = 0;
   for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
@@ -61,6 +51,16 @@ int info_command(std::span<const std::string> words) {
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
   print("weights sha256", checkpoint->weights_sha256());
   return 0;
+}
+
+}  // namespace
+
+int info_command(std::span<const std::string> words) {
+  std::string model = "smollm2";
+  OptionSet options(kHelp);
+  options.add("model,m", value(model), kModelHelp);
+  options.take_words("model", 1);
+  return options.run(words, std::cout, [&] { return run(model); });
 }
 
 }  // namespace longshadow

@@ -3,27 +3,19 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "data/format/publish.h"
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
-#include "probes/device_option.h"
-#include "probes/document_run.h"
 #include "probes/interrupt.h"
-#include "probes/learn_output.h"
+#include "probes/learn_options.h"
 #include "probes/learning/rank_influence.h"
 #include "probes/learning_documents.h"
-#include "probes/model_location.h"
-#include "probes/option_parsing.h"
-#include "probes/policy_choice.h"
-#include "probes/probe_options.h"
+#include "probes/option_set.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kBudgetsHelp{
     "learn budgets RUN.h5... [options]",
@@ -42,10 +34,9 @@ constexpr double kBudgets[] = {0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4
 /// To the sixth digit, in which a slot of a million tokens still shows.
 double rounded(double share) { return std::round(share * 1e6) / 1e6; }
 
-/// The file's text, a line a budget.
 std::string to_text(nlohmann::ordered_json header, const HeadBudgets& table) {
   const std::size_t n_heads = table.shape.n_layers * table.shape.n_kv_heads;
-  std::ostringstream rows;
+  std::vector<std::string> rows;
   nlohmann::ordered_json budgets = nlohmann::ordered_json::array();
   for (std::size_t b = 0; b < table.budgets.size(); ++b) {
     nlohmann::ordered_json layers = nlohmann::ordered_json::array();
@@ -57,28 +48,22 @@ std::string to_text(nlohmann::ordered_json header, const HeadBudgets& table) {
       sum += share;
     }
     budgets.push_back(sum / static_cast<double>(n_heads));
-    rows << (b == 0 ? "\n  " : ",\n  ") << layers.dump();
+    rows.push_back(layers.dump());
   }
   header["budgets"] = budgets;
-  std::string text = header.dump(1);
-  text.resize(text.rfind('\n'));
-  return text + ",\n \"shares\": [" + rows.str() + "\n ]\n}\n";
+  return learned_text(header, "shares", rows);
 }
 
-nlohmann::ordered_json header_of(const RunModel& model, const std::string& ranking,
-                                 std::size_t n_sinks, std::span<const LearningDocument> documents) {
-  return {{"format", "longshadow head budgets"},
-          {"format_version", 1},
-          {"model", {{"name", model.name}, {"weights_sha256", model.weights_sha256}}},
-          {"layers", model.n_layers},
-          {"kv_heads", model.n_kv_heads},
-          {"ranking", ranking},
-          {"learned",
-           {{"tool_version", LONGSHADOW_VERSION},
-            {"rule", "mean square root of influence at each rank"},
-            {"least", kLeastSlots},
-            {"sinks", n_sinks},
-            {"documents", described(documents)}}}};
+nlohmann::ordered_json header_of(const LearnInputs& inputs, const std::string& ranking,
+                                 std::size_t n_sinks) {
+  nlohmann::ordered_json header = learned_header("longshadow head budgets", inputs.model);
+  header["ranking"] = ranking;
+  header["learned"] = {{"tool_version", LONGSHADOW_VERSION},
+                       {"rule", "mean square root of influence at each rank"},
+                       {"least", kLeastSlots},
+                       {"sinks", n_sinks},
+                       {"documents", described(inputs.documents)}};
+  return header;
 }
 
 template <class Device>
@@ -97,55 +82,42 @@ RankInfluence learn(Device& device, const Checkpoint& checkpoint, const Policy& 
   return influence;
 }
 
-}  // namespace
-
-int learn_budgets_command(std::span<const std::string> words) {
-  po::options_description options("Options");
-  auto add = options.add_options();
-  add("runs", po::value<std::vector<std::string>>()->required(), "run files with a sketch by head");
-  add("ranking,r", po::value<std::string>()->default_value("h2o"),
-      "the policy whose ranking the budgets are to suit");
-  add("sinks", po::value<std::size_t>()->default_value(4),
-      "first tokens that every head keeps, as --sinks of retain");
-  add("output,o", po::value<std::string>(),
-      "the file to write, a new one (default: where budgets/RANKING looks for it)");
-  add_model_options(options);
-  add_device_option(options);
-  po::positional_options_description positional;
-  positional.add("runs", -1);
-  const auto parsed = parse_options(kBudgetsHelp, words, options, positional);
-  if (!parsed) return 0;
-  const po::variables_map& values = *parsed;
-  const auto n_sinks = values["sinks"].as<std::size_t>();
-  const std::string ranking = values["ranking"].as<std::string>();
-
-  CommandDevice device(values);
-  const auto checkpoint = open_model(values["model"].as<std::string>(), std::cerr);
-  const PolicyModel model = policy_model(*checkpoint);
-  const auto policy = make_policy(ranking, model);
-  policy->protect_sinks(n_sinks);
+int run(const LearnOptions& learning, const std::string& ranking) {
+  LearnInputs inputs(learning, std::cerr);
+  const auto policy = make_policy(ranking, inputs.policy_model);
+  policy->protect_sinks(learning.n_sinks);
   if (policy->traits().influence != Influence::none) {
     throw UsageError(
         "--ranking " + ranking +
         ": it knows what a document's future asks for; expected a policy that does not");
   }
-  const RunModel run_model = describe(*checkpoint);
-  const std::vector<LearningDocument> documents =
-      read_learning_documents(values["runs"].as<std::vector<std::string>>(), run_model);
-  const auto context = static_cast<std::size_t>(documents.front().run.context_tokens);
-  check_prompt(policy->traits(), context);
-  const std::filesystem::path output = learned_output(values, model, budgets_file(ranking));
-  check_output(output);
+  check_prompt(policy->traits(), inputs.context);
+  const std::filesystem::path output = inputs.output(learning, budgets_file(ranking));
   note_interrupts();
-  device.run([&](auto& on) {
-    const RankInfluence influence = learn(on, *checkpoint, *policy, n_sinks, documents);
+  inputs.device.run([&](auto& on) {
+    const RankInfluence influence =
+        learn(on, *inputs.checkpoint, *policy, learning.n_sinks, inputs.documents);
+    const CacheShape shape{inputs.policy_model.n_layers, inputs.policy_model.n_kv_heads};
     const HeadBudgets table =
-        head_budgets(influence, {model.n_layers, model.n_kv_heads}, context, n_sinks, kBudgets);
-    const std::string text = to_text(header_of(run_model, ranking, n_sinks, documents), table);
+        head_budgets(influence, shape, inputs.context, learning.n_sinks, kBudgets);
+    const std::string text = to_text(header_of(inputs, ranking, learning.n_sinks), table);
     publish(output, std::as_bytes(std::span(text)));
   });
   std::printf("%s\n", output.c_str());
   return 0;
+}
+
+}  // namespace
+
+int learn_budgets_command(std::span<const std::string> words) {
+  LearnOptions learning;
+  std::string ranking = "h2o";
+  OptionSet options(kBudgetsHelp);
+  learning.declare(options, "first tokens that every head keeps, as --sinks of retain",
+                   "the file to write, a new one (default: where budgets/RANKING looks for it)");
+  options.add("ranking,r", value(ranking), "the policy whose ranking the budgets are to suit");
+  learning.model.declare(options);
+  return options.run(words, std::cout, [&] { return run(learning, ranking); });
 }
 
 }  // namespace longshadow

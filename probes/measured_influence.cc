@@ -26,7 +26,7 @@ const DocumentRun& find(const RunFile& run, const Document& document, std::size_
                    [](std::int32_t id, const Token& token) { return id == token.id; });
     if (same_tokens) return one;
   }
-  throw UsageError("--influence: expected a run of " + document.name + " with a context of " +
+  throw UsageError("`influence`: expected a run of " + document.name + " with a context of " +
                    std::to_string(context) + " tokens of this model, found none in the file");
 }
 
@@ -74,7 +74,7 @@ std::vector<std::vector<double>> binned(const DocumentRun& run, const Bins& bins
   return means;
 }
 
-/// Of the means over each bin's positions.
+/// Makes a map of the means over each bin's positions.
 InfluenceMap map_of(const std::vector<std::vector<double>>& means, const Bins& bins) {
   InfluenceMap map{means.front(), means.back(), std::vector<double>(means.front().size())};
   for (std::size_t b = 0; b < bins.size(); ++b) {
@@ -131,14 +131,14 @@ MeasuredInfluence influence_of(const RunFile& run, const Document& document, std
   MeasuredInfluence influence;
   if (std::any_of(policies.begin(), policies.end(),
                   [](const PolicyTraits& traits) { return traits.influence_by_head; })) {
-    influence.by_head = influence_by_head(measured, "--influence");
+    influence.by_head = influence_by_head(measured, "`influence`");
   }
   influence.by_token = map_of(binned(measured, bins), bins);
   const std::vector<double>& total = influence.by_token.total;
   const auto missing =
       std::find_if(total.begin(), total.end(), [](double nats) { return std::isnan(nats); });
   if (missing != total.end()) {
-    throw UsageError("--influence: token " + std::to_string(missing - total.begin()) + " of " +
+    throw UsageError("`influence`: token " + std::to_string(missing - total.begin()) + " of " +
                      document.name +
                      " is not measured; a run of `longshadow probe --method sketch`, or of "
                      "`--subjects all --evict-at end`, has every token");

@@ -35,7 +35,7 @@ PartSize layer_sizes(const ModelConfig& config) {
   return sum;
 }
 
-/// Of weights and of what gradients need beside them.
+/// Bytes of weights, and of what gradients need beside them.
 std::pair<std::size_t, std::size_t> weight_bytes(const ModelConfig& config,
                                                  const MemoryDemand& demand) {
   const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
@@ -146,10 +146,10 @@ std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
   const std::size_t least = fixed + horizon * plan.bytes_per_batch_row;
   if (budget_bytes < least) {
     throw UsageError(
-        "--memory " + in_gibibytes(budget_bytes) +
+        "`memory` " + in_gibibytes(budget_bytes) +
         ": this model, context and future need at least " + in_gibibytes(least) + " (" +
         listed(plan) +
-        "); a shorter --context, a smaller --future or probe's --method direct needs less");
+        "); a shorter `context`, a smaller `future` or probe's direct method needs less");
   }
   const std::size_t rows = (budget_bytes - fixed) / plan.bytes_per_batch_row;
   return std::min(helpful, rows / horizon * horizon);
@@ -163,7 +163,7 @@ std::size_t parse_bytes(const std::string& text) {
   const std::size_t power = unit.empty() ? 0 : kUnits.find(unit.front()) + 1;
   if (failure != std::errc() || !(value >= 0) || value > 1e15 || unit.size() > 1 ||
       (unit.size() == 1 && kUnits.find(unit.front()) == kUnits.npos)) {
-    throw UsageError("--memory \"" + text + "\": expected bytes, as in 800M or 4G");
+    throw UsageError("expected bytes, as in 800M or 4G");
   }
   for (std::size_t i = 0; i < power; ++i) value *= 1024;
   return static_cast<std::size_t>(value);

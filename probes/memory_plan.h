@@ -91,7 +91,7 @@ std::size_t choose_batch_rows(const MemoryPlan& plan, std::size_t budget_bytes,
 /// "1.5G", in units of 2^30 bytes.
 std::string in_gibibytes(std::size_t bytes);
 
-/// Reads `--memory`: bytes, or a number with K, M, G or T (powers of 1024). Throws UsageError.
+/// Reads bytes, or a number with K, M, G or T (powers of 1024). Throws UsageError.
 std::size_t parse_bytes(const std::string& text);
 
 }  // namespace longshadow

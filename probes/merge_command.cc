@@ -1,15 +1,14 @@
 #include <filesystem>
+#include <iostream>
 
 #include "analysis/runs/merge.h"
 #include "analysis/runs/run_directory.h"
 #include "data/format/publish.h"
 #include "probes/commands.h"
-#include "probes/option_parsing.h"
+#include "probes/option_set.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kHelp{
     "merge DIR --output RUN.h5",
@@ -24,19 +23,17 @@ const CommandHelp kHelp{
 }  // namespace
 
 int merge_command(std::span<const std::string> words) {
-  po::options_description options("Options");
-  auto add = options.add_options();
-  add("directory", po::value<std::string>()->required(), "the run directory (may go first)");
-  add("output,o", po::value<std::string>()->required(), "the run file to write (HDF5)");
-  po::positional_options_description positional;
-  positional.add("directory", 1);
-  const auto values = parse_options(kHelp, words, options, positional);
-  if (!values) return 0;
-  const std::filesystem::path output = (*values)["output"].as<std::string>();
-  check_output(output);
-  const RunDirectory directory((*values)["directory"].as<std::string>());
-  merge_run(directory, output);
-  return 0;
+  std::string directory;
+  std::string output;
+  OptionSet options(kHelp);
+  options.add("directory", required(directory), "the run directory (may go first)");
+  options.add("output,o", required(output), "the run file to write (HDF5)");
+  options.take_words("directory", 1);
+  return options.run(words, std::cout, [&] {
+    check_output(output);
+    merge_run(RunDirectory(directory), output);
+    return 0;
+  });
 }
 
 }  // namespace longshadow

@@ -1,6 +1,7 @@
 #include "probes/number_list.h"
 
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -18,19 +19,16 @@ std::optional<std::pair<Number, std::string_view>> leading_number(std::string_vi
   return std::pair(value, std::string_view(end, static_cast<std::size_t>(last - end)));
 }
 
-Range parse_range(std::string_view item, const std::string& option, const Counted& of) {
+Range parse_range(std::string_view item) {
   const std::size_t dash = item.find('-');
-  const std::size_t first = parse_number(item.substr(0, dash), option);
+  const std::size_t first = parse_number(item.substr(0, dash));
   const std::size_t last =
-      dash == std::string_view::npos ? first : parse_number(item.substr(dash + 1), option);
+      dash == std::string_view::npos ? first : parse_number(item.substr(dash + 1));
   if (last < first) {
-    throw UsageError("\"" + option + "\": the span " + std::string(item) +
-                     " ends before it begins");
+    throw UsageError("the span " + std::string(item) + " ends before it begins");
   }
-  if (last >= of.count) {
-    throw UsageError("\"" + option + "\": " + of.noun + " " + std::to_string(last) +
-                     " is outside the " + of.whole + ", which has " + of.noun + "s 0 to " +
-                     std::to_string(of.count - 1));
+  if (last == std::numeric_limits<std::size_t>::max()) {
+    throw UsageError("expected smaller numbers, found " + std::string(item));
   }
   return {first, last + 1};
 }
@@ -49,23 +47,32 @@ std::optional<double> percentage(std::string_view text) {
   return number->first;
 }
 
-std::size_t parse_number(std::string_view text, const std::string& option) {
+std::size_t parse_number(std::string_view text) {
   const std::optional<std::size_t> value = whole_number(text);
-  if (!value) {
-    throw UsageError("\"" + option + "\": expected a whole number, found \"" + std::string(text) +
-                     "\"");
-  }
+  if (!value) throw UsageError("expected a whole number, found \"" + std::string(text) + "\"");
   return *value;
 }
 
-std::vector<Range> parse_ranges(std::string_view list, const std::string& option,
-                                const Counted& of) {
+std::vector<Range> parse_ranges(std::string_view list) {
   std::vector<Range> ranges;
   while (true) {
     const std::size_t comma = list.find(',');
-    ranges.push_back(parse_range(list.substr(0, comma), option, of));
+    ranges.push_back(parse_range(list.substr(0, comma)));
     if (comma == std::string_view::npos) return ranges;
     list.remove_prefix(comma + 1);
+  }
+}
+
+NumberList parse_number_list(const std::string& text) {
+  return {text, text == "all" ? std::vector<Range>{} : parse_ranges(text)};
+}
+
+void check_ranges(std::span<const Range> ranges, const Counted& of) {
+  for (const Range& range : ranges) {
+    if (range.end <= of.count) continue;
+    throw UsageError(std::string(of.noun) + " " + std::to_string(range.end - 1) +
+                     " is outside the " + of.whole + ", which has " + of.noun + "s 0 to " +
+                     std::to_string(of.count - 1));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,25 +11,35 @@
 
 namespace longshadow {
 
-/// A whole number, and nothing where the text is none.
+/// Reads a whole number; nothing where the text is none.
 std::optional<std::size_t> whole_number(std::string_view text);
 
-/// The 5 of "5%": above 0 and at most 100, and nothing where the text is no such share.
+/// Reads "5%" as 5, above 0 and at most 100; nothing where the text is no such share.
 std::optional<double> percentage(std::string_view text);
 
-/// A whole number. Throws UsageError quoting `option`, the text that it is part of.
-std::size_t parse_number(std::string_view text, const std::string& option);
+/// Reads a whole number. Throws UsageError.
+std::size_t parse_number(std::string_view text);
 
-/// What the numbers of a list count: "token", of "the context", which has so many.
+/// Reads numbers and spans, "3,7-9", as ranges in the order written. Throws UsageError.
+std::vector<Range> parse_ranges(std::string_view list);
+
+/// Numbers below a count that is not known yet.
+struct NumberList {
+  std::string text = "all";   ///< as it was typed
+  std::vector<Range> ranges;  ///< empty: all
+};
+
+/// Reads "all", or numbers and spans. Throws UsageError.
+NumberList parse_number_list(const std::string& text);
+
+/// Things that a list numbers: `noun` "token" of `whole` "context", which has so many.
 struct Counted {
   const char* noun;
   const char* whole;
   std::size_t count;
 };
 
-/// Numbers and spans, "3,7-9", as ranges in the order written. Throws UsageError quoting `option`,
-/// also where a number is not below the count.
-std::vector<Range> parse_ranges(std::string_view list, const std::string& option,
-                                const Counted& of);
+/// Throws UsageError where a number is not below the count.
+void check_ranges(std::span<const Range> ranges, const Counted& of);
 
 }  // namespace longshadow

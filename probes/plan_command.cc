@@ -8,15 +8,13 @@
 #include "probes/arithmetic.h"
 #include "probes/commands.h"
 #include "probes/document_run.h"
+#include "probes/method_options.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/option_set.h"
 #include "probes/probe.h"
-#include "probes/probe_options.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kHelp{
     "plan [options]",
@@ -26,32 +24,32 @@ const CommandHelp kHelp{
     "  longshadow plan --device cuda --model config.json --context 16384 --future 512 --evict-at "
     "end --precision bf16 --memory 78G\n"};
 
-po::options_description options() {
-  const std::string model = std::string(kModelHelp) + ", or a config.json alone";
-  po::options_description options("Options");
-  auto add = options.add_options();
-  add("model,m", po::value<std::string>()->default_value("smollm2"), model.c_str());
-  add_method_options(options);
-  add("context,T", po::value<std::size_t>()->default_value(1024),
-      "tokens of each document that subjects are taken from");
-  add("future,H", po::value<std::size_t>()->default_value(256),
-      "positions measured from a subject's eviction on");
-  add("evict-at", po::value<std::string>()->default_value("lag:16"), "end or lag:W, as in probe");
-  add("device", po::value<std::string>()->default_value("cpu"),
-      "cpu or cuda, what to plan for; this machine need not have it");
-  add("memory", po::value<std::string>()->default_value("0", "none"),
-      "most memory to use, as in 4G");
-  return options;
+/// The options of the command, as they are read.
+struct PlanCommand {
+  std::string model = "smollm2";
+  MethodOptions method;
+  ProbeOptions probe;
+
+  void declare(OptionSet& options);
+};
+
+void PlanCommand::declare(OptionSet& options) {
+  options.add("model,m", value(model), std::string(kModelHelp) + ", or a config.json alone");
+  method.declare(options);
+  options.add("context,T", value(probe.context),
+              "tokens of each document that subjects are taken from");
+  options.add("future,H", value(probe.horizon), "positions measured from a subject's eviction on");
+  options.add("evict-at", parsed(probe.evict_at, parse_evict_at, "lag:16"),
+              "end or lag:W, as in probe");
+  // Unlike that of other commands, whatever this machine has.
+  options.add("device",
+              choice(probe.device, {{"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}}),
+              "cpu or cuda, what to plan for; this machine need not have it");
+  options.add("memory", parsed(probe.memory_bytes, parse_bytes, "0", "none"),
+              "most memory to use, as in 4G");
 }
 
-/// Unlike parse_device(), whatever this machine has.
-DeviceKind planned_device(const std::string& text) {
-  if (text == "cpu") return DeviceKind::cpu;
-  if (text == "cuda") return DeviceKind::cuda;
-  throw UsageError("--device \"" + text + "\": expected cpu or cuda");
-}
-
-/// Of a config.json alone, with the tokenizer beside it if there is one; else of the whole model,
+/// Reads a config.json alone, and the tokenizer beside it if there is one; else opens the model,
 /// which must be one that a probe can load.
 ModelConfig config_of(const std::string& model) {
   const std::filesystem::path path = locate_model(model);
@@ -98,26 +96,24 @@ void print_arithmetic(const ModelConfig& config, const ProbeOptions& probe) {
   print_flops("  its attention", attention);
 }
 
-}  // namespace
-
-int plan_command(std::span<const std::string> words) {
-  const auto parsed = parse_options(kHelp, words, options());
-  if (!parsed) return 0;
-  const auto text = [&](const char* name) { return (*parsed)[name].as<std::string>(); };
-  ProbeOptions probe;
-  probe.context = (*parsed)["context"].as<std::size_t>();
-  probe.horizon = (*parsed)["future"].as<std::size_t>();
-  probe.evict_at = parse_evict_at(text("evict-at"));
-  // Any precision may be planned: the run's machine need not be this one.
-  probe.precision = parse_precision(text("precision"), DeviceKind::cuda, std::cerr);
-  probe.method = parse_method(text("method"), probe.precision);
-  probe.device = planned_device(text("device"));
-  probe.memory_bytes = parse_bytes(text("memory"));
-  const ModelConfig config = config_of(text("model"));
+int run(PlanCommand& command) {
+  ProbeOptions& probe = command.probe;
+  probe.precision = command.method.precision;  // any: the run's machine need not be this one
+  probe.method = command.method.settled_method();
+  const ModelConfig config = config_of(command.model);
   check_lengths(config, {probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k});
   print_memory(divide_memory(config, probe), probe.horizon);
   print_arithmetic(config, probe);
   return 0;
+}
+
+}  // namespace
+
+int plan_command(std::span<const std::string> words) {
+  PlanCommand command;
+  OptionSet options(kHelp);
+  command.declare(options);
+  return options.run(words, std::cout, [&] { return run(command); });
 }
 
 }  // namespace longshadow

@@ -1,7 +1,6 @@
 #include "probes/policy_choice.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
@@ -25,11 +24,18 @@ std::filesystem::path cache_folder() {
          "longshadow";
 }
 
+/// Says what makes a learnt file, as PolicyModel::recipe does.
+std::string how_to_learn(const std::string& ranking) {
+  return "longshadow probe --method sketch --detail head --document A.txt B.txt -o by_head.h5, "
+         "then longshadow learn " +
+         (ranking.empty() ? "ranking by_head.h5" : "budgets by_head.h5 --ranking " + ranking);
+}
+
 }  // namespace
 
 PolicyModel policy_model(const Checkpoint& checkpoint) {
   return {checkpoint.config().n_layers, checkpoint.config().n_kv_heads,
-          [&checkpoint] { return checkpoint.weights_sha256(); }, cache_folder()};
+          [&checkpoint] { return checkpoint.weights_sha256(); }, cache_folder(), how_to_learn};
 }
 
 Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks,
@@ -60,16 +66,6 @@ std::vector<std::string> files_of(const Policies& policies) {
     files.insert(files.end(), read.begin(), read.end());
   }
   return files;
-}
-
-double parse_budget(const std::string& text, const std::string& option) {
-  double share = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), share);
-  if (failure != std::errc() || end != text.data() + text.size() || !(share > 0 && share <= 1)) {
-    throw UsageError(option + ": expected the share of the cache to keep, above 0 and at most 1, " +
-                     "as in 0.4, found \"" + text + "\"");
-  }
-  return share;
 }
 
 template <class Device, class T>

@@ -42,10 +42,6 @@ bool need_queries(const Policies& policies);
 /// SHA-256 of the files that policies read, in their order: what a run's values depend on.
 std::vector<std::string> files_of(const Policies& policies);
 
-/// Reads the share of a cache to keep, above 0 and at most 1. Throws UsageError that begins with
-/// `option`.
-double parse_budget(const std::string& text, const std::string& option);
-
 /// What policies keep of a context's cache, [choices][L]: `choices` are policies at shares. The
 /// full pass is the one that `inputs` observed; `influence` may be empty where no policy looks at
 /// it. Throws Interrupted between policies.

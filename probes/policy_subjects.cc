@@ -1,7 +1,9 @@
 #include "probes/policy_subjects.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
+#include <variant>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
@@ -10,7 +12,7 @@
 namespace longshadow {
 namespace {
 
-/// What leaves each layer and KV head, [L K].
+/// The slots that leave each layer and KV head, [L K].
 std::vector<std::vector<Range>> evicted(const std::vector<KeptSlots>& kept,
                                         const CachePart& where) {
   std::vector<std::vector<Range>> by_head;
@@ -24,45 +26,80 @@ std::vector<std::vector<Range>> evicted(const std::vector<KeptSlots>& kept,
   return by_head;
 }
 
+/// Throws UsageError.
+void check_policy(const PolicyTraits& traits, std::size_t context) {
+  check_prompt(traits, context);
+  if (traits.influence != Influence::none) {
+    throw UsageError(
+        "what it keeps by is what this run measures; `longshadow retain --influence` takes it "
+        "from an earlier run");
+  }
+  if (traits.rotates_keys) {
+    throw UsageError(
+        "it moves the keys that it keeps, which an eviction does not; `longshadow retain` "
+        "measures it");
+  }
+}
+
+std::size_t index_of(const std::string& text, const SelectedPolicies& selected) {
+  const auto found = std::find(selected.texts.begin(), selected.texts.end(), text);
+  return static_cast<std::size_t>(found - selected.texts.begin());
+}
+
 }  // namespace
 
-Policies subjects_policies(const std::string& subjects, const PolicyModel& model) {
-  std::vector<std::string> texts;
-  for (const PolicyCut& cut : policy_cuts(subjects)) texts.push_back(cut.policy);
-  return make_policies(texts, 0, model);
+SelectedPolicies make_selected_policies(const Selection& selection, std::size_t context,
+                                        std::size_t n_sinks, const PolicyModel& model) {
+  SelectedPolicies selected;
+  for (const SelectionPart& part : selection.parts) {
+    const auto* const cut = std::get_if<PolicyCut>(&part.what);
+    if (cut == nullptr || index_of(cut->policy, selected) < selected.texts.size()) continue;
+    try {
+      std::unique_ptr<Policy> policy = make_policy(cut->policy, model);
+      policy->protect_sinks(n_sinks);
+      check_policy(policy->traits(), context);
+      selected.texts.push_back(cut->policy);
+      selected.policies.push_back(std::move(policy));
+    } catch (const UsageError& error) {
+      throw UsageError("`subjects` \"" + part.text + "\": " + error.what());
+    }
+  }
+  return selected;
+}
+
+std::vector<std::string> files_of(const Selection& selection, const SelectedPolicies& selected) {
+  std::vector<std::string> files;
+  for (const SelectionPart& part : selection.parts) {
+    const auto* const cut = std::get_if<PolicyCut>(&part.what);
+    if (cut == nullptr) continue;
+    const PolicyTraits& traits = selected.policies[index_of(cut->policy, selected)]->traits();
+    files.insert(files.end(), traits.files_sha256.begin(), traits.files_sha256.end());
+  }
+  return files;
 }
 
 template <class Device, class T>
 PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weights,
                                           std::span<const Subject> subjects,
+                                          const SelectedPolicies& selected,
                                           const SubjectRules& rules, std::size_t text_tokens)
-    : rules_(rules) {
-  std::vector<std::string> texts;
+    : selected_(selected),
+      rules_(rules),
+      inputs_(device, weights, rules.context, text_tokens, traits_of(selected.policies)) {
   for (const Subject& subject : subjects) {
     if (!subject.policy) continue;
-    const auto known = std::find(texts.begin(), texts.end(), subject.policy->policy);
-    choices_.push_back({static_cast<std::size_t>(known - texts.begin()), subject.policy->share});
-    if (known == texts.end()) texts.push_back(subject.policy->policy);
+    choices_.push_back({index_of(subject.policy->policy, selected), subject.policy->share});
   }
-  if (texts.empty()) return;
-  policies_ = make_policies(texts, rules.n_sinks, rules.policy_model);
-  inputs_.emplace(device, weights, rules.context, text_tokens, traits_of(policies_));
-}
-
-template <class Device, class T>
-LayerObserver<T>* PolicySubjects<Device, T>::observer() {
-  return inputs_ ? &*inputs_ : nullptr;
 }
 
 template <class Device, class T>
 void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const FullPass<T>& full,
                                         const RunSignals& signals, const CachePart& where,
                                         ProgressStyle progress, std::ostream& log) {
-  if (!inputs_) return;
-  inputs_->set_entropy(signals.entropy_topk);
+  inputs_.set_entropy(signals.entropy_topk);
   Progress choosing(log, progress, "policies", "layers", full.cache.n_layers());
   const std::vector<std::vector<KeptSlots>> kept =
-      choose_slots(policies_, std::span<const PolicyAtShare>(choices_), full, *inputs_, {},
+      choose_slots(selected_.policies, std::span<const PolicyAtShare>(choices_), full, inputs_, {},
                    rules_.seed, choosing);
   auto next = kept.begin();
   for (Subject& subject : subjects) {
@@ -74,11 +111,11 @@ void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const Fu
     }
     subject.tokens = joined(std::move(anywhere));
     if (subject.tokens.empty()) {
-      throw UsageError("--subjects \"" + subject.group +
+      throw UsageError("`subjects` \"" + subject.group +
                        "\": expected a policy that evicts a slot of " + "the context's " +
                        std::to_string(rules_.context) +
-                       ", found that it keeps them all; take a smaller share, or other --layers " +
-                       "and --heads");
+                       ", found that it keeps them all; take a smaller share, or other `layers` " +
+                       "and `heads`");
     }
   }
 }

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <iosfwd>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,20 +15,34 @@
 
 namespace longshadow {
 
-/// The policies that `--subjects` names, in their order. Throws as parse_subjects() does, and as
-/// make_policy().
-Policies subjects_policies(const std::string& subjects, const PolicyModel& model);
+/// The policies that parts of a selection name, each once.
+struct SelectedPolicies {
+  std::vector<std::string> texts;
+  Policies policies;  ///< made of the texts
+};
+
+/// Makes the policies of a selection for a model, each protecting at least `n_sinks` first tokens.
+/// Throws as make_policy() does, and UsageError for a policy that can evict nothing of a context of
+/// so many tokens, or not as a counterfactual does.
+SelectedPolicies make_selected_policies(const Selection& selection, std::size_t context,
+                                        std::size_t n_sinks, const PolicyModel& model);
+
+/// SHA-256 of the files that the policies of a selection read, part by part: what a run's values
+/// depend on.
+std::vector<std::string> files_of(const Selection& selection, const SelectedPolicies& selected);
 
 /// Finds what the policies that subjects name would evict.
 template <class Device, class T>
 class PolicySubjects {
  public:
-  /// References must outlive it. `text_tokens` are those of the full pass.
+  /// References must outlive it. `selected` has the subjects' policies; `text_tokens` are those of
+  /// the full pass.
   PolicySubjects(Device& device, const Weights<T>& weights, std::span<const Subject> subjects,
-                 const SubjectRules& rules, std::size_t text_tokens);
+                 const SelectedPolicies& selected, const SubjectRules& rules,
+                 std::size_t text_tokens);
 
-  /// Of the full pass; null where no subject names a policy.
-  LayerObserver<T>* observer();
+  /// Gathers in the full pass what the policies look at.
+  LayerObserver<T>& observer() { return inputs_; }
 
   /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
   /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and
@@ -38,10 +51,10 @@ class PolicySubjects {
                const CachePart& where, ProgressStyle progress, std::ostream& log);
 
  private:
+  const SelectedPolicies& selected_;
   const SubjectRules rules_;
-  Policies policies_;                   ///< that subjects name, each once
   std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
-  std::optional<PolicyInputs<Device, T>> inputs_;
+  PolicyInputs<Device, T> inputs_;
 };
 
 }  // namespace longshadow

@@ -14,7 +14,7 @@
 #include "probes/commands.h"
 #include "probes/document_source.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/option_set.h"
 #include "probes/part_of_speech/conllu.h"
 #include "probes/part_of_speech/evaluation.h"
 #include "probes/part_of_speech/tagger.h"
@@ -24,8 +24,6 @@
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kTrainHelp{
     "pos train --treebank TRAIN.conllu --output WEIGHTS [options]",
@@ -70,28 +68,15 @@ double percent(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-void add_tagger_option(po::options_description& options) {
-  options.add_options()("tagger", po::value<std::string>()->default_value("", "English"),
-                        "weights that `longshadow pos train` wrote");
+void add_tagger(OptionSet& options, std::string& tagger) {
+  options.add("tagger", value(tagger, "English"), "weights that `longshadow pos train` wrote");
 }
 
-int train(std::span<const std::string> words) {
-  TrainingOptions training;
-  po::options_description options("Options");
-  auto add = options.add_options();
-  add("treebank", po::value<std::string>()->required(), "sentences to learn from, CoNLL-U");
-  add("output,o", po::value<std::string>()->required(), "the weights to write, a new file");
-  add("epochs", po::value(&training.epochs)->default_value(training.epochs),
-      "how often each sentence is seen");
-  add("seed", po::value(&training.seed)->default_value(training.seed), "of their order");
-  const auto values = parse_options(kTrainHelp, words, options);
-  if (!values) return 0;
+int train(const std::string& treebank, const std::string& output, const TrainingOptions& training) {
   if (training.epochs == 0) throw UsageError("--epochs 0: expected at least 1");
-  const std::filesystem::path output = (*values)["output"].as<std::string>();
   check_output(output);
-  const Perceptron perceptron = train_perceptron(
-      read_treebank((*values)["treebank"].as<std::string>()), training,
-      [&](const TrainingProgress& progress) {
+  const Perceptron perceptron =
+      train_perceptron(read_treebank(treebank), training, [&](const TrainingProgress& progress) {
         std::fprintf(stderr, "perceptron %zu/%zu, epoch %zu/%zu: %.2f%% right while learning\n",
                      progress.member, training.members, progress.epoch, training.epochs,
                      100.0 * progress.right);
@@ -101,6 +86,18 @@ int train(std::span<const std::string> words) {
   const std::string bytes = weights.str();
   publish(output, std::as_bytes(std::span(bytes)));
   return 0;
+}
+
+int train_command(std::span<const std::string> words) {
+  std::string treebank;
+  std::string output;
+  TrainingOptions training;
+  OptionSet options(kTrainHelp);
+  options.add("treebank", required(treebank), "sentences to learn from, CoNLL-U");
+  options.add("output,o", required(output), "the weights to write, a new file");
+  options.add("epochs", value(training.epochs), "how often each sentence is seen");
+  options.add("seed", value(training.seed), "of their order");
+  return options.run(words, std::cout, [&] { return train(treebank, output, training); });
 }
 
 struct EvalResult {
@@ -173,30 +170,33 @@ void print(const EvalResult& result) {
   }
 }
 
-int eval(std::span<const std::string> words) {
-  po::options_description options("Options");
-  add_tagger_option(options);
-  auto add = options.add_options();
-  add("treebank", po::value<std::string>()->required(), "sentences to compare with, CoNLL-U");
-  add("json", po::value<std::string>()->default_value(""), "write the figures to this file");
-  const auto values = parse_options(kEvalHelp, words, options);
-  if (!values) return 0;
-  const std::vector<ConlluSentence> treebank =
-      read_treebank((*values)["treebank"].as<std::string>());
+int eval(const std::string& tagger, const std::string& treebank_path, const std::string& json) {
+  const std::vector<ConlluSentence> treebank = read_treebank(treebank_path);
   EvalResult result;
   Stopwatch watch;
-  const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
+  const Perceptron perceptron = load_weights(locate_tagger(tagger));
   result.load_s = watch.lap();
   result.confusion = evaluate(perceptron, treebank);
   result.words_per_s = static_cast<double>(result.confusion.words()) / watch.lap();
   result.raw_text = evaluate_raw_text(perceptron, treebank);
   print(result);
-  if (const std::string path = (*values)["json"].as<std::string>(); !path.empty()) {
-    std::ofstream file(path);
+  if (!json.empty()) {
+    std::ofstream file(json);
     file << to_json(result).dump(2) << '\n';
-    if (!file.flush()) throw Error(path + ": cannot be written");
+    if (!file.flush()) throw Error(json + ": cannot be written");
   }
   return 0;
+}
+
+int eval_command(std::span<const std::string> words) {
+  std::string tagger;
+  std::string treebank;
+  std::string json;
+  OptionSet options(kEvalHelp);
+  add_tagger(options, tagger);
+  options.add("treebank", required(treebank), "sentences to compare with, CoNLL-U");
+  options.add("json", value(json), "write the figures to this file");
+  return options.run(words, std::cout, [&] { return eval(tagger, treebank, json); });
 }
 
 /// A form fit for a column: UTF-8 without tabs and line ends, which align_conllu takes for any
@@ -208,19 +208,12 @@ std::string column_of(std::string_view text, Range bytes) {
   return form;
 }
 
-int tag(std::span<const std::string> words) {
-  po::options_description options("Options");
-  add_tagger_option(options);
-  options.add_options()("document", po::value<std::string>()->required(), "a text");
-  po::positional_options_description positional;
-  positional.add("document", 1);
-  const auto values = parse_options(kTagHelp, words, options, positional);
-  if (!values) return 0;
-  DocumentSource source((*values)["document"].as<std::string>());
+int tag(const std::string& tagger, const std::string& document) {
+  DocumentSource source(document);
   source.read_to(std::numeric_limits<std::size_t>::max());
   const std::string_view text = source.text();
   const std::size_t first_byte = source.mark_bytes();
-  const Perceptron perceptron = load_weights(locate_tagger((*values)["tagger"].as<std::string>()));
+  const Perceptron perceptron = load_weights(locate_tagger(tagger));
   std::size_t id = 0;
   for (const TaggedWord& word : tag_text(perceptron, text)) {
     std::cout << ++id << '\t' << column_of(text, word.bytes) << "\t_\t" << name_of(word.tag)
@@ -233,6 +226,16 @@ int tag(std::span<const std::string> words) {
   return 0;
 }
 
+int tag_command(std::span<const std::string> words) {
+  std::string tagger;
+  std::string document;
+  OptionSet options(kTagHelp);
+  add_tagger(options, tagger);
+  options.add("document", required(document), "a text");
+  options.take_words("document", 1);
+  return options.run(words, std::cout, [&] { return tag(tagger, document); });
+}
+
 }  // namespace
 
 int pos_command(std::span<const std::string> words) {
@@ -242,9 +245,9 @@ int pos_command(std::span<const std::string> words) {
     return 0;
   }
   const auto rest = words.subspan(1);
-  if (words[0] == "train") return train(rest);
-  if (words[0] == "eval") return eval(rest);
-  if (words[0] == "tag") return tag(rest);
+  if (words[0] == "train") return train_command(rest);
+  if (words[0] == "eval") return eval_command(rest);
+  if (words[0] == "tag") return tag_command(rest);
   throw UsageError("pos: expected train, eval or tag, found \"" + words[0] + "\"");
 }
 

@@ -29,8 +29,7 @@ Reading reading_of(const ProbeOptions& options) {
 }
 
 SubjectRules rules_of(const ProbeOptions& options) {
-  return {options.context,  options.n_sinks, options.n_recent,
-          options.evict_at, options.seed,    options.policy_model};
+  return {options.context, options.n_sinks, options.n_recent, options.evict_at, options.seed};
 }
 
 std::vector<Counterfactual> counterfactuals_of(std::span<const Subject> subjects,
@@ -52,7 +51,7 @@ std::size_t first_start(const ProbeOptions& options) {
   return start_of(options.evict_at, {0, 1}, options.context);
 }
 
-/// What a policy evicts: "snapkv@0.2 (147456 of 184320 slots)".
+/// Describes what a policy evicts: "snapkv@0.2 (147456 of 184320 slots)".
 std::string label_of_policy(const Subject& subject, std::size_t context) {
   std::size_t n_evicted = 0;
   for (const auto& ranges : subject.by_head) {
@@ -113,11 +112,11 @@ RunInfluence describe(std::span<const Subject> subjects,
     influence.subjects.push_back(describe(subjects[i], tokens, options.context));
     influence.start.push_back(static_cast<std::int32_t>(counterfactuals[i].start));
   }
-  influence.selection = options.screen ? "screen" : options.subjects;
+  influence.selection = options.screen ? "screen" : options.subjects.text;
   influence.evict_at = options.evict_at.kind == EvictAt::Kind::end ? "end" : "lag";
   influence.lag = static_cast<std::int64_t>(options.evict_at.lag);
-  influence.layers = options.layers;
-  influence.heads = options.heads;
+  influence.layers = options.layers.text;
+  influence.heads = options.heads.text;
   influence.method = name_of(options.method);
   influence.precision = name_of(options.precision);
   influence.seed = options.seed;
@@ -162,8 +161,7 @@ MemoryDemand demand_of(const ProbeOptions& options) {
           n - first_start(options),
           options.sketch.has_value(),
           options.device,
-          need_queries(subjects_policies(options.subjects, options.policy_model)) ? options.context
-                                                                                  : 0};
+          options.policies && need_queries(options.policies->policies) ? options.context : 0};
 }
 
 std::size_t sketch_rows(const ModelConfig& config, const ProbeOptions& options) {
@@ -187,20 +185,20 @@ template <class Device, class T>
 class DocumentProbe final : public Measurement {
  public:
   DocumentProbe(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
-                const Document& document, const ProbeOptions& options, const RunSketch* sketch,
-                ProgressStyle progress, std::ostream& log)
+                const Document& document, std::vector<Subject> subjects,
+                const ProbeOptions& options, const RunSketch* sketch, ProgressStyle progress,
+                std::ostream& log)
       : device_(device),
         model_(model),
-        options_(checked(document, model, options)),
+        options_(options),
         room_(divide_memory(model.weights.config, options)),
         stretch_(stretch_from(first_start(options))),
         tape_(make_tape()),
-        subjects_(parsed(document)),
-        policies_(std::in_place, device, model.weights, subjects_, rules_of(options),
-                  tokens_needed(options.evict_at, options.context, options.horizon)),
+        subjects_(std::move(subjects)),
+        policies_(make_policies()),
         full_(run_full_pass(tokenizer, document, progress, log)) {
     if (options.sketch) take_sketch(sketch, progress, log);
-    choose_subjects(progress, log);
+    resolve_subjects(progress, log);
     policies_.reset();
   }
 
@@ -261,12 +259,6 @@ class DocumentProbe final : public Measurement {
   }
 
  private:
-  static const ProbeOptions& checked(const Document& document, const ProbeModel<T>& model,
-                                     const ProbeOptions& options) {
-    check_document(document, model.weights.config, options);
-    return options;
-  }
-
   /// The positions to have activations of where a future begins at `start`: from a tile of rows on
   /// that begins where it would if there were all.
   Range stretch_from(std::size_t start) const {
@@ -311,7 +303,7 @@ class DocumentProbe final : public Measurement {
                             ProgressStyle progress, std::ostream& log) {
     std::vector<LayerObserver<T>*> observers;
     if (tape_) observers.push_back(tape_.get());
-    if (LayerObserver<T>* const inputs = policies_->observer()) observers.push_back(inputs);
+    if (policies_) observers.push_back(&policies_->observer());
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress, log);
     run_ = std::move(pass.run);
@@ -331,22 +323,26 @@ class DocumentProbe final : public Measurement {
                         sketch_rows(model_.weights.config, options_), sketching);
   }
 
-  /// None where a sketch takes their place, or chooses them later.
-  std::vector<Subject> parsed(const Document& document) const {
-    if (options_.sketch) return {};
-    return parse_subjects(options_.subjects, document, rules_of(options_));
+  /// Nothing where no subject names a policy.
+  std::optional<PolicySubjects<Device, T>> make_policies() const {
+    const bool any_named = std::any_of(subjects_.begin(), subjects_.end(),
+                                       [](const Subject& one) { return one.policy.has_value(); });
+    if (!any_named) return std::nullopt;
+    return std::optional<PolicySubjects<Device, T>>(
+        std::in_place, device_, model_.weights, subjects_, *options_.policies, rules_of(options_),
+        tokens_needed(options_.evict_at, options_.context, options_.horizon));
   }
 
-  void choose_subjects(ProgressStyle progress, std::ostream& log) {
+  /// Finds the tokens of the subjects by what the full pass and the sketch tell.
+  void resolve_subjects(ProgressStyle progress, std::ostream& log) {
     if (options_.sketch && !options_.screen) return;
     if (options_.screen) {
       subjects_ =
           subjects_of(screen(*run_.sketch, options_.context, *options_.screen, options_.seed));
     }
-    const CachePart where =
-        parse_cache_part(options_.layers, options_.heads, model_.weights.config);
+    const CachePart where = cache_part(options_.layers, options_.heads, model_.weights.config);
     resolve_ranks(subjects_, run_.signals, rules_of(options_));
-    policies_->resolve(subjects_, *full_, run_.signals, where, progress, log);
+    if (policies_) policies_->resolve(subjects_, *full_, run_.signals, where, progress, log);
     counterfactuals_ = counterfactuals_of(subjects_, where, options_);
     run_.influence = describe(subjects_, counterfactuals_, run_.tokens, options_);
   }
@@ -367,13 +363,15 @@ class DocumentProbe final : public Measurement {
 
 }  // namespace
 
-void check_document(const Document& document, const ModelConfig& config,
-                    const ProbeOptions& options) {
+std::vector<Subject> choose_subjects(const Document& document, const ModelConfig& config,
+                                     const ProbeOptions& options) {
   check_reading(document, config, reading_of(options));
-  parse_subjects(options.subjects, document, rules_of(options));
-  parse_cache_part(options.layers, options.heads, config);
+  std::vector<Subject> subjects;
+  if (!options.sketch) subjects = choose_subjects(options.subjects, document, rules_of(options));
+  cache_part(options.layers, options.heads, config);
   if (options.sketch) sketch_rows(config, options);
   divide_memory(config, options);
+  return subjects;
 }
 
 ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) {
@@ -403,36 +401,32 @@ ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) 
           1 + (starts - 1) / starts_of_stretch};
 }
 
-std::optional<std::size_t> count_subjects(const Document& document, const ProbeOptions& options) {
-  if (options.screen) return {};
-  if (options.sketch) return 0;
-  return parse_subjects(options.subjects, document, rules_of(options)).size();
-}
-
 template <class Device, class T>
 std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
                                          const Tokenizer& tokenizer, const Document& document,
-                                         const ProbeOptions& options, const RunSketch* sketch,
-                                         ProgressStyle progress, std::ostream& log) {
-  return std::make_unique<DocumentProbe<Device, T>>(device, model, tokenizer, document, options,
-                                                    sketch, progress, log);
+                                         std::vector<Subject> subjects, const ProbeOptions& options,
+                                         const RunSketch* sketch, ProgressStyle progress,
+                                         std::ostream& log) {
+  return std::make_unique<DocumentProbe<Device, T>>(
+      device, model, tokenizer, document, std::move(subjects), options, sketch, progress, log);
 }
 
 template <class Device, class T>
 DocumentRun probe_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log) {
-  DocumentProbe<Device, T> probe(device, model, tokenizer, document, options, nullptr, progress,
-                                 log);
+  DocumentProbe<Device, T> probe(device, model, tokenizer, document,
+                                 choose_subjects(document, model.weights.config, options), options,
+                                 nullptr, progress, log);
   return measure_all(probe, progress, log);
 }
 
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                    \
-  template std::unique_ptr<Measurement> begin_probe(                                         \
-      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, const ProbeOptions&, \
-      const RunSketch*, ProgressStyle, std::ostream&);                                       \
-  template DocumentRun probe_document(Device&, const ProbeModel<T>&, const Tokenizer&,       \
-                                      const Document&, const ProbeOptions&, ProgressStyle,   \
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                     \
+  template std::unique_ptr<Measurement> begin_probe(                                          \
+      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, std::vector<Subject>, \
+      const ProbeOptions&, const RunSketch*, ProgressStyle, std::ostream&);                   \
+  template DocumentRun probe_document(Device&, const ProbeModel<T>&, const Tokenizer&,        \
+                                      const Document&, const ProbeOptions&, ProgressStyle,    \
                                       std::ostream&);
 LONGSHADOW_INSTANTIATE(Cpu, float)
 LONGSHADOW_INSTANTIATE(Cpu, double)

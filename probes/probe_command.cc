@@ -4,23 +4,18 @@
 #include <utility>
 
 #include "probes/commands.h"
-#include "probes/device_option.h"
-#include "probes/document_options.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
+#include "probes/measured_run.h"
+#include "probes/method_options.h"
 #include "probes/model_location.h"
-#include "probes/option_parsing.h"
+#include "probes/option_set.h"
 #include "probes/policy_choice.h"
-#include "probes/policy_subjects.h"
 #include "probes/probe.h"
-#include "probes/probe_options.h"
-#include "probes/run_output.h"
 #include "probes/sketch_options.h"
 
 namespace longshadow {
 namespace {
-
-namespace po = boost::program_options;
 
 const CommandHelp kHelp{
     "probe --document FILE... --output RUN.h5 [options]",
@@ -56,156 +51,167 @@ const CommandHelp kHelp{
     "  longshadow probe --document a.txt --layers 0-9 --heads 0 -o run.h5\n"
     "  longshadow probe --document a.txt --method screen --future 512 -o run.h5\n"};
 
-po::options_description options() {
-  po::options_description options("Options");
-  add_document_options(options);
-  add_output_options(options);
-  add_model_options(options);
-  add_device_option(options);
-  add_method_options(options,
-                     "; sketch: estimates every token's influence at once from gradients; screen: "
-                     "a sketch, then the most influential tokens and a control sample one by one");
-  auto add = options.add_options();
-  add("context,T", po::value<std::size_t>()->default_value(1024),
-      "tokens of each document that subjects are taken from");
-  add("future,H", po::value<std::size_t>()->default_value(256),
-      "positions measured from a subject's eviction on");
-  add("subjects,s", po::value<std::string>()->default_value("sample:64"),
-      "what is removed: one of the selections explained above, or several joined with +");
-  add("sinks", po::value<std::size_t>()->default_value(4),
-      "first tokens that top:, each: and policy: spare");
-  add("recent", po::value<std::size_t>()->default_value(32),
-      "last tokens of the context that top: and each: spare");
-  add("evict-at,e", po::value<std::string>()->default_value("lag:16"),
-      "end: all subjects go when the context ends; lag:W: each goes W tokens after it was written");
-  add("layers", po::value<std::string>()->default_value("all"),
-      "layers that subjects leave, as in 0-5,12; in the others they stay");
-  add("heads", po::value<std::string>()->default_value("all"),
-      "KV heads that subjects leave, in those layers");
-  add("memory", po::value<std::string>()->default_value("0"),
-      "bound on memory that sets how many counterfactuals run at once, as in 800M or 4G; 0: none");
-  add("entropy-top-k", po::value<std::size_t>()->default_value(kEntropyTopK),
-      "tokens that the truncated entropy looks at");
-  add("seed", po::value<std::uint64_t>()->default_value(0), "of every random choice");
-  add("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
-  add_sketch_options(options);
-  return options;
+/// The options of the command, as they are read.
+struct ProbeCommand {
+  RunOptions run;
+  MethodOptions method;
+  Selection subjects;
+  std::size_t n_sinks = 4;
+  std::size_t n_recent = 32;
+  EvictAt evict_at;
+  NumberList layers;
+  NumberList heads;
+  SketchingOptions sketching;
+
+  bool screens() const { return method.method == MethodChoice::screen; }
+  bool sketches() const { return method.method == MethodChoice::sketch || screens(); }
+
+  void declare(OptionSet& options);
+};
+
+void ProbeCommand::declare(OptionSet& options) {
+  run.declare_files(options);
+  method.declare_with_sketches(options);
+  run.declare_lengths(options, "tokens of each document that subjects are taken from",
+                      "positions measured from a subject's eviction on");
+  options
+      .add("subjects,s", parsed(subjects, parse_selection, "sample:64"),
+           "what is removed: one of the selections explained above, or several joined with +")
+      .decides("subjects");
+  options.add("sinks", value(n_sinks), "first tokens that top:, each: and policy: spare")
+      .decides("sinks");
+  options.add("recent", value(n_recent), "last tokens of the context that top: and each: spare")
+      .decides("recent");
+  options
+      .add("evict-at,e", parsed(evict_at, parse_evict_at, "lag:16"),
+           "end: all subjects go when the context ends; lag:W: each goes W tokens after it was "
+           "written")
+      .decides("evict_at");
+  options
+      .add("layers", parsed(layers, parse_number_list, "all"),
+           "layers that subjects leave, as in 0-5,12; in the others they stay")
+      .decides("layers");
+  options
+      .add("heads", parsed(heads, parse_number_list, "all"),
+           "KV heads that subjects leave, in those layers")
+      .decides("heads");
+  run.declare_rest(options, "counterfactuals", "truncated entropy");
+  sketching.declare(
+      options, [this] { return sketches(); }, [this] { return screens(); });
 }
 
-/// Everything that the measured values depend on, and nothing else.
-nlohmann::json configuration_of(const po::variables_map& values, const CommandDevice& device,
-                                const RunModel& model, const ProbeOptions& probe,
-                                const std::vector<Document>& documents,
-                                const std::vector<DocumentTags>& tags) {
-  nlohmann::json configuration{{"command", "probe"},
-                               {"weights_sha256", model.weights_sha256},
-                               {"context", values["context"].as<std::size_t>()},
-                               {"future", values["future"].as<std::size_t>()},
-                               {"subjects", values["subjects"].as<std::string>()},
-                               {"sinks", values["sinks"].as<std::size_t>()},
-                               {"recent", values["recent"].as<std::size_t>()},
-                               {"evict_at", values["evict-at"].as<std::string>()},
-                               {"layers", values["layers"].as<std::string>()},
-                               {"heads", values["heads"].as<std::string>()},
-                               {"precision", name_of(probe.precision)},
-                               {"method", values["method"].as<std::string>()},
-                               {"entropy_top_k", values["entropy-top-k"].as<std::size_t>()},
-                               {"seed", values["seed"].as<std::uint64_t>()}};
-  device.add_to(configuration);
-  if (probe.sketch) configuration["sketch"] = sketch_configuration(probe);
-  const Policies policies = subjects_policies(probe.subjects, probe.policy_model);
-  if (const auto files = files_of(policies); !files.empty()) {
-    configuration["policy_files"] = files;
+/// Throws UsageError for options that a sketch does not have.
+void check_sketch(const ProbeCommand& command, const OptionSet& options) {
+  if (options.given("subjects") && command.subjects.text != "all") {
+    throw UsageError("--method " + std::string(command.screens() ? "screen" : "sketch") +
+                     " looks at every token: expected --subjects all, found \"" +
+                     command.subjects.text + "\"");
   }
-  configure_documents(values, documents, tags, configuration);
-  return configuration;
-}
-
-template <class T, class Device>
-void probe_all(Device& device, const Checkpoint& checkpoint, const std::vector<Document>& documents,
-               const std::vector<DocumentTags>& tags, const ProbeOptions& probe,
-               ProgressStyle progress, const RunStore& store) {
-  const ProbeModel<T> model =
-      load_probe_model<T>(device, checkpoint, probe.precision, probe.sketch.has_value());
-  for (std::size_t d = 0; d < documents.size(); ++d) {
-    if (!store.has_work(d)) continue;
-    if (documents.size() > 1 && progress != ProgressStyle::none) {
-      std::cerr << documents[d].name << '\n';
-    }
-    const std::optional<RunSketch> sketch = store.sketch(d);
-    const auto measurement = begin_probe(device, model, checkpoint.tokenizer(), documents[d], probe,
-                                         sketch ? &*sketch : nullptr, progress, std::cerr);
-    store.measure(d, *measurement, tags[d], progress, std::cerr);
+  if (options.given("layers") || options.given("heads")) {
+    throw UsageError(
+        "--layers and --heads belong to counterfactuals of chosen subjects; --detail "
+        "layer and --detail head map tokens that leave one layer or KV head");
+  }
+  if (options.given("evict-at") && command.evict_at.kind != EvictAt::Kind::end) {
+    throw UsageError(
+        "--evict-at: a sketch estimates what tokens do that leave at the context's "
+        "end, expected end");
   }
 }
 
-RunPlan plan_of(RunFile run, const std::vector<Document>& documents, const ProbeOptions& probe) {
+/// Throws UsageError for options that exclude each other.
+ProbeOptions probe_options(const ProbeCommand& command, const OptionSet& options,
+                           const CommandDevice& device) {
+  ProbeOptions probe;
+  probe.context = command.run.context;
+  probe.horizon = command.run.horizon;
+  probe.subjects = command.subjects;
+  probe.n_sinks = command.n_sinks;
+  probe.n_recent = command.n_recent;
+  probe.evict_at = command.evict_at;
+  probe.layers = command.layers;
+  probe.heads = command.heads;
+  probe.precision = command.method.precision;
+  probe.method = command.method.settled_method();
+  probe.device = device.kind();
+  probe.memory_bytes = device.memory_bytes(command.run.memory);
+  probe.entropy_top_k = command.run.entropy_top_k;
+  probe.seed = command.run.seed;
+  if (!command.sketches()) return probe;
+  check_sketch(command, options);
+  probe.subjects = parse_selection("all");
+  probe.evict_at = {EvictAt::Kind::end, 0};
+  probe.sketch = command.sketching.sketch(probe.horizon, probe.seed);
+  if (command.screens()) probe.screen = command.sketching.screen();
+  return probe;
+}
+
+/// Gathers what options lead to, for the run's configuration.
+nlohmann::json found_of(const ProbeOptions& probe) {
+  nlohmann::json found{{"command", "probe"}, {"precision", name_of(probe.precision)}};
+  if (probe.sketch) found["sketch"]["bins"] = bins_configuration(*probe.sketch);
+  if (const auto files = files_of(probe.subjects, *probe.policies); !files.empty()) {
+    found["policy_files"] = files;
+  }
+  return found;
+}
+
+RunPlan plan_of(RunFile run, const RunTexts& texts, const ProbeOptions& probe,
+                std::span<const std::vector<Subject>> subjects) {
   RunPlan plan{std::move(run), kSubjectUnits, probe.horizon, shard_units_for(probe.horizon), {}};
-  for (const Document& document : documents) {
-    plan.documents.push_back(
-        {document.name, document.source_sha256, count_subjects(document, probe)});
+  for (std::size_t d = 0; d < subjects.size(); ++d) {
+    const Document& document = texts.documents[d];
+    // A screen chooses when its sketch is there.
+    plan.documents.push_back({document.name, document.source_sha256,
+                              probe.screen ? std::nullopt : std::optional(subjects[d].size())});
   }
   return plan;
+}
+
+int run(ProbeCommand& command, const OptionSet& options) {
+  CommandDevice device(command.run.model, command.run.output.is_dry_run);
+  command.method.settle_precision(device.kind(), std::cerr);
+  ProbeOptions probe = probe_options(command, options, device);
+  const RunOutput output(command.run.output);
+
+  const auto checkpoint = open_model(command.run.model.model, std::cerr);
+  probe.policies = std::make_shared<SelectedPolicies>(make_selected_policies(
+      probe.subjects, probe.context, probe.n_sinks, policy_model(*checkpoint)));
+  const RunTexts texts = read_texts(command.run, *checkpoint, probe.evict_at);
+  std::vector<std::vector<Subject>> subjects;
+  for (const Document& document : texts.documents) {
+    subjects.push_back(choose_subjects(document, checkpoint->config(), probe));
+  }
+
+  note_interrupts(command.run.documents.has_pipes() ? kGoOnWithText : kGoOn);
+  const RunModel model = describe(*checkpoint);
+  const RunPlan plan =
+      plan_of(begin_run(model, run_configuration(options, model, texts, device, found_of(probe))),
+              texts, probe, subjects);
+  const MeasuredRun measured{device,
+                             *checkpoint,
+                             texts,
+                             plan,
+                             probe.precision,
+                             probe.sketch.has_value(),
+                             command.run.progress};
+  measure(measured, output, std::cout, std::cerr,
+          [&](auto& on, const auto& loaded, std::size_t d, const RunStore& store) {
+            const std::optional<RunSketch> sketch = store.sketch(d);
+            return begin_probe(on, loaded, checkpoint->tokenizer(), texts.documents[d],
+                               std::move(subjects[d]), probe, sketch ? &*sketch : nullptr,
+                               command.run.progress, std::cerr);
+          });
+  return 0;
 }
 
 }  // namespace
 
 int probe_command(std::span<const std::string> words) {
-  const auto parsed = parse_options(kHelp, words, options());
-  if (!parsed) return 0;
-  const po::variables_map& values = *parsed;
-  const auto text = [&](const char* name) { return values[name].as<std::string>(); };
-
-  CommandDevice device(values);
-  ProbeOptions probe;
-  probe.context = values["context"].as<std::size_t>();
-  probe.horizon = values["future"].as<std::size_t>();
-  probe.subjects = text("subjects");
-  probe.n_sinks = values["sinks"].as<std::size_t>();
-  probe.n_recent = values["recent"].as<std::size_t>();
-  probe.evict_at = parse_evict_at(text("evict-at"));
-  probe.layers = text("layers");
-  probe.heads = text("heads");
-  probe.entropy_top_k = values["entropy-top-k"].as<std::size_t>();
-  probe.seed = values["seed"].as<std::uint64_t>();
-  const ProgressStyle progress = parse_progress_style(text("progress"));
-  probe.precision = parse_precision(text("precision"), device.kind(), std::cerr);
-  if (!asks_for_sketch(values)) probe.method = parse_method(text("method"), probe.precision);
-  read_sketch_options(values, probe);
-  probe.device = device.kind();
-  probe.memory_bytes = device.memory_bytes(parse_bytes(text("memory")));
-  const RunOutput output(values);
-
-  const auto checkpoint = open_model(text("model"), std::cerr);
-  probe.policy_model = policy_model(*checkpoint);
-  const Reading reading{probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k};
-  std::vector<Document> documents = read_documents(
-      values, checkpoint->tokenizer(), tokens_of_reading(checkpoint->config(), reading));
-  const std::vector<DocumentTags> tags = read_tags(values, documents);
-  for (std::size_t d = 0; d < documents.size(); ++d) {
-    documents[d].sentences = sentences_of(tags[d]);
-    check_document(documents[d], checkpoint->config(), probe);
-  }
-
-  note_interrupts(reads_pipes(values) ? kGoOnWithText : kGoOn);
-  const RunModel model = describe(*checkpoint);
-  const RunPlan plan =
-      plan_of(begin_run(model, configuration_of(values, device, model, probe, documents, tags)),
-              documents, probe);
-  if (output.ends_with_plan(plan, std::cout)) return 0;
-  if (output.is_whole(plan.run.configuration_hash, progress, std::cerr)) return 0;
-  const RunStore store = output.open(plan, progress, std::cerr);
-  if (store.has_work()) {
-    device.run([&](auto& on) {
-      if (probe.precision == Precision::f64) {
-        probe_all<double>(on, *checkpoint, documents, tags, probe, progress, store);
-      } else {
-        probe_all<float>(on, *checkpoint, documents, tags, probe, progress, store);
-      }
-    });
-  }
-  output.finish(store, progress, std::cerr);
-  return 0;
+  ProbeCommand command;
+  OptionSet options(kHelp);
+  command.declare(options);
+  return options.run(words, std::cout, [&] { return run(command, options); });
 }
 
 }  // namespace longshadow

@@ -33,7 +33,7 @@ ProgressStyle parse_progress_style(const std::string& text) {
   if (text == "auto") return isatty(STDERR_FILENO) ? ProgressStyle::bar : ProgressStyle::plain;
   if (text == "plain") return ProgressStyle::plain;
   if (text == "none") return ProgressStyle::none;
-  throw UsageError("--progress \"" + text + "\": expected auto, plain or none");
+  throw UsageError("expected auto, plain or none");
 }
 
 Progress::Progress(std::ostream& out, ProgressStyle style, std::string what, std::string unit,

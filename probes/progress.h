@@ -13,7 +13,7 @@ enum class ProgressStyle {
   none,
 };
 
-/// Reads `--progress`: auto (bar where standard error is a terminal, else plain), plain or none.
+/// Reads auto (bar where standard error is a terminal, else plain), plain or none.
 /// Throws UsageError.
 ProgressStyle parse_progress_style(const std::string& text);
 

@@ -1,16 +1,24 @@
 #pragma once
 
-#include <boost/program_options.hpp>
+#include <cstddef>
 #include <optional>
 
 #include "engine/kv/packed_rows.h"
 
 namespace longshadow {
 
-/// Adds --kv-bits and --kv-group.
-void add_quantization_options(boost::program_options::options_description& options);
+class OptionSet;
 
-/// Empty where --kv-bits is not given. Throws UsageError as check_quantization() does.
-std::optional<Quantization> read_quantization(const boost::program_options::variables_map& values);
+/// In how many bits the cache is kept.
+struct QuantizationOptions {
+  std::size_t bits = 0;    ///< of an element; 0: as computed
+  std::size_t group = 64;  ///< elements that share a scale
+
+  /// Adds --kv-bits and --kv-group.
+  void declare(OptionSet& options);
+
+  /// Empty where no bits are given. Throws UsageError as check_quantization() does.
+  std::optional<Quantization> quantization(const OptionSet& options) const;
+};
 
 }  // namespace longshadow

@@ -45,10 +45,10 @@ Reading reading_of(const RetainOptions& options) {
 
 /// The budget as the share to keep.
 double share_of(const Arm& arm, const RetainOptions& options) {
-  return parse_budget(options.budgets[arm.budget], "--budgets");
+  return options.budgets[arm.budget].share;
 }
 
-/// Of the cache's slots, the largest share that an arm keeps.
+/// The largest share of the cache's slots that an arm keeps.
 double largest_share(const Policies& policies, const ModelConfig& config,
                      const RetainOptions& options) {
   double largest = 0;
@@ -73,7 +73,7 @@ std::size_t max_batch(const Policies& policies, const ModelConfig& config,
   return choose_batch_rows(plan, options.memory_bytes, options.horizon) / options.horizon;
 }
 
-/// What every arm keeps.
+/// Chooses what every arm keeps.
 template <class Device, class T>
 std::vector<Compression> choose(const Policies& policies, std::span<const Arm> arms,
                                 const RetainOptions& options, const FullPass<T>& full,
@@ -114,11 +114,11 @@ class DocumentRetention final : public Measurement {
                     const RunFile* influence, ProgressStyle progress, std::ostream& log)
       : device_(device),
         model_(model),
-        options_(checked(document, model, options, influence)),
+        options_(options),
         progress_(progress),
         log_(log),
         arms_(arms_of(options)),
-        policies_(make_policies(options.policies, options.n_sinks, options.policy_model)),
+        policies_(*options_.made),
         inputs_(device, model.weights, options.context, options.context + options.horizon,
                 traits_of(policies_)),
         full_(run_full_pass(tokenizer, document)) {
@@ -177,12 +177,6 @@ class DocumentRetention final : public Measurement {
   }
 
  private:
-  static const RetainOptions& checked(const Document& document, const ProbeModel<T>& model,
-                                      const RetainOptions& options, const RunFile* influence) {
-    check_retention(document, model.weights.config, options, influence);
-    return options;
-  }
-
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
     const std::array<LayerObserver<T>*, 1> observers{&inputs_};
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
@@ -199,7 +193,7 @@ class DocumentRetention final : public Measurement {
     const std::size_t slot_bytes = 2 * model_.weights.config.head_dim * sizeof(T);
     RunRetention retention;
     retention.policy = options_.policies[arms_[unit].policy];
-    retention.budget = options_.budgets[arms_[unit].budget];
+    retention.budget = options_.budgets[arms_[unit].budget].text;
     retention.kept = kept_mask(compressions_[unit - units_.begin], options_.context);
     retention.kl.assign(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(horizon));
     for (const double same : top1) retention.top1.push_back(same != 0);
@@ -217,8 +211,8 @@ class DocumentRetention final : public Measurement {
   const RetainOptions options_;
   ProgressStyle progress_;
   std::ostream& log_;
-  std::vector<Arm> arms_;  ///< [n_units]
-  Policies policies_;
+  std::vector<Arm> arms_;     ///< [n_units]
+  const Policies& policies_;  ///< kept by the options
   PolicyInputs<Device, T> inputs_;
   MeasuredInfluence influence_;
   DocumentRun run_;
@@ -253,24 +247,24 @@ void check_retention(const Document& document, const ModelConfig& config,
   check_reading(document, config, reading_of(options));
   std::set<std::string> names;
   for (const Arm& arm : arms_of(options)) {
-    const std::string name = options.policies[arm.policy] + "@" + options.budgets[arm.budget];
+    const std::string name = options.policies[arm.policy] + "@" + options.budgets[arm.budget].text;
     if (!names.insert(name).second) {
-      throw UsageError("--policies and --budgets: expected each once, found " + name + " twice");
+      throw UsageError("`policies` and `budgets`: expected each once, found " + name + " twice");
     }
   }
-  const Policies policies = make_policies(options.policies, options.n_sinks, options.policy_model);
+  const Policies& policies = *options.made;
   for (std::size_t p = 0; p < policies.size(); ++p) {
     try {
       check_prompt(policies[p]->traits(), options.context);
     } catch (const UsageError& error) {
-      throw UsageError("--policies " + options.policies[p] + ": " + error.what());
+      throw UsageError("`policies` " + options.policies[p] + ": " + error.what());
     }
   }
   if (any_needs_influence(policies)) {
     if (influence == nullptr) {
       throw UsageError(
-          "--policies oracle: what it keeps by must be measured; give --influence a run file that "
-          "`longshadow probe --method sketch` wrote with the same --context");
+          "`policies` oracle: what it keeps by must be measured; give `influence` a run file that "
+          "`longshadow probe --method sketch` wrote with the same `context`");
     }
     influence_of(*influence, document, options.context, traits_of(policies));
   }
@@ -295,6 +289,7 @@ template <class Device, class T>
 DocumentRun retain_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log) {
+  check_retention(document, model.weights.config, options, influence);
   DocumentRetention<Device, T> retention(device, model, tokenizer, document, options, influence,
                                          progress, log);
   return measure_all(retention, progress, log);

@@ -12,10 +12,11 @@
 #include "engine/backend/cpu.h"
 #include "engine/kv/packed_rows.h"
 #include "engine/policy/policy.h"
-#include "engine/policy/policy_options.h"
+#include "probes/budget.h"
 #include "probes/document.h"
 #include "probes/measurement.h"
 #include "probes/memory_plan.h"
+#include "probes/policy_choice.h"
 #include "probes/probe_model.h"
 #include "probes/progress.h"
 
@@ -23,12 +24,11 @@ namespace longshadow {
 
 /// What `longshadow retain` measures on each document, and how.
 struct RetainOptions {
-  std::size_t context = 1024;         ///< T, tokens whose cache is compressed
-  std::size_t horizon = 256;          ///< H, positions that run on what is left
-  std::vector<std::string> policies;  ///< as make_policy() reads them
-  PolicyModel policy_model{};         ///< that their files must fit
-  std::vector<std::string> budgets;   ///< as parse_budget() reads them
-  std::size_t n_sinks = 0;            ///< first tokens that every policy protects at least
+  std::size_t context = 1024;              ///< T, tokens whose cache is compressed
+  std::size_t horizon = 256;               ///< H, positions that run on what is left
+  std::vector<std::string> policies;       ///< as make_policies() reads them
+  std::shared_ptr<const Policies> made{};  ///< of these texts, once for all documents
+  std::vector<Budget> budgets;
   Precision precision = Precision::f32;
   DeviceKind device = DeviceKind::cpu;
   std::size_t memory_bytes = 0;  ///< 0: no bound
@@ -42,8 +42,8 @@ struct RetainOptions {
 std::vector<std::string> split_policies(const std::string& list);
 
 /// Throws UsageError where the document or the model is too short for the options, the options
-/// name policies or budgets that are not there, an oracle lacks `influence`, or the memory allowed
-/// is too little.
+/// name a policy at a budget twice or one that the context is too short for, an oracle lacks
+/// `influence`, or the memory allowed is too little.
 void check_retention(const Document& document, const ModelConfig& config,
                      const RetainOptions& options, const RunFile* influence);
 
@@ -57,7 +57,7 @@ std::size_t values_of_cache(const RetainOptions& options);
 
 /// Runs the full pass of one document, telling progress on `log`. In the measurement every policy
 /// chooses at every budget, and the future runs on what each keeps. `influence` is what an oracle
-/// keeps by, or null. The model outlives what is returned. Throws as check_retention() does.
+/// keeps by, or null. The options passed check_retention(); they and the model outlive the result.
 template <class Device, class T>
 std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel<T>& model,
                                              const Tokenizer& tokenizer, const Document& document,

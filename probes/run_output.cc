@@ -9,27 +9,14 @@
 #include "data/format/publish.h"
 #include "engine/core/error.h"
 #include "engine/io/utf8.h"
-#include "probes/number_list.h"
 
 namespace longshadow {
 
-namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr std::size_t kLongestPath = 4096;
-
-/// "3/8" is the third of eight.
-Share parse_share_of_run(const std::string& text) {
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto index = whole_number(std::string_view(text).substr(0, slash));
-  const auto count = whole_number(std::string_view(text).substr(std::min(slash + 1, text.size())));
-  if (!index || !count || *index < 1 || *index > *count || *count > 1'000'000) {
-    throw UsageError("--shard \"" + text + "\": expected I/N with I from 1 to N, as in 3/8");
-  }
-  return {*index - 1, *count};
-}
 
 /// Throws FormatError where there is no such folder and cannot be one. Another process may make it
 /// meanwhile.
@@ -54,25 +41,11 @@ bool is_run_file(const fs::path& path) {
 
 }  // namespace
 
-void add_output_options(po::options_description& options) {
-  auto add = options.add_options();
-  add("output,o", po::value<std::string>()->required(),
-      "the run file to write (HDF5); until it is whole, what is measured is in OUTPUT.parts, where "
-      "the same command goes on after an interruption. DIR/: a run directory instead, which "
-      "`longshadow merge` makes a file of");
-  add("shard", po::value<std::string>()->default_value("", "all"),
-      "measure the I-th of N parts, as in 3/8, into the run directory --output: for job arrays");
-  add("dry-run", po::bool_switch(),
-      "check the options, the model and the documents, say what there is to measure, and end; the "
-      "device need not be here");
-}
-
-RunOutput::RunOutput(const po::variables_map& values) : is_dry_run_(values["dry-run"].as<bool>()) {
-  const fs::path output = values["output"].as<std::string>();
-  const std::string shard = values["shard"].as<std::string>();
-  if (!shard.empty()) share_ = parse_share_of_run(shard);
+RunOutput::RunOutput(const OutputOptions& options)
+    : share_(options.shard.value_or(Share{})), is_dry_run_(options.is_dry_run) {
+  const fs::path output = options.output;
   std::error_code error;
-  if (!shard.empty() || !output.has_filename() || fs::is_directory(output, error)) {
+  if (options.shard || !output.has_filename() || fs::is_directory(output, error)) {
     folder_ = output.has_filename() ? output : output.parent_path();
     check_folder(folder_);
     return;

@@ -1,18 +1,15 @@
 #pragma once
 
-#include <boost/program_options.hpp>
 #include <filesystem>
 #include <iosfwd>
 #include <string>
 
 #include "data/format/run_plan.h"
+#include "probes/output_options.h"
 #include "probes/progress.h"
 #include "probes/run_store.h"
 
 namespace longshadow {
-
-/// Adds --output, --shard and --dry-run.
-void add_output_options(boost::program_options::options_description& options);
 
 /// Said where a run is interrupted. Not the shard in hand but the batch is finished then: that is
 /// safe in its journal, and a batch system kills what does not end soon (Slurm after KillWait, 30
@@ -22,14 +19,14 @@ inline constexpr const char* kGoOnWithText =
     "; the same command, given the same text on its pipe, goes on from what is saved";
 
 /// Where a command's run goes: into one file, made of a run directory beside it (RUN.h5.parts) that
-/// is removed at the end; or into a run directory that stays, where --output names one or --shard
-/// asks for a part.
+/// is removed at the end; or into a run directory that stays, where the output names one or a shard
+/// of the run is asked for.
 class RunOutput {
  public:
   /// Throws UsageError, and FormatError where nothing could be written there: before any work.
-  explicit RunOutput(const boost::program_options::variables_map& values);
+  explicit RunOutput(const OutputOptions& options);
 
-  /// Whether --dry-run asks for no more than a plan: `out` is told what there is to measure.
+  /// Whether no more than a plan is asked for: `out` is told what there is to measure.
   bool ends_with_plan(const RunPlan& plan, std::ostream& out) const;
   /// Whether the file is there and holds the run of this configuration, which `log` is told: an
   /// earlier process may have died just before it would have ended. Then nothing else is left.

@@ -25,16 +25,6 @@ using nlohmann::json;
 
 constexpr std::size_t kShardRows = 16384;
 
-/// The option behind a member of the configuration: "evict_at" is --evict-at.
-std::string option_of(const std::string& pointer) {
-  std::string name = pointer.substr(1, pointer.find('/', 1) - 1);
-  if (name == "weights_sha256") return "--model";
-  if (name == "documents") return pointer.ends_with("/pos_sha256") ? "--pos" : "--document";
-  if (name == "sketch") name = pointer.substr(pointer.rfind("sketch/") + 7);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return "--" + name.substr(0, name.find('/'));
-}
-
 std::string shown(const json& flat, const std::string& key) {
   return flat.contains(key) ? flat[key].dump(-1, ' ', false, json::error_handler_t::replace)
                             : "not there";
@@ -61,7 +51,7 @@ void check_same(const RunPlan& found, const RunPlan& wanted, const fs::path& fol
         const std::string name = key.substr(0, key.rfind('/')) + "/name";
         refuse_other(folder, "with another text of " + shown(old, name));
       }
-      refuse_other(folder, "with " + option_of(key) + " " + shown(old, key) + " where now " +
+      refuse_other(folder, "with `" + key.substr(1) + "` " + shown(old, key) + " where now " +
                                shown(now, key) + " is asked for");
     }
   }
@@ -114,7 +104,7 @@ RunStore::RunStore(const fs::path& folder, const RunPlan& plan, Share share, boo
     lock_state_ = lock_->lock(Lock::exclusive);
     if (lock_state_ == LockState::taken) {
       throw UsageError(folder.string() +
-                       ": another longshadow is at work here; for several at once see --shard");
+                       ": another longshadow is at work here; for several at once see `shard`");
     }
   }
   // A share is a stretch of all shards of all documents, so that few processes read one document. A

@@ -33,8 +33,8 @@ struct Share {
 class RunStore {
  public:
   /// Makes the directory, or goes on in one with the same plan. Throws UsageError where the plan is
-  /// another, naming an option that differs, and FormatError. A store that is `alone` also throws
-  /// where another such one is open.
+  /// another, naming a member of its configuration that differs, and FormatError. A store that is
+  /// `alone` also throws where another such one is open.
   RunStore(const std::filesystem::path& folder, const RunPlan& plan, Share share, bool alone);
 
   const RunDirectory& directory() const { return directory_; }

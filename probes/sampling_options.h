@@ -1,6 +1,6 @@
 #pragma once
 
-#include <boost/program_options.hpp>
+#include <cstdint>
 #include <iosfwd>
 
 #include "engine/model/checkpoint.h"
@@ -8,22 +8,31 @@
 
 namespace longshadow {
 
-/// Adds --temperature, --top-p, --repetition-penalty and --seed.
-void add_sampling_options(boost::program_options::options_description& options);
+class OptionSet;
 
-/// Reads them. Throws UsageError.
-void read_sampling(const boost::program_options::variables_map& values, GenerationOptions& options);
+/// How the tokens of a text are drawn.
+struct DrawingOptions {
+  SamplingOptions sampling;
+  double repetition_penalty = 1;
+  std::uint64_t seed = 0;
 
-/// Takes from the model what ends a text, which rows of its vocabulary are no token's, and, where
-/// --repetition-penalty is not given, the penalty of its files. Throws Error where that is not a
-/// number above 0.
-void follow_model_settings(const boost::program_options::variables_map& values,
-                           const Checkpoint& checkpoint, GenerationOptions& options);
+  /// Adds --temperature, --top-p, --repetition-penalty and --seed.
+  void declare(OptionSet& options);
 
-/// Says on `log`, in one line, what of the model's settings would make another text and
-/// is not applied: those that the command line gives instead are not among them, nor, where the
-/// likeliest token is asked for, those of sampling.
-void tell_unapplied_settings(const boost::program_options::variables_map& values,
+  /// Throws UsageError where tokens cannot be drawn so.
+  void check() const;
+
+  /// Says in `generation` how tokens are drawn and, as the model has it, what ends a text, which
+  /// rows of its vocabulary are no token's, and, where --repetition-penalty is not given, the
+  /// penalty of its files. Throws Error where that is not a number above 0.
+  void set(const OptionSet& options, const Checkpoint& checkpoint,
+           GenerationOptions& generation) const;
+};
+
+/// Says on `log`, in one line, what of the model's settings would make another text and is not
+/// applied: those that the command line gives instead are not among them, nor, where the likeliest
+/// token is asked for, those of sampling.
+void tell_unapplied_settings(const OptionSet& options, const DrawingOptions& drawing,
                              const GenerationSettings& settings, std::ostream& log);
 
 }  // namespace longshadow

@@ -6,8 +6,6 @@
 #include <random>
 
 #include "data/format/schema.h"
-#include "engine/core/error.h"
-#include "probes/number_list.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -28,15 +26,6 @@ std::vector<std::size_t> highest(const RunSketch& sketch, std::size_t bin, std::
 }
 
 }  // namespace
-
-double parse_share(const std::string& text) {
-  const std::optional<double> percent = percentage(text);
-  if (!percent) {
-    throw UsageError("--exact \"" + text +
-                     "\": expected a share above 0% and at most 100%, as in 10%");
-  }
-  return *percent / 100;
-}
 
 std::vector<ScreenedToken> screen(const RunSketch& sketch, std::size_t context,
                                   const ScreenOptions& options, std::uint64_t seed) {

@@ -15,9 +15,6 @@ struct ScreenOptions {
   std::size_t n_control = 128;  ///< drawn from all tokens; as many as there are, if fewer
 };
 
-/// Reads `--exact`: a share above 0% and at most 100%, as in "10%". Throws UsageError.
-double parse_share(const std::string& text);
-
 /// A token to measure, and why.
 struct ScreenedToken {
   std::size_t token;

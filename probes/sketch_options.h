@@ -1,30 +1,54 @@
 #pragma once
 
-#include <boost/program_options.hpp>
-#include <nlohmann/json.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
-#include "probes/probe.h"
+#include "engine/core/range.h"
+#include "probes/screen.h"
+#include "probes/sketch.h"
 
 namespace longshadow {
 
-/// Read `--bins` ("0:16,16:64", offsets below `horizon`; "auto" quadruples from 16 on),
-/// `--probe-kind` and `--detail`. Throw UsageError.
-std::vector<Range> parse_bins(const std::string& text, std::size_t horizon);
-ProbeKind parse_probe_kind(const std::string& text);
-MapDetail parse_detail(const std::string& text);
+class OptionSet;
 
-/// Adds --probes, --bins, --probe-kind, --detail, --projections, --exact and --control.
-void add_sketch_options(boost::program_options::options_description& options);
+/// Bins of offsets from the context's end; empty for those that automatic_bins() makes.
+using GivenBins = std::vector<Range>;
 
-/// Whether `--method` is sketch or screen.
-bool asks_for_sketch(const boost::program_options::variables_map& values);
+/// Reads "0:16,16:64", or "auto". Throws UsageError.
+GivenBins parse_bins(const std::string& text);
 
-/// Reads the options above and what a sketch makes of --subjects, --evict-at and --method into
-/// `probe`, whose horizon and seed are read. Throws UsageError, also where an option is given that
-/// the method does not have.
-void read_sketch_options(const boost::program_options::variables_map& values, ProbeOptions& probe);
+/// Bins that quadruple from 16 on and end at the horizon.
+std::vector<Range> automatic_bins(std::size_t horizon);
 
-/// What the measured values depend on of all this; null without a sketch.
-nlohmann::json sketch_configuration(const ProbeOptions& probe);
+/// Reads a share above 0% and at most 100%, as in "10%". Throws UsageError.
+double parse_share(const std::string& text);
+
+/// Options of a sketch, and of a screen behind it.
+struct SketchingOptions {
+  std::size_t n_probes = 16;
+  GivenBins bins;
+  ProbeKind kind = ProbeKind::signs;
+  MapDetail detail = MapDetail::token;
+  bool keeps_projections = false;
+  double exact_share = 0.1;
+  std::size_t n_control = 128;
+
+  /// Adds --probes, --bins, --probe-kind, --detail, --projections, --exact and --control; the
+  /// method decides which of them may be given.
+  void declare(OptionSet& options, const std::function<bool()>& sketches,
+               const std::function<bool()>& screens);
+
+  /// Throws UsageError where there is no such sketch of futures of `horizon` positions.
+  SketchOptions sketch(std::size_t horizon, std::uint64_t seed) const;
+  ScreenOptions screen() const { return {exact_share, n_control}; }
+};
+
+/// The bins as a run's configuration has them.
+nlohmann::json bins_configuration(const SketchOptions& sketch);
 
 }  // namespace longshadow

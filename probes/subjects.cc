@@ -2,23 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <numeric>
 #include <random>
-#include <string_view>
+#include <span>
+#include <utility>
+#include <variant>
 
 #include "data/format/schema.h"
 #include "data/format/token_signals.h"
 #include "engine/core/error.h"
-#include "engine/policy/registry.h"
 #include "probes/number_list.h"
-#include "probes/policy_choice.h"
 #include "probes/words.h"
 
 namespace longshadow {
 namespace {
-
-constexpr const char* kRandom = "random";
 
 /// Tokens that top: and each: may take: those from n_sinks on, but for the newest.
 std::size_t n_candidates(const SubjectRules& rules) {
@@ -46,96 +43,142 @@ std::vector<std::size_t> ranking(const std::vector<double>& signal, bool lowest_
   return tokens;
 }
 
-/// What the plus signs of `--subjects` part.
-std::vector<std::string_view> parts_of(std::string_view text) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const std::size_t plus = text.find('+');
-    parts.push_back(text.substr(0, plus));
-    if (plus == std::string_view::npos) return parts;
-    text.remove_prefix(plus + 1);
-  }
-}
-
-/// Reads "policy:P@B". Throws UsageError where there is no P, no B, or a B that is no share.
-PolicyCut parse_policy_cut(std::string_view part) {
-  const std::string option = "--subjects \"" + std::string(part) + "\"";
-  const std::string_view argument = part.substr(part.find(':') + 1);
-  const std::size_t at = argument.rfind('@');
-  if (at == std::string_view::npos || at == 0) {
-    throw UsageError(option + ": expected policy:POLICY@SHARE, as in policy:snapkv@0.2");
-  }
-  return {std::string(argument.substr(0, at)),
-          parse_budget(std::string(argument.substr(at + 1)), option)};
-}
-
-/// Reads the parts of one `--subjects`.
-class SubjectParser {
+/// Chooses the subjects of one part of a selection after the other.
+class SubjectChooser {
  public:
-  SubjectParser(const std::string& text, const Document& document, const SubjectRules& rules)
-      : text_(text), document_(document), rules_(rules), random_(rules.seed) {}
+  SubjectChooser(const Document& document, const SubjectRules& rules)
+      : document_(document), rules_(rules), random_(rules.seed) {}
 
-  std::vector<Subject> parse() {
-    for (const std::string_view part : parts_of(text_)) parse_part(part);
-    return std::move(subjects_);
+  void add(const SelectionPart& part) {
+    text_ = part.text;
+    std::visit([&](const auto& what) { choose(what); }, part.what);
   }
+  std::vector<Subject> take() { return std::move(subjects_); }
 
  private:
-  void parse_part(std::string_view part) {
-    const std::size_t colon = part.find(':');
-    const std::string_view kind = part.substr(0, colon);
-    const bool has_argument = colon != std::string_view::npos;
-    const std::string_view argument = has_argument ? part.substr(colon + 1) : "";
-    if (kind == "all" && !has_argument) {
-      for (std::size_t token = 0; token < rules_.context; ++token) {
-        subjects_.push_back({{{token, token + 1}}, "all"});
-      }
-    } else if (kind == "sample" && has_argument) {
-      add_sample(argument);
-    } else if (kind == "list" && has_argument) {
-      for (const Range& range : parse_tokens(argument)) subjects_.push_back({{range}, "list"});
-    } else if (kind == "set" && has_argument) {
-      subjects_.push_back({joined(parse_tokens(argument)), "set"});
-    } else if (kind == "word" && has_argument) {
-      add_words(argument);
-    } else if (kind == "sentence" && has_argument) {
-      add_sentences(part, argument);
-    } else if (kind == "top" && has_argument) {
-      add_top_share(part, argument);
-    } else if (kind == "each" && has_argument) {
-      add_each(part, argument);
-    } else if (kind == "policy" && has_argument) {
-      add_policy(part);
-    } else {
-      throw UsageError("--subjects \"" + text_ + "\": expected all, sample:N, list:3,7-9, " +
-                       "set:3,7-9, word:N, sentence:all, sentence:N, top:SIGNAL:5%, " +
-                       "each:SIGNAL:N or policy:P@B, or several joined with +, found \"" +
-                       std::string(part) + "\"");
+  void choose(const EveryToken&) {
+    for (std::size_t token = 0; token < rules_.context; ++token) {
+      subjects_.push_back({{{token, token + 1}}, "all"});
     }
   }
 
-  std::vector<Range> parse_tokens(std::string_view list) const {
-    return parse_ranges(list, text_, {"token", "context", rules_.context});
-  }
-
-  std::size_t parse_count(std::string_view number, std::size_t most, const char* of_what) const {
-    const std::size_t count = parse_number(number, text_);
-    if (count == 0 || count > most) {
-      throw UsageError("\"" + text_ + "\": expected between 1 and " + std::to_string(most) +
-                       ", as many as the context has " + of_what + ", found " +
-                       std::to_string(count));
-    }
-    return count;
-  }
-
-  void add_sample(std::string_view argument) {
-    const std::size_t count = parse_count(argument, rules_.context, "tokens");
-    for (const std::size_t token : draw(count, rules_.context, random_)) {
+  void choose(const SampledTokens& sample) {
+    check_count(sample.count, rules_.context, "tokens");
+    for (const std::size_t token : draw(sample.count, rules_.context, random_)) {
       subjects_.push_back({{{token, token + 1}}, "sample"});
     }
   }
 
-  /// `count` of the ranges, in their order.
+  void choose(const ListedTokens& list) {
+    check_tokens(list.ranges);
+    for (const Range& range : list.ranges) subjects_.push_back({{range}, "list"});
+  }
+
+  void choose(const TokenSet& set) {
+    check_tokens(set.ranges);
+    subjects_.push_back({joined(set.ranges), "set"});
+  }
+
+  void choose(const SampledWords& sample) {
+    std::vector<Range> words = tokens_within(find_words(document_.text), document_.tokens);
+    std::erase_if(words,
+                  [&](const Range& word) { return word.size() == 0 || word.end > rules_.context; });
+    check_count(sample.count, words.size(), "words");
+    for (const Range& word : drawn(words, sample.count)) subjects_.push_back({{word}, "word"});
+  }
+
+  void choose(const Sentences& wanted) {
+    if (document_.sentences.empty()) {
+      throw UsageError(where() + " needs to know where sentences end; expected `pos` auto or a " +
+                       "CoNLL-U file, found `pos` none");
+    }
+    std::vector<Range> sentences = document_.sentences;
+    std::erase_if(sentences, [&](const Range& sentence) { return sentence.end > rules_.context; });
+    if (sentences.empty()) {
+      throw UsageError(
+          document_.name + ", " + where() + ": expected a sentence that ends within " +
+          "the context's " + std::to_string(rules_.context) + " tokens, but the first one has " +
+          std::to_string(document_.sentences.front().size()) + "; a longer `context` may hold it");
+    }
+    if (wanted.count) {
+      check_count(*wanted.count, sentences.size(), "whole sentences");
+      sentences = drawn(sentences, *wanted.count);
+    }
+    for (const Range& sentence : sentences) {
+      subjects_.push_back({{sentence}, schema::kSentenceGroup});
+    }
+  }
+
+  void choose(const TopShare& top) {
+    const std::size_t n_tokens = tokens_of(top);
+    require_end();
+    Subject subject{{}, text_};
+    if (top.ranking) {
+      subject.ranked = {*top.ranking, {0, n_tokens}};
+    } else {
+      subject.tokens = as_ranges(draw_candidates(n_tokens));
+    }
+    subjects_.push_back(std::move(subject));
+  }
+
+  void choose(const EachOfTop& each) {
+    check_count(each.count, n_candidates(rules_), "tokens between `sinks` and `recent`");
+    if (!each.ranking) {
+      for (const std::size_t token : draw_candidates(each.count)) {
+        subjects_.push_back({{{token, token + 1}}, text_});
+      }
+      return;
+    }
+    for (std::size_t rank = 0; rank < each.count; ++rank) {
+      subjects_.push_back({{}, text_, RankedTokens{*each.ranking, {rank, rank + 1}}});
+    }
+  }
+
+  void choose(const PolicyCut& cut) {
+    require_end();
+    Subject& subject = subjects_.emplace_back();
+    subject.group = text_;
+    subject.policy = cut;
+  }
+
+  std::string where() const { return "`subjects` \"" + text_ + "\""; }
+
+  void check_tokens(std::span<const Range> ranges) const {
+    try {
+      check_ranges(ranges, {"token", "context", rules_.context});
+    } catch (const UsageError& error) {
+      throw UsageError(where() + ": " + error.what());
+    }
+  }
+
+  void check_count(std::size_t count, std::size_t most, const char* of_what) const {
+    if (count != 0 && count <= most) return;
+    throw UsageError(where() + ": expected between 1 and " + std::to_string(most) +
+                     ", as many as the context has " + of_what + ", found " +
+                     std::to_string(count));
+  }
+
+  void require_end() const {
+    if (rules_.evict_at.kind == EvictAt::Kind::end) return;
+    throw UsageError(where() + " chooses tokens by what is known when the context ends; it needs " +
+                     "`evict_at` end");
+  }
+
+  /// How many tokens a share of the context is.
+  std::size_t tokens_of(const TopShare& top) const {
+    const double wanted = std::round(top.percent / 100 * static_cast<double>(rules_.context));
+    const auto n_tokens = static_cast<std::size_t>(std::max(1.0, wanted));
+    if (n_tokens > n_candidates(rules_)) {
+      throw UsageError(where() + " would remove " + std::to_string(n_tokens) +
+                       " of the context's " + std::to_string(rules_.context) +
+                       " tokens, but `sinks` " + std::to_string(rules_.n_sinks) + " and `recent` " +
+                       std::to_string(rules_.n_recent) + " leave " +
+                       std::to_string(n_candidates(rules_)));
+    }
+    return n_tokens;
+  }
+
+  /// Draws `count` of the ranges, in their order.
   std::vector<Range> drawn(const std::vector<Range>& ranges, std::size_t count) {
     std::vector<Range> some;
     for (const std::size_t index : draw(count, ranges.size(), random_)) {
@@ -144,157 +187,16 @@ class SubjectParser {
     return some;
   }
 
-  void add_words(std::string_view argument) {
-    std::vector<Range> words = tokens_within(find_words(document_.text), document_.tokens);
-    std::erase_if(words,
-                  [&](const Range& word) { return word.size() == 0 || word.end > rules_.context; });
-    for (const Range& word : drawn(words, parse_count(argument, words.size(), "words"))) {
-      subjects_.push_back({{word}, "word"});
-    }
-  }
-
-  void add_sentences(std::string_view part, std::string_view argument) {
-    if (document_.sentences.empty()) {
-      throw UsageError("--subjects \"" + std::string(part) + "\" needs to know where sentences " +
-                       "end; expected --pos auto or a CoNLL-U file, found --pos none");
-    }
-    std::vector<Range> sentences = document_.sentences;
-    std::erase_if(sentences, [&](const Range& sentence) { return sentence.end > rules_.context; });
-    if (sentences.empty()) {
-      throw UsageError(document_.name + ", --subjects \"" + std::string(part) + "\": expected a " +
-                       "sentence that ends within the context's " + std::to_string(rules_.context) +
-                       " tokens, but the first one has " +
-                       std::to_string(document_.sentences.front().size()) +
-                       "; a longer --context may hold it");
-    }
-    if (argument != "all") {
-      sentences = drawn(sentences, parse_count(argument, sentences.size(), "whole sentences"));
-    }
-    for (const Range& sentence : sentences) {
-      subjects_.push_back({{sentence}, schema::kSentenceGroup});
-    }
-  }
-
-  void add_top_share(std::string_view part, std::string_view argument) {
-    const auto [ranking, share] = split_ranking(argument);
-    const std::size_t n_tokens = parse_share(part, share);
-    require_end(part);
-    Subject subject{{}, std::string(part), ranking};
-    if (!ranking)
-      subject.tokens = as_ranges(draw_candidates(n_tokens));
-    else
-      subject.ranked->ranks = {0, n_tokens};
-    subjects_.push_back(std::move(subject));
-  }
-
-  void add_policy(std::string_view part) {
-    require_end(part);
-    const PolicyCut cut = parse_policy_cut(part);
-    const std::string where = "--subjects \"" + std::string(part) + "\": ";
-    if (cut.share == 1) {
-      throw UsageError(where + "expected a share below 1, found 1, which evicts nothing");
-    }
-    try {
-      const std::unique_ptr<Policy> policy = make_policy(cut.policy, rules_.policy_model);
-      policy->protect_sinks(rules_.n_sinks);
-      check_policy(policy->traits());
-    } catch (const UsageError& error) {
-      throw UsageError(where + error.what());
-    }
-    Subject& subject = subjects_.emplace_back();
-    subject.group = part;
-    subject.policy = cut;
-  }
-
-  void check_policy(const PolicyTraits& traits) const {
-    check_prompt(traits, rules_.context);
-    if (traits.influence != Influence::none) {
-      throw UsageError(
-          "what it keeps by is what this run measures; `longshadow retain --influence` takes it "
-          "from an earlier run");
-    }
-    if (traits.rotates_keys) {
-      throw UsageError(
-          "it moves the keys that it keeps, which an eviction does not; `longshadow retain` "
-          "measures it");
-    }
-  }
-
-  void require_end(std::string_view part) const {
-    if (rules_.evict_at.kind == EvictAt::Kind::end) return;
-    throw UsageError("--subjects \"" + std::string(part) + "\" chooses tokens by what is known " +
-                     "when the context ends; it needs --evict-at end");
-  }
-
-  void add_each(std::string_view part, std::string_view argument) {
-    const auto [ranking, number] = split_ranking(argument);
-    const std::size_t count =
-        parse_count(number, n_candidates(rules_), "tokens between --sinks and --recent");
-    if (!ranking) {
-      for (const std::size_t token : draw_candidates(count)) {
-        subjects_.push_back({{{token, token + 1}}, std::string(part)});
-      }
-      return;
-    }
-    for (std::size_t rank = 0; rank < count; ++rank) {
-      Subject& subject = subjects_.emplace_back(Subject{{}, std::string(part), ranking});
-      subject.ranked->ranks = {rank, rank + 1};
-    }
-  }
-
-  /// "-drift:5%" as a ranking by drift whose ranks are still to be set, nothing for random, and
-  /// what stands behind the colon.
-  std::pair<std::optional<RankedTokens>, std::string_view> split_ranking(
-      std::string_view argument) const {
-    const std::size_t colon = argument.find(':');
-    std::string_view signal = argument.substr(0, colon);
-    const std::string_view rest = colon == std::string_view::npos ? "" : argument.substr(colon + 1);
-    if (signal == kRandom) return {std::nullopt, rest};
-    const bool lowest_first = signal.starts_with('-');
-    if (lowest_first) signal.remove_prefix(1);
-    return {RankedTokens{parse_signal(signal), {}, lowest_first}, rest};
-  }
-
   std::vector<std::size_t> draw_candidates(std::size_t count) {
     std::vector<std::size_t> tokens = draw(count, n_candidates(rules_), random_);
     for (std::size_t& token : tokens) token += rules_.n_sinks;
     return tokens;
   }
 
-  std::size_t parse_signal(std::string_view name) const {
-    std::string names;
-    for (std::size_t k = 0; k < kSignals.size(); ++k) {
-      if (name == kSignals[k].name) return k;
-      names += kSignals[k].name + std::string(", ");
-    }
-    throw UsageError("\"" + text_ + "\": expected a signal of " + names + "or " + kRandom +
-                     ", found \"" + std::string(name) + "\"");
-  }
-
-  /// Tokens of a share such as "5%".
-  std::size_t parse_share(std::string_view part, std::string_view share) const {
-    const std::optional<double> percent = percentage(share);
-    if (!percent) {
-      throw UsageError("\"" + text_ + "\": expected top:SIGNAL:SHARE with a share above 0% and " +
-                       "at most 100%, as in top:entropy-before:5%, found \"" + std::string(part) +
-                       "\"");
-    }
-    const double wanted = std::round(*percent / 100 * static_cast<double>(rules_.context));
-    const auto n_tokens = static_cast<std::size_t>(std::max(1.0, wanted));
-    if (n_tokens > n_candidates(rules_)) {
-      throw UsageError("\"" + std::string(part) + "\" would remove " + std::to_string(n_tokens) +
-                       " of the context's " + std::to_string(rules_.context) +
-                       " tokens, but --sinks " + std::to_string(rules_.n_sinks) + " and --recent " +
-                       std::to_string(rules_.n_recent) + " leave " +
-                       std::to_string(n_candidates(rules_)));
-    }
-    return n_tokens;
-  }
-
-  const std::string& text_;
   const Document& document_;
   const SubjectRules& rules_;
   std::mt19937_64 random_;
+  std::string text_;  ///< of the part in hand
   std::vector<Subject> subjects_;
 };
 
@@ -317,17 +219,11 @@ Range span_of(const Subject& subject) {
   return {subject.tokens.front().begin, subject.tokens.back().end};
 }
 
-std::vector<Subject> parse_subjects(const std::string& text, const Document& document,
-                                    const SubjectRules& rules) {
-  return SubjectParser(text, document, rules).parse();
-}
-
-std::vector<PolicyCut> policy_cuts(const std::string& text) {
-  std::vector<PolicyCut> cuts;
-  for (const std::string_view part : parts_of(text)) {
-    if (part.starts_with("policy:")) cuts.push_back(parse_policy_cut(part));
-  }
-  return cuts;
+std::vector<Subject> choose_subjects(const Selection& selection, const Document& document,
+                                     const SubjectRules& rules) {
+  SubjectChooser chooser(document, rules);
+  for (const SelectionPart& part : selection.parts) chooser.add(part);
+  return chooser.take();
 }
 
 void resolve_ranks(std::vector<Subject>& subjects, const RunSignals& signals,
@@ -337,7 +233,7 @@ void resolve_ranks(std::vector<Subject>& subjects, const RunSignals& signals,
     if (!subject.ranked) continue;
     const RankedTokens& wanted = *subject.ranked;
     const std::vector<std::size_t> order =
-        ranking(values[wanted.signal], wanted.lowest_first, rules);
+        ranking(values[wanted.by.signal], wanted.by.lowest_first, rules);
     const auto first = order.begin() + static_cast<std::ptrdiff_t>(wanted.ranks.begin);
     subject.tokens = as_ranges({first, first + static_cast<std::ptrdiff_t>(wanted.ranks.size())});
     subject.ranked.reset();

@@ -175,11 +175,7 @@ std::vector<std::size_t> slots_by_head(const HeadBudgets& table, std::size_t n, 
 /// Options: FILE, of `longshadow learn budgets`; by default the one that it left for the model and
 /// the wrapped policy's ranking; n_sink 4, what every head kept where budgets were learnt.
 std::unique_ptr<Policy> make_head_budgets(PolicyOptions& options, std::unique_ptr<Policy> scorer) {
-  const std::filesystem::path path = options.file(
-      budgets_file(options.wrapped()),
-      "longshadow probe --method sketch --detail head --document A.txt B.txt -o by_head.h5, then "
-      "longshadow learn budgets by_head.h5 --ranking " +
-          options.wrapped());
+  const std::filesystem::path path = options.file(budgets_file(options.wrapped()));
   PolicyTraits traits = scorer->traits();
   traits.joint_heads = false;
   traits.n_sink = std::max(traits.n_sink, options.whole("n_sink", 4));

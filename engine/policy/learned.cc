@@ -43,10 +43,7 @@ class Learned final : public Policy {
 /// Options: FILE, of `longshadow learn ranking`; by default the one that it left for the model;
 /// n_sink 4, which are not learnt from; recent 0, the last tokens.
 std::unique_ptr<Policy> make_learned(PolicyOptions& options) {
-  const std::filesystem::path path = options.file(
-      "ranking.json",
-      "longshadow probe --method sketch --detail head --document A.txt B.txt -o by_head.h5, then "
-      "longshadow learn ranking by_head.h5");
+  const std::filesystem::path path = options.file("ranking.json");
   Ranking ranking = read_ranking(path, options.model());
   PolicyTraits traits = traits_for(ranking.features);
   traits.n_sink = options.whole("n_sink", 4);

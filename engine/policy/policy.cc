@@ -113,7 +113,7 @@ void check_prompt(const PolicyTraits& traits, std::size_t n) {
     throw UsageError(
         "the policy keeps every token of a prompt and compresses only what is written behind it, "
         "so there is nothing for it to evict here; use it in `longshadow generate` without "
-        "--budget, or name another policy");
+        "`budget`, or name another policy");
   }
   check_protected(traits, n);
 }

@@ -78,7 +78,7 @@ std::size_t PolicyOptions::choice(std::string_view name, std::span<const std::st
   return static_cast<std::size_t>(found - words.begin());
 }
 
-std::filesystem::path PolicyOptions::file(const std::string& standard, const std::string& command) {
+std::filesystem::path PolicyOptions::file(const std::string& standard) {
   takes_file_ = true;
   if (!model_.weights_sha256) {
     throw UsageError("policy " + policy_ + ": reads a file made for one model, and none is given");
@@ -87,8 +87,8 @@ std::filesystem::path PolicyOptions::file(const std::string& standard, const std
       file_ ? std::filesystem::path(*file_) : learned_folder(model_) / standard;
   std::error_code ignored;  // what cannot be examined is not there
   if (std::filesystem::exists(path, ignored)) return path;
-  throw UsageError("policy " + policy_ + ": expected " + path.string() +
-                   ", found no such file; make it in two minutes: " + command);
+  throw UsageError("policy " + policy_ + ": expected " + path.string() + ", found no such file" +
+                   (model_.recipe ? "; make it in two minutes: " + model_.recipe(wrapped_) : ""));
 }
 
 void PolicyOptions::refuse_unknown() const {

@@ -23,6 +23,9 @@ struct PolicyModel {
   std::function<std::string()> weights_sha256{};
   /// Where `longshadow learn` leaves its files, in a folder for each model.
   std::filesystem::path cache{};
+  /// Says how a file is made that is not there: budgets for the ranking of a policy or, where that
+  /// is empty, a ranking. Empty: nobody can say.
+  std::function<std::string(const std::string& ranking)> recipe{};
 };
 
 /// The folder of the model's learnt files in PolicyModel::cache.
@@ -45,8 +48,8 @@ class PolicyOptions {
   std::size_t choice(std::string_view name, std::span<const std::string_view> words);
 
   /// The file given, or the one named `standard` that `longshadow learn` left for the model. Throws
-  /// where it is not there, and says that `command` makes it.
-  std::filesystem::path file(const std::string& standard, const std::string& command);
+  /// where it is not there, with the model's recipe for it.
+  std::filesystem::path file(const std::string& standard);
   const PolicyModel& model() const { return model_; }
   const std::string& wrapped() const { return wrapped_; }
 

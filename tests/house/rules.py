@@ -71,7 +71,7 @@ WAIVER = re.compile("|".join([
     r"#\s*pragma\s+(?:GCC|clang|nv_)\s*\w+", r"_Pragma", r"SYSTEM_WARN\w*", r"(?<![\w-])-w(?![\w-])"]))
 
 # Where a program may write to its standard output or end: the command line.
-COMMAND_LINE = re.compile(r"probes/(\w+_command|main|option_parsing)\.cc")
+COMMAND_LINE = re.compile(r"probes/(\w+_command|main)\.cc")
 PRINTS = re.compile(r"std::(?:cout|cerr|clog|exit|abort|terminate|printf|fprintf|puts)\b"
                     r"|(?<![\w:])(?:printf|fprintf|puts|exit|abort)\(")
 # What library code throws, and what only some of it does.

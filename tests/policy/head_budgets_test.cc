@@ -36,7 +36,8 @@ std::string with(const std::string& part, const std::string& other) {
 
 struct Folder {
   test::TemporaryFolder folder;
-  PolicyModel model{kLayers, kHeads, [] { return kDigest; }, folder.path()};
+  PolicyModel model{kLayers, kHeads, [] { return kDigest; }, folder.path(),
+                    [](const std::string& ranking) { return "learn budgets for " + ranking; }};
 
   std::filesystem::path write(const std::string& text, const std::string& name = "b.json") const {
     const std::filesystem::path path = folder.path() / name;
@@ -142,7 +143,7 @@ TEST_CASE("Budgets divide another policy's slots, by a file named or left for th
 
   CHECK_THAT(test::error_of([&] { make_policy("budgets/h2o", folder.model); }),
              Catch::Contains("0123456789abcdef/budgets-h2o.json, found no such file") &&
-                 Catch::Contains("longshadow learn budgets by_head.h5 --ranking h2o"));
+                 Catch::Contains("make it in two minutes: learn budgets for h2o"));
   folder.write(kFile, "0123456789abcdef/budgets-h2o.json");
   CHECK(make_policy("budgets/h2o", folder.model)->traits().attention_queries == kAllQueries);
   CHECK_THAT(test::error_of([&] { make_policy("budgets/h2o"); }),

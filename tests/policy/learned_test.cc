@@ -106,8 +106,9 @@ TEST_CASE("A ranking's file is read strictly") {
   weights[0] = 3;
   CHECK_THAT(with("weights", weights), Catch::Contains("found something else"));
   CHECK_THAT(with("features", nullptr), Catch::Contains("features"));
+  file.model.recipe = [](const std::string& ranking) { return "learn" + ranking; };
   CHECK_THAT(test::error_of([&] { make_policy("learned:nowhere.json", file.model); }),
-             Catch::Contains("longshadow learn ranking by_head.h5"));
+             Catch::Contains("found no such file; make it in two minutes: learn"));
   CHECK_THAT(test::error_of([] { make_policy("learned"); }), Catch::Contains("one model"));
 }
 

@@ -43,7 +43,7 @@ void check_influence(Device& device, const TinyModel& model, Method method) {
   options.horizon = model.expected["future"].get<std::size_t>();
   options.method = method;
   const auto measure = [&](const std::string& subjects, const std::string& evict_at) {
-    options.subjects = subjects;
+    test::select(options, subjects);
     options.evict_at = parse_evict_at(evict_at);
     return test::probe<T>(device, *checkpoint, ids, options).influence.kl;
   };
@@ -67,9 +67,9 @@ void check_influence(Device& device, const TinyModel& model, Method method) {
   check(measure(set, "end"), doubles(model.expected["kl_set"]));
   for (std::size_t i = 0; i < model.expected["parts"].size(); ++i) {
     const nlohmann::json& part = model.expected["parts"][i];
-    options.layers = std::to_string(part[0][0].get<std::size_t>());
-    options.heads = std::to_string(part[1][0].get<std::size_t>());
-    CAPTURE(options.layers, options.heads);
+    options.layers = parse_number_list(std::to_string(part[0][0].get<std::size_t>()));
+    options.heads = parse_number_list(std::to_string(part[1][0].get<std::size_t>()));
+    CAPTURE(options.layers.text, options.heads.text);
     check(measure(set, "end"), doubles(model.expected["kl_parts"][i]));
   }
   if (sizeof(T) == 8) CHECK(largest <= 2 * f64_error(model));
@@ -284,7 +284,7 @@ TEMPLATE_TEST_CASE("a subject has the same bits whatever else the run measures",
   options.horizon = 20;
   options.method = GENERATE(Method::direct, Method::differential);
   const auto measure = [&](const std::string& subjects) {
-    options.subjects = subjects;
+    test::select(options, subjects);
     return test::probe<TestType>(cpu, *checkpoint, ids, options).influence.kl;
   };
   const std::vector<double> together = measure("list:3,70+set:90,120+list:131-133");
@@ -305,7 +305,7 @@ TEST_CASE("a top share is the set of its tokens") {
   options.evict_at = parse_evict_at("end");
   options.method = GENERATE(Method::direct, Method::differential);
   const auto influence_of = [&](const std::string& subjects) {
-    options.subjects = subjects;
+    test::select(options, subjects);
     return test::probe<double>(cpu, *checkpoint, ids, options).influence;
   };
   const RunInfluence ranked = influence_of("top:surprisal:10%+top:drift:64%");
@@ -332,7 +332,7 @@ TEST_CASE("what comes after a position does not change its influence") {
   for (TokenId i = 0; i < 150; ++i) ids.push_back(i * 37 % 320);
   ProbeOptions options;
   options.context = 64;
-  options.subjects = "list:5,9-12";
+  test::select(options, "list:5,9-12");
   const auto measure = [&](std::size_t horizon) {
     options.horizon = horizon;
     return test::probe<double>(cpu, *checkpoint, ids, options).influence.kl;

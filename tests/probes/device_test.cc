@@ -14,7 +14,7 @@ ProbeOptions options_of(const test::TinyModel& model, Precision precision, Metho
   ProbeOptions options;
   options.context = model.expected["context"].get<std::size_t>();
   options.horizon = model.expected["future"].get<std::size_t>();
-  options.subjects = "list:0,1,5,9-12,20";
+  test::select(options, "list:0,1,5,9-12,20");
   options.evict_at = parse_evict_at("lag:3");
   options.precision = precision;
   options.method = method;

@@ -32,10 +32,11 @@ struct Case {
     ProbeOptions options;
     options.context = 40;
     options.horizon = 8;
-    options.subjects = "list:3,20";
+    test::select(options, "list:3,20");
     options.evict_at = parse_evict_at("end");
     options.method = method;
-    return begin_probe(cpu, model, checkpoint->tokenizer(), document, options, nullptr,
+    return begin_probe(cpu, model, checkpoint->tokenizer(), document,
+                       choose_subjects(document, checkpoint->config(), options), options, nullptr,
                        ProgressStyle::none, log);
   }
   std::unique_ptr<Measurement> begin_retention() {
@@ -43,7 +44,8 @@ struct Case {
     options.context = 40;
     options.horizon = 8;
     options.policies = {"knorm"};
-    options.budgets = {"0.5"};
+    options.made = std::make_shared<Policies>(make_policies(options.policies, 0, {}));
+    options.budgets = parse_budgets("0.5");
     return longshadow::begin_retention(cpu, model, checkpoint->tokenizer(), document, options,
                                        nullptr, ProgressStyle::none, log);
   }

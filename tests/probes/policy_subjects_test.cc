@@ -73,14 +73,14 @@ Both measure(Device& device, const Checkpoint& checkpoint, const Document& docum
   retain.context = context;
   retain.horizon = horizon;
   retain.policies = policies;
-  retain.budgets = kBudgets;
-  retain.n_sinks = 4;
+  retain.made = std::make_shared<Policies>(make_policies(policies, 4, {}));
+  for (const std::string& budget : kBudgets) retain.budgets.push_back(parse_budget(budget));
   retain.precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
   ProbeOptions probe;
   probe.context = context;
   probe.horizon = horizon;
   probe.evict_at = {EvictAt::Kind::end, 0};
-  probe.subjects = subjects_of(policies);
+  test::select(probe, subjects_of(policies));
   probe.precision = retain.precision;
   probe.method = method;
   const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, probe.precision);
@@ -152,9 +152,9 @@ TEST_CASE("policy: leaves the layers and heads that it is told to") {
   options.context = model.expected["context"].get<std::size_t>();
   options.horizon = model.expected["future"].get<std::size_t>();
   options.evict_at = {EvictAt::Kind::end, 0};
-  options.subjects = "policy:knorm@0.3";
-  options.layers = "1";
-  options.heads = "0";
+  test::select(options, "policy:knorm@0.3");
+  options.layers = parse_number_list("1");
+  options.heads = parse_number_list("0");
   const DocumentRun run = test::probe<double>(cpu, *checkpoint, ids, options);
   const std::vector<std::uint8_t>& evicted = run.influence.subjects[0].evicted;
   const std::size_t slots = options.context * checkpoint->config().n_kv_heads;  // of a layer
@@ -168,7 +168,9 @@ TEST_CASE("policy: leaves the layers and heads that it is told to") {
 TEST_CASE("policy: what cannot be removed is refused in a line") {
   const auto refused = [](const std::string& part, EvictAt evict_at = {EvictAt::Kind::end, 0}) {
     return error_of([&] {
-      parse_subjects(part, test::document_of({}), {100, 4, 32, evict_at, 0});
+      const Selection selection = parse_selection(part);
+      make_selected_policies(selection, 100, 4, {});
+      choose_subjects(selection, test::document_of({}), {100, 4, 32, evict_at, 0});
     });
   };
   CHECK_THAT(refused("policy:snapkv"), Contains("policy:POLICY@SHARE"));
@@ -179,7 +181,7 @@ TEST_CASE("policy: what cannot be removed is refused in a line") {
   CHECK_THAT(refused("policy:snapkv:window=200@0.2"), Contains("200"));
   CHECK_THAT(refused("policy:oracle@0.2"), Contains("--influence"));
   CHECK_THAT(refused("policy:key-rotation/snapkv@0.2"), Contains("moves the keys"));
-  CHECK_THAT(refused("policy:snapkv@0.2", {EvictAt::Kind::lag, 16}), Contains("--evict-at end"));
+  CHECK_THAT(refused("policy:snapkv@0.2", {EvictAt::Kind::lag, 16}), Contains("`evict_at` end"));
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ class Prober {
   }
 
   DocumentRun probe(const std::string& subjects, const std::string& evict_at) {
-    options_.subjects = subjects;
+    test::select(options_, subjects);
     options_.evict_at = parse_evict_at(evict_at);
     std::ostringstream log;
     return probe_document(cpu_, model_, case_.checkpoint->tokenizer(), case_.document, options_,

@@ -94,6 +94,8 @@ class Retain(CommandLine):
                 ({"policies": "snapkv:window=0"}, "window"),
                 ({"policies": "infokv:alfa=0.5"}, "alpha"),
                 ({"policies": "oracle"}, "--influence"),
+                ({"policies": "learned:none.json"}, "none.json", "longshadow learn ranking by_head.h5"),
+                ({"policies": "budgets:none.json/h2o"}, "none.json", "--ranking h2o"),
                 ({"policies": "knorm,rpc:window=4"}, "--policies rpc:window=4",
                  "every token of a prompt", "longshadow generate"),
                 ({"policies": "chunkkv/rpc"}, "--policies chunkkv/rpc", "longshadow generate"),

@@ -32,20 +32,28 @@ double logit_tolerance(const ModelConfig& config, std::size_t n) {
   return test::f32_logit_tolerance(config, n, 13) * to_f64;
 }
 
-RetainOptions options_of(const TinyModel& model) {
-  RetainOptions options;
+/// Options, and what their policies are made with.
+struct Options : RetainOptions {
+  std::size_t n_sinks = 0;
+  PolicyModel policy_model{};
+};
+
+Options options_of(const TinyModel& model) {
+  Options options;
   options.context = model.expected["context"].get<std::size_t>();
   options.horizon = model.expected["future"].get<std::size_t>();
   options.policies = {"snapkv:window=8"};
-  options.budgets = {"0.3"};
+  options.budgets = parse_budgets("0.3");
   return options;
 }
 
 /// What retain_document() measures in T, with no word on the way.
 template <class T, class Device>
-DocumentRun retain(Device& device, const TinyModel& model, RetainOptions options,
+DocumentRun retain(Device& device, const TinyModel& model, Options options,
                    const RunFile* influence = nullptr) {
   options.precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
+  options.made = std::make_shared<Policies>(
+      make_policies(options.policies, options.n_sinks, options.policy_model));
   const auto checkpoint = open_checkpoint(model.path);
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
   const ProbeModel<T> loaded = load_probe_model<T>(device, *checkpoint, options.precision);
@@ -73,11 +81,11 @@ TEMPLATE_TEST_CASE("A compressed cache predicts as the full one without the evic
   for (const TinyModel& model : test::tiny_models()) {
     const auto checkpoint = open_checkpoint(model.path);
     const ModelConfig& config = checkpoint->config();
-    RetainOptions options = options_of(model);
+    Options options = options_of(model);
     options.policies = {
         "snapkv:window=8",    "adakv/knorm", "pyramidkv:window=8", "tova", "h2o", "infokv:window=8",
         "expected-attention", "random"};
-    options.budgets = {"0.3", "0.1"};
+    options.budgets = parse_budgets("0.3,0.1");
     const DocumentRun run = retain<T>(cpu, model, options);
     REQUIRE(run.retention.size() == 16);
 
@@ -107,9 +115,9 @@ TEMPLATE_TEST_CASE("The full cache loses nothing, and its surprisal is the text'
   using T = TestType;
   Cpu cpu(2);
   const TinyModel model = test::tiny_models()[1];
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"full", "snapkv:window=8"};
-  options.budgets = {"1"};
+  options.budgets = parse_budgets("1");
   const auto checkpoint = open_checkpoint(model.path);
   const double error =
       2 * logit_tolerance<T>(checkpoint->config(), options.context + options.horizon);
@@ -130,9 +138,9 @@ TEMPLATE_TEST_CASE("The full cache loses nothing, and its surprisal is the text'
 TEST_CASE("Bytes are those of the slots that stay") {
   Cpu cpu(2);
   const TinyModel model = test::tiny_models()[0];
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"adakv/knorm", "pyramidkv:window=8"};
-  options.budgets = {"0.5"};
+  options.budgets = parse_budgets("0.5");
   for (const RunRetention& retention : retain<float>(cpu, model, options).retention) {
     const auto kept = std::count(retention.kept.begin(), retention.kept.end(), 1);
     CHECK(retention.bytes_kept * static_cast<std::int64_t>(retention.kept.size()) ==
@@ -147,7 +155,7 @@ TEST_CASE("Bytes are those of the slots that stay") {
 TEST_CASE("Key rotation of a suffix changes nothing but the rounding") {
   Cpu cpu(2);
   for (const TinyModel& model : test::tiny_models()) {
-    RetainOptions options = options_of(model);
+    Options options = options_of(model);
     options.policies = {"streaming-llm:n_sink=0", "key-rotation/streaming-llm:n_sink=0",
                         "streaming-llm", "key-rotation/streaming-llm"};
     const DocumentRun run = retain<double>(cpu, model, options);
@@ -163,12 +171,12 @@ TEST_CASE("Key rotation of a suffix changes nothing but the rounding") {
 
 TEST_CASE("What a policy costs does not depend on what else the run compares") {
   const TinyModel model = test::tiny_models()[0];
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"snapkv:window=8", "random", "key-rotation/knorm"};
   Cpu two(2);
   const DocumentRun together = retain<float>(two, model, options);
   for (std::size_t p = 0; p < options.policies.size(); ++p) {
-    RetainOptions one = options;
+    Options one = options;
     one.policies = {options.policies[p]};
     Cpu cpu(1);
     const DocumentRun alone = retain<float>(cpu, model, one);
@@ -180,7 +188,7 @@ TEST_CASE("What a policy costs does not depend on what else the run compares") {
 TEST_CASE("Sinks stay in every arm that is asked to keep them") {
   Cpu cpu(2);
   const TinyModel model = test::tiny_models()[0];
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"random", "knorm", "tova", "adakv/snapkv:window=8", "chunkkv:length=1/h2o"};
   options.n_sinks = 5;
   for (const RunRetention& retention : retain<float>(cpu, model, options).retention) {
@@ -194,7 +202,7 @@ TEST_CASE("Sinks stay in every arm that is asked to keep them") {
 TEST_CASE("A seed draws the same slots, and another seed others") {
   Cpu cpu(2);
   const TinyModel model = test::tiny_models()[0];
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"random", "random:seed=1"};
   const auto kept = [&](std::uint64_t seed, std::size_t arm) {
     options.seed = seed;
@@ -210,17 +218,17 @@ TEST_CASE("An oracle keeps the tokens of the largest measured influence") {
   const TinyModel model = test::tiny_models()[0];
   const auto checkpoint = open_checkpoint(model.path);
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   ProbeOptions probe;
   probe.context = options.context;
   probe.horizon = options.horizon;
-  probe.subjects = "all";
+  test::select(probe, "all");
   probe.evict_at = parse_evict_at("end");
   RunFile influence;
   influence.documents.push_back(test::probe<float>(cpu, *checkpoint, ids, probe));
 
   options.policies = {"oracle", "oracle:over=near", "oracle:over=far"};
-  options.budgets = {"0.25"};
+  options.budgets = parse_budgets("0.25");
   const DocumentRun run = retain<float>(cpu, model, options, &influence);
   const std::vector<double>& kl = influence.documents[0].influence.kl;
   const std::size_t quarter = options.horizon / 4;
@@ -248,7 +256,7 @@ TEST_CASE("An oracle keeps the tokens of the largest measured influence") {
                     Contains("token 63") && Contains("--method sketch"));
   influence.documents[0].context_tokens -= 1;
   CHECK_THROWS_WITH(retain<float>(cpu, model, options, &influence), Contains("found none"));
-  CHECK_THROWS_WITH(retain<float>(cpu, model, options), Contains("--influence"));
+  CHECK_THROWS_WITH(retain<float>(cpu, model, options), Contains("`influence`"));
 }
 
 /// Every policy that compresses a prompt once, with options that a short context allows.
@@ -312,11 +320,11 @@ TinyModel without_repetition(const std::string& name) {
 }
 
 template <class T>
-void retain_on_both(const RetainOptions& wanted, double tolerance) {
+void retain_on_both(const Options& wanted, double tolerance) {
   const test::InThreadOrder order(test::kThreadOrders.back());
   for (const std::string& name : test::kFewTinyModelNames) {
     const TinyModel model = without_repetition(name);
-    RetainOptions options = options_of(model);
+    Options options = options_of(model);
     options.policies = wanted.policies;
     options.quantization = wanted.quantization;
     Cpu cpu(2);
@@ -328,7 +336,7 @@ void retain_on_both(const RetainOptions& wanted, double tolerance) {
     ProbeOptions probe;
     probe.context = options.context;
     probe.horizon = options.horizon;
-    probe.subjects = "all";
+    test::select(probe, "all");
     probe.evict_at = parse_evict_at("end");
     const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
     influence.documents.push_back(test::probe<T>(cpu, *checkpoint, ids, probe));
@@ -357,7 +365,7 @@ void retain_on_both(const RetainOptions& wanted, double tolerance) {
 // In f32, KLs of nats come from logits that differ by 1e-6 (4e-7 of a sum at most was seen). What
 // is quantized is so in f64, where an element has another level but once in some million.
 TEST_CASE("A CUDA device keeps what the processor does, at the same cost", "[host_cuda]") {
-  RetainOptions options;
+  Options options;
   options.policies = every_policy();
   retain_on_both<float>(options, 1e-5);
   options.policies = {"full", "key-rotation/snapkv:window=8"};
@@ -368,27 +376,24 @@ TEST_CASE("A CUDA device keeps what the processor does, at the same cost", "[hos
 TEST_CASE("Options that no run can have are refused") {
   Cpu cpu(1);
   const TinyModel model = test::tiny_models()[0];
-  const auto refusal = [&](const std::function<void(RetainOptions&)>& spoil) {
-    RetainOptions options = options_of(model);
+  const auto refusal = [&](const std::function<void(Options&)>& spoil) {
+    Options options = options_of(model);
     spoil(options);
     return test::error_of([&] { retain<float>(cpu, model, options); });
   };
   CHECK_THAT(refusal([](auto& o) { o.policies = {"snapkv"}; }), Contains("more than 64 tokens"));
   CHECK_THAT(refusal([](auto& o) { o.n_sinks = 60; }), Contains("more than 68 tokens"));
   CHECK_THAT(refusal([](auto& o) { o.policies = {"snapvk"}; }), Contains("did you mean snapkv"));
-  CHECK_THAT(refusal([](auto& o) { o.budgets = {"0"}; }), Contains("above 0"));
-  CHECK_THAT(refusal([](auto& o) { o.budgets = {"1.01"}; }), Contains("at most 1"));
-  CHECK_THAT(refusal([](auto& o) { o.budgets = {"nan"}; }), Contains("at most 1"));
-  CHECK_THAT(refusal([](auto& o) { o.budgets = {"0.3", "0.3"}; }), Contains("twice"));
+  CHECK_THAT(refusal([](auto& o) { o.budgets = parse_budgets("0.3,0.3"); }), Contains("twice"));
   CHECK_THAT(refusal([](auto& o) { o.horizon = 0; }), Contains("at least 1 token"));
   CHECK_THAT(refusal([](auto& o) { o.context = 100; }), Contains("the document has"));
-  CHECK_THAT(refusal([](auto& o) { o.memory_bytes = 1 << 16; }), Contains("--memory"));
+  CHECK_THAT(refusal([](auto& o) { o.memory_bytes = 1 << 16; }), Contains("`memory`"));
 }
 
 TEST_CASE("Memory allowed decides how many caches run at once, and nothing else") {
   const TinyModel model = test::tiny_models()[0];
   const auto checkpoint = open_checkpoint(model.path);
-  RetainOptions options = options_of(model);
+  Options options = options_of(model);
   options.policies = {"snapkv:window=8", "random", "knorm"};
   const MemoryPlan plan = plan_retain_memory(
       checkpoint->config(), {Precision::f32, Method::direct, options.context + options.horizon, 0},

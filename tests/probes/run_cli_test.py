@@ -3,6 +3,7 @@
     python3 tests/probes/run_cli_test.py build/longshadow
 """
 
+import re
 import shutil
 import signal
 import subprocess
@@ -156,22 +157,60 @@ class Divided(Runs):
 
 
 class Resumed(Runs):
-    def test_another_run_is_refused_by_its_first_difference(self):
-        probe = ["sample:9" if "sentence:" in str(word) else word for word in self.probe]
-        self.run_well(*probe, "-o", self.target)
-        for options in (("--context", 149), ("--seed", 3), ("--evict-at", "lag:3"),
-                        ("--precision", "f64"), ("--layers", "0"), ("--pos", "none"),
-                        ("--model", MODELS / "qwen2.gguf"), ("--document", self.documents[0])):
-            with self.subTest(options=options):
-                words = list(probe)
-                if options[0] in words:
-                    at = words.index(options[0])
-                    stop = next(i for i in range(at + 1, len(words) + 1)
-                                if i == len(words) or str(words[i]).startswith("--"))
+    # What no measured value depends on.
+    NO_TRACE = {"--output", "--shard", "--dry-run", "--threads", "--memory", "--progress", "--help"}
+
+    def assert_every_option_counts(self, base, others):
+        """A run that was begun with the options `base` is another with any of `others` changed, and
+        these are all that --help lists but for NO_TRACE."""
+        listed = set(re.findall(r"^  (?:-\w \[ )?(--[\w-]+)", longshadow(base[0], "--help").stdout, re.M))
+        self.assertEqual(listed - self.NO_TRACE, {option for option, *_ in others})
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.run_well(*base, "-o", self.target)
+        for option, *values in others:
+            with self.subTest(option=option):
+                words = list(map(str, base))
+                if option in words:
+                    at = words.index(option)
+                    stop = next((i for i in range(at + 1, len(words)) if words[i].startswith("--")),
+                                len(words))
                     words[at:stop] = []
-                self.assert_refused(longshadow(*words, *options, "-o", self.target), BAD_USAGE,
-                                    self.directory, options[0])
+                refused = longshadow(*words, option, *values, "-o", self.target)
+                self.assert_refused(refused, BAD_USAGE, self.directory, "another run was begun", option)
+
+    def test_another_run_is_refused_by_the_option_that_differs(self):
+        base = ["probe", "--document", self.documents[0], "--model", MODELS / "llama_plain.gguf",
+                "--context", 60, "--future", 20, "--subjects", "sample:3", "--progress", "none"]
+        others = [("--document", self.documents[1]), ("--bos", "no"), ("--parse-special",),
+                  ("--pos", "none"), ("--model", MODELS / "qwen2.gguf"), ("--precision", "f64"),
+                  ("--method", "direct"), ("--context", 59), ("--future", 19),
+                  ("--subjects", "sample:4"), ("--sinks", 3), ("--recent", 3), ("--evict-at", "lag:3"),
+                  ("--layers", "0"), ("--heads", "0"), ("--entropy-top-k", 9), ("--seed", 3)]
+        elsewhere = ["--tagger", "--device", "--probes", "--bins", "--probe-kind", "--detail",
+                     "--projections", "--exact", "--control"]
+        self.NO_TRACE = self.NO_TRACE | set(elsewhere)
+        self.assert_every_option_counts(base, others)
+
+        screen = [*base[:-4], "--method", "screen", "--control", 9, "--detail", "head", *base[-2:]]
+        self.directory = self.folder / "screen"
+        self.target = f"{self.directory}/"
+        self.NO_TRACE = type(self).NO_TRACE | {"--tagger", "--device"} | {option for option, *_ in others}
+        self.assert_every_option_counts(screen, [
+            ("--probes", 5), ("--bins", "0:20"), ("--probe-kind", "sampled"), ("--detail", "layer"),
+            ("--projections",), ("--exact", "9%"), ("--control", 8)])
         self.assert_refused(longshadow(*self.retain, "-o", self.target), BAD_USAGE, "another run")
+
+    def test_another_retention_is_refused_by_the_option_that_differs(self):
+        influence = self.folder / "influence.h5"
+        base = ["retain", "--document", self.documents[0], "--model", MODELS / "llama_plain.gguf",
+                "--context", 60, "--future", 20, "--policies", "knorm", "--kv-bits", 8, "--progress", "none"]
+        self.run_well("probe", *base[1:9], "--method", "sketch", "--progress", "none", "-o", influence)
+        self.NO_TRACE = self.NO_TRACE | {"--tagger", "--device"}
+        self.assert_every_option_counts(base, [
+            ("--document", self.documents[1]), ("--bos", "no"), ("--parse-special",), ("--pos", "none"),
+            ("--model", MODELS / "qwen2.gguf"), ("--kv-bits", 4), ("--kv-group", 32),
+            ("--policies", "knorm,tova"), ("--budgets", "0.4"), ("--sinks", 1), ("--influence", influence),
+            ("--context", 59), ("--future", 19), ("--precision", "f64"), ("--entropy-top-k", 9), ("--seed", 3)])
 
     def test_a_finished_command_is_done_at_once(self):
         self.run_well(*self.probe, "-o", self.output)

@@ -70,15 +70,5 @@ TEST_CASE("a context shorter than the groups is measured whole") {
   CHECK(screen(sketch_of(1), 1, {.exact_share = 0.01, .n_control = 0}, 0).size() == 1);
 }
 
-TEST_CASE("a share as written") {
-  CHECK(parse_share("10%") == 0.1);
-  CHECK(parse_share("0.5%") == 0.005);
-  CHECK(parse_share("100%") == 1.0);
-  for (const char* text : {"", "10", "%", "0%", "-1%", "101%", "nan%", "inf%", "10%%", "10 %"}) {
-    CAPTURE(text);
-    CHECK_THROWS_AS(parse_share(text), UsageError);
-  }
-}
-
 }  // namespace
 }  // namespace longshadow

@@ -43,7 +43,7 @@ void check_signals(const TinyModel& model) {
   options.context = model.expected["context"].get<std::size_t>();
   options.horizon = ids.size() - options.context - 1;
   options.evict_at = parse_evict_at("lag:1");
-  options.subjects = "list:0";
+  test::select(options, "list:0");
   options.entropy_top_k = 20;  // the fixture's
   const DocumentRun run = test::probe<T>(cpu, *checkpoint, ids, options);
   const RunSignals& signals = run.signals;
@@ -101,7 +101,7 @@ TEST_CASE("attention signals account for every query") {
   options.context = context;
   options.horizon = 20;
   options.evict_at = parse_evict_at("end");
-  options.subjects = "list:0";
+  test::select(options, "list:0");
   const DocumentRun run = test::probe<double>(cpu, *checkpoint, ids, options);
   const std::size_t n = context + 20;
   const std::size_t rows = run.signals.attention_window.size() / n;

@@ -23,9 +23,14 @@ SubjectRules rules(std::size_t context, std::uint64_t seed = 0) {
   return {context, 4, 32, EvictAt{}, seed};
 }
 
+std::vector<Subject> choose(const std::string& text, const Document& document,
+                            const SubjectRules& rules) {
+  return choose_subjects(parse_selection(text), document, rules);
+}
+
 /// Of a document whose text does not matter.
 std::vector<Subject> parse(const std::string& text, const SubjectRules& rules) {
-  return parse_subjects(text, test::document_of({}), rules);
+  return choose(text, test::document_of({}), rules);
 }
 
 /// Of subjects that are one span each.
@@ -112,17 +117,17 @@ Document words_document() {
 TEST_CASE("word: the tokens of a word together") {
   const Document document = words_document();
   const Ranges all{{1, 3}, {3, 4}, {4, 5}, {6, 8}, {8, 10}, {10, 11}};
-  CHECK(spans(parse_subjects("word:6", document, rules(11))) == all);
+  CHECK(spans(choose("word:6", document, rules(11))) == all);
   // "don't" is tokens 8 and 9: not wholly in a context of 9.
-  const std::vector<Subject> subjects = parse_subjects("word:4", document, rules(9));
+  const std::vector<Subject> subjects = choose("word:4", document, rules(9));
   CHECK(spans(subjects) == Ranges(all.begin(), all.begin() + 4));
   CHECK(subjects[0].group == "word");
-  CHECK_THAT(error_of([&] { parse_subjects("word:5", document, rules(9)); }),
+  CHECK_THAT(error_of([&] { choose("word:5", document, rules(9)); }),
              Contains("between 1 and 4") && Contains("found 5"));
 
   std::set<std::size_t> drawn;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    const auto three = [&] { return spans(parse_subjects("word:3", document, rules(11, seed))); };
+    const auto three = [&] { return spans(choose("word:3", document, rules(11, seed))); };
     const Ranges words = three();
     CHECK(words == three());
     CHECK(std::is_sorted(words.begin(), words.end(),
@@ -136,16 +141,16 @@ TEST_CASE("sentence: those that lie whole in the context") {
   Document document = test::document_of(std::vector<TokenId>(12));
   document.sentences = {{0, 3}, {3, 7}, {7, 9}, {9, 12}};
   const Ranges whole{{0, 3}, {3, 7}, {7, 9}};
-  CHECK(spans(parse_subjects("sentence:all", document, rules(9))) == whole);
-  CHECK(spans(parse_subjects("sentence:all", document, rules(11))) == whole);
-  CHECK(parse_subjects("sentence:all", document, rules(9))[0].group == "sentence");
-  CHECK(spans(parse_subjects("sentence:3", document, rules(11))) == whole);
-  CHECK(spans(parse_subjects("sentence:1+sentence:all", document, rules(8))).size() == 3);
+  CHECK(spans(choose("sentence:all", document, rules(9))) == whole);
+  CHECK(spans(choose("sentence:all", document, rules(11))) == whole);
+  CHECK(choose("sentence:all", document, rules(9))[0].group == "sentence");
+  CHECK(spans(choose("sentence:3", document, rules(11))) == whole);
+  CHECK(spans(choose("sentence:1+sentence:all", document, rules(8))).size() == 3);
 
   std::set<std::size_t> drawn;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    const Ranges two = spans(parse_subjects("sentence:2", document, rules(11, seed)));
-    CHECK(two == spans(parse_subjects("sentence:2", document, rules(11, seed))));
+    const Ranges two = spans(choose("sentence:2", document, rules(11, seed)));
+    CHECK(two == spans(choose("sentence:2", document, rules(11, seed))));
     CHECK((two.size() == 2 && two[0].end <= two[1].begin));
     for (const Range& sentence : two) drawn.insert(sentence.begin);
   }
@@ -155,13 +160,13 @@ TEST_CASE("sentence: those that lie whole in the context") {
 TEST_CASE("sentence: what is not there is refused") {
   Document document = test::document_of(std::vector<TokenId>(12));
   const auto refusal = [&](const std::string& text, std::size_t context) {
-    return error_of([&] { parse_subjects(text, document, rules(context)); });
+    return error_of([&] { choose(text, document, rules(context)); });
   };
-  CHECK_THAT(refusal("sentence:all", 9), Contains("--pos none") && Contains("--pos auto"));
+  CHECK_THAT(refusal("sentence:all", 9), Contains("`pos` none") && Contains("`pos` auto"));
   document.sentences = {{0, 3}, {3, 7}, {7, 12}};
   CHECK_THAT(refusal("sentence:all", 2), Contains("sentence that ends within the context's 2") &&
                                              Contains("the first one has 3") &&
-                                             Contains("--context"));
+                                             Contains("`context`"));
   CHECK_THAT(refusal("sentence:3", 9),
              Contains("between 1 and 2, as many as the context has whole sentences"));
   CHECK_THAT(refusal("sentence:0", 9), Contains("found 0"));
@@ -260,12 +265,12 @@ TEST_CASE("top:random: a draw that needs no signal, anew for each part") {
 
 TEST_CASE("top: needs eviction at the end, and enough tokens") {
   CHECK_THAT(error_of([] { parse("sample:3+top:drift:5%", rules(100)); }),
-             Contains("top:drift:5%") && Contains("--evict-at end"));
-  CHECK_THAT(error_of([] { parse("top:random:5%", rules(100)); }), Contains("--evict-at end"));
+             Contains("top:drift:5%") && Contains("`evict_at` end"));
+  CHECK_THAT(error_of([] { parse("top:random:5%", rules(100)); }), Contains("`evict_at` end"));
   SubjectRules of{100, 4, 32, kEnd, 0};
   CHECK(parse("top:drift:64%", of)[0].ranked->ranks.end == 64);
   CHECK_THAT(error_of([&] { parse("top:drift:65%", of); }),
-             Contains("65 of") && Contains("leave 64") && Contains("--recent 32"));
+             Contains("65 of") && Contains("leave 64") && Contains("`recent` 32"));
   of.n_sinks = 4000;
   CHECK_THAT(error_of([&] { parse("top:random:1%", of); }), Contains("leave 0"));
 }
@@ -304,7 +309,7 @@ TEST_CASE("each:random: distinct tokens that a ranking could have taken") {
   CHECK(subjects[0].group == "each:random:60");
   CHECK(spans(parse("each:random:64", rules(100))).size() == 64);
   CHECK_THAT(error_of([] { parse("each:random:65", rules(100)); }),
-             Contains("between 1 and 64") && Contains("--recent"));
+             Contains("between 1 and 64") && Contains("`recent`"));
 }
 
 TEST_CASE("top: a minus takes the lowest") {
@@ -392,8 +397,11 @@ TEST_CASE("subjects that cannot be are refused by name") {
                                  "All"}) {
     CAPTURE(text);
     const SubjectRules of{10, 0, 0, kEnd, 0};
-    CHECK_THAT(error_of([&] { parse(text, of); }), Contains("\"" + text + "\""));
-    CHECK_THROWS_AS(parse(text, of), UsageError);
+    const auto select = [&] {
+      make_selected_policies(parse_selection(text), of.context, of.n_sinks, {});
+      parse(text, of);
+    };
+    CHECK_THROWS_AS(select(), UsageError);
   }
   const auto refusal = [](const std::string& text) {
     return error_of([&] { parse(text, rules(10)); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <numeric>
 #include <sstream>
 #include <string>
@@ -31,6 +32,13 @@ inline std::string list_of(const std::vector<std::size_t>& tokens) {
 /// "set:3,20" for both tokens at once.
 inline std::string set_of(const std::vector<std::size_t>& tokens) {
   return "set:" + list_of(tokens).substr(5);
+}
+
+/// Makes a selection the options' subjects, whose context and sinks are there.
+inline void select(ProbeOptions& options, const std::string& subjects) {
+  options.subjects = parse_selection(subjects);
+  options.policies = std::make_shared<SelectedPolicies>(
+      make_selected_policies(options.subjects, options.context, options.n_sinks, {}));
 }
 
 /// What probe_document() measures in T, with no word on the way.
