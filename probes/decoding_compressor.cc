@@ -47,17 +47,17 @@ std::size_t last_queries(const PolicyTraits& traits) {
 }
 
 std::string describe(const DecodingInterval& interval) {
-  if (interval.target) return "--target " + std::to_string(*interval.target);
-  if (!interval.target_share) return "--every " + std::to_string(interval.every);
+  if (interval.target) return "`target` " + std::to_string(*interval.target);
+  if (!interval.target_share) return "`every` " + std::to_string(interval.every);
   std::ostringstream share;
-  share << "--target-share " << *interval.target_share;
+  share << "`target_share` " << *interval.target_share;
   return share.str();
 }
 
 void check_target(const Policy& policy, const DecodingInterval& interval) {
   if (interval.target && interval.target_share) {
     throw UsageError(
-        "--target and --target-share: either says how many slots a cut leaves; give one of them");
+        "`target` and `target_share`: either says how many slots a cut leaves; give one of them");
   }
   if (interval.target_share && !(*interval.target_share > 0 && *interval.target_share < 1)) {
     throw UsageError(
@@ -68,7 +68,7 @@ void check_target(const Policy& policy, const DecodingInterval& interval) {
   if (!has_target && !policy.kept_while_writing(interval.every, 0)) {
     throw UsageError(describe(interval) +
                      ": the policy has no rule of its own for how many slots a cut leaves; give "
-                     "--target N, a count, or --target-share S, a share of the tokens so far");
+                     "`target` N, a count, or `target_share` S, a share of the tokens so far");
   }
 }
 
@@ -123,21 +123,21 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
   const PolicyTraits& traits = policy.traits();
   constexpr std::size_t kMostTokens = std::numeric_limits<std::uint32_t>::max();
   if (interval.every == 0 || interval.every > kMostTokens) {
-    throw UsageError("--every: expected from 1 to " + std::to_string(kMostTokens) +
+    throw UsageError("`every`: expected from 1 to " + std::to_string(kMostTokens) +
                      " tokens, found " + std::to_string(interval.every));
   }
   if (traits.queries || traits.influence != Influence::none) {
     throw UsageError(
-        "--every: the policy looks at what only a whole prompt tells (all queries before rotation, "
+        "`every`: the policy looks at what only a whole prompt tells (all queries before rotation, "
         "or measured influence); cut by another one, such as infokv, snapkv or knorm");
   }
   if (traits.across_layers) {
     throw UsageError(
-        "--every: the policy divides slots between layers by the scores of all of them, and while "
+        "`every`: the policy divides slots between layers by the scores of all of them, and while "
         "text is written each layer is cut by itself; use one that does not");
   }
   if (last_queries(traits) > interval.every) {
-    throw UsageError("--every " + std::to_string(interval.every) +
+    throw UsageError("`every` " + std::to_string(interval.every) +
                      ": the policy looks at the attention of " +
                      (traits.attention_queries == kAllQueries
                           ? "all queries"

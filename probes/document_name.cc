@@ -57,7 +57,7 @@ void check_given_once(std::span<const std::string> paths) {
     const auto [entry, is_new] = seen.try_emplace({status.st_dev, status.st_ino}, path);
     if (!is_new) {
       throw UsageError(
-          "--document: expected every document once, found " + entry->second +
+          "`document`: expected every document once, found " + entry->second +
           (path == entry->second ? " twice" : " and " + path + ", which are one file"));
     }
   }
@@ -84,7 +84,7 @@ std::vector<std::string> document_names(std::span<const std::string> paths) {
         break;
       }
       if (n_folders == kMostFolders) {
-        throw UsageError("--document: expected documents whose paths give different names, found " +
+        throw UsageError("`document`: expected documents whose paths give different names, found " +
                          paths[members.front()] + " and others of the name " + group.first);
       }
     }

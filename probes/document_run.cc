@@ -28,7 +28,7 @@ std::string asked_for(const Reading& reading, std::size_t needed) {
 
 void check_entropy_top_k(std::size_t k, const ModelConfig& config) {
   if (k == 0 || k > config.vocab_size) {
-    throw UsageError("--entropy-top-k: expected between 1 and the vocabulary's " +
+    throw UsageError("`entropy_top_k`: expected between 1 and the vocabulary's " +
                      std::to_string(config.vocab_size));
   }
 }
@@ -42,7 +42,7 @@ std::size_t tokens_of_reading(const ModelConfig& config, const Reading& reading)
 
 void check_lengths(const ModelConfig& config, const Reading& reading) {
   if (reading.context == 0 || reading.horizon == 0) {
-    throw UsageError("--context and --future: expected at least 1 token each");
+    throw UsageError("`context` and `future`: expected at least 1 token each");
   }
   const std::size_t longest = std::max({reading.context, reading.horizon, reading.evict_at.lag});
   if (longest > config.max_context) {  // before their sum could overflow

@@ -53,7 +53,7 @@ std::vector<DocumentTags> tag_documents(std::span<const Document> documents,
   if (pos == std::vector<std::string>{"none"}) return std::vector<DocumentTags>(documents.size());
   if (pos == std::vector<std::string>{"auto"}) return tag_with_perceptron(documents, tagger);
   if (pos.size() != documents.size()) {
-    throw UsageError("--pos: expected auto, none or a CoNLL-U file for each of the " +
+    throw UsageError("`pos`: expected auto, none or a CoNLL-U file for each of the " +
                      std::to_string(documents.size()) + " documents, found " +
                      std::to_string(pos.size()));
   }

@@ -53,7 +53,7 @@ constexpr Format kFormats[] = {
     {"ftyp"sv, 4, "a video or image file", kNoText},
     {"\x89HDF\r\n\x1a\n"sv, 0, "an HDF5 file, such as a run",
      "`longshadow analyze` reads runs; a document is text"},
-    {"GGUF"sv, 0, "a GGUF model", "a model goes with --model; a document is text"},
+    {"GGUF"sv, 0, "a GGUF model", "a model is given as `model`; a document is text"},
     {"SQLite format 3\0"sv, 0, "an SQLite database", "export its text"},
     {"PAR1"sv, 0, "a Parquet table", "export its text"},
     {"ARROW1"sv, 0, "an Arrow table", "export its text"},

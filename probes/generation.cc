@@ -29,7 +29,7 @@ std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
 }
 
-/// What of the prompt must be gathered: a prompt that stays whole is not scored, but has signals.
+/// The traits to gather of the prompt: a prompt that stays whole is not scored, but has signals.
 PolicyTraits looked_at(const Policy& policy, const GenerationOptions& options) {
   if (options.budget < 1) return policy.traits();
   return {.entropy = policy.traits().entropy, .drift = policy.traits().drift};
@@ -43,7 +43,7 @@ Compression keep_everything(const ModelConfig& config, std::size_t n) {
   return compression;
 }
 
-/// What the policy keeps of the prompt. Its signals are noted for the cuts to come.
+/// Chooses what the policy keeps of the prompt. Its signals are noted for the cuts to come.
 template <class Device, class T>
 Compression choose(const ModelConfig& config, const Policy& policy, const FullPass<T>& full,
                    PolicyInputs<Device, T>& inputs, const GenerationOptions& options,
@@ -164,11 +164,11 @@ class TokenDraw {
 void check_first_cut_comes(const PolicyTraits& traits, const GenerationOptions& options) {
   const std::size_t first_cut = steps_to_first_cut(traits, *options.interval);
   if (options.max_tokens >= first_cut + 2) return;
-  throw UsageError("--max-tokens " + std::to_string(options.max_tokens) +
+  throw UsageError("`max_tokens` " + std::to_string(options.max_tokens) +
                    ": the cache is first cut when " + std::to_string(first_cut) +
                    " tokens were written and read, so of this text nothing would be evicted; write "
                    "at least " +
-                   std::to_string(first_cut + 2) + ", or cut more often with --every");
+                   std::to_string(first_cut + 2) + ", or cut more often with `every`");
 }
 
 }  // namespace
@@ -176,28 +176,28 @@ void check_first_cut_comes(const PolicyTraits& traits, const GenerationOptions& 
 void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
                       const GenerationOptions& options) {
   if (prompt_tokens == 0) {
-    throw UsageError("the prompt has no token; give --prompt or --document some text");
+    throw UsageError("the prompt has no token; give `prompt` or `document` some text");
   }
   if (prompt_tokens + options.max_tokens > config.max_context) {
-    throw UsageError("--max-tokens " + std::to_string(options.max_tokens) + " behind a prompt of " +
+    throw UsageError("`max_tokens` " + std::to_string(options.max_tokens) + " behind a prompt of " +
                      std::to_string(prompt_tokens) + " tokens are " +
                      std::to_string(prompt_tokens + options.max_tokens) + " together, but " +
                      describe_max_context(config));
   }
   check_entropy_top_k(options.entropy_top_k, config);
   if (!(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty))) {
-    throw UsageError("--repetition-penalty: expected a number above 0, found " +
+    throw UsageError("`repetition_penalty`: expected a number above 0, found " +
                      std::to_string(options.repetition_penalty));
   }
   if (!(options.budget > 0 && options.budget <= 1)) {
     throw UsageError(
-        "--budget: expected the share of the prompt's slots to keep, above 0 and at "
+        "`budget`: expected the share of the prompt's slots to keep, above 0 and at "
         "most 1, found " +
         std::to_string(options.budget));
   }
   if (const auto policy = make_generation_policy(options, prompt_tokens)) {
     if (policy->traits().influence != Influence::none) {
-      throw UsageError("--policy " + options.policy +
+      throw UsageError("`policy` " + options.policy +
                        ": keeps by measured influence, which a prompt does not bring; use " +
                        "longshadow retain for it");
     }

@@ -70,7 +70,7 @@ HubModel parse(const std::string& text) {
   HubModel model{text.substr(0, at), at < text.size() ? text.substr(at + 1) : ""};
   const bool named = is_hub_name(model.name) || is_hub_name("org/" + model.name);
   if (!named || (at < text.size() && !is_path_of_words(model.revision))) {
-    throw UsageError("--model \"hub:" + text +
+    throw UsageError("`model` \"hub:" + text +
                      "\": expected hub:ORG/NAME or hub:ORG/NAME@REVISION");
   }
   return model;

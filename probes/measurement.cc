@@ -17,7 +17,7 @@ void check_numbers(std::span<const double> nats, const std::string& what) {
               std::to_string(nats.size()) + " positions, found " +
               (std::isnan(*bad) ? "NaN" : "infinity") + " at position " +
               std::to_string(bad - nats.begin()) +
-              ": the model's weights hold such numbers, or its activations overflow; --precision "
+              ": the model's weights hold such numbers, or its activations overflow; `precision` "
               "f64 has the widest range");
 }
 

@@ -42,7 +42,7 @@ class ZeroedMemory final : public std::pmr::memory_resource {
 
 int checked_threads(std::size_t threads) {
   if (threads > kMaxThreads) {
-    throw UsageError("--threads: expected at most " + std::to_string(kMaxThreads) + ", found " +
+    throw UsageError("`threads`: expected at most " + std::to_string(kMaxThreads) + ", found " +
                      std::to_string(threads));
   }
   return threads != 0 ? static_cast<int>(threads) : tbb::info::default_concurrency();

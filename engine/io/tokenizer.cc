@@ -230,7 +230,7 @@ bool Tokenizer::adds_bos() const { return implementation_->adds_bos; }
 TokenId Tokenizer::required_bos() const {
   if (!bos()) {
     throw Error(implementation_->no_bos +
-                ", and the text is to begin with it; --bos no leaves it out");
+                ", and the text is to begin with it; `bos` no leaves it out");
   }
   return *bos();
 }

@@ -234,7 +234,7 @@ TEST_CASE("a beginning token that is no token is missed where a text needs it, a
     CHECK_FALSE(tokenizer.bos());
     CHECK_THAT(error_of([&] { tokenizer.required_bos(); }),
                StartsWith("tokenizer.json: the beginning-of-sequence token's id ") &&
-                   Contains("names none of the 5 tokens") && Contains("--bos no"));
+                   Contains("names none of the 5 tokens") && Contains("`bos` no"));
     CHECK(test::ids_of(tokenizer, "ab").size() == 1);
   }
 

@@ -89,7 +89,8 @@ class Foreign(Documents):
                                     *words)
         for command in (("retain", "-d", document, "-o", self.output), ("generate", "-d", document)):
             self.assert_refused(longshadow(*command, "--model", MODEL), FAILED, *words)
-        self.assert_refused(longshadow("pos", "tag", document), FAILED, *words)
+        # It takes no model, and so does not name the option.
+        self.assert_refused(longshadow("pos", "tag", document), FAILED, words[0], "a document is text")
 
     def test_the_first_bad_byte_is_found_wherever_it_is(self):
         size = 3 << 20

@@ -248,10 +248,10 @@ TEST_CASE("what does not fit is refused") {
   };
   using Options = GenerationOptions;
   CHECK_THAT(refusal([](Options&) {}, {}), Contains("no token"));
-  CHECK_THAT(refusal([](Options& o) { o.max_tokens = 200; }, prompt), Contains("--max-tokens 200"));
+  CHECK_THAT(refusal([](Options& o) { o.max_tokens = 200; }, prompt), Contains("`max_tokens` 200"));
   CHECK_THAT(refusal([](Options& o) { o.budget = 0; }, prompt), Contains("above 0"));
   CHECK_THAT(refusal([](Options& o) { o.repetition_penalty = 0; }, prompt),
-             Contains("--repetition-penalty"));
+             Contains("`repetition_penalty`"));
   CHECK_THAT(refusal([](Options& o) { o.budget = 1.5; }, prompt), Contains("at most 1"));
   CHECK_THAT(refusal([](Options& o) { o.policy = "snapvk"; }, prompt), Contains("mean snapkv"));
   const auto with = [](const std::string& policy, double budget, DecodingInterval interval) {
@@ -276,7 +276,7 @@ TEST_CASE("what does not fit is refused") {
     CHECK_THAT(of_share("snapkv", share), Contains("above 0 and below 1"));
   }
   CHECK_THAT(of_share("snapkv", 0.25), Contains("at 164 tokens, leaves 41"));
-  CHECK_THAT(of_share("snapkv", 0.5), Contains("--max-tokens 10") && Contains("at least 66"));
+  CHECK_THAT(of_share("snapkv", 0.5), Contains("`max_tokens` 10") && Contains("at least 66"));
   // What stays of prompt and window is more than half of the text at the first cut.
   CHECK_THAT(of_share("rpc", 0.5), Contains("the first 100 and the last 32"));
   CHECK_THAT(refusal(with("rpc:ratio=1", 1, {64}), prompt), Contains("has nothing to cut"));

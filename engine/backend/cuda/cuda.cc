@@ -53,9 +53,9 @@ Cuda::Cuda(int index) : index_(index) {
   std::call_once(kernels_are_there, implement_cuda_operations);
   const int count = count_devices();
   if (index >= count) {
-    throw Error("--device cuda: expected a CUDA device and its driver, found " +
+    throw Error("`device` cuda: expected a CUDA device and its driver, found " +
                 (count == 0 ? "none" : "devices below " + std::to_string(count)) +
-                "; --device cpu needs neither");
+                "; `device` cpu needs neither");
   }
   check_cuda(cudaSetDevice(index), "cudaSetDevice");
   cudaDeviceProp properties;
@@ -93,7 +93,7 @@ void* Cuda::allocate(std::size_t bytes) {
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     throw Error(name_ + ": " + in_gibibytes(bytes) + " more do not fit its memory of " +
-                in_gibibytes(total_bytes()) + "; --memory takes less at once");
+                in_gibibytes(total_bytes()) + "; a smaller `memory` takes less at once");
   }
   check_cuda(status, "cudaMallocAsync");
   return memory;
