@@ -10,6 +10,7 @@
 #include "engine/kv/growing_cache.h"
 #include "engine/model/full_pass.h"
 #include "engine/policy/policy.h"
+#include "probes/token_signals.h"
 
 namespace longshadow {
 
@@ -43,12 +44,6 @@ std::size_t slots_after_cut(const Policy& policy, const DecodingInterval& interv
 /// none; and as Policy::budget() does for the first cut.
 void check_decoding(const Policy& policy, const DecodingInterval& interval, const CacheShape& shape,
                     std::size_t prompt_tokens);
-
-/// Entropy and drift of every token of a text so far.
-struct TokenSignals {
-  std::vector<float> entropy;             ///< [n] nats, of the distribution that the token predicts
-  std::vector<std::vector<float>> drift;  ///< [L][n] 1 - cos(layer's output, last layer's)
-};
 
 /// How often a cache was cut, and of the last cut: the text's tokens by then, and the slots of a KV
 /// head before and behind it, a mean over heads and layers.

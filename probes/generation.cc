@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <random>
 #include <utility>
 
@@ -13,9 +12,9 @@
 #include "engine/model/decoder.h"
 #include "engine/ops/rows.h"
 #include "engine/policy/registry.h"
+#include "probes/compressor.h"
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
-#include "probes/policy_inputs.h"
 #include "probes/timing.h"
 
 namespace longshadow {
@@ -29,41 +28,19 @@ std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
 }
 
-/// The traits to gather of the prompt: a prompt that stays whole is not scored, but has signals.
-PolicyTraits looked_at(const Policy& policy, const GenerationOptions& options) {
-  if (options.budget < 1) return policy.traits();
-  return {.entropy = policy.traits().entropy, .drift = policy.traits().drift};
-}
-
-Compression keep_everything(const ModelConfig& config, std::size_t n) {
-  std::vector<std::uint32_t> all(n);
-  std::iota(all.begin(), all.end(), 0U);
-  Compression compression;
-  compression.layers.assign(config.n_layers, KeptSlots{n, std::vector(config.n_kv_heads, all)});
-  return compression;
-}
-
-/// Chooses what the policy keeps of the prompt. Its signals are noted for the cuts to come.
+/// What the policy keeps of the prompt; null: everything.
 template <class Device, class T>
-Compression choose(const ModelConfig& config, const Policy& policy, const FullPass<T>& full,
-                   PolicyInputs<Device, T>& inputs, const GenerationOptions& options,
-                   TokenSignals& signals) {
-  const std::size_t n = full.tokens.size();
-  const PolicyTraits traits = looked_at(policy, options);
-  Compression compression = keep_everything(config, n);
-  compression.rotates_keys = policy.traits().rotates_keys;
-  std::vector<TokenScores> scores;
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    inputs.show(full, layer);
-    LayerView view = inputs.view(traits);
-    view.seed = options.seed;
-    if (options.budget < 1) scores.push_back(protected_scores(policy, view));
-    if (policy.traits().entropy && layer == 0) {
-      signals.entropy.assign(view.entropy.begin(), view.entropy.end());
-    }
-    signals.drift.emplace_back(view.drift.begin(), view.drift.end());
+Compression choose(Compressor<Device, T>& compressor, const Policy* policy, const FullPass<T>& full,
+                   const ModelConfig& config, const GenerationOptions& options) {
+  Compression compression;
+  if (policy != nullptr && options.budget < 1) {
+    const PolicyAtShare choice{0, options.budget};
+    compression = compressor.compress(full, std::span(&choice, 1), {.seed = options.seed}).front();
+  } else {
+    compression = keep_everything({config.n_layers, config.n_kv_heads}, full.tokens.size());
+    compression.rotates_keys = policy != nullptr && policy->traits().rotates_keys;
   }
-  if (options.budget < 1) compression.layers = keep(policy, scores, options.budget);
+  compression.quantization = options.quantization;
   return compression;
 }
 
@@ -82,33 +59,20 @@ Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
                              const GenerationOptions& options, Generation& result) {
   Stopwatch watch;
   const ModelConfig& config = weights.config;
-  std::optional<PolicyInputs<Device, T>> inputs;
-  std::vector<LayerObserver<T>*> observers;
-  FullPassOptions pass_options;
-  pass_options.predict_from = prompt.size();
-  pass_options.text_tokens = prompt.size() + options.max_tokens;
-  pass_options.progress = [](std::size_t) { check_interrupt(); };
-  if (policy != nullptr) {
-    const PolicyTraits traits = looked_at(*policy, options);
-    inputs.emplace(device, weights, prompt.size(), pass_options.text_tokens, std::span(&traits, 1));
-    observers.push_back(&*inputs);
-  }
-  const FullPass<T> full = run_full_pass(
-      device, weights, prompt, std::span<LayerObserver<T>* const>(observers), pass_options);
+  std::vector<const Policy*> policies;
+  if (policy != nullptr) policies.push_back(policy);
+  Compressor<Device, T> compressor(device, weights, std::move(policies),
+                                   {prompt.size(), prompt.size() + options.max_tokens},
+                                   options.budget < 1 ? Gather::scores : Gather::signals);
+  const FullPass<T> full = compressor.prefill(prompt, prompt.size());
   device.synchronize();
   result.prefill_seconds = watch.lap();
 
-  if (policy != nullptr && policy->traits().entropy) {
-    inputs->set_entropy(entropy_head.entropies(device, full, prompt.size(), options.entropy_top_k));
-  }
-  TokenSignals signals;
-  Compression compression = policy == nullptr
-                                ? keep_everything(config, prompt.size())
-                                : choose(config, *policy, full, *inputs, options, signals);
-  compression.quantization = options.quantization;
+  compressor.compute_entropy(entropy_head, full, options.entropy_top_k);
+  const Compression compression = choose(compressor, policy, full, config, options);
   Prefilled<Device, T> prefilled{
       GrowingCache<Device, T>(device, full.cache, compression, full.frequencies),
-      std::move(signals), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
+      compressor.signals(), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
   copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
             prefilled.hidden.view().row_range(0, 1));
   device.synchronize();

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
 #include "probes/commands.h"
+#include "probes/compressor.h"
 #include "probes/interrupt.h"
 #include "probes/learn_options.h"
 #include "probes/learning/rank_influence.h"
@@ -72,12 +74,14 @@ RankInfluence learn(Device& device, const Checkpoint& checkpoint, const Policy& 
   const Weights<float> weights = load_weights<float>(device, checkpoint);
   const ModelConfig& config = weights.config;
   const auto context = static_cast<std::size_t>(documents.front().run.context_tokens);
+  constexpr std::array<std::size_t, 1> kOnly{0};
   RankInfluence influence({config.n_layers, config.n_kv_heads}, context, n_sinks);
   for (const LearningDocument& document : documents) {
-    std::vector<TokenScores> layers;
-    show_layers(device, weights, document.run, policy.traits(),
-                [&](const LayerView& view) { layers.push_back(protected_scores(policy, view)); });
-    influence.add(layers, document.influence.total);
+    const std::span<const TokenId> tokens(document.run.tokens.id);
+    Compressor<Device, float> compressor(device, weights, {&policy}, {context, tokens.size()});
+    const FullPass<float> full = compressor.prefill(tokens.first(context), context);
+    compressor.set_entropy(document.run.signals.entropy_topk);
+    influence.add(compressor.scores(full, kOnly, {}).front(), document.influence.total);
   }
   return influence;
 }

@@ -7,8 +7,7 @@
 #include "analysis/runs/run_reader.h"
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
-#include "engine/model/full_pass.h"
-#include "probes/interrupt.h"
+#include "probes/compressor.h"
 #include "probes/policy_inputs.h"
 
 namespace longshadow {
@@ -48,14 +47,8 @@ void show_layers(Device& device, const Weights<float>& weights, const DocumentRu
   const auto context = static_cast<std::size_t>(run.context_tokens);
   const std::size_t text_tokens = run.tokens.id.size();
   PolicyInputs<Device, float> inputs(device, weights, context, text_tokens, std::span(&traits, 1));
-  LayerObserver<float>* const observer = &inputs;
-  FullPassOptions options;
-  options.predict_from = context;
-  options.text_tokens = text_tokens;
-  options.progress = [](std::size_t) { check_interrupt(); };
-  const FullPass<float> full =
-      run_full_pass(device, weights, std::span(run.tokens.id).first(context),
-                    std::span<LayerObserver<float>* const>(&observer, 1), options);
+  const FullPass<float> full = prefill<Device, float>(
+      device, weights, std::span(run.tokens.id).first(context), text_tokens, context, &inputs);
   inputs.set_entropy(run.signals.entropy_topk);
   for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
     inputs.show(full, layer);

@@ -7,9 +7,9 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/kv/compressed_cache.h"
 #include "engine/policy/registry.h"
+#include "probes/compressor.h"
 #include "probes/entropy_head.h"
 #include "probes/policy_choice.h"
-#include "probes/policy_inputs.h"
 #include "probes/timing.h"
 
 namespace longshadow {
@@ -19,33 +19,21 @@ constexpr std::size_t kRounds = 5;
 
 /// Seconds of one prefill; `policy` null: alone.
 template <class Device>
-double prefill(Device& device, const Weights<float>& weights,
-               const EntropyHead<Device, float>& entropy_head, std::span<const TokenId> tokens,
-               const Policy* policy, double share) {
-  const ModelConfig& config = weights.config;
+double time_prefill(Device& device, const Weights<float>& weights,
+                    const EntropyHead<Device, float>& entropy_head, std::span<const TokenId> tokens,
+                    const Policy* policy, double share) {
   device.synchronize();
   Stopwatch watch;
-  FullPassOptions options;
-  options.predict_from = tokens.size() - 1;
+  const std::size_t n = tokens.size();
   if (policy == nullptr) {
-    run_full_pass(device, weights, tokens, std::span<LayerObserver<float>* const>(), options);
+    prefill<Device, float>(device, weights, tokens, n, n - 1, nullptr);
   } else {
-    PolicyInputs<Device, float> inputs(device, weights, tokens.size(), tokens.size(),
-                                       std::span(&policy->traits(), 1));
-    LayerObserver<float>* observer = &inputs;
-    const FullPass<float> full = run_full_pass(
-        device, weights, tokens, std::span<LayerObserver<float>* const>(&observer, 1), options);
-    if (policy->traits().entropy) {
-      inputs.set_entropy(entropy_head.entropies(device, full, tokens.size(), kEntropyTopK));
-    }
-    Compression compression{{}, policy->traits().rotates_keys};
-    std::vector<TokenScores> scores;
-    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-      inputs.show(full, layer);
-      scores.push_back(protected_scores(*policy, inputs.view(policy->traits())));
-    }
-    compression.layers = keep(*policy, scores, share);
-    const CompressedCache<float> cache(device, full.cache, std::span(&compression, 1),
+    Compressor<Device, float> compressor(device, weights, {policy}, {n, n});
+    const FullPass<float> full = compressor.prefill(tokens, n - 1);
+    compressor.compute_entropy(entropy_head, full, kEntropyTopK);
+    const PolicyAtShare choice{0, share};
+    const auto compressions = compressor.compress(full, std::span(&choice, 1), {});
+    const CompressedCache<float> cache(device, full.cache, std::span(compressions),
                                        full.frequencies);
   }
   device.synchronize();
@@ -74,7 +62,7 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
       over_first(made.size());
   for (std::size_t round = 0; round <= kRounds; ++round) {
     for (std::size_t i = 0; i < made.size(); ++i) {
-      const double took = prefill(device, weights, entropy_head, tokens, made[i].get(), share);
+      const double took = time_prefill(device, weights, entropy_head, tokens, made[i].get(), share);
       if (round == 0) continue;  // the products' code is generated
       seconds[i].push_back(took);
       over_alone[i].push_back(took / seconds[0].back() - 1);

@@ -4,10 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "engine/policy/registry.h"
-#include "probes/interrupt.h"
 
 namespace longshadow {
 
@@ -54,6 +52,12 @@ std::vector<PolicyTraits> traits_of(const Policies& policies) {
   return traits;
 }
 
+std::vector<const Policy*> pointers_to(const Policies& policies) {
+  std::vector<const Policy*> pointers;
+  for (const auto& policy : policies) pointers.push_back(policy.get());
+  return pointers;
+}
+
 bool need_queries(const Policies& policies) {
   return std::any_of(policies.begin(), policies.end(),
                      [](const auto& policy) { return policy->traits().queries; });
@@ -67,42 +71,5 @@ std::vector<std::string> files_of(const Policies& policies) {
   }
   return files;
 }
-
-template <class Device, class T>
-std::vector<std::vector<KeptSlots>> choose_slots(const Policies& policies,
-                                                 std::span<const PolicyAtShare> choices,
-                                                 const FullPass<T>& full,
-                                                 PolicyInputs<Device, T>& inputs,
-                                                 const MeasuredInfluence& influence,
-                                                 std::uint64_t seed, Progress& progress) {
-  std::vector<std::vector<TokenScores>> scores(policies.size());  // by layer
-  for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
-    inputs.show(full, layer);
-    for (std::size_t p = 0; p < policies.size(); ++p) {
-      check_interrupt();
-      const PolicyTraits& traits = policies[p]->traits();
-      LayerView view = inputs.view(traits);
-      view.influence = influence.of(traits, view.place);
-      view.seed = seed;
-      scores[p].push_back(protected_scores(*policies[p], view));
-    }
-    progress.update(layer + 1);
-  }
-  std::vector<std::vector<KeptSlots>> kept;
-  for (const PolicyAtShare& choice : choices) {
-    kept.push_back(keep(*policies[choice.policy], scores[choice.policy], choice.share));
-  }
-  return kept;
-}
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                  \
-  template std::vector<std::vector<KeptSlots>> choose_slots(               \
-      const Policies&, std::span<const PolicyAtShare>, const FullPass<T>&, \
-      PolicyInputs<Device, T>&, const MeasuredInfluence&, std::uint64_t, Progress&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -32,9 +32,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
       context_(context),
       frequencies_(rotary_frequencies(config_.rope, config_.head_dim, text_tokens)),
       rotary_(make_rotary_table<T>(device, frequencies_, context)),
-      outside_(device.memory(), config_.n_kv_heads, context),
-      keys_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim),
-      values_(Cpu::memory(), config_.n_kv_heads * context, config_.head_dim) {
+      outside_(device.memory(), config_.n_kv_heads, context) {
   const ModelConfig& config = config_;
   bool any_queries = false, any_drift = false, any_gram = false;
   for (const PolicyTraits& one : traits) {
@@ -147,8 +145,25 @@ void PolicyInputs<Device, T>::add_last_queries(Matrix<float>& last, const Chunk&
 }
 
 template <class Device, class T>
+TokenSignals PolicyInputs<Device, T>::signals() const {
+  TokenSignals signals{entropy_, std::vector<std::vector<float>>(config_.n_layers)};
+  if (all_drift_.empty()) return signals;
+  auto of_layer = all_drift_.begin();
+  for (std::vector<float>& drift : signals.drift) {
+    const auto end = of_layer + static_cast<std::ptrdiff_t>(context_);
+    drift.assign(of_layer, end);
+    of_layer = end;
+  }
+  return signals;
+}
+
+template <class Device, class T>
 void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
   shown_ = layer;
+  if (keys_.rows() == 0) {
+    keys_ = Matrix<float>(Cpu::memory(), config_.n_kv_heads * context_, config_.head_dim);
+    values_ = Matrix<float>(Cpu::memory(), config_.n_kv_heads * context_, config_.head_dim);
+  }
   const KeysValues<const T> cache = full.cache.layer(layer);
   copy_context(device_, cache.keys, as_heads(keys_.view(), config_.n_kv_heads));
   copy_context(device_, cache.values, as_heads(values_.view(), config_.n_kv_heads));

@@ -9,6 +9,7 @@
 #include "engine/model/full_pass.h"
 #include "engine/ops/rotary.h"
 #include "engine/policy/policy.h"
+#include "probes/token_signals.h"
 
 namespace longshadow {
 
@@ -35,6 +36,9 @@ class PolicyInputs final : public LayerObserver<T> {
   void set_entropy(std::span<const float> entropy) {
     entropy_.assign(entropy.begin(), entropy.begin() + static_cast<std::ptrdiff_t>(context_));
   }
+  /// The entropy and the drift of the context's tokens, as far as they are asked for; drift after
+  /// the pass.
+  TokenSignals signals() const;
   /// After the pass, makes `layer` the one that view() shows, and brings it to the host.
   void show(const FullPass<T>& full, std::size_t layer);
   /// All but the measured influence and the seed; valid until the next show().
@@ -65,7 +69,7 @@ class PolicyInputs final : public LayerObserver<T> {
 
   // On the host, of the layer shown.
   std::size_t shown_ = 0;
-  Matrix<float> keys_, values_;                          ///< [K T, d]
+  Matrix<float> keys_, values_;                          ///< [K T, d]; none before the first
   std::map<std::size_t, Matrix<double>> shown_windows_;  ///< [K, T] each
   std::vector<float> entropy_, drift_;
 };

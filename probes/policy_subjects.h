@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "engine/model/full_pass.h"
+#include "probes/compressor.h"
 #include "probes/eviction.h"
 #include "probes/policy_choice.h"
-#include "probes/policy_inputs.h"
 #include "probes/progress.h"
 #include "probes/subjects.h"
 
@@ -51,10 +51,9 @@ class PolicySubjects {
                const CachePart& where, ProgressStyle progress, std::ostream& log);
 
  private:
-  const SelectedPolicies& selected_;
   const SubjectRules rules_;
   std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
-  PolicyInputs<Device, T> inputs_;
+  std::optional<Compressor<Device, T>> compressor_;
 };
 
 }  // namespace longshadow

@@ -12,8 +12,8 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/error.h"
 #include "probes/compressed_future.h"
+#include "probes/compressor.h"
 #include "probes/document_run.h"
-#include "probes/measured_influence.h"
 #include "probes/policy_choice.h"
 
 namespace longshadow {
@@ -73,25 +73,6 @@ std::size_t max_batch(const Policies& policies, const ModelConfig& config,
   return choose_batch_rows(plan, options.memory_bytes, options.horizon) / options.horizon;
 }
 
-/// Chooses what every arm keeps.
-template <class Device, class T>
-std::vector<Compression> choose(const Policies& policies, std::span<const Arm> arms,
-                                const RetainOptions& options, const FullPass<T>& full,
-                                PolicyInputs<Device, T>& inputs, const MeasuredInfluence& influence,
-                                Progress& progress) {
-  std::vector<PolicyAtShare> choices;
-  for (const Arm& arm : arms) choices.push_back({arm.policy, share_of(arm, options)});
-  std::vector<std::vector<KeptSlots>> kept =
-      choose_slots(policies, std::span<const PolicyAtShare>(choices), full, inputs, influence,
-                   options.seed, progress);
-  std::vector<Compression> compressions;
-  for (std::size_t a = 0; a < arms.size(); ++a) {
-    compressions.push_back({std::move(kept[a]), policies[arms[a].policy]->traits().rotates_keys,
-                            options.quantization});
-  }
-  return compressions;
-}
-
 /// [L, K, T] 1 where the slot stays.
 std::vector<std::uint8_t> kept_mask(const Compression& compression, std::size_t context) {
   std::vector<std::uint8_t> mask;
@@ -119,8 +100,8 @@ class DocumentRetention final : public Measurement {
         log_(log),
         arms_(arms_of(options)),
         policies_(*options_.made),
-        inputs_(device, model.weights, options.context, options.context + options.horizon,
-                traits_of(policies_)),
+        compressor_(device, model.weights, pointers_to(policies_),
+                    {options.context, options.context + options.horizon}),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
       influence_ = influence_of(*influence, document, options.context, traits_of(policies_));
@@ -143,9 +124,15 @@ class DocumentRetention final : public Measurement {
 
   void prepare(UnitRange units) override {
     units_ = units;
-    const std::span<const Arm> arms = std::span(arms_).subspan(units.begin, units.size());
+    std::vector<PolicyAtShare> choices;
+    for (const Arm& arm : std::span(arms_).subspan(units.begin, units.size())) {
+      choices.push_back({arm.policy, share_of(arm, options_)});
+    }
     Progress choosing(log_, progress_, "policies", "layers", model_.weights.config.n_layers);
-    compressions_ = choose(policies_, arms, options_, full_, inputs_, influence_, choosing);
+    compressions_ = compressor_.compress(
+        full_, choices,
+        {&influence_, options_.seed, [&](std::size_t layers) { choosing.update(layers); }});
+    for (Compression& one : compressions_) one.quantization = options_.quantization;
     if (engine_) return;
     engine_.emplace(device_, model_.weights, full_, options_.context, options_.horizon,
                     max_batch());
@@ -178,11 +165,11 @@ class DocumentRetention final : public Measurement {
 
  private:
   FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
-    const std::array<LayerObserver<T>*, 1> observers{&inputs_};
+    const std::array<LayerObserver<T>*, 1> observers{&compressor_.observer()};
     DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
                                                 reading_of(options_), observers, progress_, log_);
     run_ = std::move(pass.run);
-    inputs_.set_entropy(run_.signals.entropy_topk);
+    compressor_.set_entropy(run_.signals.entropy_topk);
     return std::move(pass.full);
   }
 
@@ -213,7 +200,7 @@ class DocumentRetention final : public Measurement {
   std::ostream& log_;
   std::vector<Arm> arms_;     ///< [n_units]
   const Policies& policies_;  ///< kept by the options
-  PolicyInputs<Device, T> inputs_;
+  Compressor<Device, T> compressor_;
   MeasuredInfluence influence_;
   DocumentRun run_;
   FullPass<T> full_;

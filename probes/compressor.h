@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/kv/compressed_cache.h"
+#include "engine/model/full_pass.h"
+#include "engine/policy/policy.h"
+#include "probes/entropy_head.h"
+#include "probes/measured_influence.h"
+#include "probes/policy_choice.h"
+#include "probes/policy_inputs.h"
+#include "probes/token_signals.h"
+
+namespace longshadow {
+
+/// The context whose cache policies compress, and the text that it begins.
+struct ContextOfText {
+  std::size_t context;      ///< T
+  std::size_t text_tokens;  ///< all tokens, context included, which rotary scaling goes by
+};
+
+/// Runs the full pass over a context alone, which predicts nothing before `predict_from`.
+/// `observer` may be null. Throws Interrupted.
+template <class Device, class T>
+FullPass<T> prefill(Device& device, const Weights<T>& weights, std::span<const TokenId> tokens,
+                    std::size_t text_tokens, std::size_t predict_from, LayerObserver<T>* observer);
+
+/// What a prefill gathers for policies.
+enum class Gather {
+  scores,   ///< all that they score a context by
+  signals,  ///< of that the entropy and the drift: the context stays whole, and cuts may follow
+};
+
+/// A policy and the share of the slots that it may keep.
+struct PolicyAtShare {
+  std::size_t policy;  ///< an index of the policies
+  double share;        ///< in (0, 1]
+};
+
+/// What policies score a context by that its full pass does not tell.
+struct ScoringInputs {
+  const MeasuredInfluence* influence = nullptr;  ///< null: no policy looks at it
+  std::uint64_t seed = 0;                        ///< of random choices
+  /// Called after each layer with the number of layers done.
+  std::function<void(std::size_t)> progress = [](std::size_t) {};
+};
+
+/// Compresses a context's cache as policies choose. Its methods are the steps, in their order: the
+/// full pass (of its own, or one that it observes) gathers what the policies look at; they score
+/// every token of every layer; the slots that stay are selected for all layers at once. The result
+/// says what a CompressedCache or GrowingCache is built of.
+template <class Device, class T>
+class Compressor {
+ public:
+  /// Makes room for what the policies look at. References must outlive the compressor.
+  Compressor(Device& device, const Weights<T>& weights, std::vector<const Policy*> policies,
+             const ContextOfText& text, Gather gather = Gather::scores);
+
+  /// The observer of a full pass over the context, or over a text that begins with it.
+  LayerObserver<T>& observer() { return inputs_; }
+  /// Runs the full pass over the context's tokens alone. Throws Interrupted.
+  FullPass<T> prefill(std::span<const TokenId> tokens, std::size_t predict_from);
+
+  /// Takes the entropies of the context's tokens, nats, and of any behind them, where they are
+  /// known already.
+  void set_entropy(std::span<const float> entropy) { inputs_.set_entropy(entropy); }
+  /// Computes them, each of the k likeliest tokens, where a policy looks at them.
+  void compute_entropy(const EntropyHead<Device, T>& head, const FullPass<T>& full, std::size_t k);
+  /// The signals of the context's tokens that the policies look at.
+  TokenSignals signals() const { return inputs_.signals(); }
+
+  /// Scores of the policies at these indices, [indices][L]. Throws as protected_scores() does, and
+  /// Interrupted.
+  std::vector<std::vector<TokenScores>> scores(const FullPass<T>& full,
+                                               std::span<const std::size_t> indices,
+                                               const ScoringInputs& given);
+  /// How each of the choices compresses the cache, without quantization. Only the policies that the
+  /// choices name are asked. Throws as scores() and keep() do.
+  std::vector<Compression> compress(const FullPass<T>& full, std::span<const PolicyAtShare> choices,
+                                    const ScoringInputs& given);
+
+ private:
+  Device& device_;
+  const Weights<T>& weights_;
+  std::vector<const Policy*> policies_;
+  ContextOfText text_;
+  PolicyInputs<Device, T> inputs_;
+};
+
+/// The compression that keeps all n slots of every KV head.
+Compression keep_everything(const CacheShape& shape, std::size_t n);
+
+}  // namespace longshadow
