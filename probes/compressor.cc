@@ -6,6 +6,7 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "probes/interrupt.h"
+#include "probes/second_pass.h"
 
 namespace longshadow {
 namespace {
@@ -42,7 +43,8 @@ Compressor<Device, T>::Compressor(Device& device, const Weights<T>& weights,
       weights_(weights),
       policies_(std::move(policies)),
       text_(text),
-      inputs_(device, weights, text.context, text.text_tokens, gathered(policies_, gather)) {}
+      inputs_(device, weights, text.context, text.text_tokens, gathered(policies_, gather)),
+      replayed_(policies_.size()) {}
 
 template <class Device, class T>
 FullPass<T> Compressor<Device, T>::prefill(std::span<const TokenId> tokens,
@@ -60,8 +62,19 @@ void Compressor<Device, T>::compute_entropy(const EntropyHead<Device, T>& head,
 }
 
 template <class Device, class T>
+void Compressor<Device, T>::run_second_pass(std::size_t policy, const FullPass<T>& full) {
+  const Replayed wanted = policies_[policy]->traits().replayed;
+  if (wanted == Replayed::nothing || !replayed_[policy].empty()) return;
+  const std::vector<Replay> replays =
+      policies_[policy]->second_pass(std::span(full.tokens).first(text_.context));
+  replayed_[policy] = longshadow::run_second_pass(device_, weights_, full, text_.context,
+                                                  std::span<const Replay>(replays), wanted);
+}
+
+template <class Device, class T>
 std::vector<std::vector<TokenScores>> Compressor<Device, T>::scores(
     const FullPass<T>& full, std::span<const std::size_t> indices, const ScoringInputs& given) {
+  for (const std::size_t index : indices) run_second_pass(index, full);
   std::vector<std::vector<TokenScores>> scores(indices.size());
   for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
     inputs_.show(full, layer);
@@ -73,6 +86,7 @@ std::vector<std::vector<TokenScores>> Compressor<Device, T>::scores(
         view.influence = given.influence->of(policy.traits(), view.place);
       }
       view.seed = given.seed;
+      if (!replayed_[indices[i]].empty()) view.replayed = replayed_[indices[i]][layer].view();
       scores[i].push_back(protected_scores(policy, view));
     }
     given.progress(layer + 1);

@@ -73,8 +73,8 @@ class Compressor {
   /// The signals of the context's tokens that the policies look at.
   TokenSignals signals() const { return inputs_.signals(); }
 
-  /// Scores of the policies at these indices, [indices][L]. Throws as protected_scores() does, and
-  /// Interrupted.
+  /// Scores of the policies at these indices, [indices][L]. A policy's second pass runs when the
+  /// policy first scores. Throws as protected_scores() and run_second_pass() do, and Interrupted.
   std::vector<std::vector<TokenScores>> scores(const FullPass<T>& full,
                                                std::span<const std::size_t> indices,
                                                const ScoringInputs& given);
@@ -84,11 +84,16 @@ class Compressor {
                                     const ScoringInputs& given);
 
  private:
+  /// Runs the policy's second pass where it has one and has not run it yet.
+  void run_second_pass(std::size_t policy, const FullPass<T>& full);
+
   Device& device_;
   const Weights<T>& weights_;
   std::vector<const Policy*> policies_;
   ContextOfText text_;
   PolicyInputs<Device, T> inputs_;
+  /// By policy and layer, [H, T], what LayerView::replayed shows; empty: not run.
+  std::vector<std::vector<Matrix<double>>> replayed_;
 };
 
 /// The compression that keeps all n slots of every KV head.

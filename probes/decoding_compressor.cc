@@ -15,6 +15,7 @@
 #include "engine/ops/prediction.h"
 #include "engine/ops/rows.h"
 #include "engine/ops/softmax_normalisers.h"
+#include "probes/policy_inputs.h"
 
 namespace longshadow {
 namespace {
@@ -126,10 +127,12 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
     throw UsageError("`every`: expected from 1 to " + std::to_string(kMostTokens) +
                      " tokens, found " + std::to_string(interval.every));
   }
-  if (traits.queries || traits.influence != Influence::none) {
+  if (traits.queries || traits.influence != Influence::none ||
+      traits.replayed != Replayed::nothing) {
     throw UsageError(
         "`every`: the policy looks at what only a whole prompt tells (all queries before rotation, "
-        "or measured influence); cut by another one, such as infokv, snapkv or knorm");
+        "measured influence, or a second pass); cut by another one, such as infokv, snapkv or "
+        "knorm");
   }
   if (traits.across_layers) {
     throw UsageError(
@@ -164,7 +167,9 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const Weights<
       window_(last_queries(policy.traits())) {
   const PolicyTraits& traits = policy.traits();
   const ModelConfig& config = config_;
-  if (traits.output_gram) output_grams_ = output_grams(device, weights);
+  if (traits.output_gram != OutputGram::none) {
+    output_grams_ = output_grams(device, weights, heads_of_gram(traits.output_gram, config));
+  }
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     if (traits.drift && layer + 1 < config.n_layers) {
       outputs_.emplace_back(device.memory(), 1, config.hidden_size);
@@ -277,9 +282,12 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
   view.values = as_heads(values.view(), heads.size());
   view.attention = received.view();
   view.window_queries = as_heads(last.view(), heads.size() * config_.group_size());
-  if (policy_.traits().output_gram) {
-    const HeadRows<const float> grams = as_heads(output_grams_[layer].view(), config_.n_kv_heads);
-    view.output_gram = grams.part(heads.begin, heads.size(), 0);
+  if (policy_.traits().output_gram != OutputGram::none) {
+    const std::size_t of_kv_head =
+        config_.group_size() / heads_of_gram(policy_.traits().output_gram, config_);
+    const HeadRows<const float> grams =
+        as_heads(output_grams_[layer].view(), config_.n_kv_heads * of_kv_head);
+    view.output_gram = grams.part(heads.begin * of_kv_head, heads.size() * of_kv_head, 0);
   }
   view.tokens = tokens;
   view.entropy = signals_.entropy;

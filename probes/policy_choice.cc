@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "engine/core/error.h"
+#include "engine/io/tokenizer.h"
 #include "engine/policy/registry.h"
 
 namespace longshadow {
@@ -33,7 +34,14 @@ std::string how_to_learn(const std::string& ranking) {
 
 PolicyModel policy_model(const Checkpoint& checkpoint) {
   return {checkpoint.config().n_layers, checkpoint.config().n_kv_heads,
-          [&checkpoint] { return checkpoint.weights_sha256(); }, cache_folder(), how_to_learn};
+          [&checkpoint] { return checkpoint.weights_sha256(); }, cache_folder(), how_to_learn,
+          [&checkpoint](std::string_view text) {
+            std::vector<TokenId> ids;
+            for (const Token& token : checkpoint.tokenizer().encode(text, SpecialTokens::as_text)) {
+              ids.push_back(token.id);
+            }
+            return ids;
+          }};
 }
 
 Policies make_policies(std::span<const std::string> texts, std::size_t n_sinks,

@@ -14,7 +14,7 @@ namespace longshadow {
 
 using Policies = std::vector<std::unique_ptr<Policy>>;
 
-/// The model as policies' files must fit it, which must outlive what is returned.
+/// The model as policies must know it, which must outlive what is returned.
 PolicyModel policy_model(const Checkpoint& checkpoint);
 
 /// The policies that make_policy() reads, in their order, each protecting at least `n_sinks` first

@@ -23,6 +23,10 @@ void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
 
 }  // namespace
 
+std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config) {
+  return wanted == OutputGram::of_query_heads ? 1 : config.group_size();
+}
+
 template <class Device, class T>
 PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
                                       std::size_t context, std::size_t text_tokens,
@@ -34,7 +38,7 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
       rotary_(make_rotary_table<T>(device, frequencies_, context)),
       outside_(device.memory(), config_.n_kv_heads, context) {
   const ModelConfig& config = config_;
-  bool any_queries = false, any_drift = false, any_gram = false;
+  bool any_queries = false, any_drift = false;
   for (const PolicyTraits& one : traits) {
     if (one.attention_queries != 0) {
       windows_.try_emplace(one.attention_queries);
@@ -43,7 +47,10 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
     if (one.window_queries != 0) last_queries_.try_emplace(std::min(one.window_queries, context));
     any_queries |= one.queries;
     any_drift |= one.drift;
-    any_gram |= one.output_gram;
+    const OutputGram gram = one.output_gram;
+    if (gram != OutputGram::none && output_grams_.find(gram) == output_grams_.end()) {
+      output_grams_[gram] = output_grams(device, weights, heads_of_gram(gram, config));
+    }
   }
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(context, kRowTile));
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
@@ -61,7 +68,6 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
     }
   }
   if (any_drift) all_drift_.resize(config.n_layers * context);
-  if (any_gram) output_grams_ = output_grams(device, weights);
 }
 
 template <class Device, class T>
@@ -191,8 +197,10 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
     const Matrix<float>& last = last_queries_.at(std::min(traits.window_queries, context_))[shown_];
     view.window_queries = as_heads(last.view(), config_.n_heads);
   }
-  if (traits.output_gram) {
-    view.output_gram = as_heads(output_grams_[shown_].view(), config_.n_kv_heads);
+  if (traits.output_gram != OutputGram::none) {
+    const Matrix<float>& grams = output_grams_.at(traits.output_gram)[shown_];
+    view.output_gram =
+        as_heads(grams.view(), config_.n_heads / heads_of_gram(traits.output_gram, config_));
   }
   view.entropy = entropy_;
   view.drift = drift_;

@@ -13,6 +13,9 @@
 
 namespace longshadow {
 
+/// How many query heads each matrix of output_grams() is a mean over, where it is wanted at all.
+std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config);
+
 /// Gathers, while the full pass runs, what eviction policies look at besides keys and values, and
 /// shows it to them layer by layer, in f32 whatever the pass computes in. What grows with the
 /// square of the context, attention and its sums, stays where the pass is; policies score on the
@@ -60,7 +63,7 @@ class PolicyInputs final : public LayerObserver<T> {
   std::vector<Matrix<float>> queries_;
   /// On the host, of the last so many queries, per layer [H queries, d].
   std::map<std::size_t, std::vector<Matrix<float>>> last_queries_;
-  std::vector<Matrix<float>> output_grams_;  ///< as output_grams(); empty: not needed
+  std::map<OutputGram, std::vector<Matrix<float>>> output_grams_;  ///< as output_grams()
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
   Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given

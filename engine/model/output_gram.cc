@@ -6,6 +6,7 @@
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/tile_product.h"
 #include "engine/backend/transfer.h"
+#include "engine/core/require.h"
 #include "engine/ops/linear.h"
 
 namespace longshadow {
@@ -31,13 +32,15 @@ Matrix<float> transposed(Device& device, const PackedWeights<T>& weights) {
 }  // namespace
 
 template <class Device, class T>
-std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weights) {
+std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weights,
+                                        std::size_t group) {
+  require_divisor("output_grams", "group", group, weights.config.group_size());
   const ModelConfig& config = weights.config;
-  const std::size_t d = config.head_dim, group = config.group_size();
+  const std::size_t d = config.head_dim;
   std::vector<Matrix<float>> grams;
   for (const LayerMatrices<T>& layer : weights.matrices) {
     const Matrix<float> by_input = transposed(device, layer.attention.output);
-    Matrix<float>& gram = grams.emplace_back(Cpu::memory(), config.n_kv_heads * d, d);
+    Matrix<float>& gram = grams.emplace_back(Cpu::memory(), config.n_heads / group * d, d);
     for (std::size_t head = 0; head < config.n_heads; ++head) {
       const MatrixView<const float> of_head = by_input.view().row_range(head * d, d);
       tile_product<float, float>(of_head, of_head, RightFactor::by_output,
@@ -49,9 +52,9 @@ std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weight
   return grams;
 }
 
-template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<float>&);
-template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<double>&);
-template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<float>&);
-template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<double>&);
+template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<float>&, std::size_t);
+template std::vector<Matrix<float>> output_grams(Cpu&, const Weights<double>&, std::size_t);
+template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<float>&, std::size_t);
+template std::vector<Matrix<float>> output_grams(Cuda&, const Weights<double>&, std::size_t);
 
 }  // namespace longshadow

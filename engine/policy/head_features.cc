@@ -137,7 +137,7 @@ PolicyTraits traits_for(std::span<const HeadFeature> features) {
   for (const HeadFeature feature : features) {
     if (is_of_window(feature)) traits.window_queries = kWindow;
     if (feature == HeadFeature::cumulative) traits.attention_queries = kAllQueries;
-    if (feature == HeadFeature::output_norm) traits.output_gram = true;
+    if (feature == HeadFeature::output_norm) traits.output_gram = OutputGram::of_kv_heads;
   }
   return traits;
 }

@@ -29,7 +29,8 @@ struct LayerView {
   /// H heads, those of a KV head together, of the last PolicyTraits::window_queries rows: the
   /// queries of the last tokens, rotated as keys are.
   HeadRows<const float> window_queries{};
-  /// K heads of [d, d]: v' G v is the mean squared length that a value v has in the residual stream
+  /// K or, as PolicyTraits::output_gram says, H heads of [d, d]: v' G v is the squared length, the
+  /// mean over a KV head's query heads or that by one, that a value v has in the residual stream
   /// (output_grams()).
   HeadRows<const float> output_gram{};
   /// [K, n]: softmax entries that the last PolicyTraits::attention_queries queries give to every
@@ -37,6 +38,9 @@ struct LayerView {
   /// add_attention_received() computes them. Tokens that the softmax does not go over
   /// (PolicyTraits::softmax_over) have 0.
   MatrixView<const double> attention;
+  /// [H, n]: by query head, how much the queries of the policy's second pass look at every slot, as
+  /// PolicyTraits::replayed says.
+  MatrixView<const double> replayed{};
   /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
   /// slot i has token i.
   std::span<const std::uint32_t> tokens{};

@@ -34,9 +34,16 @@ void check(const PolicyTraits& traits, const LayerView& view) {
                           window.head_dim == view.keys.head_dim && window.rows <= n;
   require(traits.window_queries == 0 || has_window, "the last queries", view);
   const HeadRows<const float>& gram = view.output_gram;
-  const bool has_gram = gram.n_heads == n_kv_heads && gram.rows == view.keys.head_dim &&
-                        gram.head_dim == view.keys.head_dim;
-  require(!traits.output_gram || has_gram, "the output weights' products", view);
+  const bool of_kv_heads = traits.output_gram == OutputGram::of_kv_heads;
+  const bool fits_heads =
+      of_kv_heads ? gram.n_heads == n_kv_heads : gram.n_heads > 0 && gram.n_heads % n_kv_heads == 0;
+  const bool has_gram =
+      fits_heads && gram.rows == view.keys.head_dim && gram.head_dim == view.keys.head_dim;
+  require(traits.output_gram == OutputGram::none || has_gram, "the output weights' products", view);
+  const MatrixView<const double>& replayed = view.replayed;
+  const bool has_replayed =
+      replayed.rows > 0 && replayed.rows % n_kv_heads == 0 && replayed.cols == n;
+  require(traits.replayed == Replayed::nothing || has_replayed, "a second pass", view);
   const bool has_gaps = !view.tokens.empty();
   require(!has_gaps || view.tokens.size() == n, "the tokens", view);
   const auto covers_tokens = [&](std::span<const float> signal) {
@@ -79,6 +86,8 @@ void protect(const PolicyTraits& traits, TokenScores& scores) {
 }
 
 }  // namespace
+
+std::vector<Replay> Policy::second_pass(std::span<const std::int32_t>) const { return {}; }
 
 std::vector<std::size_t> Policy::budget(const CacheShape& shape, std::size_t n,
                                         double compression) const {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/core/range.h"
 #include "engine/kv/kept_slots.h"
 #include "engine/policy/layer_view.h"
 #include "engine/policy/token_scores.h"
@@ -21,6 +23,32 @@ enum class Influence { none, near, far, total };
 enum class SoftmaxOver {
   seen,         ///< all that a query sees, as in the model
   unprotected,  ///< neither the first n_sink nor the last n_recent, which are the last queries' own
+};
+
+/// What LayerView::replayed tells of the queries of a second pass (Policy::second_pass()).
+enum class Replayed {
+  nothing,              ///< there is no second pass
+  attention,            ///< the largest softmax entry that any of them gives
+  attention_over_norm,  ///< the largest, each divided by the norm of the query's input x to the
+                        ///< layer's query projection
+};
+
+/// Over which query heads LayerView::output_gram is.
+enum class OutputGram {
+  none,
+  of_kv_heads,     ///< the mean over each KV head's query heads
+  of_query_heads,  ///< each by itself
+};
+
+/// Tokens that the model reads once more behind a context, and on its cache alone, to see what they
+/// attend to: KVzip's replay of a part of the context (Kim et al. 2025, arXiv 2505.23416).
+struct Replay {
+  std::vector<std::int32_t>
+      tokens;   ///< at the positions behind the context; each sees those before
+  Range slots;  ///< of the context: those that LayerView::replayed tells of
+  /// The softmax that LayerView::replayed tells of goes over the first n_sink slots, `slots` and
+  /// the replay's own tokens; the pass itself sees the whole context.
+  std::size_t n_sink = 0;
 };
 
 /// What a policy protects, and what it looks at besides keys and values.
@@ -43,7 +71,8 @@ struct PolicyTraits {
   bool queries = false;                          ///< with their frequencies
   /// How many of the last queries LayerView::window_queries has; 0: not needed.
   std::size_t window_queries = 0;
-  bool output_gram = false;  ///< LayerView::output_gram
+  OutputGram output_gram = OutputGram::none;  ///< LayerView::output_gram
+  Replayed replayed = Replayed::nothing;      ///< LayerView::replayed
   bool entropy = false;
   bool drift = false;
   Influence influence = Influence::none;
@@ -87,6 +116,10 @@ class Policy {
 
   /// Protects at least the first n tokens, so that policies are compared with their sinks alike.
   void protect_sinks(std::size_t n) { traits_.n_sink = std::max(traits_.n_sink, n); }
+
+  /// What the model reads again behind a prefilled context of these tokens, for policies whose
+  /// traits ask for LayerView::replayed; each replay by itself. Slots of none are told as 0.
+  virtual std::vector<Replay> second_pass(std::span<const std::int32_t> context) const;
 
   /// Higher is kept. What becomes of protected tokens' scores is protected_scores()' business.
   virtual TokenScores scores(const LayerView& view) const = 0;

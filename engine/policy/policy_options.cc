@@ -91,6 +91,13 @@ std::filesystem::path PolicyOptions::file(const std::string& standard) {
                    (model_.recipe ? "; make it in two minutes: " + model_.recipe(wrapped_) : ""));
 }
 
+std::vector<std::int32_t> PolicyOptions::tokens(std::string_view text) const {
+  if (!model_.encode) {
+    throw UsageError("policy " + policy_ + ": has the model read a text, and no model is given");
+  }
+  return model_.encode(text);
+}
+
 void PolicyOptions::refuse_unknown() const {
   if (file_ && !takes_file_) refuse_item(*file_);
   const auto unknown = std::find_if(values_.begin(), values_.end(), [&](const auto& option) {

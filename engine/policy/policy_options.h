@@ -14,7 +14,7 @@
 
 namespace longshadow {
 
-/// The model whose cache is compressed, as far as files of learnt numbers must fit it.
+/// The model whose cache is compressed, as far as a policy must know it before it sees the cache.
 struct PolicyModel {
   std::size_t n_layers = 0;    ///< L
   std::size_t n_kv_heads = 0;  ///< K
@@ -26,6 +26,9 @@ struct PolicyModel {
   /// Says how a file is made that is not there: budgets for the ranking of a policy or, where that
   /// is empty, a ranking. Empty: nobody can say.
   std::function<std::string(const std::string& ranking)> recipe{};
+  /// A text's tokens, in which the spelling of a special token is plain text. Empty: there is no
+  /// model, and a policy that has it read a text is refused.
+  std::function<std::vector<std::int32_t>(std::string_view)> encode{};
 };
 
 /// The folder of the model's learnt files in PolicyModel::cache.
@@ -50,6 +53,8 @@ class PolicyOptions {
   /// The file given, or the one named `standard` that `longshadow learn` left for the model. Throws
   /// where it is not there, with the model's recipe for it.
   std::filesystem::path file(const std::string& standard);
+  /// The model's tokens of a text that the policy has it read. Throws where there is no model.
+  std::vector<std::int32_t> tokens(std::string_view text) const;
   const PolicyModel& model() const { return model_; }
   const std::string& wrapped() const { return wrapped_; }
 

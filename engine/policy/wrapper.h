@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -19,6 +20,9 @@ class Wrapper : public Policy {
       : Policy(traits), scorer_(std::move(scorer)) {}
 
   TokenScores scores(const LayerView& view) const override { return scorer_->scores(view); }
+  std::vector<Replay> second_pass(std::span<const std::int32_t> context) const override {
+    return scorer_->second_pass(context);
+  }
   std::vector<std::size_t> budget(const CacheShape& shape, std::size_t n,
                                   double compression) const override {
     return scorer_->budget(shape, n, compression);

@@ -18,8 +18,9 @@ TEMPLATE_TEST_CASE("the output weights' products are those of the file's matrice
   test::UnderTest<typename TestType::Device> on;
   const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_llama3");
   const ModelConfig& config = checkpoint->config();
-  const std::size_t d = config.head_dim, group = config.group_size();
-  const auto grams = output_grams(on.device, load_weights<T>(on.device, *checkpoint));
+  const std::size_t d = config.head_dim,
+                    group = GENERATE_REF(as<std::size_t>(), 1, config.group_size());
+  const auto grams = output_grams(on.device, load_weights<T>(on.device, *checkpoint), group);
   REQUIRE(grams.size() == config.n_layers);
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     std::vector<float> w(config.hidden_size * config.n_heads * d);  // [D, H d]
@@ -28,7 +29,7 @@ TEMPLATE_TEST_CASE("the output weights' products are those of the file's matrice
       return one.kind == WeightKind::attention_output && one.layer == layer;
     });
     checkpoint->read(*name, w);
-    for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+    for (std::size_t head = 0; head < config.n_heads / group; ++head) {
       for (std::size_t a = 0; a < d; ++a) {
         for (std::size_t b = 0; b < d; ++b) {
           double expected = 0, size = 0;

@@ -117,7 +117,7 @@ TEST_CASE("a feature is known by its name, and asks for what it looks at") {
   const auto traits = [](HeadFeature feature) { return traits_for(std::span(&feature, 1)); };
   CHECK(traits(HeadFeature::removal).window_queries == kWindow);
   CHECK(traits(HeadFeature::key_norm).window_queries == 0);
-  CHECK(traits(HeadFeature::output_norm).output_gram);
+  CHECK(traits(HeadFeature::output_norm).output_gram == OutputGram::of_kv_heads);
   CHECK(traits(HeadFeature::cumulative).attention_queries == kAllQueries);
   CHECK(traits(HeadFeature::distance).attention_queries == 0);
 }

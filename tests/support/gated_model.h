@@ -14,6 +14,12 @@
 
 namespace longshadow::test {
 
+/// What a layer's attention is made of, by row: the normed input [D], and of its heads, one behind
+/// the other, the rotated queries [H d] and keys [K d], and the values [K d].
+struct LayerHeads {
+  twin::Rows inputs, queries, keys, values;
+};
+
 /// A decoder once more, as its formulas read and in double, with a gate on every context column:
 /// for the rows from the context's end on, it takes attention's result from what it is (1) straight
 /// to what it is without the column (0).
@@ -39,14 +45,32 @@ class GatedModel {
     return gates_[layer * config_.n_kv_heads + kv_head][column];
   }
 
-  /// After the final norm, of every token.
-  twin::Rows hidden() const {
+  /// The heads of every token, by layer.
+  std::vector<LayerHeads> heads() const {
+    std::vector<LayerHeads> layers;
+    hidden(&layers);
+    return layers;
+  }
+
+  /// W_O,h [D, d] of a query head.
+  twin::Rows output_weights(std::size_t layer, std::size_t head) const {
+    twin::Rows rows;
+    for (const twin::Row& row : weights(WeightKind::attention_output, layer)) {
+      rows.push_back(head_of(row, head));
+    }
+    return rows;
+  }
+
+  /// After the final norm, of every token; `heads` gets those of every layer, where it is not null.
+  twin::Rows hidden(std::vector<LayerHeads>* heads = nullptr) const {
     twin::Rows x;
     for (const TokenId token : tokens_) {
       x.push_back(weights(WeightKind::token_embedding, 0)[static_cast<std::size_t>(token)]);
     }
     for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
-      attend(layer, x);
+      const LayerHeads of_layer = project(layer, x);
+      attend(layer, of_layer, x);
+      if (heads != nullptr) heads->push_back(of_layer);
       feed_forward(layer, x);
     }
     for (twin::Row& row : x) row = norm(WeightKind::final_norm, 0, row);
@@ -100,27 +124,46 @@ class GatedModel {
     return twin::row(row.data() + head * config_.head_dim, config_.head_dim);
   }
 
-  void attend(std::size_t layer, twin::Rows& x) const {
-    twin::Rows q, k, v;
-    for (const twin::Row& row : x) {
-      const twin::Row in = norm(WeightKind::attention_norm, layer, row);
-      q.push_back(project(WeightKind::query, WeightKind::query_bias, layer, in));
-      k.push_back(project(WeightKind::key, WeightKind::key_bias, layer, in));
-      normalise_heads(WeightKind::query_norm, layer, q.back());
-      normalise_heads(WeightKind::key_norm, layer, k.back());
-      v.push_back(project(WeightKind::value, WeightKind::value_bias, layer, in));
+  /// Of all heads of a row, one behind the other.
+  twin::Row rotate_heads(const twin::Row& heads, std::size_t position) const {
+    twin::Row rotated;
+    for (std::size_t head = 0; head < heads.size() / config_.head_dim; ++head) {
+      const twin::Row one = rotate(head_of(heads, head), position);
+      rotated.insert(rotated.end(), one.begin(), one.end());
     }
+    return rotated;
+  }
+
+  LayerHeads project(std::size_t layer, const twin::Rows& x) const {
+    LayerHeads heads;
+    for (std::size_t r = 0; r < x.size(); ++r) {
+      const twin::Row in = norm(WeightKind::attention_norm, layer, x[r]);
+      const auto of = [&](WeightKind kind, WeightKind bias) {
+        return project(kind, bias, layer, in);
+      };
+      twin::Row query = of(WeightKind::query, WeightKind::query_bias);
+      twin::Row key = of(WeightKind::key, WeightKind::key_bias);
+      normalise_heads(WeightKind::query_norm, layer, query);
+      normalise_heads(WeightKind::key_norm, layer, key);
+      heads.queries.push_back(rotate_heads(query, r));
+      heads.keys.push_back(rotate_heads(key, r));
+      heads.values.push_back(of(WeightKind::value, WeightKind::value_bias));
+      heads.inputs.push_back(in);
+    }
+    return heads;
+  }
+
+  void attend(std::size_t layer, const LayerHeads& heads, twin::Rows& x) const {
     for (std::size_t r = 0; r < x.size(); ++r) {
       twin::Row attended;
       for (std::size_t head = 0; head < config_.n_heads; ++head) {
         const std::size_t kv = head / config_.group_size();
-        const twin::Row query = rotate(head_of(q[r], head), r);
         twin::Rows keys, values;
         for (std::size_t j = 0; j <= r; ++j) {
-          keys.push_back(rotate(head_of(k[j], kv), j));
-          values.push_back(head_of(v[j], kv));
+          keys.push_back(head_of(heads.keys[j], kv));
+          values.push_back(head_of(heads.values[j], kv));
         }
-        twin::Attention result = twin::attend(query, keys, values);
+        twin::Attention result = twin::attend(head_of(heads.queries[r], head), keys, values);
         if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, values, result);
         attended.insert(attended.end(), result.out.begin(), result.out.end());
       }
