@@ -60,7 +60,7 @@ class Rereader final : public Policy {
             for (std::size_t b = 0; b < d; ++b) square += static_cast<double>(v[a]) * row[b] * v[b];
           }
         }
-        of_head[j] = std::max(of_head[j], view.replayed.row(head)[j] * std::sqrt(square));
+        of_head[j] = test::larger(of_head[j], view.replayed.row(head)[j] * std::sqrt(square));
       }
     }
     return scores;
