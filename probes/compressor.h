@@ -29,7 +29,7 @@ template <class Device, class T>
 FullPass<T> prefill(Device& device, const Weights<T>& weights, std::span<const TokenId> tokens,
                     std::size_t text_tokens, std::size_t predict_from, LayerObserver<T>* observer);
 
-/// What a prefill gathers for policies.
+/// The extent of what a prefill gathers for policies.
 enum class Gather {
   scores,   ///< all that they score a context by
   signals,  ///< of that the entropy and the drift: the context stays whole, and cuts may follow
@@ -41,7 +41,7 @@ struct PolicyAtShare {
   double share;        ///< in (0, 1]
 };
 
-/// What policies score a context by that its full pass does not tell.
+/// Inputs of policies' scores that the full pass does not give.
 struct ScoringInputs {
   const MeasuredInfluence* influence = nullptr;  ///< null: no policy looks at it
   std::uint64_t seed = 0;                        ///< of random choices
@@ -49,10 +49,10 @@ struct ScoringInputs {
   std::function<void(std::size_t)> progress = [](std::size_t) {};
 };
 
-/// Compresses a context's cache as policies choose. Its methods are the steps, in their order: the
-/// full pass (of its own, or one that it observes) gathers what the policies look at; they score
-/// every token of every layer; the slots that stay are selected for all layers at once. The result
-/// says what a CompressedCache or GrowingCache is built of.
+/// Compresses a context's cache as policies choose. The methods are the steps, in their order: the
+/// full pass (prefill(), or another one with observer()) gathers what the policies look at; the
+/// policies score every token of every layer; the slots that stay are selected for all layers at
+/// once. A CompressedCache or a GrowingCache is built from the resulting Compression.
 template <class Device, class T>
 class Compressor {
  public:
@@ -62,24 +62,26 @@ class Compressor {
 
   /// The observer of a full pass over the context, or over a text that begins with it.
   LayerObserver<T>& observer() { return inputs_; }
-  /// Runs the full pass over the context's tokens alone. Throws Interrupted.
+  /// Runs the full pass over the context, or over a text that begins with it. Throws Interrupted.
   FullPass<T> prefill(std::span<const TokenId> tokens, std::size_t predict_from);
 
   /// Takes the entropies of the context's tokens, nats, and of any behind them, where they are
   /// known already.
   void set_entropy(std::span<const float> entropy) { inputs_.set_entropy(entropy); }
-  /// Computes them, each of the k likeliest tokens, where a policy looks at them.
+  /// Computes the entropies of the context's tokens, each over the k likeliest next tokens, where a
+  /// policy looks at them.
   void compute_entropy(const EntropyHead<Device, T>& head, const FullPass<T>& full, std::size_t k);
   /// The signals of the context's tokens that the policies look at.
   TokenSignals signals() const { return inputs_.signals(); }
 
-  /// Scores of the policies at these indices, [indices][L]. A policy's second pass runs when the
-  /// policy first scores. Throws as protected_scores() and run_second_pass() do, and Interrupted.
+  /// Scores the context by the policies at these indices, [indices][L]. A policy's second pass runs
+  /// when the policy first scores. Throws as protected_scores() and run_second_pass() do, and
+  /// Interrupted.
   std::vector<std::vector<TokenScores>> scores(const FullPass<T>& full,
                                                std::span<const std::size_t> indices,
                                                const ScoringInputs& given);
-  /// How each of the choices compresses the cache, without quantization. Only the policies that the
-  /// choices name are asked. Throws as scores() and keep() do.
+  /// Makes the compression of each choice, without quantization. Only the policies that the choices
+  /// name are asked. Throws as scores() and keep() do.
   std::vector<Compression> compress(const FullPass<T>& full, std::span<const PolicyAtShare> choices,
                                     const ScoringInputs& given);
 

@@ -20,7 +20,7 @@
 namespace longshadow {
 namespace {
 
-/// Of some heads the rows that each has, as many for every one, on the host in f32: [heads n, d].
+/// Copies the rows of some heads, equally many of each, to the host in f32: [heads n, d].
 template <class Device, class T>
 Matrix<float> rows_of(Device& device, HeadRows<const T> rows, std::span<const Range> by_head) {
   const std::size_t n = by_head[0].size();
@@ -32,7 +32,7 @@ Matrix<float> rows_of(Device& device, HeadRows<const T> rows, std::span<const Ra
   return host;
 }
 
-/// Of a KV head.
+/// The mean number of slots of a KV head.
 template <class Device, class T>
 double mean_slots(const GrowingCache<Device, T>& cache, std::size_t n_kv_heads) {
   std::size_t slots = 0;
@@ -42,7 +42,7 @@ double mean_slots(const GrowingCache<Device, T>& cache, std::size_t n_kv_heads) 
   return static_cast<double>(slots) / static_cast<double>(cache.n_layers() * n_kv_heads);
 }
 
-/// How many of the last queries a policy looks at.
+/// Number of last queries that a policy looks at.
 std::size_t last_queries(const PolicyTraits& traits) {
   return std::max(traits.attention_queries, traits.window_queries);
 }

@@ -28,7 +28,7 @@ struct DecodingInterval {
   std::optional<double> target_share{};  ///< of the tokens so far, prompt and text, evicted too
 };
 
-/// How many tokens are written before the first cut: `every`, and where the prompt stays the
+/// Number of tokens that are written before the first cut: `every`, and where the prompt stays the
 /// policy's window besides, so that `every` tokens can leave.
 std::size_t steps_to_first_cut(const PolicyTraits& traits, const DecodingInterval& interval);
 
@@ -45,8 +45,8 @@ std::size_t slots_after_cut(const Policy& policy, const DecodingInterval& interv
 void check_decoding(const Policy& policy, const DecodingInterval& interval, const CacheShape& shape,
                     std::size_t prompt_tokens);
 
-/// How often a cache was cut, and of the last cut: the text's tokens by then, and the slots of a KV
-/// head before and behind it, a mean over heads and layers.
+/// Number of cuts that a cache had, and of the last cut: the text's tokens by then, and the slots
+/// of a KV head before and behind it, a mean over heads and layers.
 struct CacheCuts {
   std::size_t count = 0;
   std::size_t tokens = 0;
@@ -85,7 +85,8 @@ class DecodingCompressor final : public LayerObserver<T> {
   /// `slots` [K] are what the layer's heads are to keep.
   void cut(std::size_t layer, std::span<const std::size_t> slots,
            GrowingCache<Device, T>& cache) const;
-  /// What stays of some of a layer's KV heads, which hold the same tokens; `slots` are theirs.
+  /// Chooses what stays of some of a layer's KV heads, which hold the same tokens; `slots` are
+  /// theirs.
   std::vector<std::vector<std::uint32_t>> choose(std::size_t layer, const Range& heads,
                                                  std::span<const std::size_t> slots,
                                                  const CachedLayer<T>& rows,

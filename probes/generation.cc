@@ -28,7 +28,7 @@ std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
 }
 
-/// What the policy keeps of the prompt; null: everything.
+/// Chooses what stays of the prompt; without a policy, everything.
 template <class Device, class T>
 Compression choose(Compressor<Device, T>& compressor, const Policy* policy, const FullPass<T>& full,
                    const ModelConfig& config, const GenerationOptions& options) {

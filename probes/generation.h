@@ -26,8 +26,8 @@ struct GenerationOptions {
   std::optional<DecodingInterval> interval;  ///< of cuts while decoding; empty: none
   std::optional<Quantization> quantization;  ///< of the cache; empty: none
   SamplingOptions sampling;
-  /// As penalize_repetition() takes it, for the tokens of prompt and text, evicted ones too; 1:
-  /// none. It comes before temperature and top-p, as in transformers.
+  /// The penalty that penalize_repetition() takes, for the tokens of prompt and text, evicted ones
+  /// too; 1: none. It comes before temperature and top-p, as in transformers.
   double repetition_penalty = 1;
   std::uint64_t seed = 0;
   std::size_t entropy_top_k = kEntropyTopK;

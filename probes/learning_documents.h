@@ -14,8 +14,8 @@
 
 namespace longshadow {
 
-/// What `longshadow learn` learns from: a document whose influence by layer and KV head a sketch
-/// measured.
+/// A document that `longshadow learn` learns from: a sketch measured its influence by layer and KV
+/// head.
 struct LearningDocument {
   DocumentRun run;
   InfluenceMap influence;  ///< [L, K, T] nats

@@ -27,7 +27,8 @@ std::vector<PolicyTraits> traits_of(const Policies& policies);
 /// The policies, as a Compressor takes them.
 std::vector<const Policy*> pointers_to(const Policies& policies);
 
-/// Whether one of them looks at all queries of the context, for which there must be memory.
+/// Tells whether one of the policies looks at all queries of the context, for which there must be
+/// memory.
 bool need_queries(const Policies& policies);
 
 /// SHA-256 of the files that policies read, in their order: what a run's values depend on.

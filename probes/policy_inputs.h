@@ -13,7 +13,7 @@
 
 namespace longshadow {
 
-/// How many query heads each matrix of output_grams() is a mean over, where it is wanted at all.
+/// Number of query heads that each matrix of output_grams() is a mean over; `wanted` is not none.
 std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config);
 
 /// Gathers, while the full pass runs, what eviction policies look at besides keys and values, and
@@ -23,8 +23,8 @@ std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config);
 template <class Device, class T>
 class PolicyInputs final : public LayerObserver<T> {
  public:
-  /// What policies of these traits ask for, and no more, of the first `context` tokens of a text of
-  /// `text_tokens`.
+  /// Makes room for what policies of these traits ask for of the first `context` tokens of a text
+  /// of `text_tokens`.
   PolicyInputs(Device& device, const Weights<T>& weights, std::size_t context,
                std::size_t text_tokens, std::span<const PolicyTraits> traits);
 

@@ -41,8 +41,8 @@ class PolicySubjects {
                  const SelectedPolicies& selected, const SubjectRules& rules,
                  std::size_t text_tokens);
 
-  /// Gathers in the full pass what the policies look at.
-  LayerObserver<T>& observer() { return inputs_; }
+  /// The observer of the full pass; null where no subject names a policy.
+  LayerObserver<T>* observer();
 
   /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
   /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and

@@ -15,6 +15,7 @@
 #include "probes/compressor.h"
 #include "probes/document_run.h"
 #include "probes/policy_choice.h"
+#include "probes/second_pass.h"
 
 namespace longshadow {
 namespace {
@@ -62,7 +63,7 @@ double largest_share(const Policies& policies, const ModelConfig& config,
   return largest;
 }
 
-/// How many compressions the memory allowed lets run at once.
+/// Number of compressions that the allowed memory lets run at once.
 std::size_t max_batch(const Policies& policies, const ModelConfig& config,
                       const RetainOptions& options) {
   MemoryDemand pass{options.precision, Method::direct, options.context + options.horizon, 0};
@@ -243,6 +244,7 @@ void check_retention(const Document& document, const ModelConfig& config,
   for (std::size_t p = 0; p < policies.size(); ++p) {
     try {
       check_prompt(policies[p]->traits(), options.context);
+      check_second_pass(*policies[p], document.ids(options.context), config);
     } catch (const UsageError& error) {
       throw UsageError("`policies` " + options.policies[p] + ": " + error.what());
     }
@@ -260,7 +262,7 @@ void check_retention(const Document& document, const ModelConfig& config,
 
 std::size_t count_caches(const RetainOptions& options) { return arms_of(options).size(); }
 
-/// For every position its KL, likeliest token and surprisal; and the cache's bytes.
+/// Counts a KL, a likeliest token and a surprisal for every position, and the cache's bytes.
 std::size_t values_of_cache(const RetainOptions& options) { return 3 * options.horizon + 1; }
 
 template <class Device, class T>

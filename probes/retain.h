@@ -22,7 +22,7 @@
 
 namespace longshadow {
 
-/// What `longshadow retain` measures on each document, and how.
+/// Options of `longshadow retain`'s measurement, the same for each document.
 struct RetainOptions {
   std::size_t context = 1024;              ///< T, tokens whose cache is compressed
   std::size_t horizon = 256;               ///< H, positions that run on what is left
@@ -47,7 +47,7 @@ std::vector<std::string> split_policies(const std::string& list);
 void check_retention(const Document& document, const ModelConfig& config,
                      const RetainOptions& options, const RunFile* influence);
 
-/// What a retention's units are, in the plural.
+/// The name of a retention's units, in the plural.
 inline constexpr const char* kCacheUnits = "compressed caches";
 
 /// Policies times budgets.

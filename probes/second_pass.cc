@@ -146,6 +146,14 @@ class ReplayGather final : public LayerObserver<T> {
 
 }  // namespace
 
+void check_second_pass(const Policy& policy, std::span<const std::int32_t> context,
+                       const ModelConfig& config) {
+  if (policy.traits().replayed == Replayed::nothing) return;
+  for (const Replay& replay : policy.second_pass(context)) {
+    check_replay(replay, context.size(), config);
+  }
+}
+
 template <class Device, class T>
 std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& weights,
                                             const FullPass<T>& full, std::size_t context,

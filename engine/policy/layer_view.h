@@ -9,13 +9,13 @@
 
 namespace longshadow {
 
-/// Which of a model's layers.
+/// One of a model's layers.
 struct LayerPlace {
   std::size_t layer;
   std::size_t n_layers;  ///< L
 };
 
-/// What one layer of a prefilled cache of n tokens shows to an eviction policy. Keys and values are
+/// One layer of a prefilled cache of n tokens, as an eviction policy sees it. Keys and values are
 /// always there; of the rest, what the policy's traits ask for.
 struct LayerView {
   LayerPlace place;
@@ -38,8 +38,7 @@ struct LayerView {
   /// add_attention_received() computes them. Tokens that the softmax does not go over
   /// (PolicyTraits::softmax_over) have 0.
   MatrixView<const double> attention;
-  /// [H, n]: by query head, how much the queries of the policy's second pass look at every slot, as
-  /// PolicyTraits::replayed says.
+  /// [H, n]: by query head, the number that PolicyTraits::replayed names, of every slot.
   MatrixView<const double> replayed{};
   /// [n], ascending: the token of each slot, where one head's slots come with gaps; else empty, and
   /// slot i has token i.

@@ -15,8 +15,8 @@
 
 namespace longshadow {
 
-/// Which measured Forward Influence a policy looks at: on the nearest of the positions that follow,
-/// on the farthest, or on all of them.
+/// The measured Forward Influence that a policy looks at: on the nearest of the positions that
+/// follow, on the farthest, or on all of them.
 enum class Influence { none, near, far, total };
 
 /// Over which tokens the softmax goes that LayerView::attention sums.
@@ -25,33 +25,34 @@ enum class SoftmaxOver {
   unprotected,  ///< neither the first n_sink nor the last n_recent, which are the last queries' own
 };
 
-/// What LayerView::replayed tells of the queries of a second pass (Policy::second_pass()).
+/// The number that LayerView::replayed holds for a slot, over all queries of a policy's second pass
+/// (Policy::second_pass()).
 enum class Replayed {
   nothing,              ///< there is no second pass
-  attention,            ///< the largest softmax entry that any of them gives
-  attention_over_norm,  ///< the largest, each divided by the norm of the query's input x to the
-                        ///< layer's query projection
+  attention,            ///< the largest softmax entry that a query gives to the slot
+  attention_over_norm,  ///< the largest entry divided by the norm of the hidden state that the
+                        ///< query was projected from
 };
 
-/// Over which query heads LayerView::output_gram is.
+/// The query heads that each matrix of LayerView::output_gram is over.
 enum class OutputGram {
   none,
   of_kv_heads,     ///< the mean over each KV head's query heads
   of_query_heads,  ///< each by itself
 };
 
-/// Tokens that the model reads once more behind a context, and on its cache alone, to see what they
-/// attend to: KVzip's replay of a part of the context (Kim et al. 2025, arXiv 2505.23416).
+/// Tokens that the model reads behind a prefilled context, on the context's cache alone, so that a
+/// policy sees what they attend to: KVzip's replay of a part of the context (Kim et al. 2025, arXiv
+/// 2505.23416).
 struct Replay {
-  std::vector<std::int32_t>
-      tokens;   ///< at the positions behind the context; each sees those before
-  Range slots;  ///< of the context: those that LayerView::replayed tells of
-  /// The softmax that LayerView::replayed tells of goes over the first n_sink slots, `slots` and
-  /// the replay's own tokens; the pass itself sees the whole context.
+  std::vector<std::int32_t> tokens;  ///< at the positions n, n + 1, ... behind the context's n
+  Range slots;                       ///< the context's slots that LayerView::replayed tells of
+  /// First slots that the softmax of LayerView::replayed goes over, besides `slots` and the
+  /// replay's own tokens. The pass itself attends to the whole context.
   std::size_t n_sink = 0;
 };
 
-/// What a policy protects, and what it looks at besides keys and values.
+/// The tokens that a policy protects, and all that it looks at besides keys and values.
 struct PolicyTraits {
   std::size_t n_sink = 0;    ///< the first tokens, ranked above all others
   std::size_t n_recent = 0;  ///< the last tokens, likewise
@@ -69,7 +70,7 @@ struct PolicyTraits {
   std::size_t attention_queries = 0;
   SoftmaxOver softmax_over = SoftmaxOver::seen;  ///< `unprotected` only where keeps_prompt
   bool queries = false;                          ///< with their frequencies
-  /// How many of the last queries LayerView::window_queries has; 0: not needed.
+  /// The number of last queries that LayerView::window_queries has; 0: not needed.
   std::size_t window_queries = 0;
   OutputGram output_gram = OutputGram::none;  ///< LayerView::output_gram
   Replayed replayed = Replayed::nothing;      ///< LayerView::replayed
@@ -91,22 +92,22 @@ struct CacheShape {
   std::size_t n_kv_heads;  ///< K
 };
 
-/// How much of it stays.
+/// The part of a cache that stays.
 struct SlotBudget {
   double compression;              ///< the share to drop, as asked for
   std::vector<std::size_t> slots;  ///< [L, K] that each KV head is to keep
 };
 
-/// Of how many likeliest tokens LayerView::entropy is, unless asked otherwise: what InfoKV's paper
+/// Likeliest tokens that LayerView::entropy is over, unless asked otherwise: what InfoKV's paper
 /// found best (arXiv 2606.26875).
 inline constexpr std::size_t kEntropyTopK = 256;
 
 /// All of a document's queries, for PolicyTraits::attention_queries.
 inline constexpr std::size_t kAllQueries = static_cast<std::size_t>(-1);
 
-/// Which slots of a prefilled cache to keep: a score for every token and KV head, layer by layer; a
-/// budget for every KV head; and a selection by both, which sees all layers. keep() is the way to
-/// use one.
+/// A rule for the slots of a prefilled cache to keep: a score for every token and KV head, layer by
+/// layer; a budget for every KV head; and a selection by both, which sees all layers. keep() is the
+/// way to use one.
 class Policy {
  public:
   explicit Policy(const PolicyTraits& traits) : traits_(traits) {}
@@ -117,8 +118,8 @@ class Policy {
   /// Protects at least the first n tokens, so that policies are compared with their sinks alike.
   void protect_sinks(std::size_t n) { traits_.n_sink = std::max(traits_.n_sink, n); }
 
-  /// What the model reads again behind a prefilled context of these tokens, for policies whose
-  /// traits ask for LayerView::replayed; each replay by itself. Slots of none are told as 0.
+  /// Names what the model is to read behind a prefilled context of these tokens, for policies whose
+  /// traits ask for LayerView::replayed. Replays run one by one; a slot of none has 0 there.
   virtual std::vector<Replay> second_pass(std::span<const std::int32_t> context) const;
 
   /// Higher is kept. What becomes of protected tokens' scores is protected_scores()' business.
@@ -134,8 +135,8 @@ class Policy {
   /// empty: the policy has no rule for it.
   virtual std::optional<std::size_t> kept_while_writing(std::size_t every, std::size_t cut) const;
 
-  /// What stays of each layer: the highest scores of every KV head by itself, as many as the budget
-  /// says. While text is written, of one head of one layer, or all heads of one.
+  /// Selects what stays of each layer: the highest scores of every KV head by itself, as many as
+  /// the budget says. While text is written, of one head of one layer, or all heads of one.
   virtual std::vector<KeptSlots> select(std::span<const TokenScores> layers,
                                         const SlotBudget& budget) const;
 
@@ -160,7 +161,7 @@ void check_prompt(const PolicyTraits& traits, std::size_t n);
 /// lacks what the traits ask for or a score is not a number.
 TokenScores protected_scores(const Policy& policy, const LayerView& view);
 
-/// What the policy keeps of each layer, by the protected_scores() of all of them. `share`, of the
+/// Selects what stays of each layer, by the protected_scores() of all layers. `share`, of the
 /// tokens, is in (0, 1]; throws UsageError where it is not, and as budget() does.
 std::vector<KeptSlots> keep(const Policy& policy, std::span<const TokenScores> layers,
                             double share);

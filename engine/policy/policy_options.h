@@ -18,10 +18,10 @@ namespace longshadow {
 struct PolicyModel {
   std::size_t n_layers = 0;    ///< L
   std::size_t n_kv_heads = 0;  ///< K
-  /// Of its weight files, hexadecimal. Called only where a policy reads a file, as it reads the
-  /// model; empty: there is no model, and a policy that reads a file is refused.
+  /// SHA-256 of its weight files, hexadecimal. Called only where a policy reads a file, as it reads
+  /// the model; empty: there is no model, and a policy that reads a file is refused.
   std::function<std::string()> weights_sha256{};
-  /// Where `longshadow learn` leaves its files, in a folder for each model.
+  /// The folder where `longshadow learn` leaves its files, in a folder for each model.
   std::filesystem::path cache{};
   /// Says how a file is made that is not there: budgets for the ranking of a policy or, where that
   /// is empty, a ranking. Empty: nobody can say.

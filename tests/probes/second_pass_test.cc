@@ -11,9 +11,11 @@
 #include "engine/policy/policies.h"
 #include "engine/policy/vectors.h"
 #include "probes/compressor.h"
+#include "probes/retain.h"
 #include "tests/support/devices.h"
 #include "tests/support/error_of.h"
 #include "tests/support/gated_model.h"
+#include "tests/support/probe_case.h"
 #include "tests/support/tiny_models.h"
 
 namespace longshadow {
@@ -247,6 +249,18 @@ TEST_CASE("a second pass that no model can run is refused") {
   CHECK_THAT(refusal({{-1}, {0, 5}}), Contains("found -1"));
   CHECK_THAT(refusal({std::vector<std::int32_t>(217, 1), {0, 5}}),
              Contains("reads 217 tokens behind the context's 40") && Contains("256"));
+
+  RetainOptions options;
+  options.context = 130;  // and 133 in the second pass
+  options.horizon = 8;
+  options.budgets = {"0.5"};
+  options.policies = {
+      {"rereader", std::make_shared<Rereader>(Replayed::attention, OutputGram::none,
+                                              std::vector<Range>{{0, options.context}})}};
+  const Document document = test::document_of(std::vector<TokenId>(138, 3));
+  CHECK_THAT(
+      test::error_of([&] { check_retention(document, checkpoint->config(), options, nullptr); }),
+      Contains("--policies rereader") && Contains("reads 133 tokens"));
 }
 
 }  // namespace
