@@ -39,8 +39,19 @@ void check_replay(const Replay& replay, std::size_t context, const ModelConfig& 
   }
 }
 
+/// The full pass's cache, of which rows see the context and write nothing.
+template <class T>
+class ReadCache final : public LayerCache<T> {
+ public:
+  explicit ReadCache(const KvCache<T>& cache) : cache_(cache) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch&) override { return cache_.layer(layer); }
+
+ private:
+  const KvCache<T>& cache_;
+};
+
 /// Takes tokens through the layers as if they followed the first `context` tokens of a full pass.
-/// `observer` sees after_attention() with the replay's own keys.
 template <class Device, class T>
 void run_behind(Device& device, const Weights<T>& weights, const FullPass<T>& full,
                 std::size_t context, std::span<const std::int32_t> tokens,
@@ -54,16 +65,12 @@ void run_behind(Device& device, const Weights<T>& weights, const FullPass<T>& fu
   std::iota(rows.positions.begin(), rows.positions.begin() + static_cast<std::ptrdiff_t>(n),
             static_cast<std::uint32_t>(context));
   rows.streams = {{.first_row = 0, .n_rows = n, .prefix = context}};
-  Matrix<T> residual(device.memory(), rows.padded_rows(), config.hidden_size);
-  LayerActivations<T> activations(device, config, rows.padded_rows());
-  gather_rows(device, weights.token_embedding.view(), tokens, residual.view());
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    attention_block(device, config, weights.layers[layer], rotary, rows, full.cache.layer(layer),
-                    ColumnOrder::forward, activations, residual.view());
-    observer.after_attention({context, n}, layer, activations, activations.keys_values(config).keys,
-                             residual.view());
-    feed_forward_block(device, config, weights.layers[layer], activations, residual.view());
-  }
+  Matrix<T> hidden(device.memory(), rows.padded_rows(), config.hidden_size);
+  ReadCache<T> cache(full.cache);
+  LayerObserver<T>* const observers[] = {&observer};
+  LayerWalk<Device, T>(device, weights, rows.padded_rows())
+      .run(tokens, rows, rotary, cache, hidden.view(), ColumnOrder::forward, {context, n},
+           observers);
 }
 
 /// Gathers what the queries of one replay attend to.

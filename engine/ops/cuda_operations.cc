@@ -34,6 +34,7 @@ void implement_project_heads();
 void implement_project_rotated_heads();
 void implement_round_rows();
 void implement_fill_rotary_table();
+void implement_raise_largest_attention();
 
 void implement_cuda_operations() {
   implement_add_bias();
@@ -67,6 +68,7 @@ void implement_cuda_operations() {
   implement_project_rotated_heads();
   implement_round_rows();
   implement_fill_rotary_table();
+  implement_raise_largest_attention();
 }
 
 }  // namespace longshadow

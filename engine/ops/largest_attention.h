@@ -4,7 +4,7 @@
 
 #include "engine/backend/devices.h"
 #include "engine/core/matrix.h"
-#include "engine/core/require.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/attention.h"
 
 namespace longshadow {
@@ -17,27 +17,13 @@ namespace longshadow {
 /// A query's entries are all divided by x where log x is added to its normaliser. NaN stays.
 ///   queries, H heads; keys, K heads; log_normalisers [rows, H]; largest [H, C] f64.
 /// Head rows must have kRowTile readable, finite rows beyond the last one used, as for attention().
-template <class T>
-void raise_largest_attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-                             std::size_t rows, HeadRows<const T> keys,
-                             MatrixView<const T> log_normalisers, MatrixView<double> largest);
-template <class T>
-void raise_largest_attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-                             std::size_t rows, HeadRows<const T> keys,
-                             MatrixView<const T> log_normalisers, MatrixView<double> largest);
+void raise_largest_attention(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+                             std::size_t rows, ConstHeadsView keys, ConstTensorView log_normalisers,
+                             MatrixView<double> largest);
 
-template <class T>
-void check_raise_largest_attention(const AttentionShape& shape, HeadRows<const T> queries,
-                                   std::size_t rows, HeadRows<const T> keys,
-                                   MatrixView<const T> log_normalisers,
-                                   MatrixView<double> largest) {
-  constexpr const char* kName = "raise_largest_attention";
-  require_attention_shape(kName, shape);
-  require_shape(kName, "largest", largest, shape.n_heads, largest.cols);
-  require_rows(kName, "log_normalisers", log_normalisers, rows, shape.n_heads);
-  // `queries` and `keys` may be parts of a batch's or a cache's heads, which begin at a later row.
-  require_heads(kName, "queries", queries, shape.n_heads, rows, shape.head_dim);
-  require_heads(kName, "keys", keys, shape.n_kv_heads, largest.cols, shape.head_dim);
-}
+/// raise_largest_attention() on other devices than the processor.
+struct RaiseLargestAttentionKernel
+    : Operation<RaiseLargestAttentionKernel, const AttentionShape&, ConstHeadsView, std::size_t,
+                ConstHeadsView, ConstTensorView, MatrixView<double>> {};
 
 }  // namespace longshadow

@@ -23,13 +23,23 @@ LONGSHADOW_PER_CPU void raise_row(const T* scores, std::size_t cols, T scale, T 
   }
 }
 
-}  // namespace
+void check_raise_largest_attention(const AttentionShape& shape, ConstHeadsView queries,
+                                   std::size_t rows, ConstHeadsView keys,
+                                   ConstTensorView log_normalisers, MatrixView<double> largest) {
+  constexpr const char* kName = "raise_largest_attention";
+  require_attention_shape(kName, shape);
+  require_shape(kName, "largest", largest, shape.n_heads, largest.cols);
+  require_rows(kName, "log_normalisers", log_normalisers, rows, shape.n_heads);
+  // `queries` and `keys` may be parts of a batch's or a cache's heads, which begin at a later row.
+  require_heads(kName, "queries", queries, shape.n_heads, rows, shape.head_dim);
+  require_heads(kName, "keys", keys, shape.n_kv_heads, largest.cols, shape.head_dim);
+}
 
 template <class T>
-void raise_largest_attention(Cpu& device, const AttentionShape& shape, HeadRows<const T> queries,
-                             std::size_t rows, HeadRows<const T> keys,
-                             MatrixView<const T> log_normalisers, MatrixView<double> largest) {
-  check_raise_largest_attention(shape, queries, rows, keys, log_normalisers, largest);
+void raise_largest_attention_on_cpu(Cpu& device, const AttentionShape& shape,
+                                    HeadRows<const T> queries, std::size_t rows,
+                                    HeadRows<const T> keys, MatrixView<const T> log_normalisers,
+                                    MatrixView<double> largest) {
   struct Scores;
   struct Largest;
   const T scale = shape.score_scale<T>();
@@ -57,12 +67,19 @@ void raise_largest_attention(Cpu& device, const AttentionShape& shape, HeadRows<
   });
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                            \
-  template void raise_largest_attention(Cpu&, const AttentionShape&, HeadRows<const T>,      \
-                                        std::size_t, HeadRows<const T>, MatrixView<const T>, \
-                                        MatrixView<double>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void raise_largest_attention(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+                             std::size_t rows, ConstHeadsView keys, ConstTensorView log_normalisers,
+                             MatrixView<double> largest) {
+  check_raise_largest_attention(shape, queries, rows, keys, log_normalisers, largest);
+  if (RaiseLargestAttentionKernel::ran_elsewhere(device, shape, queries, rows, keys,
+                                                 log_normalisers, largest))
+    return;
+  with_element<float, double>("raise_largest_attention", queries.element, [&]<class T>() {
+    raise_largest_attention_on_cpu<T>(cpu_of(device), shape, queries.as<T>(), rows, keys.as<T>(),
+                                      log_normalisers.as<T>(), largest);
+  });
+}
 
 }  // namespace longshadow

@@ -39,13 +39,11 @@ __global__ void largest_kernel(const T* scores, std::size_t rows, ColumnTile til
   to = larger_or_nan(to, found);
 }
 
-}  // namespace
-
 template <class T>
-void raise_largest_attention(Cuda& device, const AttentionShape& shape, HeadRows<const T> queries,
-                             std::size_t rows, HeadRows<const T> keys,
-                             MatrixView<const T> log_normalisers, MatrixView<double> largest) {
-  check_raise_largest_attention(shape, queries, rows, keys, log_normalisers, largest);
+void raise_largest_attention_on_cuda(Cuda& device, const AttentionShape& shape,
+                                     HeadRows<const T> queries, std::size_t rows,
+                                     HeadRows<const T> keys, MatrixView<const T> log_normalisers,
+                                     MatrixView<double> largest) {
   const DeviceArray<T> scores(device, shape.n_heads * rows * kMaxColumnTile);
   for (const ColumnTile& tile : column_tiles(largest.cols)) {
     score_tile<T>(device, shape, queries, rows, keys, tile, scores.data());
@@ -56,12 +54,17 @@ void raise_largest_attention(Cuda& device, const AttentionShape& shape, HeadRows
   }
 }
 
-#define LONGSHADOW_INSTANTIATE(T)                                                            \
-  template void raise_largest_attention(Cuda&, const AttentionShape&, HeadRows<const T>,     \
-                                        std::size_t, HeadRows<const T>, MatrixView<const T>, \
-                                        MatrixView<double>);
-LONGSHADOW_INSTANTIATE(float)
-LONGSHADOW_INSTANTIATE(double)
-#undef LONGSHADOW_INSTANTIATE
+}  // namespace
+
+void implement_raise_largest_attention() {
+  RaiseLargestAttentionKernel::implement(
+      [](Cuda& device, const AttentionShape& shape, ConstHeadsView queries, std::size_t rows,
+         ConstHeadsView keys, ConstTensorView log_normalisers, MatrixView<double> largest) {
+        with_element<float, double>("raise_largest_attention", queries.element, [&]<class T>() {
+          raise_largest_attention_on_cuda<T>(device, shape, queries.as<T>(), rows, keys.as<T>(),
+                                             log_normalisers.as<T>(), largest);
+        });
+      });
+}
 
 }  // namespace longshadow

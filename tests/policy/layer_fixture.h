@@ -70,7 +70,7 @@ class LayerFixture {
     std::vector<std::uint32_t> positions(fixture.n);
     std::iota(positions.begin(), positions.end(), 0u);
     const auto table = make_rotary_table<float>(cpu, fixture.frequencies, fixture.n);
-    rotate_heads(table, positions, queries(),
+    rotate_heads(RotaryRows<float>(table), positions, queries(),
                  as_heads(rotated_queries_.view(), fixture.shape.n_heads));
 
     Matrix<float> out(cpu.memory(), fixture.n, queries().cols);
