@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/checkpoint.h"
 #include "engine/policy/policy_options.h"
 #include "probes/learning_documents.h"
 #include "probes/model_options.h"

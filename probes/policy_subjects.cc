@@ -83,29 +83,21 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weig
                                           std::span<const Subject> subjects,
                                           const SelectedPolicies& selected,
                                           const SubjectRules& rules, std::size_t text_tokens)
-    : rules_(rules) {
+    : rules_(rules),
+      compressor_(device, weights, pointers_to(selected.policies), {rules.context, text_tokens}) {
   for (const Subject& subject : subjects) {
     if (!subject.policy) continue;
     choices_.push_back({index_of(subject.policy->policy, selected), subject.policy->share});
   }
-  if (choices_.empty()) return;
-  compressor_.emplace(device, weights, pointers_to(selected.policies),
-                      ContextOfText{rules.context, text_tokens});
-}
-
-template <class Device, class T>
-LayerObserver<T>* PolicySubjects<Device, T>::observer() {
-  return compressor_ ? &compressor_->observer() : nullptr;
 }
 
 template <class Device, class T>
 void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const FullPass<T>& full,
                                         const RunSignals& signals, const CachePart& where,
                                         ProgressStyle progress, std::ostream& log) {
-  if (!compressor_) return;
-  compressor_->set_entropy(signals.entropy_topk);
+  compressor_.set_entropy(signals.entropy_topk);
   Progress choosing(log, progress, "policies", "layers", full.cache.n_layers());
-  const std::vector<Compression> chosen = compressor_->compress(
+  const std::vector<Compression> chosen = compressor_.compress(
       full, choices_, {nullptr, rules_.seed, [&](std::size_t layers) { choosing.update(layers); }});
   auto next = chosen.begin();
   for (Subject& subject : subjects) {

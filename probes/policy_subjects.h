@@ -41,8 +41,8 @@ class PolicySubjects {
                  const SelectedPolicies& selected, const SubjectRules& rules,
                  std::size_t text_tokens);
 
-  /// The observer of the full pass; null where no subject names a policy.
-  LayerObserver<T>* observer();
+  /// The observer of the full pass.
+  LayerObserver<T>& observer() { return compressor_.observer(); }
 
   /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
   /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and
@@ -53,7 +53,7 @@ class PolicySubjects {
  private:
   const SubjectRules rules_;
   std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
-  std::optional<Compressor<Device, T>> compressor_;
+  Compressor<Device, T> compressor_;
 };
 
 }  // namespace longshadow

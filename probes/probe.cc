@@ -16,6 +16,7 @@
 #include "probes/document_run.h"
 #include "probes/interrupt.h"
 #include "probes/policy_subjects.h"
+#include "probes/second_pass.h"
 #include "probes/subjects.h"
 
 namespace longshadow {
@@ -369,6 +370,11 @@ std::vector<Subject> choose_subjects(const Document& document, const ModelConfig
   std::vector<Subject> subjects;
   if (!options.sketch) subjects = choose_subjects(options.subjects, document, rules_of(options));
   cache_part(options.layers, options.heads, config);
+  if (options.policies) {
+    for (const auto& policy : options.policies->policies) {
+      check_second_pass(*policy, document.ids(options.context), config);
+    }
+  }
   if (options.sketch) sketch_rows(config, options);
   divide_memory(config, options);
   return subjects;
