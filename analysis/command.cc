@@ -14,7 +14,7 @@
 #include "analysis/runs/run_pool.h"
 #include "analysis/runs/run_reader.h"
 #include "data/format/publish.h"
-#include "engine/io/utf8.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 

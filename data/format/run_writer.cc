@@ -17,7 +17,7 @@
 #include "data/format/run_writer_parts.h"
 #include "data/format/schema.h"
 #include "data/format/sentences.h"
-#include "engine/io/utf8.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 

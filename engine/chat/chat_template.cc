@@ -5,10 +5,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "engine/chat/template_heap.h"
-#include "engine/chat/template_interpreter.h"
 #include "engine/core/error.h"
-#include "engine/io/utf8.h"
+#include "engine/jinja/interpreter.h"
+#include "engine/jinja/values/heap.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/chat/template_syntax.h"
+#include "engine/jinja/syntax/syntax.h"
 
 namespace longshadow {
 

@@ -3,10 +3,10 @@
 #include <array>
 #include <utility>
 
-#include "engine/chat/template_strings.h"
 #include "engine/core/error.h"
 #include "engine/io/json.h"
-#include "engine/io/utf8.h"
+#include "engine/jinja/values/strings.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 namespace {

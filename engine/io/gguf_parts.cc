@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "engine/core/error.h"
-#include "engine/io/utf8.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "engine/core/error.h"
 #include "engine/io/json.h"
-#include "engine/io/utf8.h"
+#include "engine/text/utf8.h"
 
 namespace longshadow {
 namespace {

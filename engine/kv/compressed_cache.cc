@@ -4,8 +4,8 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/core/require.h"
-#include "engine/ops/key_rotation.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/cache/key_rotation.h"
+#include "engine/ops/common/rows.h"
 
 namespace longshadow {
 

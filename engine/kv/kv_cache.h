@@ -6,7 +6,7 @@
 
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
-#include "engine/ops/attention.h"
+#include "engine/ops/attention/attention.h"
 
 namespace longshadow {
 

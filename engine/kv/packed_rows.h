@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "engine/core/matrix.h"
-#include "engine/ops/packing.h"
+#include "engine/ops/cache/packing.h"
 
 namespace longshadow {
 

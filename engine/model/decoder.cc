@@ -2,8 +2,8 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
-#include "engine/model/rotary_frequencies.h"
-#include "engine/ops/linear.h"
+#include "engine/config/rotary_frequencies.h"
+#include "engine/ops/projection/linear.h"
 
 namespace longshadow {
 namespace {

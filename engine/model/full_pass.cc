@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "engine/backend/cuda/cuda.h"
+#include "engine/config/rotary_frequencies.h"
 #include "engine/core/range.h"
-#include "engine/model/rotary_frequencies.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/common/rows.h"
 
 namespace longshadow {
 namespace {

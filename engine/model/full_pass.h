@@ -10,7 +10,7 @@
 #include "engine/kv/kv_cache.h"
 #include "engine/model/layer_walk.h"
 #include "engine/model/weights.h"
-#include "engine/ops/prediction.h"
+#include "engine/ops/vocabulary/prediction.h"
 
 namespace longshadow {
 

@@ -6,7 +6,7 @@
 
 #include "engine/core/matrix.h"
 #include "engine/model/weights.h"
-#include "engine/ops/rotary.h"
+#include "engine/ops/projection/rotary.h"
 #include "engine/parts/layer.h"
 
 namespace longshadow {

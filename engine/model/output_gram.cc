@@ -7,7 +7,7 @@
 #include "engine/backend/tile_product.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/require.h"
-#include "engine/ops/linear.h"
+#include "engine/ops/projection/linear.h"
 
 namespace longshadow {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/ops/rounding.h"
+#include "engine/ops/common/rounding.h"
 
 namespace longshadow {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
 #include "engine/parts/embedding.h"
 #include "engine/parts/head.h"
 #include "engine/parts/layer.h"

@@ -4,12 +4,12 @@
 #include <type_traits>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/ops/add_bias.h"
-#include "engine/ops/attention_backward.h"
-#include "engine/ops/linear.h"
-#include "engine/ops/project_heads.h"
-#include "engine/ops/rounding.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/attention/attention_backward.h"
+#include "engine/ops/common/rounding.h"
+#include "engine/ops/common/rows.h"
+#include "engine/ops/projection/add_bias.h"
+#include "engine/ops/projection/linear.h"
+#include "engine/ops/projection/project_heads.h"
 
 namespace longshadow {
 

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
-#include "engine/ops/attention.h"
-#include "engine/ops/attention_delta.h"
-#include "engine/ops/rotary.h"
+#include "engine/ops/attention/attention.h"
+#include "engine/ops/attention/attention_delta.h"
+#include "engine/ops/projection/rotary.h"
 #include "engine/parts/head_norm.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/common/rows.h"
 #include "engine/parts/weight_loader.h"
 
 namespace longshadow {

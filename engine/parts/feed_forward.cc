@@ -3,13 +3,13 @@
 #include <span>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/ops/add_bias.h"
-#include "engine/ops/gated_linear_delta.h"
-#include "engine/ops/linear.h"
-#include "engine/ops/rounding.h"
-#include "engine/ops/rows.h"
-#include "engine/ops/silu_gate.h"
-#include "engine/ops/silu_gate_backward.h"
+#include "engine/ops/common/rounding.h"
+#include "engine/ops/common/rows.h"
+#include "engine/ops/feed_forward/gated_linear_delta.h"
+#include "engine/ops/feed_forward/silu_gate.h"
+#include "engine/ops/feed_forward/silu_gate_backward.h"
+#include "engine/ops/projection/add_bias.h"
+#include "engine/ops/projection/linear.h"
 
 namespace longshadow {
 

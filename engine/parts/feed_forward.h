@@ -3,8 +3,8 @@
 #include <cstddef>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"
 #include "engine/parts/row_batch.h"

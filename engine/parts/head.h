@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/weight_loader.h"
 

@@ -5,9 +5,9 @@
 #include <span>
 
 #include "engine/core/matrix.h"
-#include "engine/ops/heads.h"
-#include "engine/ops/rotary.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/common/rows.h"
+#include "engine/ops/projection/heads.h"
+#include "engine/ops/projection/rotary.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/row_batch.h"
 

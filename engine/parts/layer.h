@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
 #include "engine/parts/attention.h"
 #include "engine/parts/feed_forward.h"
 

@@ -3,10 +3,10 @@
 #include <span>
 
 #include "engine/core/matrix.h"
-#include "engine/ops/paired_rows.h"
-#include "engine/ops/rms_norm.h"
-#include "engine/ops/rms_norm_backward.h"
-#include "engine/ops/rms_norm_delta.h"
+#include "engine/ops/common/paired_rows.h"
+#include "engine/ops/norm/rms_norm.h"
+#include "engine/ops/norm/rms_norm_backward.h"
+#include "engine/ops/norm/rms_norm_delta.h"
 
 namespace longshadow {
 

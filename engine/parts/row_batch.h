@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "engine/core/matrix.h"
-#include "engine/ops/attention.h"
-#include "engine/ops/attention_delta.h"
-#include "engine/ops/paired_rows.h"
+#include "engine/ops/attention/attention.h"
+#include "engine/ops/attention/attention_delta.h"
+#include "engine/ops/common/paired_rows.h"
 
 namespace longshadow {
 

@@ -10,9 +10,9 @@
 
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/transfer.h"
+#include "engine/config/config.h"
 #include "engine/core/matrix.h"
-#include "engine/model/config.h"
-#include "engine/ops/rounding.h"
+#include "engine/ops/common/rounding.h"
 #include "engine/parts/weight_name.h"
 
 namespace longshadow {

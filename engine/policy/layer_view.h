@@ -5,7 +5,7 @@
 #include <span>
 
 #include "engine/core/matrix.h"
-#include "engine/ops/heads.h"
+#include "engine/ops/projection/heads.h"
 
 namespace longshadow {
 

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "engine/core/error.h"
-#include "engine/core/nearest_name.h"
+#include "engine/text/nearest_name.h"
 
 namespace longshadow {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/policy/head_budgets.h"
+#include "engine/policies/learned/head_budgets.h"
 #include "engine/policy/policy.h"
 #include "engine/policy/token_scores.h"
 

@@ -5,7 +5,7 @@ r"""Errors of every precision and method against f64 on real documents: one tabl
       --evict-at end --subjects top:attention-window:20%+policy:infokv@0.2 --least 1e-9 \
       --variants "f32, differential" "bf16, differential"    # what sets do far away
 
-The truth is Longshadow's own direct form in f64, which tests/probes/reference_test.cc holds to a
+The truth is Longshadow's own direct form in f64, which tests/probes/experiments/reference_test.cc holds to a
 reference that shares no code with it.
 """
 

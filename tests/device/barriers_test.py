@@ -16,7 +16,7 @@ KERNELS = Path(__file__).resolve().parents[2] / "engine/ops"
 def barriers() -> list[str]:
     """"x_cuda.cu:39", and so on"""
     return [f"{source.name}:{number}"
-            for source in sorted([*KERNELS.glob("*.cu"), *KERNELS.glob("*_cuda.h")])
+            for source in sorted([*KERNELS.glob("*/*.cu"), *KERNELS.glob("*/*_cuda.h")])
             for number, line in enumerate(source.read_text().splitlines(), 1)
             if "__syncthreads()" in line]
 

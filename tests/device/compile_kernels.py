@@ -68,7 +68,7 @@ def table() -> dict[tuple[str, str], int]:
 
 
 def main(*options: str) -> None:
-    sources = sorted(ROOT.glob("engine/ops/*_cuda.cu"))
+    sources = sorted(ROOT.glob("engine/ops/*/*_cuda.cu"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reports = list(pool.map(compiled, sources))
     found = {}

@@ -1,10 +1,10 @@
 // A Hugging Face config.json.
-#include "engine/model/config.h"
+#include "engine/config/config.h"
 
 #include <cmath>
 
+#include "engine/config/rotary_frequencies.h"
 #include "engine/core/error.h"
-#include "engine/model/rotary_frequencies.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,8 +1,8 @@
 // A CoNLL-U file, and behind a NUL the text that it tags.
-#include "probes/part_of_speech/conllu.h"
+#include "engine/part_of_speech/conllu.h"
 
 #include "engine/core/error.h"
-#include "probes/part_of_speech/conllu_alignment.h"
+#include "engine/part_of_speech/treebank/conllu_alignment.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -4,10 +4,10 @@
 
 #include <vector>
 
+#include "engine/config/config.h"
 #include "engine/core/error.h"
-#include "engine/io/dequantize.h"
-#include "engine/io/tokenizer.h"
-#include "engine/model/config.h"
+#include "engine/quantization/dequantize.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "tests/fuzz/target.h"
 
 namespace longshadow::fuzz {

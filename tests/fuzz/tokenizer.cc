@@ -1,5 +1,5 @@
 // A tokenizer.json, and behind a NUL a text that it encodes.
-#include "engine/io/tokenizer.h"
+#include "engine/tokenizer/tokenizer.h"
 
 #include "engine/core/error.h"
 #include "tests/fuzz/target.h"

@@ -98,10 +98,10 @@ class ABrokenHouse(unittest.TestCase):
         path.write_text(content)
 
     def test_an_upward_include_is_found(self):
-        self.write("engine/model/config.h", "#pragma once\n")
-        self.write("engine/io/gguf.cc", '#include "engine/model/config.h"\n')
+        self.write("engine/config/config.h", "#pragma once\n")
+        self.write("engine/io/gguf.cc", '#include "engine/config/config.h"\n')
         self.assertEqual(rules.includes_against_the_order(self.root),
-                         ['engine/io/gguf.cc: engine/io must not see "engine/model/config.h"'])
+                         ['engine/io/gguf.cc: engine/io must not see "engine/config/config.h"'])
 
     def test_analysis_must_not_see_the_engine(self):
         self.write("engine/core/error.h", "#pragma once\n")
@@ -120,9 +120,14 @@ class ABrokenHouse(unittest.TestCase):
                          ['engine/io/gguf.cc: "gguf.h" is no path from the root'])
 
     def test_a_foreign_header_outside_its_room_is_found(self):
-        self.write("probes/run.cc", "#include <hdf5.h>\n")
+        self.write("probes/runs/run.cc", "#include <hdf5.h>\n")
         self.assertEqual(rules.includes_against_the_order(self.root),
-                         ["probes/run.cc: <hdf5.h> belongs to data/format alone"])
+                         ["probes/runs/run.cc: <hdf5.h> belongs to data/format alone"])
+
+    def test_a_file_outside_the_rooms_is_found(self):
+        self.write("engine/new/x.cc", "")
+        self.assertEqual(rules.includes_against_the_order(self.root),
+                         ["engine/new/x.cc: lies in no room that ROOMS names"])
 
     def test_an_unknown_library_is_found(self):
         self.write("engine/core/x.cc", "#include <fmt/core.h>\n#include <vector>\n")
@@ -152,7 +157,7 @@ class ABrokenHouse(unittest.TestCase):
 
     def test_a_library_that_prints_or_ends_the_process_is_found(self):
         self.write("engine/core/x.cc", "// std::cout\nstd::cerr << 1;\nstd::snprintf(a);\nexit(1);\n")
-        self.write("probes/plan_command.cc", 'std::printf("1");\n')
+        self.write("probes/commands/plan_command.cc", 'std::printf("1");\n')
         self.assertEqual(rules.prints_of_libraries(self.root),
                          ["engine/core/x.cc:2: std::cerr", "engine/core/x.cc:4: exit("])
 
@@ -163,10 +168,10 @@ class ABrokenHouse(unittest.TestCase):
                          ["engine/core/x.cc: throws FormatError", "engine/core/x.cc: throws std::logic_error"])
 
     def test_another_place_that_writes_is_found(self):
-        for name in ("data/format/publish.cc", "probes/run_store.cc"):
+        for name in ("data/format/publish.cc", "probes/runs/run_store.cc"):
             self.write(name, "fs::rename(a, b);\nGroup::write(c);\nstd::ofstream d(e);\n")
         self.assertEqual(rules.writes_elsewhere(self.root),
-                         ["probes/run_store.cc:1: fs::rename(", "probes/run_store.cc:3: std::ofstream"])
+                         ["probes/runs/run_store.cc:1: fs::rename(", "probes/runs/run_store.cc:3: std::ofstream"])
 
     def test_a_largest_value_that_passes_over_nan_is_found(self):
         self.write("tests/x.cc", "worst = std::max(worst, e);\nto.gap =\n    std::max({e, to.gap});\n"

@@ -1,4 +1,4 @@
-#include "engine/io/dequantize.h"
+#include "engine/quantization/dequantize.h"
 
 #include <array>
 #include <catch2/catch.hpp>

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "engine/io/dequantize.h"
+#include "engine/quantization/dequantize.h"
 #include "tests/support/error_of.h"
 #include "tests/support/gguf_builder.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/model/checkpoint.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "tests/support/devices.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"

@@ -1,12 +1,12 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
-#include "engine/model/checkpoint.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/config/rotary_frequencies.h"
 #include "engine/model/full_pass.h"
 #include "engine/model/layer_walk.h"
-#include "engine/model/rotary_frequencies.h"
-#include "engine/ops/rms_norm.h"
-#include "engine/ops/rows.h"
+#include "engine/ops/common/rows.h"
+#include "engine/ops/norm/rms_norm.h"
 #include "tests/support/larger.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/tiny_models.h"

@@ -20,7 +20,7 @@ from pathlib import Path
 import gguf
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES_SOURCE = ROOT / "engine/io/gguf_pretokenizers.cc"
+NAMES_SOURCE = ROOT / "engine/tokenizer/definition/gguf_pretokenizers.cc"
 MODES = ("as_text", "parse")
 LLAMA_CPP = """
 import sys

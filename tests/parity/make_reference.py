@@ -4,7 +4,7 @@
     python3 tests/parity/make_reference.py
 
 Takes half a minute and 3 GB for SmolLM2 and the article in data/documents, which it reads unless told otherwise, and
-writes build/reference/smollm2_how_a_cache_forgets.json: tests/probes/reference_test.cc holds every precision and method
+writes build/reference/smollm2_how_a_cache_forgets.json: tests/probes/experiments/reference_test.cc holds every precision and method
 to it. Weights are dequantised by the gguf package, token ids are those of transformers' tokenizer, and nothing is
 Longshadow's. `check_reference.py` compares a reference that was made elsewhere with what is computed here.
 """

@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/conllu_alignment.h"
+#include "engine/part_of_speech/treebank/conllu_alignment.h"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/conllu.h"
+#include "engine/part_of_speech/conllu.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

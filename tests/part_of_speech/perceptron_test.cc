@@ -1,10 +1,10 @@
-#include "probes/part_of_speech/perceptron.h"
+#include "engine/part_of_speech/perceptron.h"
 
 #include <catch2/catch.hpp>
 #include <string_view>
 #include <vector>
 
-#include "probes/part_of_speech/word_form.h"
+#include "engine/part_of_speech/words/word_form.h"
 #include "tests/part_of_speech/treebank.h"
 
 namespace longshadow {

@@ -1,6 +1,6 @@
 // Whole texts through the committed weights and a model's own tokenizer.
 
-#include "probes/part_of_speech/tagger.h"
+#include "engine/part_of_speech/tagger.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "engine/io/gguf.h"
-#include "probes/part_of_speech/code_regions.h"
-#include "probes/part_of_speech/sentences.h"
-#include "probes/part_of_speech/token_tags.h"
-#include "probes/part_of_speech/weights_file.h"
+#include "engine/part_of_speech/token_tags.h"
+#include "engine/part_of_speech/weights_file.h"
+#include "engine/part_of_speech/words/code_regions.h"
+#include "engine/part_of_speech/words/sentences.h"
 #include "tests/part_of_speech/treebank.h"
 #include "tests/support/skip.h"
 

@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/token_tags.h"
+#include "engine/part_of_speech/token_tags.h"
 
 #include <catch2/catch.hpp>
 #include <vector>

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "engine/io/mapped_file.h"
-#include "probes/part_of_speech/conllu.h"
-#include "probes/part_of_speech/training.h"
+#include "engine/part_of_speech/conllu.h"
+#include "engine/part_of_speech/treebank/training.h"
 
 namespace longshadow::test {
 

@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/weights_file.h"
+#include "engine/part_of_speech/weights_file.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>

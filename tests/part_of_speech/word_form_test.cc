@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/word_form.h"
+#include "engine/part_of_speech/words/word_form.h"
 
 #include <catch2/catch.hpp>
 

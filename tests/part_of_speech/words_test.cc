@@ -1,4 +1,4 @@
-#include "probes/part_of_speech/words.h"
+#include "engine/part_of_speech/words/words.h"
 
 #include <catch2/catch.hpp>
 #include <chrono>

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/policy/registry.h"
+#include "engine/policies/registry.h"
 #include "tests/policy/layer_fixture.h"
 #include "tests/support/keep_layer.h"
 #include "tests/support/twins.h"

@@ -1,4 +1,4 @@
-#include "engine/policy/head_budgets.h"
+#include "engine/policies/learned/head_budgets.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
-#include "engine/policy/registry.h"
+#include "engine/policies/registry.h"
 #include "engine/policy/top_slots.h"
 #include "tests/support/error_of.h"
 #include "tests/support/temporary_folder.h"

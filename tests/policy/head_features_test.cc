@@ -1,9 +1,9 @@
-#include "engine/policy/head_features.h"
+#include "engine/policies/learned/head_features.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "engine/ops/window_statistics.h"
+#include "engine/ops/attention_statistics/window_statistics.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 

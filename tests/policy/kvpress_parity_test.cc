@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 
-#include "engine/ops/key_rotation.h"
-#include "engine/policy/registry.h"
+#include "engine/ops/cache/key_rotation.h"
+#include "engine/policies/registry.h"
 #include "tests/policy/layer_fixture.h"
 #include "tests/support/keep_layer.h"
 #include "tests/support/larger.h"

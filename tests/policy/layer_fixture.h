@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
-#include "engine/io/dequantize.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/safetensors.h"
-#include "engine/ops/attention.h"
-#include "engine/ops/attention_received.h"
-#include "engine/ops/rotary.h"
+#include "engine/ops/attention/attention.h"
+#include "engine/ops/attention_statistics/attention_received.h"
+#include "engine/ops/projection/rotary.h"
 #include "engine/policy/policy.h"
+#include "engine/quantization/dequantize.h"
 
 /// What tests/parity/make_policy_fixtures.py wrote.
 namespace longshadow::test {

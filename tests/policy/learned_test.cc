@@ -3,8 +3,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "engine/policy/ranking_file.h"
-#include "engine/policy/registry.h"
+#include "engine/policies/learned/ranking_file.h"
+#include "engine/policies/registry.h"
 #include "tests/policy/layer_fixture.h"
 #include "tests/support/error_of.h"
 #include "tests/support/temporary_folder.h"

@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "engine/policy/registry.h"
+#include "engine/policies/registry.h"
 #include "tests/policy/layer_fixture.h"
 #include "tests/support/error_of.h"
 #include "tests/support/keep_layer.h"

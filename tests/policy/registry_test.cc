@@ -1,4 +1,4 @@
-#include "engine/policy/registry.h"
+#include "engine/policies/registry.h"
 
 #include <catch2/catch.hpp>
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
-#include "engine/ops/attention.h"
+#include "engine/ops/attention/attention.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/twins.h"
 

@@ -7,7 +7,7 @@
 #include "engine/backend/transfer.h"
 #include "engine/core/matrix.h"
 #include "engine/core/require.h"
-#include "engine/ops/heads.h"
+#include "engine/ops/projection/heads.h"
 #include "tests/support/devices.h"
 #include "tests/support/error_of.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/model/checkpoint.h"
-#include "engine/model/rotary_frequencies.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/config/rotary_frequencies.h"
 #include "engine/model/weights.h"
 #include "tests/support/twins.h"
 

@@ -2,7 +2,7 @@
 
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
-#include "engine/ops/rounding.h"
+#include "engine/ops/common/rounding.h"
 
 /// Activations of type T and products in P, as the ops take them.
 namespace longshadow::test {

@@ -9,7 +9,7 @@
 
 #include "engine/io/gguf.h"
 #include "engine/io/mapped_file.h"
-#include "engine/io/tokenizer.h"
+#include "engine/tokenizer/tokenizer.h"
 
 namespace longshadow {
 namespace {

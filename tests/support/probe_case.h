@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/checkpoint.h"
-#include "probes/probe.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "probes/experiments/probe.h"
 #include "tests/support/tiny_models.h"
 
 namespace longshadow::test {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/config.h"
+#include "engine/config/config.h"
 
 /// The random models of data/fixtures/models, in both formats, and the float64 values that they
 /// must compute (the README there names the keys).

@@ -1,0 +1,30 @@
+#include <utility>
+
+#include "engine/checkpoint/stored_model.h"
+#include "engine/io/gguf_parts.h"
+
+namespace longshadow {
+
+StoredModel open_gguf_model(const std::filesystem::path& path) {
+  GgufModel files = open_gguf(path);
+  Gguf& gguf = files.gguf;
+  ModelConfig config = config_from_gguf(gguf);
+  if (config.name.empty() || config.name == files.path.stem()) config.name = files.name;
+  // Converted into config.rope.
+  std::erase_if(gguf.tensors, [](const StoredTensor& t) { return t.name == "rope_freqs.weight"; });
+  // llama.cpp's converter interleaves the rotary halves of llama, not of qwen2.
+  const bool interleaved = config.architecture == Architecture::llama;
+
+  Tokenizer tokenizer = Tokenizer::from_gguf(gguf, gguf.source);
+  GenerationSettings generation = generation_settings(gguf, tokenizer);
+  return {.source = gguf.source,
+          .config = std::move(config),
+          .tokenizer = std::move(tokenizer),
+          .generation = std::move(generation),
+          .weight_files = std::move(files.files),
+          .tensors = std::move(gguf.tensors),
+          .tensor_name = &WeightName::gguf,
+          .interleaved_rotary = interleaved};
+}
+
+}  // namespace longshadow

@@ -1,0 +1,239 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "engine/config/config_checks.h"
+#include "engine/core/error.h"
+#include "engine/io/json.h"
+#include "engine/text/utf8.h"
+
+namespace longshadow {
+namespace {
+
+using nlohmann::json;
+
+/// A member that transformers takes as given where it is missing, null or 0.
+std::optional<double> number_unless_0(const json& object, const char* key,
+                                      const std::string& where) {
+  const auto number = json_find<double>(object, key, where);
+  if (!number || *number == 0) return std::nullopt;
+  return positive(*number, where + ": " + quote(key));
+}
+
+/// The object that stretches the rotary frequencies and its name. transformers 5 keeps everything
+/// in rope_parameters and lets the older rope_scaling go first.
+const json* find_rope_parameters(const json& config, const std::string& source,
+                                 std::string& where) {
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const json* parameters = json_object_find(config, key, source);
+    if (parameters != nullptr && !parameters->empty()) {
+      where = source + ": " + quote(key);
+      return parameters;
+    }
+  }
+  return nullptr;
+}
+
+RopeScaling scaling_of(const json& parameters, const std::string& where) {
+  // `type` is the older spelling of `rope_type`.
+  const auto old_type = json_find<std::string>(parameters, "type", where);
+  const std::string type =
+      json_find<std::string>(parameters, "rope_type", where).value_or(old_type.value_or("default"));
+  constexpr std::pair<const char*, RopeScaling> kTypes[] = {{"default", RopeScaling::none},
+                                                            {"linear", RopeScaling::linear},
+                                                            {"dynamic", RopeScaling::dynamic},
+                                                            {"yarn", RopeScaling::yarn},
+                                                            {"llama3", RopeScaling::llama3}};
+  for (const auto& [name, scaling] : kTypes) {
+    if (type == name) return scaling;
+  }
+  throw Error(where + ": the rope type " + quote(type) +
+              " is not supported; expected default, linear, dynamic, yarn or llama3");
+}
+
+/// Tokens that the model was trained to read before it was stretched.
+std::size_t read_original_context(const json& config, const std::string& source,
+                                  const json& parameters, const std::string& where,
+                                  std::size_t max_context) {
+  constexpr const char* kKey = "original_max_position_embeddings";
+  // Beside the object it goes first.
+  if (const auto outside = json_find<std::uint64_t>(config, kKey, source)) {
+    return in_range(*outside, kMaxContext, source + ": " + quote(kKey));
+  }
+  return in_range(json_find<std::uint64_t>(parameters, kKey, where).value_or(max_context),
+                  kMaxContext, where + ": " + quote(kKey));
+}
+
+void read_yarn(const json& parameters, const std::string& where, RopeConfig& rope) {
+  rope.beta_fast = number_unless_0(parameters, "beta_fast", where).value_or(rope.beta_fast);
+  rope.beta_slow = number_unless_0(parameters, "beta_slow", where).value_or(rope.beta_slow);
+  rope.truncate = json_find<bool>(parameters, "truncate", where).value_or(true);
+  const auto named = json_find<double>(parameters, "attention_factor", where);
+  const auto mscale = number_unless_0(parameters, "mscale", where);
+  const auto mscale_all_dim = number_unless_0(parameters, "mscale_all_dim", where);
+  if (named) {
+    rope.attention_factor = positive(*named, where + ": 'attention_factor'");
+  } else if (mscale && mscale_all_dim) {
+    rope.attention_factor = yarn_attention_factor(rope.factor, *mscale) /
+                            yarn_attention_factor(rope.factor, *mscale_all_dim);
+  } else {
+    rope.attention_factor = yarn_attention_factor(rope.factor);
+  }
+}
+
+/// The factor; yarn's may be left to the two contexts.
+double read_factor(const json& parameters, const std::string& where, const RopeConfig& rope,
+                   std::size_t max_context) {
+  if (rope.scaling == RopeScaling::yarn && parameters.contains("factor") &&
+      parameters["factor"].is_null()) {
+    return static_cast<double>(max_context) / static_cast<double>(rope.original_context);
+  }
+  return positive(json_at<double>(parameters, "factor", where), where + ": 'factor'");
+}
+
+RopeConfig read_rope(const json& config, const std::string& source, std::size_t max_context) {
+  RopeConfig rope;
+  std::string where;
+  const json* parameters = find_rope_parameters(config, source, where);
+  rope.theta = json_find<double>(config, "rope_theta", source).value_or(rope.theta);
+  for (const json* holder : {&config, parameters}) {
+    if (holder != nullptr &&
+        json_find<double>(*holder, "partial_rotary_factor", source).value_or(1.0) != 1.0) {
+      throw Error(source + ": 'partial_rotary_factor': partly rotated heads are not supported");
+    }
+  }
+  if (parameters != nullptr) {
+    rope.theta = json_find<double>(*parameters, "rope_theta", where).value_or(rope.theta);
+    rope.scaling = scaling_of(*parameters, where);
+  }
+  positive(rope.theta, source + ": 'rope_theta'");
+  if (rope.scaling == RopeScaling::none) return rope;
+
+  rope.original_context =
+      rope.scaling == RopeScaling::dynamic
+          ? max_context
+          : read_original_context(config, source, *parameters, where, max_context);
+  rope.factor = read_factor(*parameters, where, rope, max_context);
+  if (rope.scaling == RopeScaling::yarn) read_yarn(*parameters, where, rope);
+  if (rope.scaling == RopeScaling::llama3) {
+    const auto number = [&](const char* key) {
+      return positive(json_at<double>(*parameters, key, where), where + ": " + quote(key));
+    };
+    rope.low_frequency_factor = number("low_freq_factor");
+    rope.high_frequency_factor = number("high_freq_factor");
+  }
+  return rope;
+}
+
+/// Options of the architectures that change what the model computes and that nobody computes here.
+void refuse_unsupported_options(const json& config, const std::string& source) {
+  if (json_find<std::string>(config, "hidden_act", source).value_or("silu") != "silu") {
+    throw Error(source + ": 'hidden_act': only silu is supported");
+  }
+  if (json_object_find(config, "quantization_config", source) != nullptr) {
+    throw Error(source +
+                ": 'quantization_config': quantised Hugging Face weights are not "
+                "supported; use the model's f32, f16 or bf16 weights, or a GGUF file");
+  }
+}
+
+/// Whether config.json says so itself that some layer's attention has a window; empty where it
+/// leaves that to the architecture.
+std::optional<bool> windowed_layers(const json& config, const std::string& source) {
+  const json* types = json_array_find(config, "layer_types", source);
+  if (types == nullptr) return std::nullopt;
+  bool windowed = false;
+  for (const json& type : *types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      throw Error(source + ": 'layer_types': only full_attention and sliding_attention are " +
+                  "supported, found " + quote(type.dump()));
+    }
+    windowed |= type == "sliding_attention";
+  }
+  return windowed;
+}
+
+/// Tokens that attention looks back over in some layer; 0: all. With transformers' defaults.
+std::size_t read_window(const json& config, const std::string& source, const ModelConfig& model) {
+  constexpr const char* kKey = "sliding_window";
+  constexpr std::uint64_t kDefaultWindow = 4096, kDefaultFullLayers = 28;
+  const std::optional<bool> by_layer = windowed_layers(config, source);
+  const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
+  const bool none = config.contains(kKey) && config[kKey].is_null();
+  bool windowed = by_layer.value_or(false);
+  if (model.architecture == Architecture::mistral) {
+    windowed = !none;
+  } else if (model.architecture != Architecture::llama && !by_layer) {
+    windowed = used && !none &&
+               model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
+                                    .value_or(kDefaultFullLayers);
+  }
+  if (!windowed) return 0;
+  if (none) {
+    throw Error(source + ": 'layer_types' has sliding_attention, but 'sliding_window' is null");
+  }
+  return in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow),
+                  kMaxContext, source + ": " + quote(kKey));
+}
+
+/// What the weights are stored in, as "bfloat16"; empty where it does not say.
+std::string weight_type(const json& config, const std::string& source) {
+  for (const char* key : {"dtype", "torch_dtype"}) {  // of transformers 5 and of those before
+    if (const auto type = json_find<std::string>(config, key, source)) return *type;
+  }
+  return {};
+}
+
+}  // namespace
+
+ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
+  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
+                                  Architecture::qwen3};
+  const json document = parse_json(config_json, source);
+  const auto dimension = [&](const char* key, std::size_t max) {
+    return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
+  };
+  const auto flag = [&](const char* key) {
+    return json_find<bool>(document, key, source).value_or(false);
+  };
+
+  ModelConfig config;
+  config.architecture = architecture_of(json_at<std::string>(document, "model_type", source),
+                                        kSupported, source + ": 'model_type'");
+  refuse_unsupported_options(document, source);
+  config.n_layers = dimension("num_hidden_layers", kMaxLayers);
+  config.hidden_size = dimension("hidden_size", kMaxWidth);
+  config.feed_forward_size = dimension("intermediate_size", kMaxWidth);
+  config.n_heads = dimension("num_attention_heads", kMaxHeads);
+  config.n_kv_heads = in_range(
+      json_find<std::uint64_t>(document, "num_key_value_heads", source).value_or(config.n_heads),
+      kMaxHeads, source + ": 'num_key_value_heads'");
+  auto head_dim = json_find<std::uint64_t>(document, "head_dim", source);
+  const bool qwen3 = config.architecture == Architecture::qwen3;
+  if (qwen3 && !head_dim) head_dim = 128;  // transformers' default
+  config.head_dim = head_dim ? in_range(*head_dim, kMaxHeadDim, source + ": 'head_dim'")
+                             : divided_head_dim(config, source + ": 'hidden_size'");
+  config.max_context = dimension("max_position_embeddings", kMaxContext);
+  config.vocab_size = dimension("vocab_size", kMaxVocabulary);
+  config.norm_epsilon =
+      positive(json_at<double>(document, "rms_norm_eps", source), source + ": 'rms_norm_eps'");
+
+  const bool llama = config.architecture == Architecture::llama;
+  config.tied_embeddings = flag("tie_word_embeddings");
+  config.output_bias = (llama || qwen3) && flag("attention_bias");
+  config.attention_bias = config.architecture == Architecture::qwen2 || config.output_bias;
+  config.query_key_norm = qwen3;
+  config.feed_forward_bias = llama && flag("mlp_bias");
+  config.bf16_layers = weight_type(document, source) == "bfloat16";
+  config.rope = read_rope(document, source, config.max_context);
+  check_config(config, source);
+  stretch_max_context(config);
+  const std::size_t window = read_window(document, source, config);
+  if (window != 0 && window < config.max_context) {
+    config.max_context = config.attention_window = window;
+  }
+  return config;
+}
+
+}  // namespace longshadow

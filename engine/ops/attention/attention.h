@@ -1,0 +1,127 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "engine/backend/devices.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
+#include "engine/ops/attention/removed_columns.h"
+#include "engine/ops/projection/heads.h"
+
+namespace longshadow {
+
+/// H query heads of size d share K key-value heads in groups of H / K.
+struct AttentionShape {
+  std::size_t n_heads;
+  std::size_t n_kv_heads;
+  std::size_t head_dim;
+
+  std::size_t group_size() const { return n_heads / n_kv_heads; }
+  std::size_t kv_head_of(std::size_t head) const { return head / group_size(); }
+  /// What a score q.k is multiplied with: 1 / sqrt(d).
+  template <class T>
+  T score_scale() const {
+    return static_cast<T>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+  }
+};
+
+/// Keys and values of consecutive positions, K heads of size d.
+template <class T>
+struct KeysValues {
+  HeadRows<T> keys;
+  HeadRows<T> values;
+
+  operator KeysValues<const T>() const requires(!std::is_const_v<T>) { return {keys, values}; }
+};
+
+/// KeysValues whose elements' type is known when the program runs.
+struct KeysValuesView {
+  ConstHeadsView keys;
+  ConstHeadsView values;
+
+  template <class T>
+  KeysValuesView(const KeysValues<T>& typed) : keys(typed.keys), values(typed.values) {}
+  template <class T>
+  KeysValues<const T> as() const {
+    return {keys.as<T>(), values.as<T>()};
+  }
+};
+
+/// Rows of one batch that follow one another in one text: they see the prefix, without what was
+/// removed from it, and each other causally.
+struct Stream {
+  std::size_t first_row;
+  std::size_t n_rows;
+  std::size_t prefix;                         ///< prefix columns [0, prefix) are seen
+  std::span<const RemovedColumns> removed{};  ///< of the prefix, by KV head; empty: nothing
+  /// Where KV heads see different numbers of columns: which rows of the prefix, counted over all
+  /// its heads, each sees instead. Empty: the first `prefix` rows of its own.
+  std::span<const Range> ragged_prefix{};
+};
+
+/// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
+inline Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
+  if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
+  return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
+}
+
+/// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to
+/// the first, nothing changes but the rounding, which is how the noise floor is measured.
+enum class ColumnOrder { forward, reversed };
+
+/// Softmax attention of grouped-query heads, in tiles with a running maximum (Milakov and
+/// Gimelshein 2018, arXiv 1805.02867), so that no row's scores exist as a whole.
+///   queries, H heads; prefix, shared by all streams (of one head with any rows where they are
+///   ragged), and own, one row per query row;
+///   out [rows, H d]; log_normalisers [rows, H], log of the sum of exp(score).
+/// Head rows must have kRowTile readable, finite rows beyond the last one used, because tiles have
+/// fixed shapes; what such rows hold never reaches the result.
+void attention(Device& device, const AttentionShape& shape, ConstHeadsView queries,
+               const KeysValuesView& prefix, const KeysValuesView& own,
+               std::span<const Stream> streams, TensorView out, TensorView log_normalisers,
+               ColumnOrder order = ColumnOrder::forward);
+
+inline void require_attention_shape(const char* operation, const AttentionShape& shape) {
+  require_at_least(operation, "shape.n_kv_heads", shape.n_kv_heads, 1);
+  require_at_least(operation, "shape.head_dim", shape.head_dim, 1);
+  if constexpr (kContracts) {
+    require_multiple(operation, "shape.n_heads", shape.n_heads, shape.n_kv_heads);
+  }
+}
+
+inline void require_keys_values(const char* operation, const KeysValuesView& found,
+                                std::size_t n_kv_heads, std::size_t rows, std::size_t head_dim) {
+  require_heads(operation, "a cache's keys", found.keys, n_kv_heads, rows, head_dim);
+  require_heads(operation, "a cache's values", found.values, n_kv_heads, rows, head_dim);
+}
+
+/// Requires the removed columns of one stream to be sorted, disjoint and within its prefix.
+inline void require_removed(const char* operation, std::span<const RemovedColumns> by_head,
+                            std::size_t n_kv_heads, std::size_t prefix) {
+  if constexpr (kContracts) {
+    if (!by_head.empty()) {
+      require_equal(operation, "a stream's removed.size()", by_head.size(), n_kv_heads);
+    }
+    for (const RemovedColumns removed : by_head) {
+      std::size_t end = 0;
+      for (const Range& range : removed) {
+        require_at_least(operation, "the begin of a removed range", range.begin, end);
+        require_at_least(operation, "the end of a removed range", range.end, range.begin);
+        end = range.end;
+      }
+      require_at_most(operation, "the end of what is removed", end, prefix);
+    }
+  }
+}
+
+/// attention() on other devices than the processor.
+struct AttentionKernel : Operation<AttentionKernel, const AttentionShape&, ConstHeadsView,
+                                   const KeysValuesView&, const KeysValuesView&,
+                                   std::span<const Stream>, TensorView, TensorView, ColumnOrder> {};
+
+}  // namespace longshadow

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/backend/devices.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
+#include "engine/ops/common/paired_rows.h"
+#include "engine/ops/divergence/kl_divergence.h"
+
+namespace longshadow {
+
+/// How a random direction v over the vocabulary is drawn. Both have mean 0 and the covariance of
+/// log p's gradient at the logits, diag(p) - p pᵀ.
+enum class ProbeKind {
+  sampled,  ///< v = ±(e_y - p) for a token y ~ p
+  signs,    ///< v = sqrt(p) r - p (sqrt(p).r) with signs r = ±1 over the whole vocabulary
+};
+
+/// Stream b of a call is draw first_draw + b. A draw's values at a row depend on the seed, the
+/// draw's number and the full row alone: the sign of token v is bit v % 64 of RandomBits' word
+/// v / 64, a sampled token comes from word 0 and its sign from word 1.
+struct ProbeDraws {
+  ProbeKind kind;
+  std::uint64_t seed;
+  std::size_t first_draw;
+};
+
+/// The output matrix [V, D] as it is, packed, and tile by tile of that packing transposed, each
+/// [D, padded width] with zeros beyond its tokens, in the precision P of the products with p and v.
+/// On a CUDA device there is one tile, of all tokens.
+template <class T, class P>
+struct ProbedOutput {
+  MatrixView<const T> rows;
+  const PackedWeights<T>& packed;
+  std::span<const PackedWeights<P>> transposed;
+};
+
+/// ProbedOutput whose elements' types are known when the program runs.
+struct ProbedOutputView {
+  ConstTensorView rows;
+  const ProductWeights& packed;
+  const ProductWeights* transposed;  ///< the first of an array
+  std::size_t n_transposed;
+
+  template <class T, class P>
+  ProbedOutputView(const ProbedOutput<T, P>& typed)
+      : rows(typed.rows),
+        packed(typed.packed),
+        transposed(typed.transposed.data()),
+        n_transposed(typed.transposed.size()) {}
+  template <class T, class P>
+  ProbedOutput<T, P> as() const {
+    return {rows.as<T>(),
+            packed.as<T>(),
+            {static_cast<const PackedWeights<P>*>(transposed), n_transposed}};
+  }
+};
+
+/// to = outputᵀ v, the gradient that a random direction v at the logits is at the final hidden
+/// state, for every row of every stream; the vocabulary passes by in tiles.
+///   all streams have the same full rows; to [rows, D], written at the streams' rows.
+void fisher_probes(Device& device, const ProbedOutputView& output, const FullPredictionsView& full,
+                   const ProbeDraws& draws, std::span<const PairedRows> streams, TensorView to);
+
+/// fisher_probes() on other devices than the processor.
+struct FisherProbesKernel
+    : Operation<FisherProbesKernel, const ProbedOutputView&, const FullPredictionsView&,
+                const ProbeDraws&, std::span<const PairedRows>, TensorView> {};
+
+}  // namespace longshadow

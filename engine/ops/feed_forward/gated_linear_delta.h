@@ -1,0 +1,54 @@
+#pragma once
+
+#include <span>
+
+#include "engine/backend/devices.h"
+#include "engine/backend/packed_weights.h"
+#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
+#include "engine/ops/common/paired_rows.h"
+
+namespace longshadow {
+
+/// The first half of a gated feed-forward block, by what goes in and what came of it:
+/// W_gate, W_up [F, D], and the full pass's gate and up [full rows, F].
+template <class T, class P>
+struct GatedLinear {
+  const PackedWeights<P>& gate_weights;
+  const PackedWeights<P>& up_weights;
+  MatrixView<const T> gate;
+  MatrixView<const T> up;
+};
+
+/// GatedLinear whose elements' types are known when the program runs.
+struct GatedLinearView {
+  const ProductWeights& gate_weights;
+  const ProductWeights& up_weights;
+  ConstTensorView gate;
+  ConstTensorView up;
+
+  template <class T, class P>
+  GatedLinearView(const GatedLinear<T, P>& typed)
+      : gate_weights(typed.gate_weights),
+        up_weights(typed.up_weights),
+        gate(typed.gate),
+        up(typed.up) {}
+  template <class T, class P>
+  GatedLinear<T, P> as() const {
+    return {gate_weights.as<P>(), up_weights.as<P>(), gate.as<T>(), up.as<T>()};
+  }
+};
+
+/// The exact change of silu(gate) up when the rows that gate and up are products of change by dx
+/// [rows, D]: silu_gate_delta() of dgate = dx W_gateᵀ and dup = dx W_upᵀ, which exist as tiles
+/// only. rows is a multiple of kRowTile; out [rows, F] at the pairs' rows, which follow one another
+/// in dx, in the precision P of the product it goes into.
+void gated_linear_delta(Device& device, ConstTensorView dx, const GatedLinearView& full,
+                        std::span<const PairedRows> pairs, TensorView out);
+
+/// gated_linear_delta() on other devices than the processor.
+struct GatedLinearDeltaKernel
+    : Operation<GatedLinearDeltaKernel, ConstTensorView, const GatedLinearView&,
+                std::span<const PairedRows>, TensorView> {};
+
+}  // namespace longshadow

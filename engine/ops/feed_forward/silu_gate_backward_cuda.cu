@@ -1,0 +1,46 @@
+#include "engine/backend/cuda/launch.h"
+#include "engine/ops/common/paired_rows_cuda.h"
+#include "engine/ops/common/rounding.h"
+#include "engine/ops/feed_forward/silu_gate_backward.h"
+
+namespace longshadow {
+namespace {
+
+template <class T, class P>
+__global__ void silu_gate_backward_kernel(MatrixView<const T> gate, MatrixView<const T> up,
+                                          MatrixView<const T> dout, NumberedPairs pairs,
+                                          std::size_t n_rows, MatrixView<P> dgate,
+                                          MatrixView<P> dup) {
+  const std::size_t i = global_thread();
+  if (i >= n_rows * gate.cols) return;
+  const NumberedPairs::Found at = pairs.find(i / gate.cols);
+  const std::size_t c = i % gate.cols;
+  const T g = gate.row(at.full_row)[c], d = dout.row(at.row)[c];
+  const T sigma = 1 / (1 + exp(-g)), complement = 1 / (1 + exp(g));
+  dgate.row(at.row)[c] = rounded<P>(d * up.row(at.full_row)[c] * sigma * (1 + g * complement));
+  dup.row(at.row)[c] = rounded<P>(d * g * sigma);
+}
+
+template <class T, class P>
+void silu_gate_backward_on_cuda(Cuda& device, MatrixView<const T> gate, MatrixView<const T> up,
+                                MatrixView<const T> dout, std::span<const PairedRows> pairs,
+                                MatrixView<P> dgate, MatrixView<P> dup) {
+  const PairsOnDevice there(device, pairs);
+  launch_elements(device, silu_gate_backward_kernel<T, P>, there.n_rows() * gate.cols, gate, up,
+                  dout, there.view(), there.n_rows(), dgate, dup);
+}
+
+}  // namespace
+
+void implement_silu_gate_backward() {
+  SiluGateBackwardKernel::implement([](Cuda& device, ConstTensorView gate, ConstTensorView up,
+                                       ConstTensorView dout, std::span<const PairedRows> pairs,
+                                       TensorView dgate, TensorView dup) {
+    with_precisions("silu_gate_backward", gate.element, dgate.element, [&]<class T, class P>() {
+      silu_gate_backward_on_cuda<T, P>(device, gate.as<T>(), up.as<T>(), dout.as<T>(), pairs,
+                                       dgate.as<P>(), dup.as<P>());
+    });
+  });
+}
+
+}  // namespace longshadow

@@ -1,0 +1,99 @@
+#include "engine/tokenizer/added_tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/text/unicode.h"
+
+namespace longshadow {
+namespace {
+
+bool is_inside_word(std::string_view text, Range range) {
+  const auto before = code_point_before(text, range.begin);
+  const auto behind = code_point_at(text, range.end);
+  return (before && is_word_character(before->value)) ||
+         (behind && is_word_character(behind->value));
+}
+
+std::size_t begin_of_spaces_before(std::string_view text, std::size_t at, std::size_t lowest) {
+  while (at > lowest) {
+    const auto before = code_point_before(text, at);
+    if (!before || !is_white_space(before->value)) break;
+    at -= before->length;
+  }
+  return at;
+}
+
+}  // namespace
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+  std::sort(tokens_.begin(), tokens_.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
+}
+
+AddedTokens::Found AddedTokens::longest_at(std::string_view text, std::size_t at) const {
+  Found longest;
+  auto first = tokens_.begin();
+  auto last = tokens_.end();
+  for (std::size_t depth = 0; first != last; ++depth) {
+    // The tokens from first to last begin with the `depth` bytes of the text from `at`.
+    while (first != last && first->content.size() == depth) longest.token = &*first++;
+    if (at + depth == text.size()) {
+      longest.is_open = first != last;
+      break;
+    }
+    const auto byte_of = [depth](const AddedToken& token) {
+      return static_cast<unsigned char>(token.content[depth]);
+    };
+    const auto next = static_cast<unsigned char>(text[at + depth]);
+    first = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) < next; });
+    last = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) == next; });
+  }
+  return longest;
+}
+
+bool AddedTokens::strips_spaces_before() const {
+  return std::any_of(tokens_.begin(), tokens_.end(), [](const AddedToken& t) { return t.lstrip; });
+}
+
+std::vector<AddedTokens::Section> AddedTokens::split(std::string_view text, SpecialTokens special,
+                                                     Extent extent) const {
+  const bool goes_on = extent == Extent::beginning;
+  std::vector<Section> sections;
+  std::size_t plain_begin = 0;
+  std::size_t certain_end = text.size();
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [token, is_open] = longest_at(text, at);
+    if (goes_on && is_open) {
+      certain_end = at;
+      break;
+    }
+    if (token == nullptr) {
+      ++at;
+      continue;
+    }
+    Range match{at, at + token->content.size()};
+    at = match.end;
+    // A spelling that does not count still hides those that overlap it, as in the reference.
+    if (token->special && special == SpecialTokens::as_text) continue;
+    const std::size_t spelled_begin = match.begin;
+    const bool looks_behind = token->single_word || token->rstrip;
+    if (token->rstrip) match.end = behind_white_space(text, match.end);
+    if (goes_on && looks_behind && match.end == text.size()) {
+      certain_end = spelled_begin;
+      break;
+    }
+    if (token->single_word && is_inside_word(text, {spelled_begin, at})) continue;
+    if (token->lstrip) match.begin = begin_of_spaces_before(text, match.begin, plain_begin);
+    if (plain_begin < match.begin) sections.push_back({{plain_begin, match.begin}, std::nullopt});
+    sections.push_back({match, token->id});
+    plain_begin = at = match.end;
+  }
+  if (goes_on && strips_spaces_before()) {
+    certain_end = begin_of_spaces_before(text, certain_end, plain_begin);
+  }
+  if (plain_begin < certain_end) sections.push_back({{plain_begin, certain_end}, std::nullopt});
+  return sections;
+}
+
+}  // namespace longshadow

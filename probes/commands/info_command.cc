@@ -1,0 +1,66 @@
+#include <cstdio>
+#include <iostream>
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/model/weights.h"
+#include "engine/text/utf8.h"
+#include "probes/commands/commands.h"
+#include "probes/models/model_location.h"
+#include "probes/options/option_set.h"
+
+namespace longshadow {
+namespace {
+
+const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
+                        "  longshadow info\n  longshadow info path/to/model.gguf\n"
+                        "  longshadow info hub:HuggingFaceTB/SmolLM2-135M\n"};
+
+constexpr std::size_t kLongestName = 200;
+
+void print(const char* what, const std::string& value) {
+  std::printf("%-18s %s\n", what, value.c_str());
+}
+
+void print(const char* what, std::size_t value) { print(what, std::to_string(value)); }
+
+/// "dynamic, by the length of each text": T + H of a run that evicts at the context's end.
+std::string describe(const RopeConfig& rope) {
+  std::string text = name_of(rope.scaling);
+  if (rope.scaling == RopeScaling::dynamic) text += ", by the length of each text";
+  return text;
+}
+
+int run(const std::string& model) {
+  const auto checkpoint = open_model(model, std::cerr);
+  const ModelConfig& config = checkpoint->config();
+  std::size_t parameters = 0;
+  for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
+  print("name", printable(config.name, kLongestName));
+  print("architecture", name_of(config.architecture));
+  print("parameters", parameters);
+  print("layers", config.n_layers);
+  print("hidden size", config.hidden_size);
+  print("query heads", config.n_heads);
+  print("key-value heads", config.n_kv_heads);
+  print("head size", config.head_dim);
+  print("feed-forward size", config.feed_forward_size);
+  print("vocabulary", config.vocab_size);
+  print("trained context", config.max_context);
+  if (config.attention_window != 0) print("attention window", config.attention_window);
+  print("rotary scaling", describe(config.rope));
+  print("embeddings", config.tied_embeddings ? "tied" : "untied");
+  print("weights sha256", checkpoint->weights_sha256());
+  return 0;
+}
+
+}  // namespace
+
+int info_command(std::span<const std::string> words) {
+  std::string model = "smollm2";
+  OptionSet options(kHelp);
+  options.add("model,m", value(model), kModelHelp);
+  options.take_words("model", 1);
+  return options.run(words, std::cout, [&] { return run(model); });
+}
+
+}  // namespace longshadow

@@ -1,0 +1,136 @@
+#include "probes/compression/compressor.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "engine/backend/cuda/cuda.h"
+#include "probes/compression/second_pass.h"
+#include "probes/runs/interrupt.h"
+
+namespace longshadow {
+namespace {
+
+std::vector<PolicyTraits> gathered(std::span<const Policy* const> policies, Gather gather) {
+  std::vector<PolicyTraits> traits;
+  for (const Policy* policy : policies) {
+    const PolicyTraits& all = policy->traits();
+    traits.push_back(
+        gather == Gather::scores ? all : PolicyTraits{.entropy = all.entropy, .drift = all.drift});
+  }
+  return traits;
+}
+
+}  // namespace
+
+template <class Device, class T>
+FullPass<T> prefill(Device& device, const Weights<T>& weights, std::span<const TokenId> tokens,
+                    std::size_t text_tokens, std::size_t predict_from, LayerObserver<T>* observer) {
+  FullPassOptions options;
+  options.predict_from = predict_from;
+  options.text_tokens = text_tokens;
+  options.progress = [](std::size_t) { check_interrupt(); };
+  const std::size_t n_observers = observer == nullptr ? 0 : 1;
+  return run_full_pass(device, weights, tokens,
+                       std::span<LayerObserver<T>* const>(&observer, n_observers), options);
+}
+
+template <class Device, class T>
+Compressor<Device, T>::Compressor(Device& device, const Weights<T>& weights,
+                                  std::vector<const Policy*> policies, const ContextOfText& text,
+                                  Gather gather)
+    : device_(device),
+      weights_(weights),
+      policies_(std::move(policies)),
+      text_(text),
+      inputs_(device, weights, text.context, text.text_tokens, gathered(policies_, gather)),
+      replayed_(policies_.size()) {}
+
+template <class Device, class T>
+FullPass<T> Compressor<Device, T>::prefill(std::span<const TokenId> tokens,
+                                           std::size_t predict_from) {
+  return longshadow::prefill(device_, weights_, tokens, text_.text_tokens, predict_from,
+                             &observer());
+}
+
+template <class Device, class T>
+void Compressor<Device, T>::compute_entropy(const EntropyHead<Device, T>& head,
+                                            const FullPass<T>& full, std::size_t k) {
+  const bool is_needed = std::any_of(policies_.begin(), policies_.end(),
+                                     [](const Policy* policy) { return policy->traits().entropy; });
+  if (is_needed) set_entropy(head.entropies(device_, full, text_.context, k));
+}
+
+template <class Device, class T>
+void Compressor<Device, T>::run_second_pass(std::size_t policy, const FullPass<T>& full) {
+  const Replayed wanted = policies_[policy]->traits().replayed;
+  if (wanted == Replayed::nothing || !replayed_[policy].empty()) return;
+  const std::vector<Replay> replays =
+      policies_[policy]->second_pass(std::span(full.tokens).first(text_.context));
+  replayed_[policy] = longshadow::run_second_pass(device_, weights_, full, text_.context,
+                                                  std::span<const Replay>(replays), wanted);
+}
+
+template <class Device, class T>
+std::vector<std::vector<TokenScores>> Compressor<Device, T>::scores(
+    const FullPass<T>& full, std::span<const std::size_t> indices, const ScoringInputs& given) {
+  for (const std::size_t index : indices) run_second_pass(index, full);
+  std::vector<std::vector<TokenScores>> scores(indices.size());
+  for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
+    inputs_.show(full, layer);
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      check_interrupt();
+      const Policy& policy = *policies_[indices[i]];
+      LayerView view = inputs_.view(policy.traits());
+      if (given.influence != nullptr) {
+        view.influence = given.influence->of(policy.traits(), view.place);
+      }
+      view.seed = given.seed;
+      if (!replayed_[indices[i]].empty()) view.replayed = replayed_[indices[i]][layer].view();
+      scores[i].push_back(protected_scores(policy, view));
+    }
+    given.progress(layer + 1);
+  }
+  return scores;
+}
+
+template <class Device, class T>
+std::vector<Compression> Compressor<Device, T>::compress(const FullPass<T>& full,
+                                                         std::span<const PolicyAtShare> choices,
+                                                         const ScoringInputs& given) {
+  std::vector<std::size_t> asked;  // each once
+  std::vector<std::size_t> place;  // of each choice, in `asked`
+  for (const PolicyAtShare& choice : choices) {
+    const auto known = std::find(asked.begin(), asked.end(), choice.policy);
+    place.push_back(static_cast<std::size_t>(known - asked.begin()));
+    if (known == asked.end()) asked.push_back(choice.policy);
+  }
+  const auto by_policy = scores(full, asked, given);
+  std::vector<Compression> compressions;
+  for (std::size_t c = 0; c < choices.size(); ++c) {
+    const Policy& policy = *policies_[choices[c].policy];
+    compressions.push_back(
+        {keep(policy, by_policy[place[c]], choices[c].share), policy.traits().rotates_keys});
+  }
+  return compressions;
+}
+
+Compression keep_everything(const CacheShape& shape, std::size_t n) {
+  std::vector<std::uint32_t> all(n);
+  std::iota(all.begin(), all.end(), 0U);
+  Compression compression;
+  compression.layers.assign(shape.n_layers, KeptSlots{n, std::vector(shape.n_kv_heads, all)});
+  return compression;
+}
+
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                         \
+  template FullPass<T> prefill(Device&, const Weights<T>&, std::span<const TokenId>, std::size_t, \
+                               std::size_t, LayerObserver<T>*);                                   \
+  template class Compressor<Device, T>;
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

@@ -1,0 +1,193 @@
+#include "probes/compression/second_pass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/transfer.h"
+#include "engine/core/error.h"
+#include "engine/ops/attention_statistics/largest_attention.h"
+#include "engine/ops/common/rows.h"
+#include "probes/runs/interrupt.h"
+
+namespace longshadow {
+namespace {
+
+void check_replay(const Replay& replay, std::size_t context, const ModelConfig& config) {
+  const std::string where = "the policy's second pass: ";
+  if (replay.tokens.empty() || replay.slots.begin >= replay.slots.end ||
+      replay.slots.end > context) {
+    throw UsageError(where + "expected tokens, and slots of the context's " +
+                     std::to_string(context) + ", found " + std::to_string(replay.tokens.size()) +
+                     " tokens and the slots from " + std::to_string(replay.slots.begin) +
+                     " up to " + std::to_string(replay.slots.end));
+  }
+  for (const std::int32_t token : replay.tokens) {
+    if (token < 0 || static_cast<std::size_t>(token) >= config.vocab_size) {
+      throw UsageError(where + "expected tokens of the model's " +
+                       std::to_string(config.vocab_size) + ", found " + std::to_string(token));
+    }
+  }
+  if (replay.tokens.size() > config.max_context - std::min(config.max_context, context)) {
+    throw UsageError(where + "reads " + std::to_string(replay.tokens.size()) +
+                     " tokens behind the context's " + std::to_string(context) + ", but " +
+                     describe_max_context(config) +
+                     "; take a shorter context, or give the policy a shorter chunk");
+  }
+}
+
+/// The full pass's cache, of which rows see the context and write nothing.
+template <class T>
+class ReadCache final : public LayerCache<T> {
+ public:
+  explicit ReadCache(const KvCache<T>& cache) : cache_(cache) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch&) override { return cache_.layer(layer); }
+
+ private:
+  const KvCache<T>& cache_;
+};
+
+/// Takes tokens through the layers as if they followed the first `context` tokens of a full pass.
+template <class Device, class T>
+void run_behind(Device& device, const Weights<T>& weights, const FullPass<T>& full,
+                std::size_t context, std::span<const std::int32_t> tokens,
+                LayerObserver<T>& observer) {
+  const ModelConfig& config = weights.config;
+  const std::size_t n = tokens.size();
+  const auto rotary = make_rotary_table<T>(device, std::span<const double>(full.frequencies),
+                                           context + n, config.rope.attention_factor);
+  RowBatch rows;
+  rows.positions.resize(round_up(n, kRowTile));
+  std::iota(rows.positions.begin(), rows.positions.begin() + static_cast<std::ptrdiff_t>(n),
+            static_cast<std::uint32_t>(context));
+  rows.streams = {{.first_row = 0, .n_rows = n, .prefix = context}};
+  Matrix<T> hidden(device.memory(), rows.padded_rows(), config.hidden_size);
+  ReadCache<T> cache(full.cache);
+  LayerObserver<T>* const observers[] = {&observer};
+  LayerWalk<Device, T>(device, weights, rows.padded_rows())
+      .run(tokens, rows, rotary, cache, hidden.view(), ColumnOrder::forward, {context, n},
+           observers);
+}
+
+/// Gathers what the queries of one replay attend to.
+template <class Device, class T>
+class ReplayGather final : public LayerObserver<T> {
+ public:
+  /// Raises `largest`, by layer [H, context] in the device's memory. References must outlive it.
+  ReplayGather(Device& device, const ModelConfig& config, const KvCache<T>& cache,
+               std::size_t context, const Replay& replay, Replayed wanted,
+               std::vector<Matrix<double>>& largest)
+      : device_(device),
+        config_(config),
+        cache_(cache),
+        context_(context),
+        replay_(replay),
+        wanted_(wanted),
+        largest_(largest) {
+    const std::size_t end_of_sinks = std::min(replay.n_sink, replay.slots.begin);
+    if (end_of_sinks < replay.slots.begin) unseen_.push_back({end_of_sinks, replay.slots.begin});
+    if (replay.slots.end < context) unseen_.push_back({replay.slots.end, context});
+  }
+
+  void after_attention(const Chunk&, std::size_t layer, const LayerActivations<T>& activations,
+                       HeadRows<const T>, MatrixView<const T>) override {
+    check_interrupt();
+    const Range& slots = replay_.slots;
+    const HeadRows<const T> keys =
+        cache_.layer(layer).keys.part(0, config_.n_kv_heads, slots.begin);
+    const Matrix<T> normalisers = log_normalisers(layer, activations);
+    raise_largest_attention(device_, attention_shape(config_), activations.queries(config_),
+                            replay_.tokens.size(), keys, normalisers.view(),
+                            largest_[layer].view().column_range(slots.begin, slots.size()));
+  }
+
+ private:
+  /// [rows, H] of the softmax over the sinks, the slots and the replay's own tokens; with the log
+  /// of what the entries are to be divided by.
+  Matrix<T> log_normalisers(std::size_t layer, const LayerActivations<T>& activations) const {
+    const std::size_t n = replay_.tokens.size();
+    Matrix<T> normalisers(device_.memory(), n, config_.n_heads);
+    if (unseen_.empty()) {
+      copy_rows(device_, activations.attention.log_normalisers.view().row_range(0, n),
+                normalisers.view());
+    } else {
+      const std::vector<RemovedColumns> removed(config_.n_kv_heads, RemovedColumns(unseen_));
+      const Stream stream{.first_row = 0, .n_rows = n, .prefix = context_, .removed = removed};
+      Matrix<T> attended(device_.memory(), n, config_.n_heads * config_.head_dim);
+      attention(device_, attention_shape(config_), activations.queries(config_),
+                cache_.layer(layer), activations.keys_values(config_), std::span(&stream, 1),
+                attended.view(), normalisers.view());
+    }
+    if (wanted_ == Replayed::attention) return normalisers;
+    return plus_log_norms(std::move(normalisers), activations.normed.view().row_range(0, n));
+  }
+
+  /// The norms are those of the inputs [n, D].
+  Matrix<T> plus_log_norms(Matrix<T> normalisers, MatrixView<const T> inputs) const {
+    Matrix<double> rows(Cpu::memory(), inputs.rows, inputs.cols);
+    copy_to_host(device_, inputs, rows.view());
+    Matrix<T> host = to_host(device_, std::move(normalisers));
+    for (std::size_t r = 0; r < host.rows(); ++r) {
+      const double* row = rows.row(r);
+      const double norm = std::sqrt(std::inner_product(row, row + rows.cols(), row, 0.0));
+      for (std::size_t head = 0; head < host.cols(); ++head) {
+        host.row(r)[head] += static_cast<T>(std::log(norm));
+      }
+    }
+    return on_device(device_, std::move(host));
+  }
+
+  Device& device_;
+  const ModelConfig& config_;
+  const KvCache<T>& cache_;
+  std::size_t context_;
+  const Replay& replay_;
+  Replayed wanted_;
+  std::vector<Matrix<double>>& largest_;
+  std::vector<Range> unseen_;  ///< slots of the context that the softmax does not go over
+};
+
+}  // namespace
+
+void check_second_pass(const Policy& policy, std::span<const std::int32_t> context,
+                       const ModelConfig& config) {
+  if (policy.traits().replayed == Replayed::nothing) return;
+  for (const Replay& replay : policy.second_pass(context)) {
+    check_replay(replay, context.size(), config);
+  }
+}
+
+template <class Device, class T>
+std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& weights,
+                                            const FullPass<T>& full, std::size_t context,
+                                            std::span<const Replay> replays, Replayed wanted) {
+  const ModelConfig& config = weights.config;
+  for (const Replay& replay : replays) check_replay(replay, context, config);
+  std::vector<Matrix<double>> largest;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    largest.emplace_back(device.memory(), config.n_heads, context);
+  }
+  for (const Replay& replay : replays) {
+    ReplayGather<Device, T> gather(device, config, full.cache, context, replay, wanted, largest);
+    run_behind(device, weights, full, context, std::span<const std::int32_t>(replay.tokens),
+               gather);
+  }
+  for (Matrix<double>& layer : largest) layer = to_host(device, std::move(layer));
+  return largest;
+}
+
+#define LONGSHADOW_INSTANTIATE(Device, T)                                               \
+  template std::vector<Matrix<double>> run_second_pass(Device&, const Weights<T>&,      \
+                                                       const FullPass<T>&, std::size_t, \
+                                                       std::span<const Replay>, Replayed);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

@@ -1,0 +1,226 @@
+#include "probes/experiments/generation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/core/error.h"
+#include "engine/model/decoder.h"
+#include "engine/ops/common/rows.h"
+#include "engine/policies/registry.h"
+#include "probes/compression/compressor.h"
+#include "probes/experiments/document_run.h"
+#include "probes/runs/interrupt.h"
+#include "probes/runs/timing.h"
+
+namespace longshadow {
+namespace {
+
+/// The policy that compresses the prompt and, at intervals, what follows; nullptr: none does.
+std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
+                                               std::size_t prompt_tokens) {
+  std::unique_ptr<Policy> policy = make_policy(options.policy, options.policy_model);
+  if (policy->traits().keeps_prompt) policy->protect_sinks(prompt_tokens);
+  return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
+}
+
+/// Chooses what stays of the prompt; without a policy, everything.
+template <class Device, class T>
+Compression choose(Compressor<Device, T>& compressor, const Policy* policy, const FullPass<T>& full,
+                   const ModelConfig& config, const GenerationOptions& options) {
+  Compression compression;
+  if (policy != nullptr && options.budget < 1) {
+    const PolicyAtShare choice{0, options.budget};
+    compression = compressor.compress(full, std::span(&choice, 1), {.seed = options.seed}).front();
+  } else {
+    compression = keep_everything({config.n_layers, config.n_kv_heads}, full.tokens.size());
+    compression.rotates_keys = policy != nullptr && policy->traits().rotates_keys;
+  }
+  compression.quantization = options.quantization;
+  return compression;
+}
+
+/// The prompt's compressed cache and the logits behind it.
+template <class Device, class T>
+struct Prefilled {
+  GrowingCache<Device, T> cache;
+  TokenSignals signals;
+  Matrix<T> hidden;  ///< [kFewRows, D], the first row is that of the prompt's last token
+};
+
+template <class Device, class T>
+Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
+                             const EntropyHead<Device, T>& entropy_head,
+                             std::span<const TokenId> prompt, const Policy* policy,
+                             const GenerationOptions& options, Generation& result) {
+  Stopwatch watch;
+  const ModelConfig& config = weights.config;
+  std::vector<const Policy*> policies;
+  if (policy != nullptr) policies.push_back(policy);
+  Compressor<Device, T> compressor(device, weights, std::move(policies),
+                                   {prompt.size(), prompt.size() + options.max_tokens},
+                                   options.budget < 1 ? Gather::scores : Gather::signals);
+  const FullPass<T> full = compressor.prefill(prompt, prompt.size());
+  device.synchronize();
+  result.prefill_seconds = watch.lap();
+
+  compressor.compute_entropy(entropy_head, full, options.entropy_top_k);
+  const Compression compression = choose(compressor, policy, full, config, options);
+  Prefilled<Device, T> prefilled{
+      GrowingCache<Device, T>(device, full.cache, compression, full.frequencies),
+      compressor.signals(), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
+  copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
+            prefilled.hidden.view().row_range(0, 1));
+  device.synchronize();
+  result.choosing_seconds = watch.lap();
+  result.bytes_full =
+      2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim * sizeof(T);
+  result.bytes_kept = prefilled.cache.bytes();
+  return prefilled;
+}
+
+/// Draws one token behind the other.
+template <class T>
+class TokenDraw {
+ public:
+  TokenDraw(std::span<const TokenId> prompt, const GenerationOptions& options)
+      : options_(options), random_(options.seed) {
+    for (const TokenId token : prompt) note(token);
+  }
+
+  /// logits [V], as the model gives them.
+  TokenId draw(std::span<const T> logits) {
+    scores_.assign(logits.begin(), logits.end());
+    if (options_.repetition_penalty != 1) {
+      penalize_repetition(std::span(scores_), std::span(std::as_const(distinct_)),
+                          options_.repetition_penalty);
+    }
+    for (const TokenId token : options_.never_drawn) {
+      scores_[token] = -std::numeric_limits<T>::infinity();
+    }
+    const TokenId token =
+        sample_token(std::span<const T>(scores_), options_.sampling, uniform_draw(random_));
+    note(token);
+    return token;
+  }
+
+ private:
+  void note(TokenId token) {
+    const auto index = static_cast<std::size_t>(token);
+    if (index >= is_in_text_.size()) is_in_text_.resize(index + 1);
+    if (!is_in_text_[index]) distinct_.push_back(token);
+    is_in_text_[index] = true;
+  }
+
+  const GenerationOptions& options_;
+  std::mt19937_64 random_;
+  std::vector<bool> is_in_text_;
+  std::vector<TokenId> distinct_;  ///< of prompt and text
+  std::vector<T> scores_;
+};
+
+/// The text's last token is written and not read, and a cut behind the last one read is for
+/// nothing.
+void check_first_cut_comes(const PolicyTraits& traits, const GenerationOptions& options) {
+  const std::size_t first_cut = steps_to_first_cut(traits, *options.interval);
+  if (options.max_tokens >= first_cut + 2) return;
+  throw UsageError("`max_tokens` " + std::to_string(options.max_tokens) +
+                   ": the cache is first cut when " + std::to_string(first_cut) +
+                   " tokens were written and read, so of this text nothing would be evicted; write "
+                   "at least " +
+                   std::to_string(first_cut + 2) + ", or cut more often with `every`");
+}
+
+}  // namespace
+
+void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
+                      const GenerationOptions& options) {
+  if (prompt_tokens == 0) {
+    throw UsageError("the prompt has no token; give `prompt` or `document` some text");
+  }
+  if (prompt_tokens + options.max_tokens > config.max_context) {
+    throw UsageError("`max_tokens` " + std::to_string(options.max_tokens) + " behind a prompt of " +
+                     std::to_string(prompt_tokens) + " tokens are " +
+                     std::to_string(prompt_tokens + options.max_tokens) + " together, but " +
+                     describe_max_context(config));
+  }
+  check_entropy_top_k(options.entropy_top_k, config);
+  if (!(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty))) {
+    throw UsageError("`repetition_penalty`: expected a number above 0, found " +
+                     std::to_string(options.repetition_penalty));
+  }
+  if (!(options.budget > 0 && options.budget <= 1)) {
+    throw UsageError(
+        "`budget`: expected the share of the prompt's slots to keep, above 0 and at "
+        "most 1, found " +
+        std::to_string(options.budget));
+  }
+  if (const auto policy = make_generation_policy(options, prompt_tokens)) {
+    if (policy->traits().influence != Influence::none) {
+      throw UsageError("`policy` " + options.policy +
+                       ": keeps by measured influence, which a prompt does not bring; use " +
+                       "longshadow retain for it");
+    }
+    if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
+    if (options.interval) {
+      check_decoding(*policy, *options.interval, {config.n_layers, config.n_kv_heads},
+                     prompt_tokens);
+      check_first_cut_comes(policy->traits(), options);
+    }
+  }
+}
+
+template <class Device, class T>
+Generation generate(Device& device, const Weights<T>& weights,
+                    const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
+                    const GenerationOptions& options, const std::function<void(TokenId)>& written) {
+  check_generation(weights.config, prompt.size(), options);
+  const std::unique_ptr<Policy> policy = make_generation_policy(options, prompt.size());
+  Generation result;
+  Prefilled<Device, T> text =
+      prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
+
+  Stopwatch watch;
+  std::optional<DecodingCompressor<Device, T>> compressor;
+  std::vector<LayerObserver<T>*> observers;
+  if (options.interval) {
+    compressor.emplace(device, weights, *policy, *options.interval, std::move(text.signals),
+                       options.seed);
+    observers.push_back(&*compressor);
+  }
+  Decoder<Device, T> decoder(device, weights, prompt.size() + options.max_tokens);
+  TokenDraw<T> tokens(prompt, options);
+  std::span<const T> logits = decoder.logits(std::as_const(text.hidden).view());
+  while (result.tokens.size() < options.max_tokens) {
+    check_interrupt();
+    const TokenId token = tokens.draw(logits);
+    const auto& ends = options.end_tokens;
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) break;
+    result.tokens.push_back(token);
+    written(token);
+    if (result.tokens.size() == options.max_tokens) break;
+    logits = decoder.step(token, prompt.size() + result.tokens.size() - 1, text.cache, observers);
+    ++result.steps;
+    if (compressor) compressor->after_step(logits, options.entropy_top_k, text.cache);
+  }
+  result.decoding_seconds = watch.lap();
+  result.bytes_end = text.cache.bytes();
+  if (compressor) result.cuts = compressor->cuts();
+  return result;
+}
+
+#define LONGSHADOW_INSTANTIATE(Device, T)                                                 \
+  template Generation generate(Device&, const Weights<T>&, const EntropyHead<Device, T>&, \
+                               std::span<const TokenId>, const GenerationOptions&,        \
+                               const std::function<void(TokenId)>&);
+LONGSHADOW_INSTANTIATE(Cpu, float)
+LONGSHADOW_INSTANTIATE(Cpu, double)
+LONGSHADOW_INSTANTIATE(Cuda, float)
+LONGSHADOW_INSTANTIATE(Cuda, double)
+#undef LONGSHADOW_INSTANTIATE
+
+}  // namespace longshadow

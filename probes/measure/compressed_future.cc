@@ -1,0 +1,109 @@
+#include "probes/measure/compressed_future.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/ops/vocabulary/prediction.h"
+#include "probes/measure/kl_from_full.h"
+
+namespace longshadow {
+namespace {
+
+/// The position that the first token behind the compressed context has.
+std::size_t next_position(const Compression& compression, std::size_t layer, std::size_t context) {
+  return compression.rotates_keys ? compression.layers[layer].by_head.front().size() : context;
+}
+
+/// Compressions of one context's cache, one for each stream of rows that follow the context.
+template <class T>
+class CompressedCaches final : public LayerCache<T> {
+ public:
+  CompressedCaches(const CompressedCache<T>& cache, std::span<const Compression> batch,
+                   std::size_t context)
+      : cache_(cache), batch_(batch), context_(context) {}
+
+  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+    for (std::size_t b = 0; b < batch_.size(); ++b) {
+      Stream& stream = rows.streams[b];
+      stream.ragged_prefix = cache_.rows(layer, b);
+      const std::size_t next = next_position(batch_[b], layer, context_);
+      for (std::size_t r = 0; r < stream.n_rows; ++r) {
+        rows.positions[stream.first_row + r] = static_cast<std::uint32_t>(next + r);
+      }
+    }
+    return cache_.layer(layer);
+  }
+
+ private:
+  const CompressedCache<T>& cache_;
+  std::span<const Compression> batch_;
+  std::size_t context_;
+};
+
+}  // namespace
+
+template <class Device, class T>
+CompressedFuture<Device, T>::CompressedFuture(Device& device, const Weights<T>& weights,
+                                              const FullPass<T>& full, std::size_t context,
+                                              std::size_t horizon, std::size_t max_batch)
+    : device_(device),
+      weights_(weights),
+      full_(full),
+      context_(context),
+      horizon_(horizon),
+      walk_(device, weights, round_up(max_batch * horizon, kRowTile)),
+      hidden_(device.memory(), round_up(max_batch * horizon, kRowTile) + kRowTile,
+              weights.config.hidden_size) {}
+
+template <class Device, class T>
+std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Compression> batch) {
+  const CompressedCache<T> cache(device_, full_.cache, batch, full_.frequencies);
+  const auto text = std::span<const std::int32_t>(full_.tokens).subspan(context_, horizon_);
+  RowBatch rows;
+  rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
+  std::vector<std::int32_t> tokens;
+  std::vector<PairedRows> beside_full;
+  for (std::size_t b = 0; b < batch.size(); ++b) {
+    const std::size_t first_row = b * horizon_;
+    rows.streams.push_back({.first_row = first_row, .n_rows = horizon_, .prefix = 0});
+    beside_full.push_back({first_row, horizon_, context_});
+    tokens.insert(tokens.end(), text.begin(), text.end());
+  }
+  CompressedCaches<T> caches(cache, batch, context_);
+  const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
+  walk_.run(tokens, rows, full_.rotary, caches, hidden);
+
+  std::vector<std::int32_t> targets;
+  for (std::size_t b = 0; b < batch.size(); ++b) {
+    targets.insert(targets.end(), text.begin() + 1, text.end());
+    targets.push_back(0);  // the text has ended
+  }
+  std::vector<Prediction> predictions(targets.size());
+  predict(device_, MatrixView<const T>(hidden), weights_.head.output, weights_.head.packed_output,
+          std::span<const std::int32_t>(targets), 1, std::span(predictions));
+  std::vector<double> kl_rows(hidden_.rows());
+  kl_from_full(device_, weights_, full_, std::span<const PairedRows>(beside_full), hidden_.view(),
+               std::span(kl_rows));
+
+  std::vector<FutureOnCache> futures(batch.size());
+  for (std::size_t b = 0; b < batch.size(); ++b) {
+    FutureOnCache& future = futures[b];
+    future.bytes = cache.bytes(b);
+    for (std::size_t h = 0; h < horizon_; ++h) {
+      const Prediction& prediction = predictions[b * horizon_ + h];
+      future.kl.push_back(kl_rows[b * horizon_ + h]);
+      future.top1.push_back(prediction.likeliest == full_.likeliest[context_ + h] ? 1 : 0);
+      future.surprisal.push_back(static_cast<float>(prediction.target_surprisal));
+    }
+    future.surprisal.back() = std::numeric_limits<float>::quiet_NaN();
+  }
+  return futures;
+}
+
+template class CompressedFuture<Cpu, float>;
+template class CompressedFuture<Cpu, double>;
+template class CompressedFuture<Cuda, float>;
+template class CompressedFuture<Cuda, double>;
+
+}  // namespace longshadow

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/model/full_pass.h"
+#include "engine/model/weights.h"
+#include "engine/ops/attention/attention_delta.h"
+#include "engine/ops/common/paired_rows.h"
+#include "probes/measure/activation_tape.h"
+#include "probes/measure/counterfactual.h"
+
+namespace longshadow {
+
+/// What the products with deltas need in their precision P.
+template <class T, class P>
+struct DeltaWeights {
+  std::span<const LayerMatrices<P>> matrices;  ///< [L]
+  const PackedWeights<P>& output;              ///< [V, D]
+  std::vector<KeysValues<const P>> cache;      ///< per layer, the full pass's
+};
+
+/// The differential form: what goes through the layers is delta = evicted - full, by formulas that
+/// are exact, not linearised, and never subtract two states. Its error is relative to delta, so
+/// bf16 products measure influences that two bf16 passes would bury in noise, and removing nothing
+/// gives exactly 0.
+template <class Device, class T, class P>
+class DifferentialEngine final : public CounterfactualEngine {
+ public:
+  /// References must outlive the engine; the tape must hold every position that a counterfactual
+  /// measures. `horizon` and `max_batch` as for DirectEngine.
+  DifferentialEngine(Device& device, const Weights<T>& weights, DeltaWeights<T, P> delta_weights,
+                     const FullPass<T>& full, const ActivationTape<Device, T>& tape,
+                     std::size_t horizon, std::size_t max_batch);
+
+  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
+
+ private:
+  DeltaBatch rows_of(std::span<const Counterfactual> batch) const;
+
+  Device& device_;
+  const Weights<T>& weights_;
+  DeltaWeights<T, P> delta_weights_;
+  const FullPass<T>& full_;
+  const ActivationTape<Device, T>& tape_;
+  std::size_t horizon_;
+  Matrix<T> residual_;  ///< [padded rows, D], dx
+  Matrix<P> normed_;    ///< [padded rows + kRowTile, D]
+  AttentionChanges<T, P> attention_;
+  FeedForwardChanges<P> feed_forward_;
+};
+
+}  // namespace longshadow

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <span>
+
+#include "engine/model/full_pass.h"
+#include "engine/model/weights.h"
+#include "engine/ops/common/paired_rows.h"
+
+namespace longshadow {
+
+/// KL(full || other) in nats for every row of every stream, from the other pass's last hidden
+/// states after the final norm, `hidden` [rows + kRowTile, D], which become their difference to the
+/// full pass's; kl_nats [rows + kRowTile] is written at the streams' rows.
+template <class Device, class T>
+void kl_from_full(Device& device, const Weights<T>& weights, const FullPass<T>& full,
+                  std::span<const PairedRows> streams, MatrixView<T> hidden,
+                  std::span<double> kl_nats);
+
+}  // namespace longshadow

@@ -1,0 +1,202 @@
+// Tokenizers of characters with bytes to fall back to, from both file formats.
+
+#include <catch2/catch.hpp>
+#include <limits>
+#include <string>
+
+#include "engine/core/sha256.h"
+#include "tests/support/error_of.h"
+#include "tests/tokenizer/tokenizer_fixtures.h"
+
+namespace longshadow {
+namespace {
+
+using Catch::Contains;
+using nlohmann::json;
+using test::error_of;
+using test::ids_of;
+
+constexpr int kUnknown = 2;
+constexpr int kControl = 3;
+constexpr int kByte = 6;
+
+json definition() { return test::tokenizer_fixture("sentencepiece.json"); }
+
+/// The same tokens as a GGUF file has them, with scores in place of merges: later ones are worse.
+Gguf sentencepiece_gguf() {
+  const json source = definition();
+  std::vector<std::string> tokens(source.at("model").at("vocab").size());
+  for (const auto& [spelling, id] : source.at("model").at("vocab").items()) tokens[id] = spelling;
+  std::vector<std::int64_t> types;
+  std::vector<double> scores;
+  for (const std::string& token : tokens) {
+    types.push_back(token.starts_with("<0x") ? kByte : 1);
+    scores.push_back(-static_cast<double>(scores.size()));
+  }
+  for (const json& added : source.at("added_tokens")) {
+    types[added.at("id")] = added.at("content") == "<unk>" ? kUnknown : kControl;
+  }
+  Gguf gguf;
+  gguf.source = "model.gguf";
+  gguf.metadata = {{"tokenizer.ggml.model", std::string("llama")},
+                   {"tokenizer.ggml.tokens", tokens},
+                   {"tokenizer.ggml.scores", scores},
+                   {"tokenizer.ggml.token_type", types}};
+  return gguf;
+}
+
+/// Of the ids of all nasty texts, a -1 behind each.
+std::string digest_of_texts(const Tokenizer& tokenizer, SpecialTokens special) {
+  std::vector<TokenId> ids;
+  for (const test::NastyText& text : test::nasty_texts(/*utf8=*/true)) {
+    for (const TokenId id : ids_of(tokenizer, text.bytes, special)) ids.push_back(id);
+    ids.push_back(-1);
+  }
+  return sha256_hex(std::as_bytes(std::span(ids)));
+}
+
+void check_digests(const Tokenizer& tokenizer, const json& expected) {
+  CHECK(digest_of_texts(tokenizer, SpecialTokens::as_text) == expected.at("as_text"));
+  CHECK(digest_of_texts(tokenizer, SpecialTokens::parse) == expected.at("parse"));
+}
+
+// Expected are the ids of the tokenizers package and llama.cpp
+// (tests/parity/make_tokenizer_fixtures.py).
+TEST_CASE("tokenizers of characters and bytes get the reference tokenizers' ids") {
+  const json expected = test::tokenizer_fixture("sentencepiece_ids.json");
+  const json variants = test::tokenizer_fixture("sentencepiece_variants.json");
+  REQUIRE(expected.size() == variants.size() + 2);
+  for (const auto& [name, pointers] : variants.items()) {
+    INFO(name);
+    json changed = definition();
+    for (const auto& [pointer, value] : pointers.items()) {
+      changed[json::json_pointer(pointer)] = value;
+    }
+    check_digests(test::from_json(changed), expected.at(name));
+  }
+  Gguf gguf = sentencepiece_gguf();
+  check_digests(test::from_gguf(gguf), expected.at("llama.cpp"));
+  gguf.metadata["tokenizer.ggml.add_space_prefix"] = false;
+  check_digests(test::from_gguf(gguf), expected.at("llama.cpp, no prefix"));
+}
+
+TEST_CASE("the bytes of spelled spaces, characters and fallback bytes are the text's own") {
+  // "f" and U+0300 are among the tokens' characters, U+1F680 is not; 0xff is in no character.
+  const std::string text = " a  caf\xc3\xa9 \xf0\x9f\x9a\x80\xff\n";
+  for (const Tokenizer& tokenizer :
+       {test::from_json(definition()), test::from_gguf(sentencepiece_gguf())}) {
+    const std::vector<Token> tokens = tokenizer.encode(text);
+    CHECK(tokens.front().begin == 0);
+    std::size_t end = 0;
+    std::vector<std::size_t> single_bytes;
+    for (const Token& token : tokens) {
+      CHECK(token.begin == end);
+      end = token.end;
+      const TokenId id = token.id;
+      const std::string bytes = tokenizer.decode({&id, 1});
+      const std::string spanned = text.substr(token.begin, token.end - token.begin);
+      // But for the space before the text.
+      CHECK((bytes == spanned || (token.begin == 0 && bytes == " " + spanned)));
+    }
+    CHECK(end == text.size());
+    CHECK(tokenizer.decode(ids_of(tokens)) == " " + text);
+    CHECK(tokenizer.encode("").empty());
+  }
+}
+
+TEST_CASE("a GGUF file's tokenizer of characters has SentencePiece's defaults") {
+  Gguf gguf = sentencepiece_gguf();
+  const Tokenizer tokenizer = test::from_gguf(gguf);
+  CHECK(tokenizer.bos() == 1);
+  CHECK(tokenizer.adds_bos());
+  CHECK(tokenizer.warnings().empty());
+  gguf.metadata["tokenizer.ggml.bos_token_id"] = std::uint64_t{2};
+  gguf.metadata["tokenizer.ggml.add_bos_token"] = false;
+  CHECK(test::from_gguf(gguf).bos() == 2);
+  CHECK_FALSE(test::from_gguf(gguf).adds_bos());
+}
+
+TEST_CASE("Phi-3's special tokens take the white space behind them along") {
+  Gguf gguf = sentencepiece_gguf();
+  const std::string text = "<|im_start|> \n a<|endoftext|> a";
+  const auto ends = [&] {
+    std::vector<std::size_t> found;
+    for (const Token& token : test::from_gguf(gguf).encode(text, SpecialTokens::parse)) {
+      if (token.id == 3 || token.id == 4) found.push_back(token.end);
+    }
+    return found;
+  };
+  CHECK(ends() == std::vector<std::size_t>{12, 29});
+  gguf.metadata["general.name"] = std::string("Phi-3 mini");
+  CHECK(ends() == std::vector<std::size_t>{15, 29});
+}
+
+// As one word: nothing splits it, and a pair that is searched for anew takes hours.
+TEST_CASE("a long text is merged in time", "[long]") {
+  std::string text;
+  while (text.size() < 5'000'000) text += "The cache forgets what it has seen. ";
+  for (const Tokenizer& tokenizer :
+       {test::from_json(definition()), test::from_gguf(sentencepiece_gguf())}) {
+    CHECK(tokenizer.encode(text).back().end == text.size());
+  }
+}
+
+TEST_CASE("unknown characters are not fused where there is no token for them") {
+  json changed = definition();
+  for (int byte = 0; byte < 256; ++byte) {  // nothing to fall back to
+    char spelling[] = "<0x00>";
+    spelling[3] = "0123456789ABCDEF"[byte / 16];
+    spelling[4] = "0123456789ABCDEF"[byte % 16];
+    changed["model"]["vocab"].erase(spelling);
+  }
+  const std::string text = "\xf0\x90\x8c\x80\xf0\x90\x8c\x81";  // U+10300 and U+10301
+  changed["normalizer"] = nullptr;
+  CHECK(ids_of(test::from_json(changed), text) == std::vector<TokenId>{0});
+  changed["model"]["fuse_unk"] = false;
+  CHECK(ids_of(test::from_json(changed), text) == std::vector<TokenId>{0, 0});
+  changed["model"].erase("unk_token");
+  CHECK(test::from_json(changed).encode(text).empty());
+  changed["model"]["fuse_unk"] = true;
+  CHECK(test::from_json(changed).encode(text).empty());
+}
+
+TEST_CASE("malformed tokenizers of characters are refused") {
+  const auto refusal = [](const std::string& pointer, const json& value) {
+    json changed = definition();
+    changed[json::json_pointer(pointer)] = value;
+    return error_of([&] { test::from_json(changed); });
+  };
+  CHECK_THAT(refusal("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "_"}}),
+             Contains("replacement: expected") && Contains("found '_'"));
+  CHECK_THAT(
+      refusal("/pre_tokenizer",
+              {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "last"}}),
+      Contains("prepend_scheme: expected always, first or never, found 'last'"));
+  CHECK_THAT(
+      refusal("/normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", "("}}}, {"content", ""}}),
+      Contains("cannot be used"));
+  CHECK_THAT(refusal("/normalizer", {{"type", "Prepend"}}), Contains("'prepend' is missing"));
+  CHECK_THAT(refusal("/decoder", {{"type", "ByteLevel"}}),
+             Contains("decoder: type: expected Replace, ByteFallback, Fuse, Strip or Metaspace"));
+
+  const auto gguf_refusal = [](const std::string& key, const GgufValue& value) {
+    Gguf gguf = sentencepiece_gguf();
+    gguf.metadata["tokenizer.ggml." + key] = value;
+    return error_of([&] { test::from_gguf(gguf); });
+  };
+  auto scores =
+      std::get<std::vector<double>>(sentencepiece_gguf().metadata.at("tokenizer.ggml.scores"));
+  scores[7] = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THAT(gguf_refusal("scores", scores),
+             Contains("tokenizer.ggml.scores: token 7: expected a finite number, found nan"));
+  auto types = std::get<std::vector<std::int64_t>>(
+      sentencepiece_gguf().metadata.at("tokenizer.ggml.token_type"));
+  types.back() = kByte;
+  CHECK_THAT(gguf_refusal("token_type", types),
+             Contains("a byte token, so expected a spelling of"));
+  CHECK_THAT(gguf_refusal("unknown_token_id", std::uint64_t{100'000}),
+             Contains("tokenizer.ggml.unknown_token_id"));
+}
+
+}  // namespace
+}  // namespace longshadow
