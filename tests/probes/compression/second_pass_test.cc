@@ -253,14 +253,16 @@ TEST_CASE("a second pass that no model can run is refused") {
   RetainOptions options;
   options.context = 130;  // and 133 in the second pass
   options.horizon = 8;
-  options.budgets = {"0.5"};
-  options.policies = {
-      {"rereader", std::make_shared<Rereader>(Replayed::attention, OutputGram::none,
-                                              std::vector<Range>{{0, options.context}})}};
+  options.budgets = parse_budgets("0.5");
+  options.policies = {"rereader"};
+  auto made = std::make_shared<Policies>();
+  made->push_back(std::make_unique<Rereader>(Replayed::attention, OutputGram::none,
+                                             std::vector<Range>{{0, options.context}}));
+  options.made = made;
   const Document document = test::document_of(std::vector<TokenId>(138, 3));
   CHECK_THAT(
       test::error_of([&] { check_retention(document, checkpoint->config(), options, nullptr); }),
-      Contains("--policies rereader") && Contains("reads 133 tokens"));
+      Contains("`policies` rereader") && Contains("reads 133 tokens"));
 }
 
 }  // namespace
