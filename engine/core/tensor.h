@@ -32,14 +32,13 @@ struct BasicTensorView {
         rows(typed.rows),
         cols(typed.cols),
         stride(typed.stride) {}
-  BasicTensorView(const BasicTensorView<std::byte>& other) requires(kIsConst)
+  template <class Other>
+  BasicTensorView(const BasicTensorView<Other>& other) requires(kIsConst && !std::is_const_v<Other>)
       : data(other.data),
         element(other.element),
         rows(other.rows),
         cols(other.cols),
         stride(other.stride) {}
-  BasicTensorView(const BasicTensorView&) = default;
-  BasicTensorView& operator=(const BasicTensorView&) = default;
 
   BasicTensorView row_range(std::size_t first, std::size_t count) const {
     return {data + first * stride * size_of(element), element, count, cols, stride};

@@ -64,14 +64,13 @@ struct BasicHeadsView {
         n_heads(typed.n_heads),
         rows(typed.rows),
         head_dim(typed.head_dim) {}
-  BasicHeadsView(const BasicHeadsView<std::byte>& other) requires(kIsConst)
+  template <class Other>
+  BasicHeadsView(const BasicHeadsView<Other>& other) requires(kIsConst && !std::is_const_v<Other>)
       : data(other.data),
         element(other.element),
         n_heads(other.n_heads),
         rows(other.rows),
         head_dim(other.head_dim) {}
-  BasicHeadsView(const BasicHeadsView&) = default;
-  BasicHeadsView& operator=(const BasicHeadsView&) = default;
 
   /// The view with its type. Throws ContractError, where contracts are checked, for another one.
   template <class T>
