@@ -8,19 +8,18 @@ namespace longshadow {
 
 class Cuda;
 
-/// The device as the CUDA device that it is; what is defined in cuda/cuda.cc.
+/// Views the device as the CUDA device that it is. Defined in cuda/cuda.cc.
 Cuda& cuda_of(Device& device);
 
-/// What an operation has besides the processor's implementation, which is its own body: the one
-/// that a library of another device's kernels put in. `Self` names the operation, as in
-///   struct RmsNorm : Operation<RmsNorm, ConstTensorView, ...> {};
-/// so that a program without such a library neither links nor needs its kernels.
+/// Holds an operation's implementation on CUDA, which the library of kernels puts in. The operation
+/// itself is a function whose body is the processor's implementation. `Self` names the operation:
+///   struct RmsNormKernel : Operation<RmsNormKernel, ConstTensorView, ...> {};
 template <class Self, class... Arguments>
 class Operation {
  public:
   using OnCuda = void (*)(Cuda& device, Arguments... arguments);
 
-  /// Called once, by the library of kernels, before the first device exists.
+  /// Puts the implementation in. The library of kernels calls it once, before a device exists.
   static void implement(OnCuda on_cuda) { on_cuda_ = on_cuda; }
 
   /// Runs the implementation that was put in where the device is not the processor.

@@ -9,9 +9,9 @@
 
 /// Contracts: what a header states of an operation's arguments, as checks. They run in Debug builds
 /// and under sanitizers, which define LONGSHADOW_CONTRACTS; in other builds they compile to
-/// nothing. The first two arguments of each check name the operation and what is checked. The
-/// header of an operation x has check_x(), which every device's x() calls first. What a stranger
-/// may get wrong is no contract: every build refuses it, with a plain Error.
+/// nothing. The first two arguments of each check name the operation and what is checked. An
+/// operation x() first calls its check_x(), on whichever device it runs. What a stranger may get
+/// wrong is no contract: every build refuses it, with a plain Error.
 namespace longshadow {
 
 #ifdef LONGSHADOW_CONTRACTS

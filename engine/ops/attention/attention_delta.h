@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"
 #include "engine/ops/attention/attention.h"

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"
 #include "engine/ops/attention/attention.h"

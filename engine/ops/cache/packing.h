@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"
 

@@ -2,7 +2,7 @@
 
 #include <type_traits>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"

@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <type_traits>
 
-#include "engine/backend/devices.h"
+#include "engine/backend/operation.h"
 #include "engine/core/matrix.h"
 #include "engine/core/require.h"
 #include "engine/core/tensor.h"
