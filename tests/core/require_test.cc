@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/core/matrix.h"
 #include "tests/support/error_of.h"
 
 namespace longshadow {
