@@ -53,25 +53,37 @@ class ReadCache final : public LayerCache<T> {
 
 /// Takes tokens through the layers as if they followed the first `context` tokens of a full pass.
 template <class Device, class T>
-void run_behind(Device& device, const Weights<T>& weights, const FullPass<T>& full,
-                std::size_t context, std::span<const std::int32_t> tokens,
-                LayerObserver<T>& observer) {
-  const ModelConfig& config = weights.config;
-  const std::size_t n = tokens.size();
-  const auto rotary = make_rotary_table<T>(device, std::span<const double>(full.frequencies),
-                                           context + n, config.rope.attention_factor);
-  RowBatch rows;
-  rows.positions.resize(round_up(n, kRowTile));
-  std::iota(rows.positions.begin(), rows.positions.begin() + static_cast<std::ptrdiff_t>(n),
-            static_cast<std::uint32_t>(context));
-  rows.streams = {{.first_row = 0, .n_rows = n, .prefix = context}};
-  Matrix<T> hidden(device.memory(), rows.padded_rows(), config.hidden_size);
-  ReadCache<T> cache(full.cache);
-  LayerObserver<T>* const observers[] = {&observer};
-  LayerWalk<Device, T>(device, weights, rows.padded_rows())
-      .run(tokens, rows, rotary, cache, hidden.view(), ColumnOrder::forward, {context, n},
-           observers);
-}
+class RowsBehind {
+ public:
+  /// For at most `max_tokens` tokens. References must outlive it.
+  RowsBehind(Device& device, const Weights<T>& weights, const FullPass<T>& full,
+             std::size_t context, std::size_t max_tokens)
+      : context_(context),
+        rotary_(make_rotary_table<T>(device, std::span<const double>(full.frequencies),
+                                     context + max_tokens, weights.config.rope.attention_factor)),
+        cache_(full.cache),
+        walk_(device, weights, round_up(max_tokens, kRowTile)),
+        hidden_(device.memory(), round_up(max_tokens, kRowTile), weights.config.hidden_size) {}
+
+  void run(std::span<const std::int32_t> tokens, LayerObserver<T>& observer) {
+    const std::size_t n = tokens.size();
+    RowBatch rows;
+    rows.positions.resize(round_up(n, kRowTile));
+    std::iota(rows.positions.begin(), rows.positions.begin() + static_cast<std::ptrdiff_t>(n),
+              static_cast<std::uint32_t>(context_));
+    rows.streams = {{.first_row = 0, .n_rows = n, .prefix = context_}};
+    LayerObserver<T>* const observers[] = {&observer};
+    walk_.run(tokens, rows, rotary_, cache_, rows_of(hidden_, rows.padded_rows()),
+              ColumnOrder::forward, {context_, n}, observers);
+  }
+
+ private:
+  std::size_t context_;
+  RotaryTable<T> rotary_;
+  ReadCache<T> cache_;
+  LayerWalk<Device, T> walk_;
+  Matrix<T> hidden_;  ///< [padded rows, D], which nobody looks at
+};
 
 /// Gathers what the queries of one replay attend to.
 template <class Device, class T>
@@ -166,15 +178,19 @@ std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& we
                                             const FullPass<T>& full, std::size_t context,
                                             std::span<const Replay> replays, Replayed wanted) {
   const ModelConfig& config = weights.config;
-  for (const Replay& replay : replays) check_replay(replay, context, config);
+  std::size_t most_tokens = 0;
+  for (const Replay& replay : replays) {
+    check_replay(replay, context, config);
+    most_tokens = std::max(most_tokens, replay.tokens.size());
+  }
+  RowsBehind<Device, T> behind(device, weights, full, context, most_tokens);
   std::vector<Matrix<double>> largest;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     largest.emplace_back(device.memory(), config.n_heads, context);
   }
   for (const Replay& replay : replays) {
     ReplayGather<Device, T> gather(device, config, full.cache, context, replay, wanted, largest);
-    run_behind(device, weights, full, context, std::span<const std::int32_t>(replay.tokens),
-               gather);
+    behind.run(replay.tokens, gather);
   }
   for (Matrix<double>& layer : largest) layer = to_host(device, std::move(layer));
   return largest;
