@@ -1,12 +1,10 @@
 #include "engine/parts/attention.h"
 
 #include <span>
-#include <type_traits>
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/ops/attention/attention_backward.h"
 #include "engine/ops/common/rounding.h"
-#include "engine/ops/common/rows.h"
 #include "engine/ops/projection/add_bias.h"
 #include "engine/ops/projection/linear.h"
 #include "engine/ops/projection/project_heads.h"
@@ -25,16 +23,6 @@ Matrix<T> make_projections(Device& device, const ModelConfig& config, std::size_
                            std::size_t rows) {
   if (!config.query_key_norm) return {};
   return Matrix<T>(device.memory(), n_heads * rows, config.head_dim);
-}
-
-/// to = from in the precision of a product.
-template <class Device, class T, class P>
-void copy_rounded(Device& device, MatrixView<const T> from, MatrixView<P> to) {
-  if constexpr (std::is_same_v<T, P>) {
-    copy_rows(device, from, to);
-  } else {
-    round_rows(device, from, to);
-  }
 }
 
 }  // namespace
@@ -76,12 +64,8 @@ void AttentionTape<T>::keep(Device& device, const KeptRows& rows,
     keep_heads(from.query_projections, query_projections, shape.n_heads);
     keep_heads(from.key_projections, key_projections, shape.n_kv_heads);
   }
-  const auto keep_rows = [&](const Matrix<T>& matrix, Matrix<T>& into) {
-    copy_rows(device, matrix.view().row_range(rows.from, rows.count),
-              into.view().row_range(rows.to, rows.count));
-  };
-  keep_rows(from.log_normalisers, log_normalisers);
-  keep_rows(from.attended, attended);
+  keep_rows(device, rows, from.log_normalisers.view(), log_normalisers);
+  keep_rows(device, rows, from.attended.view(), attended);
 }
 
 template <class T, class P>
@@ -264,25 +248,27 @@ void Attention<T>::backward(Device& device, const AttentionMatrices<P>& transpos
                                  cache.rounded};
   attention_backward(device, shape_, full, batch.context, HeadRows<const T>(dattended),
                      std::span(batch.tape_rows), AttentionGradients<T, P>{dq, dk, dv, gates});
-  if (query_norm_) {
-    const auto through_norm = [&](const HeadNorm<T>& head_norm, const Matrix<T>& projected,
+  // The gradients at the projections, in P.
+  const auto at_projections = [&](const HeadNorm<T>& head_norm, const Matrix<T>& projected,
                                   std::size_t n_heads, MatrixView<T> gradients, Matrix<T>& scratch,
-                                  MatrixView<P> to) {
-      const MatrixView<T> before = rows_of(scratch, dx.rows);
-      head_norm.backward(device, rotary, batch, as_heads(projected.view(), n_heads), gradients,
-                         before);
-      copy_rounded(device, MatrixView<const T>(before), to);
-    };
-    through_norm(query_norm_, tape.query_projections, shape_.n_heads, dq, s.query_projections,
-                 dq_unrotated);
-    through_norm(key_norm_, tape.key_projections, shape_.n_kv_heads, dk, s.key_projections,
-                 dk_unrotated);
-  } else {
-    rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dq), dq_unrotated);
-    rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(dk), dk_unrotated);
-  }
-  linear(device, MatrixView<const P>(dq_unrotated), transposed.query, dnormed);
-  linear(device, MatrixView<const P>(dk_unrotated), transposed.key, dnormed, Write::add);
+                                  MatrixView<P> to) -> MatrixView<const P> {
+    if (!head_norm) {
+      rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(gradients), to);
+      return to;
+    }
+    const MatrixView<T> before = rows_of(scratch, dx.rows);
+    head_norm.backward(device, rotary, batch, as_heads(projected.view(), n_heads), gradients,
+                       before);
+    return rounded_rows(device, MatrixView<const T>(before), to);
+  };
+  linear(device,
+         at_projections(query_norm_, tape.query_projections, shape_.n_heads, dq,
+                        s.query_projections, dq_unrotated),
+         transposed.query, dnormed);
+  linear(device,
+         at_projections(key_norm_, tape.key_projections, shape_.n_kv_heads, dk, s.key_projections,
+                        dk_unrotated),
+         transposed.key, dnormed, Write::add);
   linear(device, MatrixView<const P>(dv), transposed.value, dnormed, Write::add);
   norm_.backward(device, tape.residual.view(), dnormed, batch.tape_rows, dx);
 }

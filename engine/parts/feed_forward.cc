@@ -4,7 +4,6 @@
 
 #include "engine/backend/cuda/cuda.h"
 #include "engine/ops/common/rounding.h"
-#include "engine/ops/common/rows.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"
 #include "engine/ops/feed_forward/silu_gate.h"
 #include "engine/ops/feed_forward/silu_gate_backward.h"
@@ -32,12 +31,8 @@ template <class T>
 template <class Device>
 void FeedForwardTape<T>::keep(Device& device, const KeptRows& rows,
                               const FeedForwardActivations<T>& from) {
-  const auto keep_rows = [&](const Matrix<T>& matrix, Matrix<T>& into) {
-    copy_rows(device, matrix.view().row_range(rows.from, rows.count),
-              into.view().row_range(rows.to, rows.count));
-  };
-  keep_rows(from.gate, gate);
-  keep_rows(from.up, up);
+  keep_rows(device, rows, from.gate.view(), gate);
+  keep_rows(device, rows, from.up.view(), up);
 }
 
 template <class T>

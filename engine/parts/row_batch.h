@@ -9,6 +9,7 @@
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/attention_delta.h"
 #include "engine/ops/common/paired_rows.h"
+#include "engine/ops/common/rows.h"
 
 namespace longshadow {
 
@@ -47,6 +48,13 @@ struct KeptRows {
   std::size_t to;
   std::size_t count;
 };
+
+/// Puts a chunk's kept rows into a tape's matrix of as many columns.
+template <class Device, class T>
+void keep_rows(Device& device, const KeptRows& kept, MatrixView<const T> chunk, Matrix<T>& tape) {
+  copy_rows(device, chunk.row_range(kept.from, kept.count),
+            tape.view().row_range(kept.to, kept.count));
+}
 
 /// A matrix whose rows a batch uses in part, as far as the batch goes.
 template <class M>

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/backend/cuda/cuda.h"
-#include "engine/ops/common/rows.h"
 
 namespace longshadow {
 
@@ -27,16 +26,9 @@ KeptRows ActivationTape<Device, T>::kept(const Chunk& chunk) const {
 }
 
 template <class Device, class T>
-void ActivationTape<Device, T>::keep(const Chunk& chunk, MatrixView<const T> rows,
-                                     Matrix<T>& into) {
-  const auto [from, to, count] = kept(chunk);
-  copy_rows(device_, rows.row_range(from, count), into.view().row_range(to, count));
-}
-
-template <class Device, class T>
 void ActivationTape<Device, T>::before_layer(const Chunk& chunk, std::size_t layer,
                                              MatrixView<const T> residual) {
-  keep(chunk, residual, layers_[layer].attention.residual);
+  keep_rows(device_, kept(chunk), residual, layers_[layer].attention.residual);
 }
 
 template <class Device, class T>
@@ -44,7 +36,7 @@ void ActivationTape<Device, T>::after_attention(const Chunk& chunk, std::size_t 
                                                 const LayerActivations<T>& activations,
                                                 HeadRows<const T>, MatrixView<const T> residual) {
   layers_[layer].attention.keep(device_, kept(chunk), activations.attention);
-  keep(chunk, residual, layers_[layer].feed_forward.residual);
+  keep_rows(device_, kept(chunk), residual, layers_[layer].feed_forward.residual);
 }
 
 template <class Device, class T>
@@ -55,7 +47,7 @@ void ActivationTape<Device, T>::after_feed_forward(const Chunk& chunk, std::size
 
 template <class Device, class T>
 void ActivationTape<Device, T>::after_layers(const Chunk& chunk, MatrixView<const T> residual) {
-  keep(chunk, residual, final_residual_);
+  keep_rows(device_, kept(chunk), residual, final_residual_);
 }
 
 template class ActivationTape<Cpu, float>;

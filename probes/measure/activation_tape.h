@@ -35,7 +35,6 @@ class ActivationTape final : public LayerObserver<T> {
  private:
   /// The rows of a chunk that the tape keeps.
   KeptRows kept(const Chunk& chunk) const;
-  void keep(const Chunk& chunk, MatrixView<const T> rows, Matrix<T>& into);
 
   Device& device_;
   Range positions_;
