@@ -57,7 +57,15 @@ Cpu::Cpu(std::size_t threads)
   arena_.initialize();
 }
 
-std::pmr::memory_resource* Cpu::memory() {
+void Cpu::copy_to_device(const void* host, void* there, std::size_t bytes) {
+  std::memcpy(there, host, bytes);
+}
+
+void Cpu::copy_to_host(const void* there, void* host, std::size_t bytes) {
+  std::memcpy(host, there, bytes);
+}
+
+std::pmr::memory_resource* host_memory() {
   // Never destroyed: threads give their scratch back after the program's static objects are gone.
   static auto* const memory = new ZeroedMemory;
   return memory;

@@ -23,11 +23,11 @@ class Cpu final : public Device {
   DeviceKind kind() const override { return DeviceKind::cpu; }
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
 
-  /// Memory for matrices: aligned to a cache line and zeroed.
-  static std::pmr::memory_resource* memory();
-
+  std::pmr::memory_resource* memory() override { return host_memory(); }
+  void copy_to_device(const void* host, void* there, std::size_t bytes) override;
+  void copy_to_host(const void* there, void* host, std::size_t bytes) override;
   /// What it is asked for is done when the call returns, and so there is nothing to wait for.
-  static void synchronize() {}
+  void synchronize() override {}
 
   /// parallel_for() on all threads of this device.
   template <class Body>

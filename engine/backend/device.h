@@ -1,14 +1,30 @@
 #pragma once
 
+#include <cstddef>
+#include <memory_resource>
+
 #include "engine/backend/device_kind.h"
 
 namespace longshadow {
 
-/// What operations run on: a Cpu or a Cuda.
+/// What operations run on: a Cpu or a Cuda. Calls may return before the device is done; those that
+/// bring something to the host wait for it.
 class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
+
+  /// Memory for matrices: zeroed. Throws Error where it is used up.
+  virtual std::pmr::memory_resource* memory() = 0;
+  /// The host's bytes may change as soon as the call returns.
+  virtual void copy_to_device(const void* host, void* there, std::size_t bytes) = 0;
+  /// Waits until the bytes are there.
+  virtual void copy_to_host(const void* there, void* host, std::size_t bytes) = 0;
+  /// Waits until the device is done. Throws Error for what failed on it.
+  virtual void synchronize() = 0;
 };
+
+/// The host's memory for matrices, which is the processor's: aligned to a cache line and zeroed.
+std::pmr::memory_resource* host_memory();
 
 }  // namespace longshadow

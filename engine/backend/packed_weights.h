@@ -4,15 +4,13 @@
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "engine/backend/cpu.h"
 #include "engine/backend/tile_product.h"
 #include "engine/core/element.h"
-#include "engine/core/half.h"
-#include "engine/core/matrix.h"
 #include "engine/core/range.h"
 #include "engine/core/require.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow {
 
@@ -42,12 +40,24 @@ inline void require_product_rows(const char* operation, const char* argument, st
   }
 }
 
-template <class T>
-class PackedWeights;
-
-/// PackedWeights whose type is known when the program runs.
-class ProductWeights {
+/// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
+/// it: on the processor split into tiles of outputs, on a CUDA device as it is, or in bf16 where it
+/// consists of such numbers. W is f64 or f32, or bf16 or bytes for f32 sums; those of bytes are
+/// exact up to 1024 inputs.
+class PackedWeights final {
  public:
+  /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
+  /// kOutputMultiple.
+  PackedWeights(Cpu& cpu, ConstTensorView w, std::size_t multiple = kOutputMultiple);
+  /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
+  explicit PackedWeights(Tensor w);
+  explicit PackedWeights(ConstTensorView w);
+  /// The same for f32 weights kept in bf16, to be widened when they are multiplied.
+  static PackedWeights kept_in_bf16(Tensor w);
+  PackedWeights(PackedWeights&&) noexcept;
+  PackedWeights& operator=(PackedWeights&&) noexcept;
+  ~PackedWeights();
+
   Element element() const { return element_; }
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
@@ -65,73 +75,37 @@ class ProductWeights {
     return round_up(tile_width(index), kOutputMultiple);
   }
 
-  /// The weights with their type. Throws ContractError, where contracts are checked, for another.
-  template <class T>
-  const PackedWeights<T>& as() const {
-    require_that(element_ == element_of<T>(), "ProductWeights", "element", name_of(element_),
-                 name_of(element_of<T>()));
-    return static_cast<const PackedWeights<T>&>(*this);
-  }
-
- protected:
-  ProductWeights(Element element, std::size_t outputs, std::size_t inputs, std::size_t tile_outputs)
-      : element_(element), outputs_(outputs), inputs_(inputs), tile_outputs_(tile_outputs) {}
-  ~ProductWeights() = default;
-  ProductWeights(ProductWeights&&) noexcept = default;
-  ProductWeights& operator=(ProductWeights&&) noexcept = default;
-
- private:
-  Element element_;
-  std::size_t outputs_;
-  std::size_t inputs_;
-  std::size_t tile_outputs_;
-};
-
-/// The right-hand factor of y = x Wᵀ, W [out, in], stored the way a device's product wants to read
-/// it: on the processor split into tiles of outputs, on a CUDA device as it is, or in bf16 where it
-/// consists of such numbers. W is f32 or f64 as T, or bf16 or bytes for f32 sums; those of bytes
-/// are exact up to 1024 inputs.
-template <class T>
-class PackedWeights final : public ProductWeights {
- public:
-  /// w [out, in]. Tiles but the last hold a multiple of `multiple` outputs, itself a multiple of
-  /// kOutputMultiple.
-  PackedWeights(Cpu& cpu, MatrixView<const T> w, std::size_t multiple = kOutputMultiple);
-  /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
-  explicit PackedWeights(Matrix<T> w);
-  explicit PackedWeights(MatrixView<const T> w);
-  /// The same for wider weights kept in bf16, to be widened when they are multiplied.
-  static PackedWeights kept_in_bf16(Matrix<BF16> w);
-  PackedWeights(PackedWeights&&) noexcept;
-  PackedWeights& operator=(PackedWeights&&) noexcept;
-  ~PackedWeights();
-
   /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns. Throws
   /// Error where it is kept otherwise.
-  MatrixView<const T> rows() const;
+  ConstTensorView rows() const;
   /// The same where wider weights are kept in bf16; elsewhere [0, 0].
-  MatrixView<const BF16> bf16_rows() const;
+  ConstTensorView bf16_rows() const;
   RightFactor layout() const;
 
   /// The right-hand factor of y = x W, from the same memory, where W is stored as it is and not
   /// transposed itself; this must outlive it.
   PackedWeights transposed() const;
 
-  /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows.
-  /// Both must be dense (stride equal to cols): oneDNN 2.6 falls back to its reference code, a
-  /// thousand times slower, for packed weights beside anything else.
-  template <class Sum>
-  void multiply_tile(std::size_t tile, MatrixView<const T> x, MatrixView<Sum> y) const;
+  /// y [rows, padded_width(tile)] = x [rows, in] times the tile, for kRowTile or kFewRows rows; x
+  /// has the weights' type, and y that of the sums. Both must be dense (stride equal to cols):
+  /// oneDNN 2.6 falls back to its reference code, a thousand times slower, for packed weights
+  /// beside anything else. On the calling thread.
+  void multiply_tile(std::size_t tile, ConstTensorView x, TensorView y) const;
 
  private:
   struct Storage;
-  PackedWeights(std::size_t outputs, std::size_t inputs);
+  PackedWeights(Element element, std::size_t outputs, std::size_t inputs, std::size_t tile_outputs);
+
+  Element element_;
+  std::size_t outputs_;
+  std::size_t inputs_;
+  std::size_t tile_outputs_;
   std::unique_ptr<Storage> storage_;
 };
 
 /// Requires weights W [outputs, inputs].
-inline void require_weights(const char* operation, const char* argument,
-                            const ProductWeights& found, std::size_t outputs, std::size_t inputs) {
+inline void require_weights(const char* operation, const char* argument, const PackedWeights& found,
+                            std::size_t outputs, std::size_t inputs) {
   if constexpr (kContracts) {
     if (found.outputs() == outputs && found.inputs() == inputs) return;
     fail_contract(operation, argument, shape_text(found.outputs(), found.inputs()),

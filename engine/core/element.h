@@ -11,15 +11,15 @@
 namespace longshadow {
 
 /// The types that a matrix's elements may have.
-enum class Element : std::uint8_t { f64, f32, bf16, u8, i8 };
+enum class Element : std::uint8_t { f64, f32, bf16, i8 };
 
 constexpr const char* name_of(Element element) {
-  constexpr const char* kNames[] = {"f64", "f32", "bf16", "u8", "i8"};
+  constexpr const char* kNames[] = {"f64", "f32", "bf16", "i8"};
   return kNames[static_cast<std::size_t>(element)];
 }
 
 constexpr std::size_t size_of(Element element) {
-  constexpr std::size_t kSizes[] = {8, 4, 2, 1, 1};
+  constexpr std::size_t kSizes[] = {8, 4, 2, 1};
   return kSizes[static_cast<std::size_t>(element)];
 }
 
@@ -33,8 +33,6 @@ consteval Element element_of() {
     return Element::f32;
   } else if constexpr (std::is_same_v<Plain, BF16>) {
     return Element::bf16;
-  } else if constexpr (std::is_same_v<Plain, std::uint8_t>) {
-    return Element::u8;
   } else {
     static_assert(std::is_same_v<Plain, std::int8_t>);
     return Element::i8;
@@ -45,14 +43,19 @@ consteval Element element_of() {
 /// none has, naming the operation.
 template <class... Types, class Body>
 void with_element(const char* operation, Element element, const Body& body) {
-  bool found = false;
-  ((element_of<Types>() == element && !found ? (found = true, body.template operator()<Types>())
-                                             : void()),
-   ...);
+  const bool found =
+      ((element == element_of<Types>() && (body.template operator()<Types>(), true)) || ...);
   if (!found) {
     throw Error(std::string(operation) + ": has no form for elements in " + name_of(element));
   }
 }
+
+/// The types of a pass: that of its activations, T, and that of the factors of its products with
+/// changes or gradients, P. Sums of products are in T.
+struct PassElements {
+  Element activations;
+  Element products;
+};
 
 /// Calls body.operator()<T, P>() for the pass's and the products' element, one of (f64, f64),
 /// (f32, f32) and (f32, bf16). Throws Error for another pair, naming the operation.

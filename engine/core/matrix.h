@@ -28,50 +28,73 @@ struct MatrixView {
   }
 };
 
-/// A row-major matrix in a device's memory. Elements start at zero, because the memory resources of
-/// the backends hand out zeroed bytes; kernels rely on rows past the used ones being finite.
-template <class T>
-class Matrix {
+/// The memory of a row-major matrix. Elements start at zero, because the memory resources of the
+/// devices hand out zeroed bytes; kernels rely on rows past the used ones being finite.
+class MatrixMemory {
  public:
-  Matrix() = default;
-  /// `memory` must outlive the matrix. Throws std::bad_alloc.
-  Matrix(std::pmr::memory_resource* memory, std::size_t rows, std::size_t cols)
-      : memory_(memory), rows_(rows), cols_(cols) {
-    if (bytes() != 0) data_ = static_cast<T*>(memory_->allocate(bytes(), kAlignment));
+  MatrixMemory() = default;
+  /// `resource` must outlive the memory. Throws std::bad_alloc.
+  MatrixMemory(std::pmr::memory_resource* resource, std::size_t rows, std::size_t cols,
+               std::size_t element_bytes)
+      : resource_(resource), rows_(rows), cols_(cols), bytes_(rows * cols * element_bytes) {
+    if (bytes_ != 0) data_ = static_cast<std::byte*>(resource->allocate(bytes_, kAlignment));
   }
-  Matrix(Matrix&& other) noexcept { swap(other); }
-  Matrix& operator=(Matrix&& other) noexcept {
-    Matrix(std::move(other)).swap(*this);
+  MatrixMemory(MatrixMemory&& other) noexcept { swap(other); }
+  MatrixMemory& operator=(MatrixMemory&& other) noexcept {
+    MatrixMemory(std::move(other)).swap(*this);
     return *this;
   }
-  ~Matrix() {
-    if (data_ != nullptr) memory_->deallocate(data_, bytes(), kAlignment);
+  ~MatrixMemory() {
+    if (data_ != nullptr) resource_->deallocate(data_, bytes_, kAlignment);
   }
 
-  MatrixView<T> view() { return {data_, rows_, cols_, cols_}; }
-  MatrixView<const T> view() const { return {data_, rows_, cols_, cols_}; }
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  T* row(std::size_t index) { return data_ + index * cols_; }
-  const T* row(std::size_t index) const { return data_ + index * cols_; }
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
   std::size_t rows() const { return rows_; }
   std::size_t cols() const { return cols_; }
-  std::size_t bytes() const { return rows_ * cols_ * sizeof(T); }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   static constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
 
-  void swap(Matrix& other) noexcept {
-    std::swap(memory_, other.memory_);
+  void swap(MatrixMemory& other) noexcept {
+    std::swap(resource_, other.resource_);
     std::swap(data_, other.data_);
     std::swap(rows_, other.rows_);
     std::swap(cols_, other.cols_);
+    std::swap(bytes_, other.bytes_);
   }
 
-  std::pmr::memory_resource* memory_ = nullptr;
-  T* data_ = nullptr;
+  std::pmr::memory_resource* resource_ = nullptr;
+  std::byte* data_ = nullptr;
   std::size_t rows_ = 0;
   std::size_t cols_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+/// A row-major matrix in a device's memory, zero at first.
+template <class T>
+class Matrix {
+ public:
+  Matrix() = default;
+  /// `resource` must outlive the matrix. Throws std::bad_alloc.
+  Matrix(std::pmr::memory_resource* resource, std::size_t rows, std::size_t cols)
+      : memory_(resource, rows, cols, sizeof(T)) {}
+
+  MatrixView<T> view() { return {data(), rows(), cols(), cols()}; }
+  MatrixView<const T> view() const { return {data(), rows(), cols(), cols()}; }
+  T* data() { return reinterpret_cast<T*>(memory_.data()); }
+  const T* data() const { return reinterpret_cast<const T*>(memory_.data()); }
+  T* row(std::size_t index) { return data() + index * cols(); }
+  const T* row(std::size_t index) const { return data() + index * cols(); }
+  std::size_t rows() const { return memory_.rows(); }
+  std::size_t cols() const { return memory_.cols(); }
+  std::size_t bytes() const { return memory_.bytes(); }
+
+ private:
+  friend class Tensor;
+
+  MatrixMemory memory_;
 };
 
 }  // namespace longshadow

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory_resource>
 #include <type_traits>
+#include <utility>
 
 #include "engine/core/element.h"
 #include "engine/core/matrix.h"
@@ -59,5 +61,29 @@ struct BasicTensorView {
 
 using TensorView = BasicTensorView<std::byte>;
 using ConstTensorView = BasicTensorView<const std::byte>;
+
+/// A Matrix whose elements' type is known when the program runs.
+class Tensor {
+ public:
+  Tensor() = default;
+  /// `resource` must outlive the tensor. Throws std::bad_alloc.
+  Tensor(std::pmr::memory_resource* resource, Element element, std::size_t rows, std::size_t cols)
+      : element_(element), memory_(resource, rows, cols, size_of(element)) {}
+  template <class T>
+  Tensor(Matrix<T> typed) : element_(element_of<T>()), memory_(std::move(typed.memory_)) {}
+
+  TensorView view() { return {memory_.data(), element_, rows(), cols(), cols()}; }
+  ConstTensorView view() const { return {memory_.data(), element_, rows(), cols(), cols()}; }
+  std::byte* data() { return memory_.data(); }
+  const std::byte* data() const { return memory_.data(); }
+  Element element() const { return element_; }
+  std::size_t rows() const { return memory_.rows(); }
+  std::size_t cols() const { return memory_.cols(); }
+  std::size_t bytes() const { return memory_.bytes(); }
+
+ private:
+  Element element_ = Element::f32;
+  MatrixMemory memory_;
+};
 
 }  // namespace longshadow

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/require.h"
 #include "engine/ops/cache/key_rotation.h"
 #include "engine/ops/common/rows.h"
@@ -12,10 +12,9 @@ namespace longshadow {
 namespace {
 
 /// What one head's keys and values take, which quantization rounds in place.
-template <class Device, class T>
-std::size_t stored_bytes(Device& device, MatrixView<T> keys, MatrixView<T> values,
+std::size_t stored_bytes(Device& device, TensorView keys, TensorView values,
                          const std::optional<Quantization>& quantization) {
-  if (!quantization) return 2 * keys.rows * keys.cols * sizeof(T);
+  if (!quantization) return 2 * keys.rows * keys.cols * size_of(keys.element);
   return round_through_packing(device, keys, GroupAxis::rows, *quantization) +
          round_through_packing(device, values, GroupAxis::columns, *quantization);
 }
@@ -42,11 +41,9 @@ void require_compression(const Compression& compression, std::size_t n_layers,
   }
 }
 
-template <class T>
-template <class Device>
-CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
-                                    std::span<const Compression> compressions,
-                                    std::span<const double> frequencies)
+CompressedCache::CompressedCache(Device& device, const KvCache& full,
+                                 std::span<const Compression> compressions,
+                                 std::span<const double> frequencies)
     : n_kv_heads_(full.layer(0).keys.n_heads),
       head_dim_(full.layer(0).keys.head_dim),
       bytes_(compressions.size()) {
@@ -59,21 +56,21 @@ CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
   for (std::size_t index = 0; index < n_layers; ++index) {
     std::size_t n_rows = kRowTile;
     for (const Compression& one : compressions) n_rows += one.layers[index].total();
-    Layer layer{Matrix<T>(device.memory(), n_rows, head_dim_),
-                Matrix<T>(device.memory(), n_rows, head_dim_),
+    Layer layer{Tensor(device.memory(), full.element(), n_rows, head_dim_),
+                Tensor(device.memory(), full.element(), n_rows, head_dim_),
                 {}};
-    const KeysValues<const T> from = full.layer(index);
+    const KeysValuesView from = full.layer(index);
     std::size_t first = 0;
     for (std::size_t c = 0; c < compressions.size(); ++c) {
       const Compression& one = compressions[c];
       for (std::size_t head = 0; head < n_kv_heads_; ++head) {
         const std::vector<std::uint32_t>& kept = one.layers[index].by_head[head];
         const std::vector<std::int32_t> slots(kept.begin(), kept.end());
-        const MatrixView<T> keys = layer.keys.view().row_range(first, slots.size());
+        const TensorView keys = layer.keys.view().row_range(first, slots.size());
         gather_rows(device, from.keys.head(head), slots, keys);
-        const MatrixView<T> values = layer.values.view().row_range(first, slots.size());
+        const TensorView values = layer.values.view().row_range(first, slots.size());
         gather_rows(device, from.values.head(head), slots, values);
-        if (one.rotates_keys) rotate_kept_keys(device, std::span(kept), frequencies, keys);
+        if (one.rotates_keys) rotate_kept_keys(device, kept, frequencies, keys);
         bytes_[c] += stored_bytes(device, keys, values, one.quantization);
         layer.rows.push_back({first, first + slots.size()});
         first += slots.size();
@@ -83,22 +80,10 @@ CompressedCache<T>::CompressedCache(Device& device, const KvCache<T>& full,
   }
 }
 
-template <class T>
-std::size_t CompressedCache<T>::allocated_bytes() const {
+std::size_t CompressedCache::allocated_bytes() const {
   std::size_t bytes = 0;
   for (const Layer& layer : layers_) bytes += layer.keys.bytes() + layer.values.bytes();
   return bytes;
 }
-
-template class CompressedCache<float>;
-template class CompressedCache<double>;
-#define LONGSHADOW_INSTANTIATE(Device, T)       \
-  template CompressedCache<T>::CompressedCache( \
-      Device&, const KvCache<T>&, std::span<const Compression>, std::span<const double>);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -33,17 +33,15 @@ void require_compression(const Compression& compression, std::size_t n_layers,
 /// What compressions of one cache keep: the kept slots' keys and values and no others. Layers and
 /// KV heads may keep different numbers of them, so a layer is one matrix with the rows of one KV
 /// head behind those of another, of one compression behind those of another.
-template <class T>
 class CompressedCache {
  public:
   /// Copies from `full`, for one compression or more; frequencies [d / 2], radians per position,
   /// turn keys that move.
-  template <class Device>
-  CompressedCache(Device& device, const KvCache<T>& full, std::span<const Compression> compressions,
+  CompressedCache(Device& device, const KvCache& full, std::span<const Compression> compressions,
                   std::span<const double> frequencies);
 
   /// The rows of all compressions, as attention() takes them for a Stream of ragged_prefix.
-  KeysValues<const T> layer(std::size_t index) const {
+  KeysValuesView layer(std::size_t index) const {
     return {as_heads(layers_[index].keys.view(), 1), as_heads(layers_[index].values.view(), 1)};
   }
   /// [K]: the rows of each KV head, in the order of their slots.
@@ -58,7 +56,7 @@ class CompressedCache {
 
  private:
   struct Layer {
-    Matrix<T> keys, values;   // [rows + kRowTile, d]
+    Tensor keys, values;      // [rows + kRowTile, d]
     std::vector<Range> rows;  // [compressions, K]
   };
 

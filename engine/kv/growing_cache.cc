@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/require.h"
 #include "engine/ops/cache/key_rotation.h"
 #include "engine/ops/common/rows.h"
@@ -14,19 +14,17 @@ namespace {
 constexpr std::size_t kRoom = 256;
 
 /// Rows [from, from + count) of one matrix become rows [to, to + count) of another.
-template <class Device, class T>
-void copy_row_range(Device& device, const Matrix<T>& source, std::size_t from, std::size_t count,
-                    Matrix<T>& target, std::size_t to) {
+void copy_row_range(Device& device, const Tensor& source, std::size_t from, std::size_t count,
+                    Tensor& target, std::size_t to) {
   copy_rows(device, source.view().row_range(from, count), target.view().row_range(to, count));
 }
 
 }  // namespace
 
-template <class Device, class T>
-GrowingCache<Device, T>::GrowingCache(Device& device, const KvCache<T>& prefilled,
-                                      const Compression& compression,
-                                      std::span<const double> frequencies)
+GrowingCache::GrowingCache(Device& device, const KvCache& prefilled, const Compression& compression,
+                           std::span<const double> frequencies)
     : device_(&device),
+      element_(prefilled.element()),
       frequencies_(frequencies.begin(), frequencies.end()),
       quantization_(compression.quantization),
       rotates_keys_(compression.rotates_keys),
@@ -34,15 +32,13 @@ GrowingCache<Device, T>::GrowingCache(Device& device, const KvCache<T>& prefille
   require_compression(compression, prefilled.n_layers(), prefilled.layer(0).keys.n_heads,
                       prefilled.layer(0).keys.rows, head_dim_, frequencies);
   for (std::size_t index = 0; index < compression.layers.size(); ++index) {
-    const KeysValues<const T> full = prefilled.layer(index);
+    const KeysValuesView full = prefilled.layer(index);
     const std::size_t rows = full.keys.rows;  // of a head, behind those of the heads before it
     std::vector<Range> by_head;
     for (std::size_t head = 0; head < full.keys.n_heads; ++head) {
       by_head.push_back({head * rows, (head + 1) * rows});
     }
-    const KeysValues<const T> as_one_head{
-        {full.keys.data, 1, full.keys.n_heads * rows, head_dim_},
-        {full.values.data, 1, full.keys.n_heads * rows, head_dim_}};
+    const KeysValuesView as_one_head{as_heads(full.keys.all(), 1), as_heads(full.values.all(), 1)};
     const auto& kept = compression.layers[index].by_head;
     layers_.push_back(gather({as_one_head, by_head}, kept, rotates_keys_));
     for (std::size_t head = 0; head < kept.size(); ++head) {
@@ -51,9 +47,8 @@ GrowingCache<Device, T>::GrowingCache(Device& device, const KvCache<T>& prefille
   }
 }
 
-template <class Device, class T>
-typename GrowingCache<Device, T>::Layer GrowingCache<Device, T>::gather(
-    CachedLayer<T> from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
+GrowingCache::Layer GrowingCache::gather(
+    CachedLayer from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
     bool rotates) const {
   Layer layer;
   std::size_t n_rows = 0;
@@ -64,27 +59,25 @@ typename GrowingCache<Device, T>::Layer GrowingCache<Device, T>::gather(
     head.capacity = n_plain + kRoom;
     n_rows += head.capacity;
   }
-  layer.keys = Matrix<T>(device_->memory(), n_rows + kRowTile, head_dim_);
-  layer.values = Matrix<T>(device_->memory(), n_rows + kRowTile, head_dim_);
+  layer.keys = Tensor(device_->memory(), element_, n_rows + kRowTile, head_dim_);
+  layer.values = Tensor(device_->memory(), element_, n_rows + kRowTile, head_dim_);
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     const std::vector<std::uint32_t>& slots = slots_by_head[h];
     Head& head = layer.heads[h];
     const Range& rows = from.by_head[h];
     const std::vector<std::int32_t> ids(slots.begin(), slots.end());
-    Matrix<T> keys(device_->memory(), slots.size(), head_dim_);
-    Matrix<T> values(device_->memory(), slots.size(), head_dim_);
-    gather_rows(*device_, from.rows.keys.head(0).row_range(rows.begin, rows.size()),
-                std::span<const std::int32_t>(ids), keys.view());
-    gather_rows(*device_, from.rows.values.head(0).row_range(rows.begin, rows.size()),
-                std::span<const std::int32_t>(ids), values.view());
+    Tensor keys(device_->memory(), element_, slots.size(), head_dim_);
+    Tensor values(device_->memory(), element_, slots.size(), head_dim_);
+    gather_rows(*device_, from.rows.keys.head(0).row_range(rows.begin, rows.size()), ids,
+                keys.view());
+    gather_rows(*device_, from.rows.values.head(0).row_range(rows.begin, rows.size()), ids,
+                values.view());
     if (rotates) {
-      rotate_kept_keys(*device_, std::span(slots), std::span<const double>(frequencies_),
-                       keys.view());
+      rotate_kept_keys(*device_, std::span(slots), frequencies_, keys.view());
     }
     const std::size_t n_plain = head.plain.size(), n_packed = slots.size() - n_plain;
     if (n_packed != 0) {
-      pack(std::as_const(keys).view().row_range(0, n_packed),
-           std::as_const(values).view().row_range(0, n_packed), head);
+      pack(keys.view().row_range(0, n_packed), values.view().row_range(0, n_packed), head);
     }
     copy_row_range(*device_, keys, n_packed, n_plain, layer.keys, head.plain.begin);
     copy_row_range(*device_, values, n_packed, n_plain, layer.values, head.plain.begin);
@@ -92,15 +85,12 @@ typename GrowingCache<Device, T>::Layer GrowingCache<Device, T>::gather(
   return layer;
 }
 
-template <class Device, class T>
-void GrowingCache<Device, T>::pack(MatrixView<const T> keys, MatrixView<const T> values,
-                                   Head& head) const {
+void GrowingCache::pack(ConstTensorView keys, ConstTensorView values, Head& head) const {
   head.packed_keys.emplace_back(*device_, keys, GroupAxis::rows, *quantization_);
   head.packed_values.emplace_back(*device_, values, GroupAxis::columns, *quantization_);
 }
 
-template <class Device, class T>
-CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
+CachedLayer GrowingCache::read(std::size_t index) {
   const Layer& layer = layers_[index];
   by_head_.clear();
   if (!quantization_) {
@@ -113,8 +103,8 @@ CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
     n_rows += head.tokens.size();
   }
   if (unpacked_keys_.rows() < n_rows + kRowTile) {
-    unpacked_keys_ = Matrix<T>(device_->memory(), n_rows + kRoom + kRowTile, head_dim_);
-    unpacked_values_ = Matrix<T>(device_->memory(), n_rows + kRoom + kRowTile, head_dim_);
+    unpacked_keys_ = Tensor(device_->memory(), element_, n_rows + kRoom + kRowTile, head_dim_);
+    unpacked_values_ = Tensor(device_->memory(), element_, n_rows + kRoom + kRowTile, head_dim_);
   }
   for (std::size_t h = 0; h < layer.heads.size(); ++h) {
     const Head& head = layer.heads[h];
@@ -129,14 +119,10 @@ CachedLayer<T> GrowingCache<Device, T>::read(std::size_t index) {
     copy_row_range(*device_, layer.keys, plain.begin, plain.size(), unpacked_keys_, row);
     copy_row_range(*device_, layer.values, plain.begin, plain.size(), unpacked_values_, row);
   }
-  return {{as_heads(std::as_const(unpacked_keys_).view(), 1),
-           as_heads(std::as_const(unpacked_values_).view(), 1)},
-          by_head_};
+  return {{as_heads(unpacked_keys_.view(), 1), as_heads(unpacked_values_.view(), 1)}, by_head_};
 }
 
-template <class Device, class T>
-void GrowingCache<Device, T>::append(std::size_t index, KeysValues<const T> own,
-                                     std::size_t token) {
+void GrowingCache::append(std::size_t index, KeysValuesView own, std::size_t token) {
   const std::size_t n_heads = layers_[index].heads.size();
   require_heads("GrowingCache::append", "own.keys", own.keys, n_heads, 1, head_dim_);
   require_heads("GrowingCache::append", "own.values", own.values, n_heads, 1, head_dim_);
@@ -163,12 +149,11 @@ void GrowingCache<Device, T>::append(std::size_t index, KeysValues<const T> own,
   }
 }
 
-template <class Device, class T>
-void GrowingCache<Device, T>::make_room(Layer& layer) const {
+void GrowingCache::make_room(Layer& layer) const {
   std::size_t n_rows = 0;
   for (const Head& head : layer.heads) n_rows += head.plain.size() + kRoom;
-  Matrix<T> keys(device_->memory(), n_rows + kRowTile, head_dim_);
-  Matrix<T> values(device_->memory(), n_rows + kRowTile, head_dim_);
+  Tensor keys(device_->memory(), element_, n_rows + kRowTile, head_dim_);
+  Tensor values(device_->memory(), element_, n_rows + kRowTile, head_dim_);
   std::size_t first = 0;
   for (Head& head : layer.heads) {
     const std::size_t count = head.plain.size();
@@ -182,9 +167,8 @@ void GrowingCache<Device, T>::make_room(Layer& layer) const {
   layer.values = std::move(values);
 }
 
-template <class Device, class T>
-void GrowingCache<Device, T>::keep(std::size_t index,
-                                   const std::vector<std::vector<std::uint32_t>>& slots_by_head) {
+void GrowingCache::keep(std::size_t index,
+                        const std::vector<std::vector<std::uint32_t>>& slots_by_head) {
   require_equal("GrowingCache::keep", "slots_by_head.size()", slots_by_head.size(),
                 layers_[index].heads.size());
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
@@ -201,22 +185,16 @@ void GrowingCache<Device, T>::keep(std::size_t index,
   layers_[index] = std::move(kept);
 }
 
-template <class Device, class T>
-std::size_t GrowingCache<Device, T>::bytes() const {
+std::size_t GrowingCache::bytes() const {
   std::size_t total = 0;
   for (const Layer& layer : layers_) {
     for (const Head& head : layer.heads) {
-      total += 2 * head.plain.size() * head_dim_ * sizeof(T);
+      total += 2 * head.plain.size() * head_dim_ * size_of(element_);
       for (const PackedRows& packed : head.packed_keys) total += packed.bytes();
       for (const PackedRows& packed : head.packed_values) total += packed.bytes();
     }
   }
   return total;
 }
-
-template class GrowingCache<Cpu, float>;
-template class GrowingCache<Cpu, double>;
-template class GrowingCache<Cuda, float>;
-template class GrowingCache<Cuda, double>;
 
 }  // namespace longshadow

@@ -16,9 +16,8 @@
 namespace longshadow {
 
 /// A layer as attention() takes it for a Stream of ragged_prefix.
-template <class T>
 struct CachedLayer {
-  KeysValues<const T> rows;        ///< of one head
+  KeysValuesView rows;             ///< of one head
   std::span<const Range> by_head;  ///< [K], which of the rows each KV head has
 };
 
@@ -26,12 +25,11 @@ struct CachedLayer {
 /// then those of the tokens since. Quantized, every whole group of a head's slots is packed, and
 /// the last slots, fewer than a group, stay as they are until the group is full (as in KIVI, Liu et
 /// al. 2024, arXiv 2402.02750).
-template <class Device, class T>
 class GrowingCache {
  public:
   /// What `compression` keeps of a prefilled cache. `device` must outlive the cache; frequencies
   /// [d / 2], radians per position, turn keys that move.
-  GrowingCache(Device& device, const KvCache<T>& prefilled, const Compression& compression,
+  GrowingCache(Device& device, const KvCache& prefilled, const Compression& compression,
                std::span<const double> frequencies);
 
   std::size_t n_layers() const { return layers_.size(); }
@@ -46,9 +44,9 @@ class GrowingCache {
   }
 
   /// Valid until the next call.
-  CachedLayer<T> read(std::size_t layer);
+  CachedLayer read(std::size_t layer);
   /// Adds the first row of every KV head of `own`, which is token number `token` of the text.
-  void append(std::size_t layer, KeysValues<const T> own, std::size_t token);
+  void append(std::size_t layer, KeysValuesView own, std::size_t token);
   /// Evicts all but these of the layer's slots, which are sorted.
   void keep(std::size_t layer, const std::vector<std::vector<std::uint32_t>>& slots_by_head);
 
@@ -63,26 +61,27 @@ class GrowingCache {
     std::size_t capacity = 0;                            ///< rows of the head from plain.begin on
   };
   struct Layer {
-    Matrix<T> keys, values;
+    Tensor keys, values;
     std::vector<Head> heads;
   };
 
   /// A layer of the named rows of each head.
-  Layer gather(CachedLayer<T> from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
+  Layer gather(CachedLayer from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
                bool rotates) const;
   /// Packs whole groups of rows and puts them behind the head's other groups.
-  void pack(MatrixView<const T> keys, MatrixView<const T> values, Head& head) const;
+  void pack(ConstTensorView keys, ConstTensorView values, Head& head) const;
   /// So that every head of the layer has rows to spare.
   void make_room(Layer& layer) const;
 
   Device* device_;
+  Element element_;
   std::vector<double> frequencies_;
   std::optional<Quantization> quantization_;
   bool rotates_keys_;
   std::size_t head_dim_;
   std::vector<Layer> layers_;
-  Matrix<T> unpacked_keys_, unpacked_values_;  ///< of the layer read last
-  std::vector<Range> by_head_;                 ///< likewise
+  Tensor unpacked_keys_, unpacked_values_;  ///< of the layer read last
+  std::vector<Range> by_head_;              ///< likewise
 };
 
 }  // namespace longshadow

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 
 namespace longshadow {
@@ -18,8 +18,7 @@ void check_quantization(const Quantization& quantization) {
   }
 }
 
-template <class Device, class T>
-PackedRows::PackedRows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+PackedRows::PackedRows(Device& device, ConstTensorView rows, GroupAxis axis,
                        const Quantization& quantization)
     : axis_(axis), quantization_(quantization) {
   check_quantization(quantization);
@@ -29,30 +28,17 @@ PackedRows::PackedRows(Device& device, MatrixView<const T> rows, GroupAxis axis,
   pack_rows(device, rows, axis, quantization, elements_.view(), groups_.view());
 }
 
-template <class Device, class T>
-void PackedRows::unpack(Device& device, MatrixView<T> into) const {
+void PackedRows::unpack(Device& device, TensorView into) const {
   unpack_rows(device, elements_.view(), groups_.view(), axis_, quantization_, into);
 }
 
-template <class Device, class T>
-std::size_t round_through_packing(Device& device, MatrixView<T> rows, GroupAxis axis,
+std::size_t round_through_packing(Device& device, TensorView rows, GroupAxis axis,
                                   const Quantization& quantization) {
   const std::size_t n_packed = rows.rows / quantization.group * quantization.group;
-  const MatrixView<T> whole = rows.row_range(0, n_packed);
-  const PackedRows packed(device, MatrixView<const T>(whole), axis, quantization);
+  const TensorView whole = rows.row_range(0, n_packed);
+  const PackedRows packed(device, whole, axis, quantization);
   packed.unpack(device, whole);
-  return packed.bytes() + (rows.rows - n_packed) * rows.cols * sizeof(T);
+  return packed.bytes() + (rows.rows - n_packed) * rows.cols * size_of(rows.element);
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                        \
-  template PackedRows::PackedRows(Device&, MatrixView<const T>, GroupAxis, const Quantization&); \
-  template void PackedRows::unpack(Device&, MatrixView<T>) const;                                \
-  template std::size_t round_through_packing(Device&, MatrixView<T>, GroupAxis,                  \
-                                             const Quantization&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -16,14 +16,12 @@ void check_quantization(const Quantization& quantization);
 class PackedRows {
  public:
   /// Throws as check_quantization() does.
-  template <class Device, class T>
-  PackedRows(Device& device, MatrixView<const T> rows, GroupAxis axis,
+  PackedRows(Device& device, ConstTensorView rows, GroupAxis axis,
              const Quantization& quantization);
 
   std::size_t rows() const { return elements_.rows(); }
   /// into [rows, cols], as it was packed
-  template <class Device, class T>
-  void unpack(Device& device, MatrixView<T> into) const;
+  void unpack(Device& device, TensorView into) const;
   /// What the elements, scales and minima take.
   std::size_t bytes() const { return elements_.bytes() + groups_.bytes(); }
 
@@ -36,8 +34,7 @@ class PackedRows {
 
 /// Each whole group of rows of one head becomes what it is packed and unpacked again; the rows
 /// behind the last one stay. Returns the bytes that all take: packed, and as they are.
-template <class Device, class T>
-std::size_t round_through_packing(Device& device, MatrixView<T> rows, GroupAxis axis,
+std::size_t round_through_packing(Device& device, TensorView rows, GroupAxis axis,
                                   const Quantization& quantization);
 
 }  // namespace longshadow

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/config/rotary_frequencies.h"
 #include "engine/core/range.h"
 #include "engine/ops/common/rows.h"
@@ -23,46 +23,42 @@ RowBatch chunk_batch(const Chunk& chunk) {
 }
 
 /// A whole cache that fills as the text is read.
-template <class Device, class T>
-class FillingCache final : public LayerCache<T> {
+class FillingCache final : public LayerCache {
  public:
-  FillingCache(Device& device, KvCache<T>& cache) : device_(device), cache_(cache) {}
+  FillingCache(Device& device, KvCache& cache) : device_(device), cache_(cache) {}
 
-  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+  KeysValuesView enter(std::size_t layer, RowBatch& rows) override {
     rows_ = rows.streams.front();
     return cache_.layer(layer);
   }
-  HeadRows<const T> store(std::size_t layer, KeysValues<const T> own) override {
-    const KeysValues<T> cache = cache_.layer(layer);
-    copy_head_rows(device_, own.keys, rows_.n_rows, cache.keys, rows_.prefix);
-    copy_head_rows(device_, own.values, rows_.n_rows, cache.values, rows_.prefix);
-    return cache.keys;
+  ConstHeadsView store(std::size_t layer, KeysValuesView own) override {
+    copy_head_rows(device_, own.keys, rows_.n_rows, cache_.keys(layer), rows_.prefix);
+    copy_head_rows(device_, own.values, rows_.n_rows, cache_.values(layer), rows_.prefix);
+    return cache_.layer(layer).keys;
   }
 
  private:
   Device& device_;
-  KvCache<T>& cache_;
+  KvCache& cache_;
   Stream rows_{};
 };
 
 }  // namespace
 
-template <class Device, class T>
-FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
-                          std::span<const std::int32_t> tokens,
-                          std::span<LayerObserver<T>* const> observers,
-                          const FullPassOptions& options) {
+FullPass run_full_pass(Device& device, const Weights& weights, std::span<const std::int32_t> tokens,
+                       std::span<LayerObserver* const> observers, const FullPassOptions& options) {
   const ModelConfig& config = weights.config;
   const std::size_t n = tokens.size();
   const std::size_t padded_n = round_up(n, kRowTile) + kRowTile;
   const std::vector<double> frequencies =
       rotary_frequencies(config.rope, config.head_dim, std::max(n, options.text_tokens));
-  FullPass<T> pass{
+  FullPass pass{
       {tokens.begin(), tokens.end()},
       frequencies,
-      make_rotary_table<T>(device, frequencies, n, config.rope.attention_factor),
-      KvCache<T>(device.memory(), config.n_layers, config.n_kv_heads, n, config.head_dim),
-      Matrix<T>(device.memory(), padded_n, config.hidden_size),
+      make_rotary_table(device, weights.element(), frequencies, n, config.rope.attention_factor),
+      KvCache(device.memory(), weights.element(), config.n_layers, config.n_kv_heads, n,
+              config.head_dim),
+      Tensor(device.memory(), weights.element(), padded_n, config.hidden_size),
       std::vector<Prediction>(n),
       {},
       {}};
@@ -70,12 +66,12 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   targets.push_back(0);
 
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
-  LayerWalk<Device, T> walk(device, weights, chunk_rows);
-  FillingCache<Device, T> cache(device, pass.cache);
+  LayerWalk walk(device, weights, chunk_rows);
+  FillingCache cache(device, pass.cache);
   for (std::size_t first = 0; first < n; first += kPrefillChunk) {
     const Chunk chunk{first, std::min(kPrefillChunk, n - first)};
     RowBatch rows = chunk_batch(chunk);
-    const MatrixView<T> hidden = pass.hidden.view().row_range(first, rows.padded_rows());
+    const TensorView hidden = pass.hidden.view().row_range(first, rows.padded_rows());
     walk.run(tokens.subspan(first, chunk.used_rows), rows, pass.rotary, cache, hidden,
              ColumnOrder::forward, chunk, observers);
 
@@ -83,7 +79,7 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
     if (skipped < chunk.used_rows) {
       const std::size_t from = skipped / kRowTile * kRowTile;
       const std::size_t count = chunk.used_rows - from;
-      predict(device, MatrixView<const T>(hidden.row_range(from, hidden.rows - from)),
+      predict(device, ConstTensorView(hidden.row_range(from, hidden.rows - from)),
               weights.head.output, weights.head.packed_output,
               std::span<const std::int32_t>(targets).subspan(first + from, count),
               options.entropy_top_k, std::span(pass.predictions).subspan(first + from, count));
@@ -96,14 +92,5 @@ FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
   }
   return pass;
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                       \
-  template FullPass<T> run_full_pass(Device&, const Weights<T>&, std::span<const std::int32_t>, \
-                                     std::span<LayerObserver<T>* const>, const FullPassOptions&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -18,13 +18,12 @@ namespace longshadow {
 inline constexpr std::size_t kPrefillChunk = 512;
 
 /// The teacher-forced run over a whole document with nothing removed.
-template <class T>
 struct FullPass {
   std::vector<std::int32_t> tokens;  ///< n
   std::vector<double> frequencies;   ///< [d / 2], radians per position: keys were rotated by them
-  RotaryTable<T> rotary;             ///< n positions
-  KvCache<T> cache;                  ///< n positions
-  Matrix<T> hidden;                  ///< [n + padding, D], after the final norm
+  RotaryTable rotary;                ///< n positions
+  KvCache cache;                     ///< n positions
+  Tensor hidden;                     ///< [n + padding, D], after the final norm
   /// n, zeros where none was asked for; the last one's target is token 0 for want of another.
   std::vector<Prediction> predictions;
   std::vector<double> log_normalisers;  ///< n, the predictions'
@@ -42,11 +41,8 @@ struct FullPassOptions {
   std::function<void(std::size_t)> progress = [](std::size_t) {};
 };
 
-/// Memory grows linearly with n: 2 L n K d + n D elements of T stay, and chunks have a fixed size.
-template <class Device, class T>
-FullPass<T> run_full_pass(Device& device, const Weights<T>& weights,
-                          std::span<const std::int32_t> tokens,
-                          std::span<LayerObserver<T>* const> observers,
-                          const FullPassOptions& options);
+/// Memory grows linearly with n: 2 L n K d + n D elements stay, and chunks have a fixed size.
+FullPass run_full_pass(Device& device, const Weights& weights, std::span<const std::int32_t> tokens,
+                       std::span<LayerObserver* const> observers, const FullPassOptions& options);
 
 }  // namespace longshadow

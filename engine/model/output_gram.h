@@ -12,8 +12,6 @@ namespace longshadow {
 /// over `group` query heads h that follow one another, where W_O,h [D, d] takes the head's
 /// attention output to the residual stream. So v' G v is the mean squared length that a value v has
 /// there. Products and sums are f32. `group` divides a KV head's query heads.
-template <class Device, class T>
-std::vector<Matrix<float>> output_grams(Device& device, const Weights<T>& weights,
-                                        std::size_t group);
+std::vector<Matrix<float>> output_grams(Device& device, const Weights& weights, std::size_t group);
 
 }  // namespace longshadow

@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/ops/attention/attention_backward.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/projection/add_bias.h"
@@ -18,46 +18,39 @@ AttentionShape attention_shape(const ModelConfig& config) {
 namespace {
 
 /// [n_heads rows, d] for what comes before a norm over heads; [0, 0] where the model has none.
-template <class T, class Device>
-Matrix<T> make_projections(Device& device, const ModelConfig& config, std::size_t n_heads,
-                           std::size_t rows) {
+Tensor make_projections(Device& device, const ModelConfig& config, Element element,
+                        std::size_t n_heads, std::size_t rows) {
   if (!config.query_key_norm) return {};
-  return Matrix<T>(device.memory(), n_heads * rows, config.head_dim);
+  return Tensor(device.memory(), element, n_heads * rows, config.head_dim);
 }
 
 }  // namespace
 
-template <class T>
-template <class Device>
-AttentionActivations<T>::AttentionActivations(Device& device, const ModelConfig& config,
-                                              std::size_t rows)
-    : query_heads(device.memory(), config.n_heads * rows, config.head_dim),
-      key_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
-      value_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
-      attended(device.memory(), rows, config.n_heads * config.head_dim),
-      log_normalisers(device.memory(), rows, config.n_heads),
-      query_projections(make_projections<T>(device, config, config.n_heads, rows)),
-      key_projections(make_projections<T>(device, config, config.n_kv_heads, rows)) {}
+AttentionActivations::AttentionActivations(Device& device, const ModelConfig& config,
+                                           Element element, std::size_t rows)
+    : query_heads(device.memory(), element, config.n_heads * rows, config.head_dim),
+      key_heads(device.memory(), element, config.n_kv_heads * rows, config.head_dim),
+      value_heads(device.memory(), element, config.n_kv_heads * rows, config.head_dim),
+      attended(device.memory(), element, rows, config.n_heads * config.head_dim),
+      log_normalisers(device.memory(), element, rows, config.n_heads),
+      query_projections(make_projections(device, config, element, config.n_heads, rows)),
+      key_projections(make_projections(device, config, element, config.n_kv_heads, rows)) {}
 
-template <class T>
-template <class Device>
-AttentionTape<T>::AttentionTape(Device& device, const ModelConfig& config, std::size_t rows)
+AttentionTape::AttentionTape(Device& device, const ModelConfig& config, Element element,
+                             std::size_t rows)
     : shape(attention_shape(config)),
-      residual(device.memory(), rows, config.hidden_size),
-      query_heads(device.memory(), config.n_heads * rows, config.head_dim),
-      log_normalisers(device.memory(), rows, config.n_heads),
-      attended(device.memory(), rows, config.n_heads * config.head_dim),
-      query_projections(make_projections<T>(device, config, config.n_heads, rows)),
-      key_projections(make_projections<T>(device, config, config.n_kv_heads, rows)) {}
+      residual(device.memory(), element, rows, config.hidden_size),
+      query_heads(device.memory(), element, config.n_heads * rows, config.head_dim),
+      log_normalisers(device.memory(), element, rows, config.n_heads),
+      attended(device.memory(), element, rows, config.n_heads * config.head_dim),
+      query_projections(make_projections(device, config, element, config.n_heads, rows)),
+      key_projections(make_projections(device, config, element, config.n_kv_heads, rows)) {}
 
-template <class T>
-template <class Device>
-void AttentionTape<T>::keep(Device& device, const KeptRows& rows,
-                            const AttentionActivations<T>& from) {
-  const auto keep_heads = [&](const Matrix<T>& matrix, Matrix<T>& into, std::size_t heads) {
-    HeadRows<const T> chunk = as_heads(matrix.view(), heads);
-    chunk.data += rows.from * chunk.head_dim;
-    copy_head_rows(device, chunk, rows.count, as_heads(into.view(), heads), rows.to);
+void AttentionTape::keep(Device& device, const KeptRows& rows, const AttentionActivations& from) {
+  const auto keep_heads = [&](const Tensor& matrix, Tensor& into, std::size_t heads) {
+    const ConstHeadsView chunk = as_heads(matrix.view(), heads);
+    copy_head_rows(device, chunk.part(0, heads, rows.from), rows.count,
+                   as_heads(into.view(), heads), rows.to);
   };
   keep_heads(from.query_heads, query_heads, shape.n_heads);
   if (query_projections.rows() != 0) {
@@ -68,35 +61,37 @@ void AttentionTape<T>::keep(Device& device, const KeptRows& rows,
   keep_rows(device, rows, from.attended.view(), attended);
 }
 
-template <class T, class P>
-template <class Device>
-AttentionChanges<T, P>::AttentionChanges(Device& device, const ModelConfig& config,
-                                         std::size_t rows)
-    : query_heads(device.memory(), config.n_heads * rows, config.head_dim),
-      key_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
-      value_heads(device.memory(), config.n_kv_heads * rows, config.head_dim),
-      attended(device.memory(), rows, config.n_heads * config.head_dim),
-      query_projections(make_projections<T>(device, config, config.n_heads, rows)) {}
+AttentionChanges::AttentionChanges(Device& device, const ModelConfig& config,
+                                   const PassElements& elements, std::size_t rows)
+    : query_heads(device.memory(), elements.products, config.n_heads * rows, config.head_dim),
+      key_heads(device.memory(), elements.activations, config.n_kv_heads * rows, config.head_dim),
+      value_heads(device.memory(), elements.products, config.n_kv_heads * rows, config.head_dim),
+      attended(device.memory(), elements.products, rows, config.n_heads * config.head_dim),
+      query_projections(
+          make_projections(device, config, elements.activations, config.n_heads, rows)) {}
 
-template <class T, class P>
-template <class Device>
-AttentionGradientRows<T, P>::AttentionGradientRows(Device& device, const ModelConfig& config,
-                                                   std::size_t rows)
-    : attended_heads(device.memory(), config.n_heads * (rows + kRowTile), config.head_dim),
-      queries(device.memory(), rows, config.n_heads * config.head_dim),
-      keys(device.memory(), rows, config.n_kv_heads * config.head_dim),
-      unrotated_queries(device.memory(), rows, config.n_heads * config.head_dim),
-      unrotated_keys(device.memory(), rows, config.n_kv_heads * config.head_dim),
-      values(device.memory(), rows, config.n_kv_heads * config.head_dim) {
+AttentionGradientRows::AttentionGradientRows(Device& device, const ModelConfig& config,
+                                             const PassElements& elements, std::size_t rows) {
+  const std::size_t d = config.head_dim, queries_cols = config.n_heads * d;
+  const std::size_t keys_cols = config.n_kv_heads * d;
+  const auto exact = [&](std::size_t n_rows, std::size_t cols) {
+    return Tensor(device.memory(), elements.activations, n_rows, cols);
+  };
+  const auto factor = [&](std::size_t cols) {
+    return Tensor(device.memory(), elements.products, rows, cols);
+  };
+  attended_heads = exact(config.n_heads * (rows + kRowTile), d);
+  queries = exact(rows, queries_cols);
+  keys = exact(rows, keys_cols);
+  unrotated_queries = factor(queries_cols);
+  unrotated_keys = factor(keys_cols);
+  values = factor(keys_cols);
   if (!config.query_key_norm) return;
-  query_projections = Matrix<T>(device.memory(), queries.rows(), queries.cols());
-  key_projections = Matrix<T>(device.memory(), keys.rows(), keys.cols());
+  query_projections = exact(rows, queries_cols);
+  key_projections = exact(rows, keys_cols);
 }
 
-template <class T>
-template <class Device>
-Attention<T>::Attention(const WeightLoader<Device, T, T>& load, const ModelConfig& config,
-                        std::size_t layer)
+Attention::Attention(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
     : shape_(attention_shape(config)),
       norm_{load.plain(WeightKind::attention_norm, layer), config.norm_epsilon},
       query_bias_(load.plain(WeightKind::query_bias, layer)),
@@ -106,8 +101,7 @@ Attention<T>::Attention(const WeightLoader<Device, T, T>& load, const ModelConfi
       query_norm_{{load.plain(WeightKind::query_norm, layer), config.norm_epsilon}},
       key_norm_{{load.plain(WeightKind::key_norm, layer), config.norm_epsilon}} {}
 
-template <class T>
-void Attention<T>::add_names(const ModelConfig& config, LayerNames& names) {
+void Attention::add_names(const ModelConfig& config, LayerNames& names) {
   using enum WeightKind;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
@@ -131,8 +125,7 @@ void Attention<T>::add_names(const ModelConfig& config, LayerNames& names) {
   }
 }
 
-template <class T>
-PartSize Attention<T>::size(const ModelConfig& config) {
+PartSize Attention::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
@@ -151,58 +144,52 @@ PartSize Attention<T>::size(const ModelConfig& config) {
   return size;
 }
 
-template <class T>
-template <class Device>
-void Attention<T>::forward(Device& device, const AttentionMatrices<T>& matrices,
-                           const RotaryTable<T>& rotary, const RowBatch& batch,
-                           KeysValues<const T> prefix, ColumnOrder order, MatrixView<T> normed,
-                           AttentionActivations<T>& s, MatrixView<T> x) const {
+void Attention::forward(Device& device, const AttentionMatrices& matrices,
+                        const RotaryTable& rotary, const RowBatch& batch, KeysValuesView prefix,
+                        ColumnOrder order, TensorView normed, AttentionActivations& s,
+                        TensorView x) const {
   const std::span<const std::uint32_t> positions(batch.positions);
-  const MatrixView<const T> input = normed;
-  const MatrixView<T> attended = rows_of(s.attended, x.rows);
-  const HeadRows<T> queries = as_heads(s.query_heads.view(), shape_.n_heads);
-  const HeadRows<T> keys = as_heads(s.key_heads.view(), shape_.n_kv_heads);
-  const HeadRows<T> values = as_heads(s.value_heads.view(), shape_.n_kv_heads);
+  const ConstTensorView input = normed;
+  const TensorView attended = rows_of(s.attended, x.rows);
+  const HeadsView queries = as_heads(s.query_heads.view(), shape_.n_heads);
+  const HeadsView keys = as_heads(s.key_heads.view(), shape_.n_kv_heads);
+  const HeadsView values = as_heads(s.value_heads.view(), shape_.n_kv_heads);
 
   norm_.forward(device, x, normed);
-  const auto project_rotated = [&](const PackedWeights<T>& weights, const Matrix<T>& bias,
-                                   const HeadNorm<T>& head_norm, Matrix<T>& projections,
-                                   HeadRows<T> to) {
+  const auto project_rotated = [&](const PackedWeights& weights, const Tensor& bias,
+                                   const HeadNorm& head_norm, Tensor& projections, HeadsView to) {
     if (!head_norm) {
       project_rotated_heads(device, input, weights, bias.view(), rotary, positions, to);
       return;
     }
-    const HeadRows<T> projected = as_heads(projections.view(), to.n_heads);
+    const HeadsView projected = as_heads(projections.view(), to.n_heads);
     project_heads(device, input, weights, bias.view(), projected);
     head_norm.forward(device, rotary, positions, projected, to);
   };
   project_rotated(matrices.query, query_bias_, query_norm_, s.query_projections, queries);
   project_rotated(matrices.key, key_bias_, key_norm_, s.key_projections, keys);
   project_heads(device, input, matrices.value, value_bias_.view(), values);
-  attention(device, shape_, HeadRows<const T>(queries), prefix, KeysValues<const T>{keys, values},
-            std::span(batch.streams), attended, s.log_normalisers.view(), order);
-  linear(device, MatrixView<const T>(attended), matrices.output, x, Write::add);
+  attention(device, shape_, queries, prefix, KeysValuesView{keys, values}, std::span(batch.streams),
+            attended, s.log_normalisers.view(), order);
+  linear(device, attended, matrices.output, x, Write::add);
   add_bias(device, output_bias_.view(), x);
 }
 
-template <class T>
-template <class Device, class P>
-void Attention<T>::delta(Device& device, const AttentionMatrices<P>& matrices,
-                         const RotaryTable<T>& rotary, const DeltaBatch& batch,
-                         const AttentionTape<T>& tape, const FullCache<T, P>& cache,
-                         std::size_t row_tiles_before, MatrixView<P> dnormed,
-                         AttentionChanges<T, P>& s, MatrixView<T> dx) const {
+void Attention::delta(Device& device, const AttentionMatrices& matrices, const RotaryTable& rotary,
+                      const DeltaBatch& batch, const AttentionTape& tape, const FullCache& cache,
+                      std::size_t row_tiles_before, TensorView dnormed, AttentionChanges& s,
+                      TensorView dx) const {
   const std::span<const std::uint32_t> positions(batch.positions);
-  const MatrixView<const P> input = dnormed;
-  const MatrixView<P> dattended = rows_of(s.attended, dx.rows);
-  const HeadRows<P> dq = as_heads(s.query_heads.view(), shape_.n_heads);
-  const HeadRows<T> dk = as_heads(s.key_heads.view(), shape_.n_kv_heads);
-  const HeadRows<P> dv = as_heads(s.value_heads.view(), shape_.n_kv_heads);
-  const MatrixView<const T> no_bias{};  // biases cancel in a difference
+  const ConstTensorView input = dnormed;
+  const TensorView dattended = rows_of(s.attended, dx.rows);
+  const HeadsView dq = as_heads(s.query_heads.view(), shape_.n_heads);
+  const HeadsView dk = as_heads(s.key_heads.view(), shape_.n_kv_heads);
+  const HeadsView dv = as_heads(s.value_heads.view(), shape_.n_kv_heads);
+  const ConstTensorView no_bias{};  // biases cancel in a difference
 
   norm_.delta(device, tape.residual.view(), dx, batch.tape_rows, dnormed);
   if (query_norm_) {
-    const HeadRows<T> projected = as_heads(s.query_projections.view(), shape_.n_heads);
+    const HeadsView projected = as_heads(s.query_projections.view(), shape_.n_heads);
     project_heads(device, input, matrices.query, no_bias, projected);
     query_norm_.delta(device, rotary, batch, as_heads(tape.query_projections.view(), dq.n_heads),
                       projected, dq);
@@ -214,52 +201,48 @@ void Attention<T>::delta(Device& device, const AttentionMatrices<P>& matrices,
     project_rotated_heads(device, input, matrices.key, no_bias, rotary, positions, dk);
   }
   project_heads(device, input, matrices.value, no_bias, dv);
-  const FullAttention<T, P> full{as_heads(tape.query_heads.view(), shape_.n_heads),
-                                 tape.log_normalisers.view(),
-                                 tape.attended.view(),
-                                 cache.exact,
-                                 cache.rounded,
-                                 row_tiles_before};
-  attention_delta(device, shape_, full, HeadRows<const P>(dq), HeadRows<const T>(dk),
-                  HeadRows<const P>(dv), std::span(batch.streams), dattended);
-  linear(device, MatrixView<const P>(dattended), matrices.output, dx, Write::add);
+  const FullAttentionView full{as_heads(tape.query_heads.view(), shape_.n_heads),
+                               tape.log_normalisers.view(),
+                               tape.attended.view(),
+                               cache.exact,
+                               cache.rounded,
+                               row_tiles_before};
+  attention_delta(device, shape_, full, dq, dk, dv, std::span(batch.streams), dattended);
+  linear(device, dattended, matrices.output, dx, Write::add);
 }
 
-template <class T>
-template <class Device, class P>
-void Attention<T>::backward(Device& device, const AttentionMatrices<P>& transposed,
-                            const RotaryTable<T>& rotary, const GradientBatch& batch,
-                            const AttentionTape<T>& tape, const FullCache<T, P>& cache,
-                            MatrixView<P> rounded, MatrixView<T> dnormed,
-                            AttentionGradientRows<T, P>& s, MatrixView<T> gates,
-                            MatrixView<T> dx) const {
+void Attention::backward(Device& device, const AttentionMatrices& transposed,
+                         const RotaryTable& rotary, const GradientBatch& batch,
+                         const AttentionTape& tape, const FullCache& cache, TensorView rounded,
+                         TensorView dnormed, AttentionGradientRows& s, TensorView gates,
+                         TensorView dx) const {
   const std::span<const std::uint32_t> positions(batch.positions);
-  const HeadRows<T> dattended = as_heads(s.attended_heads.view(), shape_.n_heads);
-  const MatrixView<T> dq = rows_of(s.queries, dx.rows);
-  const MatrixView<T> dk = rows_of(s.keys, dx.rows);
-  const MatrixView<P> dq_unrotated = rows_of(s.unrotated_queries, dx.rows);
-  const MatrixView<P> dk_unrotated = rows_of(s.unrotated_keys, dx.rows);
-  const MatrixView<P> dv = rows_of(s.values, dx.rows);
+  const HeadsView dattended = as_heads(s.attended_heads.view(), shape_.n_heads);
+  const TensorView dq = rows_of(s.queries, dx.rows);
+  const TensorView dk = rows_of(s.keys, dx.rows);
+  const TensorView dq_unrotated = rows_of(s.unrotated_queries, dx.rows);
+  const TensorView dk_unrotated = rows_of(s.unrotated_keys, dx.rows);
+  const TensorView dv = rows_of(s.values, dx.rows);
 
-  project_heads(device, rounded_rows(device, MatrixView<const T>(dx), rounded), transposed.output,
-                MatrixView<const T>{}, dattended);
-  const FullAttention<T, P> full{as_heads(tape.query_heads.view(), shape_.n_heads),
-                                 tape.log_normalisers.view(), tape.attended.view(), cache.exact,
-                                 cache.rounded};
-  attention_backward(device, shape_, full, batch.context, HeadRows<const T>(dattended),
-                     std::span(batch.tape_rows), AttentionGradients<T, P>{dq, dk, dv, gates});
-  // The gradients at the projections, in P.
-  const auto at_projections = [&](const HeadNorm<T>& head_norm, const Matrix<T>& projected,
-                                  std::size_t n_heads, MatrixView<T> gradients, Matrix<T>& scratch,
-                                  MatrixView<P> to) -> MatrixView<const P> {
+  project_heads(device, rounded_rows(device, dx, rounded), transposed.output, ConstTensorView{},
+                dattended);
+  const FullAttentionView full{as_heads(tape.query_heads.view(), shape_.n_heads),
+                               tape.log_normalisers.view(), tape.attended.view(), cache.exact,
+                               cache.rounded};
+  attention_backward(device, shape_, full, batch.context, dattended, std::span(batch.tape_rows),
+                     AttentionGradientsView{dq, dk, dv, gates});
+  // The gradients at the projections, in the products' type.
+  const auto at_projections = [&](const HeadNorm& head_norm, const Tensor& projected,
+                                  std::size_t n_heads, TensorView gradients, Tensor& scratch,
+                                  TensorView to) -> ConstTensorView {
     if (!head_norm) {
-      rotate_rows(device, rotary, Turn::back, positions, MatrixView<const T>(gradients), to);
+      rotate_rows(device, rotary, Turn::back, positions, gradients, to);
       return to;
     }
-    const MatrixView<T> before = rows_of(scratch, dx.rows);
+    const TensorView before = rows_of(scratch, dx.rows);
     head_norm.backward(device, rotary, batch, as_heads(projected.view(), n_heads), gradients,
                        before);
-    return rounded_rows(device, MatrixView<const T>(before), to);
+    return rounded_rows(device, before, to);
   };
   linear(device,
          at_projections(query_norm_, tape.query_projections, shape_.n_heads, dq,
@@ -269,48 +252,8 @@ void Attention<T>::backward(Device& device, const AttentionMatrices<P>& transpos
          at_projections(key_norm_, tape.key_projections, shape_.n_kv_heads, dk, s.key_projections,
                         dk_unrotated),
          transposed.key, dnormed, Write::add);
-  linear(device, MatrixView<const P>(dv), transposed.value, dnormed, Write::add);
+  linear(device, dv, transposed.value, dnormed, Write::add);
   norm_.backward(device, tape.residual.view(), dnormed, batch.tape_rows, dx);
 }
-
-template class Attention<float>;
-template class Attention<double>;
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                          \
-  template AttentionActivations<T>::AttentionActivations(Device&, const ModelConfig&,              \
-                                                         std::size_t);                             \
-  template AttentionTape<T>::AttentionTape(Device&, const ModelConfig&, std::size_t);              \
-  template void AttentionTape<T>::keep(Device&, const KeptRows&, const AttentionActivations<T>&);  \
-  template Attention<T>::Attention(const WeightLoader<Device, T, T>&, const ModelConfig&,          \
-                                   std::size_t);                                                   \
-  template void Attention<T>::forward(Device&, const AttentionMatrices<T>&, const RotaryTable<T>&, \
-                                      const RowBatch&, KeysValues<const T>, ColumnOrder,           \
-                                      MatrixView<T>, AttentionActivations<T>&, MatrixView<T>)      \
-      const;
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
-
-#define LONGSHADOW_INSTANTIATE(Device, T, P)                                                     \
-  template AttentionChanges<T, P>::AttentionChanges(Device&, const ModelConfig&, std::size_t);   \
-  template AttentionGradientRows<T, P>::AttentionGradientRows(Device&, const ModelConfig&,       \
-                                                              std::size_t);                      \
-  template void Attention<T>::delta(Device&, const AttentionMatrices<P>&, const RotaryTable<T>&, \
-                                    const DeltaBatch&, const AttentionTape<T>&,                  \
-                                    const FullCache<T, P>&, std::size_t, MatrixView<P>,          \
-                                    AttentionChanges<T, P>&, MatrixView<T>) const;               \
-  template void Attention<T>::backward(                                                          \
-      Device&, const AttentionMatrices<P>&, const RotaryTable<T>&, const GradientBatch&,         \
-      const AttentionTape<T>&, const FullCache<T, P>&, MatrixView<P>, MatrixView<T>,             \
-      AttentionGradientRows<T, P>&, MatrixView<T>, MatrixView<T>) const;
-LONGSHADOW_INSTANTIATE(Cpu, float, float)
-LONGSHADOW_INSTANTIATE(Cpu, float, BF16)
-LONGSHADOW_INSTANTIATE(Cpu, double, double)
-LONGSHADOW_INSTANTIATE(Cuda, float, float)
-LONGSHADOW_INSTANTIATE(Cuda, float, BF16)
-LONGSHADOW_INSTANTIATE(Cuda, double, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

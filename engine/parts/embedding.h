@@ -6,16 +6,15 @@
 #include <vector>
 
 #include "engine/config/config.h"
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/common/rows.h"
 #include "engine/parts/weight_loader.h"
 
 namespace longshadow {
 
 /// Where a token's residual stream begins.
-template <class T>
 struct Embedding {
-  Matrix<T> table;  ///< [V, D]
+  Tensor table;  ///< [V, D]
 
   static void add_names(const ModelConfig& config, std::vector<WeightName>& table) {
     table.push_back({WeightKind::token_embedding, 0, config.vocab_size, config.hidden_size,
@@ -23,8 +22,7 @@ struct Embedding {
   }
 
   /// The first rows of x [tokens.size() or more, D] become the tokens'.
-  template <class Device>
-  void forward(Device& device, std::span<const std::int32_t> tokens, MatrixView<T> x) const {
+  void forward(Device& device, std::span<const std::int32_t> tokens, TensorView x) const {
     gather_rows(device, table.view(), tokens, x);
   }
 };

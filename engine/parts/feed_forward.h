@@ -4,7 +4,7 @@
 
 #include "engine/backend/packed_weights.h"
 #include "engine/config/config.h"
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"
 #include "engine/parts/row_batch.h"
@@ -12,11 +12,11 @@
 
 namespace longshadow {
 
-/// The matrices of a feed-forward part for products in P: as they are, or each transposed.
-template <class P>
+/// The matrices of a feed-forward part, for products in one precision: as they are, or each
+/// transposed.
 struct FeedForwardMatrices {
-  PackedWeights<P> gate, up;  ///< [F, D]
-  PackedWeights<P> down;      ///< [D, F]
+  PackedWeights gate, up;  ///< [F, D]
+  PackedWeights down;      ///< [D, F]
 
   /// As AttentionMatrices::from().
   template <class Get>
@@ -31,84 +31,76 @@ struct FeedForwardMatrices {
 };
 
 /// What a feed-forward part computes on its way, for R padded rows and one row tile beyond.
-template <class T>
 struct FeedForwardActivations {
-  Matrix<T> gate, up, gated;  ///< [R, F]
+  Tensor gate, up, gated;  ///< [R, F]
 
-  template <class Device>
-  FeedForwardActivations(Device& device, const ModelConfig& config, std::size_t rows);
+  FeedForwardActivations(Device& device, const ModelConfig& config, Element element,
+                         std::size_t rows);
 };
 
 /// What of the full pass the delta and the backward pass start from, for m rows.
-template <class T>
 struct FeedForwardTape {
-  Matrix<T> residual;  ///< [m, D], the part's input
-  Matrix<T> gate, up;  ///< [m, F]
+  Tensor residual;  ///< [m, D], the part's input
+  Tensor gate, up;  ///< [m, F]
 
-  template <class Device>
-  FeedForwardTape(Device& device, const ModelConfig& config, std::size_t rows);
+  FeedForwardTape(Device& device, const ModelConfig& config, Element element, std::size_t rows);
 
   /// Keeps rows of what the part has computed; the residual is kept by who has it.
-  template <class Device>
-  void keep(Device& device, const KeptRows& rows, const FeedForwardActivations<T>& from);
+  void keep(Device& device, const KeptRows& rows, const FeedForwardActivations& from);
 };
 
-/// The change of the gated activations, [R, F] for R padded rows and one row tile beyond.
-template <class P>
+/// The change of the gated activations, [R, F] for R padded rows and one row tile beyond, in the
+/// products' type.
 struct FeedForwardChanges {
-  Matrix<P> gated;
+  Tensor gated;
 
-  template <class Device>
-  FeedForwardChanges(Device& device, const ModelConfig& config, std::size_t rows)
-      : gated(device.memory(), rows, config.feed_forward_size) {}
+  FeedForwardChanges(Device& device, const ModelConfig& config, const PassElements& elements,
+                     std::size_t rows)
+      : gated(device.memory(), elements.products, rows, config.feed_forward_size) {}
 };
 
-/// Gradients of the activations, [R, F] for R padded rows.
-template <class T, class P>
+/// Gradients of the activations, [R, F] for R padded rows; in the products' type P where a product
+/// takes them.
 struct FeedForwardGradients {
-  Matrix<T> gated;
-  Matrix<P> gate, up;
+  Tensor gated;
+  Tensor gate, up;  ///< P
 
-  template <class Device>
-  FeedForwardGradients(Device& device, const ModelConfig& config, std::size_t rows)
-      : gated(device.memory(), rows, config.feed_forward_size),
-        gate(device.memory(), rows, config.feed_forward_size),
-        up(device.memory(), rows, config.feed_forward_size) {}
+  FeedForwardGradients(Device& device, const ModelConfig& config, const PassElements& elements,
+                       std::size_t rows)
+      : gated(device.memory(), elements.activations, rows, config.feed_forward_size),
+        gate(device.memory(), elements.products, rows, config.feed_forward_size),
+        up(device.memory(), elements.products, rows, config.feed_forward_size) {}
 };
 
 /// The second half of a decoder layer: x += W_down (silu(W_gate n) W_up n) with n = norm(x), and
 /// biases where the model has them.
-template <class T>
 class FeedForward {
  public:
-  template <class Device>
-  FeedForward(const WeightLoader<Device, T, T>& load, const ModelConfig& config, std::size_t layer);
+  FeedForward(const WeightLoader& load, const ModelConfig& config, std::size_t layer);
 
   /// The part's tensors in a layer of `config`.
   static void add_names(const ModelConfig& config, LayerNames& names);
   static PartSize size(const ModelConfig& config);
 
   /// x [padded rows, D], the residual stream, read and written; normed [padded rows, D] is scratch.
-  template <class Device>
-  void forward(Device& device, const FeedForwardMatrices<T>& matrices, MatrixView<T> normed,
-               FeedForwardActivations<T>& s, MatrixView<T> x) const;
+  void forward(Device& device, const FeedForwardMatrices& matrices, TensorView normed,
+               FeedForwardActivations& s, TensorView x) const;
 
   /// dx [padded rows, D], the change of the residual stream, read and written.
-  template <class Device, class P>
-  void delta(Device& device, const FeedForwardMatrices<P>& matrices, const DeltaBatch& batch,
-             const FeedForwardTape<T>& tape, MatrixView<P> dnormed, FeedForwardChanges<P>& s,
-             MatrixView<T> dx) const;
+  void delta(Device& device, const FeedForwardMatrices& matrices, const DeltaBatch& batch,
+             const FeedForwardTape& tape, TensorView dnormed, FeedForwardChanges& s,
+             TensorView dx) const;
 
   /// dx [padded rows, D], the gradient of the residual stream, read and written. `transposed` has
-  /// each matrix transposed; `rounded` [padded rows, D] is dx's place in P.
-  template <class Device, class P>
-  void backward(Device& device, const FeedForwardMatrices<P>& transposed,
-                const GradientBatch& batch, const FeedForwardTape<T>& tape, MatrixView<P> rounded,
-                MatrixView<T> dnormed, FeedForwardGradients<T, P>& s, MatrixView<T> dx) const;
+  /// each matrix transposed; `rounded` [padded rows, D] is dx's place in the products'
+  /// type, or has no rows where that is dx's.
+  void backward(Device& device, const FeedForwardMatrices& transposed, const GradientBatch& batch,
+                const FeedForwardTape& tape, TensorView rounded, TensorView dnormed,
+                FeedForwardGradients& s, TensorView dx) const;
 
  private:
-  Norm<T> norm_;
-  Matrix<T> gate_bias_, up_bias_, down_bias_;  ///< [1, F], [1, F], [1, D] or empty
+  Norm norm_;
+  Tensor gate_bias_, up_bias_, down_bias_;  ///< [1, F], [1, F], [1, D] or empty
 };
 
 }  // namespace longshadow

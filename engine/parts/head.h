@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
+#include "engine/backend/transfer.h"
 #include "engine/config/config.h"
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/parts/norm.h"
 #include "engine/parts/weight_loader.h"
 
@@ -14,12 +15,11 @@ namespace longshadow {
 
 /// What comes behind the layers: hidden = norm(x), logits = hidden outputᵀ. What is asked of the
 /// logits (predict(), kl_divergence(), fisher_probes()) never holds them as a whole.
-template <class T>
 struct Head {
-  Norm<T> norm;
-  Matrix<T> untied_output;         ///< [V, D], or [0, 0] where it is the embedding's table
-  MatrixView<const T> output;      ///< [V, D], of either
-  PackedWeights<T> packed_output;  ///< output
+  Norm norm;
+  Tensor untied_output;         ///< [V, D], or [0, 0] where it is the embedding's table
+  ConstTensorView output;       ///< [V, D], of either
+  PackedWeights packed_output;  ///< output
 
   static void add_names(const ModelConfig& config, std::vector<WeightName>& table) {
     table.push_back({WeightKind::final_norm, 0, 1, config.hidden_size, "output_norm.weight",
@@ -30,12 +30,9 @@ struct Head {
   }
 
   /// `embedding` [V, D] must outlive the head where the output is tied to it.
-  template <class Device>
-  static Head load(const WeightLoader<Device, T, T>& load, const ModelConfig& config,
-                   MatrixView<const T> embedding) {
-    Matrix<T> untied = load.plain(WeightKind::output);
-    const MatrixView<const T> output =
-        config.tied_embeddings ? embedding : std::as_const(untied).view();
+  static Head load(const WeightLoader& load, const ModelConfig& config, ConstTensorView embedding) {
+    Tensor untied = load.plain(WeightKind::output);
+    const ConstTensorView output = config.tied_embeddings ? embedding : untied.view();
     return {{load.plain(WeightKind::final_norm), config.norm_epsilon},
             std::move(untied),
             output,

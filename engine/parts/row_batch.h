@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/attention_delta.h"
 #include "engine/ops/common/paired_rows.h"
@@ -50,8 +50,7 @@ struct KeptRows {
 };
 
 /// Puts a chunk's kept rows into a tape's matrix of as many columns.
-template <class Device, class T>
-void keep_rows(Device& device, const KeptRows& kept, MatrixView<const T> chunk, Matrix<T>& tape) {
+inline void keep_rows(Device& device, const KeptRows& kept, ConstTensorView chunk, Tensor& tape) {
   copy_rows(device, chunk.row_range(kept.from, kept.count),
             tape.view().row_range(kept.to, kept.count));
 }

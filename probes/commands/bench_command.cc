@@ -129,15 +129,12 @@ int run(BenchCommand& command) {
         std::to_string(config.max_context) + " tokens");
   }
   if (!command.policies.empty()) {
-    device.run([&](auto& on) {
-      print(bench_policies(on, *checkpoint, bench.context, split_policies(command.policies),
-                           command.budget.share));
-    });
+    print(bench_policies(device.get(), *checkpoint, bench.context, split_policies(command.policies),
+                         command.budget.share));
     print_output_share(output_share_of_prefill(config, bench.context));
     return 0;
   }
-  BenchResult result;
-  device.run([&](auto& on) { result = run_bench(on, *checkpoint, bench); });
+  const BenchResult result = run_bench(device.get(), *checkpoint, bench);
   print(result);
   if (!command.json.empty()) {
     std::ofstream file(command.json);

@@ -191,9 +191,8 @@ void print_summary(const Generation& result, std::size_t prompt_tokens,
                result.cuts.slots_after);
 }
 
-template <class Device, class T>
-void write_text(Device& device, const Checkpoint& checkpoint, const Weights<T>& weights,
-                const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
+void write_text(Device& device, const Checkpoint& checkpoint, const Weights& weights,
+                const EntropyHead& entropy_head, std::span<const TokenId> prompt,
                 const GenerationOptions& options) {
   TextStream text;
   const auto show = [](const std::string& piece) {
@@ -225,10 +224,8 @@ double overhead(const std::vector<double>& times, const std::vector<double>& bas
   return upper_median(percent);
 }
 
-template <class Device, class T>
-void compare_scoring(Device& device, const Weights<T>& weights,
-                     const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
-                     GenerationOptions options) {
+void compare_scoring(Device& device, const Weights& weights, const EntropyHead& entropy_head,
+                     std::span<const TokenId> prompt, GenerationOptions options) {
   options.end_tokens.clear();  // as many tokens for each
   std::vector<Times> all{{"streaming-llm", {}, {}, {}}, {"snapkv", {}, {}, {}}};
   if (options.policy != "streaming-llm" && options.policy != "snapkv") {
@@ -259,18 +256,6 @@ void compare_scoring(Device& device, const Weights<T>& weights,
   }
 }
 
-template <class T, class Device>
-void write_or_compare(Device& device, const Checkpoint& checkpoint, std::span<const TokenId> prompt,
-                      const GenerationOptions& options, bool compare) {
-  const Weights<T> weights = load_weights<T>(device, checkpoint);
-  const EntropyHead<Device, T> entropy_head(device, weights);
-  if (compare) {
-    compare_scoring(device, weights, entropy_head, prompt, options);
-  } else {
-    write_text(device, checkpoint, weights, entropy_head, prompt, options);
-  }
-}
-
 int run(const GenerateCommand& command, const OptionSet& options) {
   CommandDevice device(command.model);
   const auto checkpoint = open_model(command.model.model, std::cerr);
@@ -287,13 +272,14 @@ int run(const GenerateCommand& command, const OptionSet& options) {
   tell_unapplied_settings(options, command.drawing, checkpoint->generation(), std::cerr);
   tell_repeated_beginning(prompt, checkpoint->tokenizer().bos(), std::cerr);
   note_interrupts();
-  device.run([&](auto& on) {
-    if (command.precision == Precision::f64) {
-      write_or_compare<double>(on, *checkpoint, prompt, generation, command.compares_scoring);
-    } else {
-      write_or_compare<float>(on, *checkpoint, prompt, generation, command.compares_scoring);
-    }
-  });
+  const Weights weights =
+      load_weights(device.get(), *checkpoint, element_of_pass(command.precision));
+  const EntropyHead entropy_head(device.get(), weights);
+  if (command.compares_scoring) {
+    compare_scoring(device.get(), weights, entropy_head, prompt, generation);
+  } else {
+    write_text(device.get(), *checkpoint, weights, entropy_head, prompt, generation);
+  }
   return 0;
 }
 

@@ -68,18 +68,17 @@ nlohmann::ordered_json header_of(const LearnInputs& inputs, const std::string& r
   return header;
 }
 
-template <class Device>
 RankInfluence learn(Device& device, const Checkpoint& checkpoint, const Policy& policy,
                     std::size_t n_sinks, std::span<const LearningDocument> documents) {
-  const Weights<float> weights = load_weights<float>(device, checkpoint);
+  const Weights weights = load_weights(device, checkpoint, Element::f32);
   const ModelConfig& config = weights.config;
   const auto context = static_cast<std::size_t>(documents.front().run.context_tokens);
   constexpr std::array<std::size_t, 1> kOnly{0};
   RankInfluence influence({config.n_layers, config.n_kv_heads}, context, n_sinks);
   for (const LearningDocument& document : documents) {
     const std::span<const TokenId> tokens(document.run.tokens.id);
-    Compressor<Device, float> compressor(device, weights, {&policy}, {context, tokens.size()});
-    const FullPass<float> full = compressor.prefill(tokens.first(context), context);
+    Compressor compressor(device, weights, {&policy}, {context, tokens.size()});
+    const FullPass full = compressor.prefill(tokens.first(context), context);
     compressor.set_entropy(document.run.signals.entropy_topk);
     influence.add(compressor.scores(full, kOnly, {}).front(), document.influence.total);
   }
@@ -98,15 +97,13 @@ int run(const LearnOptions& learning, const std::string& ranking) {
   check_prompt(policy->traits(), inputs.context);
   const std::filesystem::path output = inputs.output(learning, budgets_file(ranking));
   note_interrupts();
-  inputs.device.run([&](auto& on) {
-    const RankInfluence influence =
-        learn(on, *inputs.checkpoint, *policy, learning.n_sinks, inputs.documents);
-    const CacheShape shape{inputs.policy_model.n_layers, inputs.policy_model.n_kv_heads};
-    const HeadBudgets table =
-        head_budgets(influence, shape, inputs.context, learning.n_sinks, kBudgets);
-    const std::string text = to_text(header_of(inputs, ranking, learning.n_sinks), table);
-    publish(output, std::as_bytes(std::span(text)));
-  });
+  const RankInfluence influence =
+      learn(inputs.device.get(), *inputs.checkpoint, *policy, learning.n_sinks, inputs.documents);
+  const CacheShape shape{inputs.policy_model.n_layers, inputs.policy_model.n_kv_heads};
+  const HeadBudgets table =
+      head_budgets(influence, shape, inputs.context, learning.n_sinks, kBudgets);
+  const std::string text = to_text(header_of(inputs, ranking, learning.n_sinks), table);
+  publish(output, std::as_bytes(std::span(text)));
   std::printf("%s\n", output.c_str());
   return 0;
 }

@@ -69,8 +69,7 @@ std::string to_npy(const std::vector<std::size_t>& shape, std::span<const double
   return file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
 }
 
-template <class Device>
-void write_features(Device& device, const Weights<float>& weights,
+void write_features(Device& device, const Weights& weights,
                     std::span<const LearningDocument> documents,
                     const std::filesystem::path& folder) {
   std::vector<HeadFeature> features = ranking_features();
@@ -91,14 +90,13 @@ int run(const LearnOptions& learning, const std::optional<std::string>& features
   check_protected({.n_sink = learning.n_sinks}, inputs.context);
   const std::filesystem::path output = inputs.output(learning, "ranking.json");
   note_interrupts();
-  inputs.device.run([&](auto& on) {
-    const Weights<float> weights = load_weights<float>(on, *inputs.checkpoint);
-    const LearnedRanking learned =
-        learn_ranking(on, weights, inputs.documents, ranking_features(), learning.n_sinks);
-    if (features) write_features(on, weights, inputs.documents, *features);
-    const std::string text = to_text(learned, inputs, learning.n_sinks);
-    publish(output, std::as_bytes(std::span(text)));
-  });
+  Device& device = inputs.device.get();
+  const Weights weights = load_weights(device, *inputs.checkpoint, Element::f32);
+  const LearnedRanking learned =
+      learn_ranking(device, weights, inputs.documents, ranking_features(), learning.n_sinks);
+  if (features) write_features(device, weights, inputs.documents, *features);
+  const std::string text = to_text(learned, inputs, learning.n_sinks);
+  publish(output, std::as_bytes(std::span(text)));
   std::printf("%s\n", output.c_str());
   return 0;
 }

@@ -196,7 +196,7 @@ int run(ProbeCommand& command, const OptionSet& options) {
                              probe.sketch.has_value(),
                              command.run.progress};
   measure(measured, output, std::cout, std::cerr,
-          [&](auto& on, const auto& loaded, std::size_t d, const RunStore& store) {
+          [&](Device& on, const ProbeModel& loaded, std::size_t d, const RunStore& store) {
             const std::optional<RunSketch> sketch = store.sketch(d);
             return begin_probe(on, loaded, checkpoint->tokenizer(), texts.documents[d],
                                std::move(subjects[d]), probe, sketch ? &*sketch : nullptr,

@@ -162,7 +162,8 @@ int run(const RetainCommand& command, const OptionSet& options) {
                                                                   found_of(retain, measured))),
                                texts, retain);
   measure({device, *checkpoint, texts, plan, retain.precision, false, command.run.progress}, output,
-          std::cout, std::cerr, [&](auto& on, const auto& loaded, std::size_t d, const RunStore&) {
+          std::cout, std::cerr,
+          [&](Device& on, const ProbeModel& loaded, std::size_t d, const RunStore&) {
             return begin_retention(on, loaded, checkpoint->tokenizer(), texts.documents[d], retain,
                                    measured, command.run.progress, std::cerr);
           });

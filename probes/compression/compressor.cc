@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "probes/compression/second_pass.h"
 #include "probes/runs/interrupt.h"
 
@@ -23,22 +23,19 @@ std::vector<PolicyTraits> gathered(std::span<const Policy* const> policies, Gath
 
 }  // namespace
 
-template <class Device, class T>
-FullPass<T> prefill(Device& device, const Weights<T>& weights, std::span<const TokenId> tokens,
-                    std::size_t text_tokens, std::size_t predict_from, LayerObserver<T>* observer) {
+FullPass prefill(Device& device, const Weights& weights, std::span<const TokenId> tokens,
+                 std::size_t text_tokens, std::size_t predict_from, LayerObserver* observer) {
   FullPassOptions options;
   options.predict_from = predict_from;
   options.text_tokens = text_tokens;
   options.progress = [](std::size_t) { check_interrupt(); };
   const std::size_t n_observers = observer == nullptr ? 0 : 1;
   return run_full_pass(device, weights, tokens,
-                       std::span<LayerObserver<T>* const>(&observer, n_observers), options);
+                       std::span<LayerObserver* const>(&observer, n_observers), options);
 }
 
-template <class Device, class T>
-Compressor<Device, T>::Compressor(Device& device, const Weights<T>& weights,
-                                  std::vector<const Policy*> policies, const ContextOfText& text,
-                                  Gather gather)
+Compressor::Compressor(Device& device, const Weights& weights, std::vector<const Policy*> policies,
+                       const ContextOfText& text, Gather gather)
     : device_(device),
       weights_(weights),
       policies_(std::move(policies)),
@@ -46,34 +43,29 @@ Compressor<Device, T>::Compressor(Device& device, const Weights<T>& weights,
       inputs_(device, weights, text.context, text.text_tokens, gathered(policies_, gather)),
       replayed_(policies_.size()) {}
 
-template <class Device, class T>
-FullPass<T> Compressor<Device, T>::prefill(std::span<const TokenId> tokens,
-                                           std::size_t predict_from) {
+FullPass Compressor::prefill(std::span<const TokenId> tokens, std::size_t predict_from) {
   return longshadow::prefill(device_, weights_, tokens, text_.text_tokens, predict_from,
                              &observer());
 }
 
-template <class Device, class T>
-void Compressor<Device, T>::compute_entropy(const EntropyHead<Device, T>& head,
-                                            const FullPass<T>& full, std::size_t k) {
+void Compressor::compute_entropy(const EntropyHead& head, const FullPass& full, std::size_t k) {
   const bool is_needed = std::any_of(policies_.begin(), policies_.end(),
                                      [](const Policy* policy) { return policy->traits().entropy; });
   if (is_needed) set_entropy(head.entropies(device_, full, text_.context, k));
 }
 
-template <class Device, class T>
-void Compressor<Device, T>::run_second_pass(std::size_t policy, const FullPass<T>& full) {
+void Compressor::run_second_pass(std::size_t policy, const FullPass& full) {
   const Replayed wanted = policies_[policy]->traits().replayed;
   if (wanted == Replayed::nothing || !replayed_[policy].empty()) return;
   const std::vector<Replay> replays =
       policies_[policy]->second_pass(std::span(full.tokens).first(text_.context));
-  replayed_[policy] = longshadow::run_second_pass(device_, weights_, full, text_.context,
-                                                  std::span<const Replay>(replays), wanted);
+  replayed_[policy] =
+      longshadow::run_second_pass(device_, weights_, full, text_.context, replays, wanted);
 }
 
-template <class Device, class T>
-std::vector<std::vector<TokenScores>> Compressor<Device, T>::scores(
-    const FullPass<T>& full, std::span<const std::size_t> indices, const ScoringInputs& given) {
+std::vector<std::vector<TokenScores>> Compressor::scores(const FullPass& full,
+                                                         std::span<const std::size_t> indices,
+                                                         const ScoringInputs& given) {
   for (const std::size_t index : indices) run_second_pass(index, full);
   std::vector<std::vector<TokenScores>> scores(indices.size());
   for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
@@ -94,10 +86,9 @@ std::vector<std::vector<TokenScores>> Compressor<Device, T>::scores(
   return scores;
 }
 
-template <class Device, class T>
-std::vector<Compression> Compressor<Device, T>::compress(const FullPass<T>& full,
-                                                         std::span<const PolicyAtShare> choices,
-                                                         const ScoringInputs& given) {
+std::vector<Compression> Compressor::compress(const FullPass& full,
+                                              std::span<const PolicyAtShare> choices,
+                                              const ScoringInputs& given) {
   std::vector<std::size_t> asked;  // each once
   std::vector<std::size_t> place;  // of each choice, in `asked`
   for (const PolicyAtShare& choice : choices) {
@@ -122,15 +113,5 @@ Compression keep_everything(const CacheShape& shape, std::size_t n) {
   compression.layers.assign(shape.n_layers, KeptSlots{n, std::vector(shape.n_kv_heads, all)});
   return compression;
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                         \
-  template FullPass<T> prefill(Device&, const Weights<T>&, std::span<const TokenId>, std::size_t, \
-                               std::size_t, LayerObserver<T>*);                                   \
-  template class Compressor<Device, T>;
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

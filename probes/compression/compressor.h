@@ -25,9 +25,8 @@ struct ContextOfText {
 
 /// Runs the full pass over a context alone, which predicts nothing before `predict_from`.
 /// `observer` may be null. Throws Interrupted.
-template <class Device, class T>
-FullPass<T> prefill(Device& device, const Weights<T>& weights, std::span<const TokenId> tokens,
-                    std::size_t text_tokens, std::size_t predict_from, LayerObserver<T>* observer);
+FullPass prefill(Device& device, const Weights& weights, std::span<const TokenId> tokens,
+                 std::size_t text_tokens, std::size_t predict_from, LayerObserver* observer);
 
 /// The extent of what a prefill gathers for policies.
 enum class Gather {
@@ -53,47 +52,46 @@ struct ScoringInputs {
 /// full pass (prefill(), or another one with observer()) gathers what the policies look at; the
 /// policies score every token of every layer; the slots that stay are selected for all layers at
 /// once. A CompressedCache or a GrowingCache is built from the resulting Compression.
-template <class Device, class T>
 class Compressor {
  public:
   /// Makes room for what the policies look at. References must outlive the compressor.
-  Compressor(Device& device, const Weights<T>& weights, std::vector<const Policy*> policies,
+  Compressor(Device& device, const Weights& weights, std::vector<const Policy*> policies,
              const ContextOfText& text, Gather gather = Gather::scores);
 
   /// The observer of a full pass over the context, or over a text that begins with it.
-  LayerObserver<T>& observer() { return inputs_; }
+  LayerObserver& observer() { return inputs_; }
   /// Runs the full pass over the context, or over a text that begins with it. Throws Interrupted.
-  FullPass<T> prefill(std::span<const TokenId> tokens, std::size_t predict_from);
+  FullPass prefill(std::span<const TokenId> tokens, std::size_t predict_from);
 
   /// Takes the entropies of the context's tokens, nats, and of any behind them, where they are
   /// known already.
   void set_entropy(std::span<const float> entropy) { inputs_.set_entropy(entropy); }
   /// Computes the entropies of the context's tokens, each over the k likeliest next tokens, where a
   /// policy looks at them.
-  void compute_entropy(const EntropyHead<Device, T>& head, const FullPass<T>& full, std::size_t k);
+  void compute_entropy(const EntropyHead& head, const FullPass& full, std::size_t k);
   /// The signals of the context's tokens that the policies look at.
   TokenSignals signals() const { return inputs_.signals(); }
 
   /// Scores the context by the policies at these indices, [indices][L]. A policy's second pass runs
   /// when the policy first scores. Throws as protected_scores() and run_second_pass() do, and
   /// Interrupted.
-  std::vector<std::vector<TokenScores>> scores(const FullPass<T>& full,
+  std::vector<std::vector<TokenScores>> scores(const FullPass& full,
                                                std::span<const std::size_t> indices,
                                                const ScoringInputs& given);
   /// Makes the compression of each choice, without quantization. Only the policies that the choices
   /// name are asked. Throws as scores() and keep() do.
-  std::vector<Compression> compress(const FullPass<T>& full, std::span<const PolicyAtShare> choices,
+  std::vector<Compression> compress(const FullPass& full, std::span<const PolicyAtShare> choices,
                                     const ScoringInputs& given);
 
  private:
   /// Runs the policy's second pass where it has one and has not run it yet.
-  void run_second_pass(std::size_t policy, const FullPass<T>& full);
+  void run_second_pass(std::size_t policy, const FullPass& full);
 
   Device& device_;
-  const Weights<T>& weights_;
+  const Weights& weights_;
   std::vector<const Policy*> policies_;
   ContextOfText text_;
-  PolicyInputs<Device, T> inputs_;
+  PolicyInputs inputs_;
   /// By policy and layer, [H, T], what LayerView::replayed shows; empty: not run.
   std::vector<std::vector<Matrix<double>>> replayed_;
 };

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/error.h"
 #include "engine/model/output_gram.h"
@@ -21,10 +21,9 @@ namespace longshadow {
 namespace {
 
 /// Copies the rows of some heads, equally many of each, to the host in f32: [heads n, d].
-template <class Device, class T>
-Matrix<float> rows_of(Device& device, HeadRows<const T> rows, std::span<const Range> by_head) {
+Matrix<float> rows_of(Device& device, ConstHeadsView rows, std::span<const Range> by_head) {
   const std::size_t n = by_head[0].size();
-  Matrix<float> host(Cpu::memory(), by_head.size() * n, rows.head_dim);
+  Matrix<float> host(host_memory(), by_head.size() * n, rows.head_dim);
   for (std::size_t head = 0; head < by_head.size(); ++head) {
     copy_to_host(device, rows.all().row_range(by_head[head].begin, n),
                  host.view().row_range(head * n, n));
@@ -33,8 +32,7 @@ Matrix<float> rows_of(Device& device, HeadRows<const T> rows, std::span<const Ra
 }
 
 /// The mean number of slots of a KV head.
-template <class Device, class T>
-double mean_slots(const GrowingCache<Device, T>& cache, std::size_t n_kv_heads) {
+double mean_slots(const GrowingCache& cache, std::size_t n_kv_heads) {
   std::size_t slots = 0;
   for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
     for (std::size_t head = 0; head < n_kv_heads; ++head) slots += cache.tokens(layer, head).size();
@@ -152,11 +150,9 @@ void check_decoding(const Policy& policy, const DecodingInterval& interval, cons
   check_first_cut(policy, interval, shape, prompt_tokens);
 }
 
-template <class Device, class T>
-DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const Weights<T>& weights,
-                                                  const Policy& policy,
-                                                  const DecodingInterval& interval,
-                                                  TokenSignals prompt, std::uint64_t seed)
+DecodingCompressor::DecodingCompressor(Device& device, const Weights& weights, const Policy& policy,
+                                       const DecodingInterval& interval, TokenSignals prompt,
+                                       std::uint64_t seed)
     : device_(device),
       config_(weights.config),
       policy_(policy),
@@ -172,39 +168,36 @@ DecodingCompressor<Device, T>::DecodingCompressor(Device& device, const Weights<
   }
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     if (traits.drift && layer + 1 < config.n_layers) {
-      outputs_.emplace_back(device.memory(), 1, config.hidden_size);
+      outputs_.emplace_back(device.memory(), weights.element(), 1, config.hidden_size);
     }
     if (window_ == 0) continue;
-    queries_.emplace_back(device.memory(), config.n_heads * (window_ + kRowTile), config.head_dim);
+    queries_.emplace_back(device.memory(), weights.element(), config.n_heads * (window_ + kRowTile),
+                          config.head_dim);
     if (traits.attention_queries != 0 && traits.softmax_over == SoftmaxOver::seen) {
-      log_normalisers_.emplace_back(device.memory(), window_, config.n_heads);
+      log_normalisers_.emplace_back(device.memory(), weights.element(), window_, config.n_heads);
     }
   }
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::before_layer(const Chunk&, std::size_t layer,
-                                                 MatrixView<const T> residual) {
+void DecodingCompressor::before_layer(const Chunk&, std::size_t layer, ConstTensorView residual) {
   if (layer == 0 || outputs_.empty()) return;
   copy_rows(device_, residual.row_range(0, 1), outputs_[layer - 1].view());
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::after_attention(const Chunk&, std::size_t layer,
-                                                    const LayerActivations<T>& activations,
-                                                    HeadRows<const T>, MatrixView<const T>) {
+void DecodingCompressor::after_attention(const Chunk&, std::size_t layer,
+                                         const LayerActivations& activations, ConstHeadsView,
+                                         ConstTensorView) {
   if (steps_to_cut_ > window_) return;
   const std::size_t row = window_ - steps_to_cut_;
-  const HeadRows<const T> from = activations.queries(config_);
-  const HeadRows<T> to = as_heads(queries_[layer].view(), config_.n_heads);
+  const ConstHeadsView from = activations.queries(config_);
+  const HeadsView to = as_heads(queries_[layer].view(), config_.n_heads);
   copy_rows(device_, from.across(0), to.across(row));
   if (log_normalisers_.empty()) return;
   copy_rows(device_, activations.attention.log_normalisers.view().row_range(0, 1),
             log_normalisers_[layer].view().row_range(row, 1));
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::after_layers(const Chunk&, MatrixView<const T> residual) {
+void DecodingCompressor::after_layers(const Chunk&, ConstTensorView residual) {
   if (!policy_.traits().drift) return;
   for (std::size_t layer = 0; layer < signals_.drift.size(); ++layer) {
     float distance = 0;  // the last layer's
@@ -216,11 +209,13 @@ void DecodingCompressor<Device, T>::after_layers(const Chunk&, MatrixView<const 
   }
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::after_step(std::span<const T> logits, std::size_t entropy_top_k,
-                                               GrowingCache<Device, T>& cache) {
+void DecodingCompressor::after_step(ConstTensorView logits, std::size_t entropy_top_k,
+                                    GrowingCache& cache) {
   if (policy_.traits().entropy) {
-    signals_.entropy.push_back(static_cast<float>(entropy_of_top_k(logits, entropy_top_k)));
+    with_element<double, float>("entropy_of_top_k", logits.element, [&]<class T>() {
+      const std::span<const T> row(logits.as<T>().row(0), logits.cols);
+      signals_.entropy.push_back(static_cast<float>(entropy_of_top_k(row, entropy_top_k)));
+    });
   }
   if (--steps_to_cut_ > 0) return;
   cuts_.tokens = cache.tokens(0, 0).back() + 1;
@@ -234,8 +229,7 @@ void DecodingCompressor<Device, T>::after_step(std::span<const T> logits, std::s
   steps_to_cut_ = interval_.every;
 }
 
-template <class Device, class T>
-std::vector<std::size_t> DecodingCompressor<Device, T>::slots_by_head() const {
+std::vector<std::size_t> DecodingCompressor::slots_by_head() const {
   const std::size_t n = cuts_.tokens;
   const std::size_t target = slots_after_cut(policy_, interval_, n, cuts_.count);
   const CacheShape shape{config_.n_layers, config_.n_kv_heads};
@@ -243,10 +237,9 @@ std::vector<std::size_t> DecodingCompressor<Device, T>::slots_by_head() const {
   return policy_.budget(shape, n, compression_to(target, n));
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::cut(std::size_t layer, std::span<const std::size_t> slots,
-                                        GrowingCache<Device, T>& cache) const {
-  const CachedLayer<T> rows = cache.read(layer);
+void DecodingCompressor::cut(std::size_t layer, std::span<const std::size_t> slots,
+                             GrowingCache& cache) const {
+  const CachedLayer rows = cache.read(layer);
   const std::size_t together = policy_.traits().joint_heads ? config_.n_kv_heads : 1;
   std::vector<std::vector<std::uint32_t>> kept;
   for (std::size_t head = 0; head < config_.n_kv_heads; head += together) {
@@ -258,10 +251,9 @@ void DecodingCompressor<Device, T>::cut(std::size_t layer, std::span<const std::
   cache.keep(layer, kept);
 }
 
-template <class Device, class T>
-std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
+std::vector<std::vector<std::uint32_t>> DecodingCompressor::choose(
     std::size_t layer, const Range& heads, std::span<const std::size_t> slots,
-    const CachedLayer<T>& rows, const std::vector<std::uint32_t>& tokens) const {
+    const CachedLayer& rows, const std::vector<std::uint32_t>& tokens) const {
   const std::size_t n = tokens.size();
   const std::size_t most = *std::max_element(slots.begin(), slots.end());
   if (n <= most) {
@@ -298,29 +290,26 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor<Device, T>::choose(
   return std::move(policy_.select(std::span(&scores, 1), budget).front().by_head);
 }
 
-template <class Device, class T>
-Matrix<double> DecodingCompressor<Device, T>::attention(std::size_t layer, const Range& heads,
-                                                        const CachedLayer<T>& rows) const {
+Matrix<double> DecodingCompressor::attention(std::size_t layer, const Range& heads,
+                                             const CachedLayer& rows) const {
   if (policy_.traits().attention_queries == 0) return {};
   const std::size_t n = rows.by_head[heads.begin].size();
   Matrix<double> received(device_.memory(), heads.size(), n);
   for (std::size_t head = heads.begin; head < heads.end; ++head) {
-    const T* const first = rows.rows.keys.head(0).row(rows.by_head[head].begin);
-    add_attention(layer, head, {first, 1, n + kRowTile, config_.head_dim},
-                  received.view().row_range(head - heads.begin, 1));
+    const ConstTensorView keys =
+        rows.rows.keys.head(0).row_range(rows.by_head[head].begin, n + kRowTile);
+    add_attention(layer, head, as_heads(keys, 1), received.view().row_range(head - heads.begin, 1));
   }
-  Matrix<double> host(Cpu::memory(), heads.size(), n);
-  copy_to_host(device_, std::as_const(received).view(), host.view());
+  Matrix<double> host(host_memory(), heads.size(), n);
+  copy_to_host(device_, received.view(), host.view());
   return host;
 }
 
-template <class Device, class T>
-Matrix<float> DecodingCompressor<Device, T>::window_queries(std::size_t layer,
-                                                            const Range& heads) const {
+Matrix<float> DecodingCompressor::window_queries(std::size_t layer, const Range& heads) const {
   const std::size_t count = policy_.traits().window_queries, group = config_.group_size();
   if (count == 0) return {};
-  const HeadRows<const T> all = as_heads(queries_[layer].view(), config_.n_heads);
-  Matrix<float> host(Cpu::memory(), heads.size() * group * count, config_.head_dim);
+  const ConstHeadsView all = as_heads(queries_[layer].view(), config_.n_heads);
+  Matrix<float> host(host_memory(), heads.size() * group * count, config_.head_dim);
   for (std::size_t head = 0; head < heads.size() * group; ++head) {
     copy_to_host(device_, all.head(heads.begin * group + head).row_range(window_ - count, count),
                  host.view().row_range(head * count, count));
@@ -328,16 +317,14 @@ Matrix<float> DecodingCompressor<Device, T>::window_queries(std::size_t layer,
   return host;
 }
 
-template <class Device, class T>
-void DecodingCompressor<Device, T>::add_attention(std::size_t layer, std::size_t head,
-                                                  HeadRows<const T> keys,
-                                                  MatrixView<double> received) const {
+void DecodingCompressor::add_attention(std::size_t layer, std::size_t head, ConstHeadsView keys,
+                                       MatrixView<double> received) const {
   const PolicyTraits& traits = policy_.traits();
   const std::size_t n = received.cols, window = traits.attention_queries;
   const AttentionShape shape{config_.group_size(), 1, config_.head_dim};
   const std::size_t first_head = head * shape.n_heads;
   const std::size_t unused = window_ - window;  // rows before those that count
-  const HeadRows<const T> queries =
+  const ConstHeadsView queries =
       as_heads(queries_[layer].view(), config_.n_heads).part(first_head, shape.n_heads, unused);
   Matrix<double> outside(device_.memory(), 1, n);
   if (traits.softmax_over == SoftmaxOver::seen) {
@@ -350,18 +337,13 @@ void DecodingCompressor<Device, T>::add_attention(std::size_t layer, std::size_t
     return;
   }
   const std::size_t begin = traits.n_sink, columns = n - begin - traits.n_recent;
-  const HeadRows<const T> unprotected{keys.head(0).row(begin), 1, keys.rows - begin, keys.head_dim};
-  Matrix<T> log_normalisers(device_.memory(), window, shape.n_heads);
+  const ConstHeadsView unprotected = as_heads(keys.head(0).row_range(begin, keys.rows - begin), 1);
+  Tensor log_normalisers(device_.memory(), keys.element, window, shape.n_heads);
   softmax_normalisers(device_, shape, queries, window, unprotected, columns,
                       log_normalisers.view());
-  add_attention_received(
-      device_, shape, queries, columns, window, unprotected, std::as_const(log_normalisers).view(),
-      0, outside.view().column_range(begin, columns), received.column_range(begin, columns));
+  add_attention_received(device_, shape, queries, columns, window, unprotected,
+                         log_normalisers.view(), 0, outside.view().column_range(begin, columns),
+                         received.column_range(begin, columns));
 }
-
-template class DecodingCompressor<Cpu, float>;
-template class DecodingCompressor<Cpu, double>;
-template class DecodingCompressor<Cuda, float>;
-template class DecodingCompressor<Cuda, double>;
 
 }  // namespace longshadow

@@ -57,24 +57,21 @@ struct CacheCuts {
 /// steps themselves, which it observes; tokens of the prompt and of the text are scored alike.
 /// Heads come to hold different tokens, so each is scored and cut by itself, but for policies of
 /// joint_heads. The slots that a policy protects stay at every cut.
-template <class Device, class T>
-class DecodingCompressor final : public LayerObserver<T> {
+class DecodingCompressor final : public LayerObserver {
  public:
   /// `prompt`: as far as the policy looks at them, of the prefilled tokens. References must outlive
   /// the compressor. For what check_decoding() lets pass.
-  DecodingCompressor(Device& device, const Weights<T>& weights, const Policy& policy,
+  DecodingCompressor(Device& device, const Weights& weights, const Policy& policy,
                      const DecodingInterval& interval, TokenSignals prompt, std::uint64_t seed);
 
-  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
-  void after_attention(const Chunk& chunk, std::size_t layer,
-                       const LayerActivations<T>& activations, HeadRows<const T> keys,
-                       MatrixView<const T> residual) override;
-  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+  void before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer, const LayerActivations& activations,
+                       ConstHeadsView keys, ConstTensorView residual) override;
+  void after_layers(const Chunk& chunk, ConstTensorView residual) override;
 
-  /// After each step; logits [V] are the step's, entropy that of the k likeliest tokens. Cuts the
-  /// cache where it is time to.
-  void after_step(std::span<const T> logits, std::size_t entropy_top_k,
-                  GrowingCache<Device, T>& cache);
+  /// After each step; logits [1, V], on the host, are the step's, entropy that of the k likeliest
+  /// tokens. Cuts the cache where it is time to.
+  void after_step(ConstTensorView logits, std::size_t entropy_top_k, GrowingCache& cache);
 
   /// So far.
   const CacheCuts& cuts() const { return cuts_; }
@@ -83,20 +80,19 @@ class DecodingCompressor final : public LayerObserver<T> {
   /// [L, K] that each KV head is to keep at the cut that is due.
   std::vector<std::size_t> slots_by_head() const;
   /// `slots` [K] are what the layer's heads are to keep.
-  void cut(std::size_t layer, std::span<const std::size_t> slots,
-           GrowingCache<Device, T>& cache) const;
+  void cut(std::size_t layer, std::span<const std::size_t> slots, GrowingCache& cache) const;
   /// Chooses what stays of some of a layer's KV heads, which hold the same tokens; `slots` are
   /// theirs.
   std::vector<std::vector<std::uint32_t>> choose(std::size_t layer, const Range& heads,
                                                  std::span<const std::size_t> slots,
-                                                 const CachedLayer<T>& rows,
+                                                 const CachedLayer& rows,
                                                  const std::vector<std::uint32_t>& tokens) const;
   /// On the host, [heads, n] as LayerView::attention, from the last queries.
-  Matrix<double> attention(std::size_t layer, const Range& heads, const CachedLayer<T>& rows) const;
+  Matrix<double> attention(std::size_t layer, const Range& heads, const CachedLayer& rows) const;
   /// On the host, of the query heads of some KV heads: [query heads window_queries, d].
   Matrix<float> window_queries(std::size_t layer, const Range& heads) const;
   /// Adds that of one KV head, whose rows begin with keys' first, to received [1, n].
-  void add_attention(std::size_t layer, std::size_t head, HeadRows<const T> keys,
+  void add_attention(std::size_t layer, std::size_t head, ConstHeadsView keys,
                      MatrixView<double> received) const;
 
   Device& device_;
@@ -107,12 +103,12 @@ class DecodingCompressor final : public LayerObserver<T> {
   std::uint64_t seed_;
   std::size_t steps_to_cut_;
   CacheCuts cuts_;
-  std::vector<Matrix<T>> outputs_;  ///< [1, D] each, of the step: all layers but the last
-  std::size_t window_;              ///< how many of the last queries the policy looks at
-  std::vector<Matrix<T>> queries_;  ///< per layer [H (window + kRowTile), d], the last ones
+  std::vector<Tensor> outputs_;  ///< [1, D] each, of the step: all layers but the last
+  std::size_t window_;           ///< how many of the last queries the policy looks at
+  std::vector<Tensor> queries_;  ///< per layer [H (window + kRowTile), d], the last ones
   std::vector<Matrix<float>> output_grams_;  ///< as output_grams(); empty: not needed
   /// Per layer [window, H], of the softmax over all tokens that the queries saw.
-  std::vector<Matrix<T>> log_normalisers_;
+  std::vector<Tensor> log_normalisers_;
 };
 
 }  // namespace longshadow

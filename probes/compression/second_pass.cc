@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/error.h"
 #include "engine/ops/attention_statistics/largest_attention.h"
@@ -40,59 +40,56 @@ void check_replay(const Replay& replay, std::size_t context, const ModelConfig& 
 }
 
 /// The full pass's cache, of which rows see the context and write nothing.
-template <class T>
-class ReadCache final : public LayerCache<T> {
+class ReadCache final : public LayerCache {
  public:
-  explicit ReadCache(const KvCache<T>& cache) : cache_(cache) {}
+  explicit ReadCache(const KvCache& cache) : cache_(cache) {}
 
-  KeysValues<const T> enter(std::size_t layer, RowBatch&) override { return cache_.layer(layer); }
+  KeysValuesView enter(std::size_t layer, RowBatch&) override { return cache_.layer(layer); }
 
  private:
-  const KvCache<T>& cache_;
+  const KvCache& cache_;
 };
 
 /// Takes tokens through the layers as if they followed the first `context` tokens of a full pass.
-template <class Device, class T>
 class RowsBehind {
  public:
   /// For at most `max_tokens` tokens. References must outlive it.
-  RowsBehind(Device& device, const Weights<T>& weights, const FullPass<T>& full,
-             std::size_t context, std::size_t max_tokens)
+  RowsBehind(Device& device, const Weights& weights, const FullPass& full, std::size_t context,
+             std::size_t max_tokens)
       : context_(context),
-        rotary_(make_rotary_table<T>(device, std::span<const double>(full.frequencies),
-                                     context + max_tokens, weights.config.rope.attention_factor)),
+        rotary_(make_rotary_table(device, weights.element(), full.frequencies, context + max_tokens,
+                                  weights.config.rope.attention_factor)),
         cache_(full.cache),
         walk_(device, weights, round_up(max_tokens, kRowTile)),
-        hidden_(device.memory(), round_up(max_tokens, kRowTile), weights.config.hidden_size) {}
+        hidden_(device.memory(), weights.element(), round_up(max_tokens, kRowTile),
+                weights.config.hidden_size) {}
 
-  void run(std::span<const std::int32_t> tokens, LayerObserver<T>& observer) {
+  void run(std::span<const std::int32_t> tokens, LayerObserver& observer) {
     const std::size_t n = tokens.size();
     RowBatch rows;
     rows.positions.resize(round_up(n, kRowTile));
     std::iota(rows.positions.begin(), rows.positions.begin() + static_cast<std::ptrdiff_t>(n),
               static_cast<std::uint32_t>(context_));
     rows.streams = {{.first_row = 0, .n_rows = n, .prefix = context_}};
-    LayerObserver<T>* const observers[] = {&observer};
+    LayerObserver* const observers[] = {&observer};
     walk_.run(tokens, rows, rotary_, cache_, rows_of(hidden_, rows.padded_rows()),
               ColumnOrder::forward, {context_, n}, observers);
   }
 
  private:
   std::size_t context_;
-  RotaryTable<T> rotary_;
-  ReadCache<T> cache_;
-  LayerWalk<Device, T> walk_;
-  Matrix<T> hidden_;  ///< [padded rows, D], which nobody looks at
+  RotaryTable rotary_;
+  ReadCache cache_;
+  LayerWalk walk_;
+  Tensor hidden_;  ///< [padded rows, D], which nobody looks at
 };
 
 /// Gathers what the queries of one replay attend to.
-template <class Device, class T>
-class ReplayGather final : public LayerObserver<T> {
+class ReplayGather final : public LayerObserver {
  public:
   /// Raises `largest`, by layer [H, context] in the device's memory. References must outlive it.
-  ReplayGather(Device& device, const ModelConfig& config, const KvCache<T>& cache,
-               std::size_t context, const Replay& replay, Replayed wanted,
-               std::vector<Matrix<double>>& largest)
+  ReplayGather(Device& device, const ModelConfig& config, const KvCache& cache, std::size_t context,
+               const Replay& replay, Replayed wanted, std::vector<Matrix<double>>& largest)
       : device_(device),
         config_(config),
         cache_(cache),
@@ -105,13 +102,12 @@ class ReplayGather final : public LayerObserver<T> {
     if (replay.slots.end < context) unseen_.push_back({replay.slots.end, context});
   }
 
-  void after_attention(const Chunk&, std::size_t layer, const LayerActivations<T>& activations,
-                       HeadRows<const T>, MatrixView<const T>) override {
+  void after_attention(const Chunk&, std::size_t layer, const LayerActivations& activations,
+                       ConstHeadsView, ConstTensorView) override {
     check_interrupt();
     const Range& slots = replay_.slots;
-    const HeadRows<const T> keys =
-        cache_.layer(layer).keys.part(0, config_.n_kv_heads, slots.begin);
-    const Matrix<T> normalisers = log_normalisers(layer, activations);
+    const ConstHeadsView keys = cache_.layer(layer).keys.part(0, config_.n_kv_heads, slots.begin);
+    const Tensor normalisers = log_normalisers(layer, activations);
     raise_largest_attention(device_, attention_shape(config_), activations.queries(config_),
                             replay_.tokens.size(), keys, normalisers.view(),
                             largest_[layer].view().column_range(slots.begin, slots.size()));
@@ -120,16 +116,16 @@ class ReplayGather final : public LayerObserver<T> {
  private:
   /// [rows, H] of the softmax over the sinks, the slots and the replay's own tokens; with the log
   /// of what the entries are to be divided by.
-  Matrix<T> log_normalisers(std::size_t layer, const LayerActivations<T>& activations) const {
+  Tensor log_normalisers(std::size_t layer, const LayerActivations& activations) const {
     const std::size_t n = replay_.tokens.size();
-    Matrix<T> normalisers(device_.memory(), n, config_.n_heads);
+    Tensor normalisers(device_.memory(), cache_.element(), n, config_.n_heads);
     if (unseen_.empty()) {
       copy_rows(device_, activations.attention.log_normalisers.view().row_range(0, n),
                 normalisers.view());
     } else {
       const std::vector<RemovedColumns> removed(config_.n_kv_heads, RemovedColumns(unseen_));
       const Stream stream{.first_row = 0, .n_rows = n, .prefix = context_, .removed = removed};
-      Matrix<T> attended(device_.memory(), n, config_.n_heads * config_.head_dim);
+      Tensor attended(device_.memory(), cache_.element(), n, config_.n_heads * config_.head_dim);
       attention(device_, attention_shape(config_), activations.queries(config_),
                 cache_.layer(layer), activations.keys_values(config_), std::span(&stream, 1),
                 attended.view(), normalisers.view());
@@ -139,23 +135,26 @@ class ReplayGather final : public LayerObserver<T> {
   }
 
   /// The norms are those of the inputs [n, D].
-  Matrix<T> plus_log_norms(Matrix<T> normalisers, MatrixView<const T> inputs) const {
-    Matrix<double> rows(Cpu::memory(), inputs.rows, inputs.cols);
+  Tensor plus_log_norms(Tensor normalisers, ConstTensorView inputs) const {
+    Matrix<double> rows(host_memory(), inputs.rows, inputs.cols);
     copy_to_host(device_, inputs, rows.view());
-    Matrix<T> host = to_host(device_, std::move(normalisers));
-    for (std::size_t r = 0; r < host.rows(); ++r) {
-      const double* row = rows.row(r);
-      const double norm = std::sqrt(std::inner_product(row, row + rows.cols(), row, 0.0));
-      for (std::size_t head = 0; head < host.cols(); ++head) {
-        host.row(r)[head] += static_cast<T>(std::log(norm));
+    Tensor host = to_host(device_, std::move(normalisers));
+    with_element<double, float>("log norms", host.element(), [&]<class T>() {
+      const MatrixView<T> sums = host.view().as<T>();
+      for (std::size_t r = 0; r < sums.rows; ++r) {
+        const double* row = rows.row(r);
+        const double norm = std::sqrt(std::inner_product(row, row + rows.cols(), row, 0.0));
+        for (std::size_t head = 0; head < sums.cols; ++head) {
+          sums.row(r)[head] += static_cast<T>(std::log(norm));
+        }
       }
-    }
+    });
     return on_device(device_, std::move(host));
   }
 
   Device& device_;
   const ModelConfig& config_;
-  const KvCache<T>& cache_;
+  const KvCache& cache_;
   std::size_t context_;
   const Replay& replay_;
   Replayed wanted_;
@@ -173,9 +172,8 @@ void check_second_pass(const Policy& policy, std::span<const std::int32_t> conte
   }
 }
 
-template <class Device, class T>
-std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& weights,
-                                            const FullPass<T>& full, std::size_t context,
+std::vector<Matrix<double>> run_second_pass(Device& device, const Weights& weights,
+                                            const FullPass& full, std::size_t context,
                                             std::span<const Replay> replays, Replayed wanted) {
   const ModelConfig& config = weights.config;
   std::size_t most_tokens = 0;
@@ -183,27 +181,17 @@ std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& we
     check_replay(replay, context, config);
     most_tokens = std::max(most_tokens, replay.tokens.size());
   }
-  RowsBehind<Device, T> behind(device, weights, full, context, most_tokens);
+  RowsBehind behind(device, weights, full, context, most_tokens);
   std::vector<Matrix<double>> largest;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     largest.emplace_back(device.memory(), config.n_heads, context);
   }
   for (const Replay& replay : replays) {
-    ReplayGather<Device, T> gather(device, config, full.cache, context, replay, wanted, largest);
+    ReplayGather gather(device, config, full.cache, context, replay, wanted, largest);
     behind.run(replay.tokens, gather);
   }
   for (Matrix<double>& layer : largest) layer = to_host(device, std::move(layer));
   return largest;
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                               \
-  template std::vector<Matrix<double>> run_second_pass(Device&, const Weights<T>&,      \
-                                                       const FullPass<T>&, std::size_t, \
-                                                       std::span<const Replay>, Replayed);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -20,9 +20,8 @@ void check_second_pass(const Policy& policy, std::span<const std::int32_t> conte
 /// is, and gathers what LayerView::replayed shows: on the host, by layer, [H, context]. All of a
 /// replay's rows go through the layers at once. Throws as check_second_pass() does, and
 /// Interrupted.
-template <class Device, class T>
-std::vector<Matrix<double>> run_second_pass(Device& device, const Weights<T>& weights,
-                                            const FullPass<T>& full, std::size_t context,
+std::vector<Matrix<double>> run_second_pass(Device& device, const Weights& weights,
+                                            const FullPass& full, std::size_t context,
                                             std::span<const Replay> replays, Replayed wanted);
 
 }  // namespace longshadow

@@ -31,14 +31,14 @@ std::string listed(const MemoryPlan& plan) {
 /// The sizes of all layers' parts.
 PartSize layer_sizes(const ModelConfig& config) {
   PartSize sum;
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) sum += Layer<float>::size(config);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) sum += Layer::size(config);
   return sum;
 }
 
 /// Bytes of weights, and of what gradients need beside them.
 std::pair<std::size_t, std::size_t> weight_bytes(const ModelConfig& config,
                                                  const MemoryDemand& demand) {
-  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t e = size_of(element_of_pass(demand.precision));
   const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
   const std::size_t embedding = config.vocab_size * config.hidden_size;
   const std::size_t layers = layer_sizes(config).matrices;
@@ -80,14 +80,14 @@ const char* name_of(Precision precision) {
 const char* name_of(Method method) { return method == Method::direct ? "direct" : "differential"; }
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
-  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t e = size_of(element_of_pass(demand.precision));
   const std::size_t rounded = demand.precision == Precision::bf16 ? 2 : 0;
   const std::size_t p = rounded != 0 ? rounded : e;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t cache =
       2 * config.n_layers * demand.tokens * config.n_kv_heads * config.head_dim;
-  const PartSize layer = Layer<float>::size(config);  // whose activations every layer uses in turn
+  const PartSize layer = Layer::size(config);  // whose activations every layer uses in turn
   const bool differential = demand.method == Method::differential;
   MemoryPlan plan;
   if (differential) {
@@ -114,21 +114,21 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
 
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const SketchDemand& sketch) {
-  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t e = size_of(element_of_pass(demand.precision));
   MemoryPlan plan = plan_memory(config, demand);
   const std::size_t heads = config.n_layers * config.n_kv_heads;
   plan.parts.push_back({"gates", sketch.n_probes * (heads + config.n_heads) * sketch.context * e});
   plan.parts.push_back({"projections", 2 * sketch.n_kept * heads * sketch.context * sizeof(float)});
-  plan.bytes_per_batch_row = (3 * config.hidden_size + config.n_heads * config.head_dim +
-                              Layer<float>::size(config).gradients) *
-                                 e +
-                             config.n_heads * sketch.context * e / kRowTile;
+  plan.bytes_per_batch_row =
+      (3 * config.hidden_size + config.n_heads * config.head_dim + Layer::size(config).gradients) *
+          e +
+      config.n_heads * sketch.context * e / kRowTile;
   return plan;
 }
 
 MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const RetainDemand& retain) {
-  const std::size_t e = demand.precision == Precision::f64 ? 8 : 4;
+  const std::size_t e = size_of(element_of_pass(demand.precision));
   MemoryPlan plan = plan_memory(config, demand);
   const std::size_t cache =
       2 * config.n_layers * config.n_kv_heads * config.head_dim * retain.context * e;

@@ -6,11 +6,17 @@
 
 #include "engine/backend/device_kind.h"
 #include "engine/config/config.h"
+#include "engine/core/element.h"
 
 namespace longshadow {
 
 enum class Precision { f64, f32, bf16 };
 enum class Method { direct, differential };
+
+/// The type of the activations of a pass; in bf16 products with changes alone are another's.
+constexpr Element element_of_pass(Precision precision) {
+  return precision == Precision::f64 ? Element::f64 : Element::f32;
+}
 
 /// As on the command line and in run files: "bf16", "differential".
 const char* name_of(Precision precision);

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/projection/linear.h"
 #include "probes/cost/arithmetic.h"
@@ -19,7 +19,6 @@ namespace {
 
 constexpr int kRounds = 3;
 
-template <class Device>
 double seconds_of(Device& device, const std::function<void()>& work) {
   device.synchronize();
   Stopwatch watch;
@@ -30,34 +29,35 @@ double seconds_of(Device& device, const std::function<void()>& work) {
 
 constexpr std::size_t kPeakRowTiles = 16;
 
-template <class P>
-using SumOf = std::conditional_t<std::is_same_v<P, double>, double, float>;
-
-/// x [kPeakRowTiles kRowTile, inputs] times `weights`: on the processor in tiles as the engine runs
-/// them, all with the first rows, which stay in its caches.
-template <class P>
-void multiply(Cpu& cpu, const Matrix<P>& x, const PackedWeights<P>& weights) {
+/// x [kPeakRowTiles kRowTile, inputs] times `weights` in tiles as the engine runs them, all with
+/// the first rows, which stay in the processor's caches.
+template <class Sum>
+void multiply_tiles(Cpu& cpu, const Tensor& x, const PackedWeights& weights) {
   cpu.parallel_for(weights.n_tiles() * kPeakRowTiles, [&](std::size_t task) {
     struct Products;
     const std::size_t tile = task / kPeakRowTiles;
-    const MatrixView<SumOf<P>> products =
-        tile_scratch<SumOf<P>, Products>(cpu, kRowTile, weights.padded_width(tile));
-    weights.multiply_tile(tile, x.view().row_range(0, kRowTile), products);
+    weights.multiply_tile(tile, x.view().row_range(0, kRowTile),
+                          tile_scratch<Sum, Products>(cpu, kRowTile, weights.padded_width(tile)));
   });
-}
-template <class P>
-void multiply(Cuda& device, const Matrix<P>& x, const PackedWeights<P>& weights) {
-  const DeviceArray<SumOf<P>> products(device, x.rows() * weights.outputs());
-  linear(device, x.view(), weights, products.rows(x.rows(), weights.outputs()));
 }
 
 /// FLOP/s of products with `weights`.
-template <class Device, class P>
-double product_rate(Device& device, const PackedWeights<P>& weights) {
+double product_rate(Device& device, const PackedWeights& weights) {
   constexpr int kRepeats = 20;
-  const Matrix<P> x(device.memory(), kPeakRowTiles * kRowTile, weights.inputs());
+  const bool is_cpu = device.kind() == DeviceKind::cpu, is_wide = weights.element() == Element::f64;
+  const Tensor x(device.memory(), weights.element(), kPeakRowTiles * kRowTile, weights.inputs());
+  Tensor products(device.memory(), is_wide ? Element::f64 : Element::f32, is_cpu ? 0 : x.rows(),
+                  weights.outputs());
   const double seconds = seconds_of(device, [&] {
-    for (int repeat = 0; repeat < kRepeats; ++repeat) multiply(device, x, weights);
+    for (int repeat = 0; repeat < kRepeats; ++repeat) {
+      if (!is_cpu) {
+        linear(device, x.view(), weights, products.view());
+      } else if (is_wide) {
+        multiply_tiles<double>(cpu_of(device), x, weights);
+      } else {
+        multiply_tiles<float>(cpu_of(device), x, weights);
+      }
+    }
   });
   return kRepeats * 2.0 * static_cast<double>(x.rows() * weights.inputs() * weights.outputs()) /
          seconds;
@@ -69,7 +69,6 @@ class PhaseTimer {
   /// One round does `units` units of `flops` floating-point operations in all.
   PhaseTimer(double units, double flops) : units_(units), flops_(flops) {}
 
-  template <class Device>
   void add_round(Device& device, double peak_flops_per_second, const std::function<void()>& work) {
     const double seconds = seconds_of(device, work);
     peaks_.push_back(peak_flops_per_second);
@@ -89,9 +88,10 @@ class PhaseTimer {
   std::vector<double> peaks_, seconds_, shares_;
 };
 
-template <class T, class Device>
-BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptions& options) {
-  const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, options.precision);
+}  // namespace
+
+BenchResult run_bench(Device& device, const Checkpoint& checkpoint, const BenchOptions& options) {
+  const ProbeModel model = load_probe_model(device, checkpoint, options.precision);
   const ModelConfig& config = model.weights.config;
   const std::size_t n = options.context + options.horizon;
   std::mt19937_64 random(0);
@@ -106,7 +106,7 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
                : product_rate(device, model.rounded_matrices.front().feed_forward.gate);
   };
 
-  const auto read = [&](std::size_t count, std::span<LayerObserver<T>* const> observers,
+  const auto read = [&](std::size_t count, std::span<LayerObserver* const> observers,
                         std::size_t predict_from) {
     FullPassOptions pass;
     pass.predict_from = predict_from;
@@ -119,18 +119,18 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
     prefill.add_round(device, full_peak(), [&] { read(options.context, {}, options.context - 1); });
   }
 
-  std::unique_ptr<ActivationTape<Device, T>> tape;
-  std::vector<LayerObserver<T>*> observers;
+  std::unique_ptr<ActivationTape> tape;
+  std::vector<LayerObserver*> observers;
   if (options.method == Method::differential) {
-    tape = std::make_unique<ActivationTape<Device, T>>(device, config, Range{options.context, n});
+    tape = std::make_unique<ActivationTape>(device, model.weights, Range{options.context, n});
     observers.push_back(tape.get());
   }
   const double all = static_cast<double>(n);
   PhaseTimer full_pass(all, prefill_flops(config, n) + output_flops(config, n));
-  std::unique_ptr<FullPass<T>> full;
+  std::unique_ptr<FullPass> full;
   for (int round = 0; round < kRounds; ++round) {
     full_pass.add_round(device, full_peak(),
-                        [&] { full = std::make_unique<FullPass<T>>(read(n, observers, 0)); });
+                        [&] { full = std::make_unique<FullPass>(read(n, observers, 0)); });
   }
 
   std::vector<Counterfactual> batch;
@@ -141,7 +141,7 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
   const std::size_t max_batch =
       std::min(choose_batch_rows({}, 0, options.horizon) / options.horizon, options.subjects);
   const PreparedEngine prepared =
-      make_engine(device, model, *full, tape.get(), options.precision, options.horizon, max_batch);
+      make_engine(device, model, *full, tape.get(), options.horizon, max_batch);
   std::vector<double> kl_nats(max_batch * options.horizon);
   const double flops_each =
       product_flops(config, options.horizon) +
@@ -159,16 +159,5 @@ BenchResult bench(Device& device, const Checkpoint& checkpoint, const BenchOptio
   return {full_pass.peak(), counterfactuals.peak(), prefill.rate(), full_pass.rate(),
           counterfactuals.rate()};
 }
-
-}  // namespace
-
-template <class Device>
-BenchResult run_bench(Device& device, const Checkpoint& checkpoint, const BenchOptions& options) {
-  return options.precision == Precision::f64 ? bench<double>(device, checkpoint, options)
-                                             : bench<float>(device, checkpoint, options);
-}
-
-template BenchResult run_bench(Cpu&, const Checkpoint&, const BenchOptions&);
-template BenchResult run_bench(Cuda&, const Checkpoint&, const BenchOptions&);
 
 }  // namespace longshadow

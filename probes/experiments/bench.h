@@ -34,7 +34,6 @@ struct BenchResult {
 /// Times the phases on random tokens. The peak is that of products with one layer's feed-forward
 /// weights, as the device runs them; it takes turns with the phases, so that both meet the
 /// same mood of the machine.
-template <class Device>
 BenchResult run_bench(Device& device, const Checkpoint& checkpoint, const BenchOptions& options);
 
 }  // namespace longshadow

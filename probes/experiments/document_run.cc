@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "probes/gather/signals.h"
@@ -112,9 +112,7 @@ RunTokens tokens_of(const Document& document, const Tokenizer& tokenizer, std::s
   return tokens;
 }
 
-template <class Device, class T>
-RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Device, T>& observer,
-                      std::size_t top_k) {
+RunSignals signals_of(const FullPass& full, const SignalObserver& observer, std::size_t top_k) {
   RunSignals signals;
   signals.entropy_k = static_cast<std::int64_t>(top_k);
   signals.surprisal.push_back(std::numeric_limits<float>::quiet_NaN());
@@ -132,15 +130,13 @@ RunSignals signals_of(const FullPass<T>& full, const SignalObserver<Device, T>& 
 
 }  // namespace
 
-template <class T, class Device>
-DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
-                                  const Tokenizer& tokenizer, const Document& document,
-                                  const Reading& reading,
-                                  std::span<LayerObserver<T>* const> observers,
-                                  ProgressStyle progress, std::ostream& log) {
+DocumentPass run_document_pass(Device& device, const Weights& weights, const Tokenizer& tokenizer,
+                               const Document& document, const Reading& reading,
+                               std::span<LayerObserver* const> observers, ProgressStyle progress,
+                               std::ostream& log) {
   const std::size_t n = tokens_needed(reading.evict_at, reading.context, reading.horizon);
-  SignalObserver<Device, T> signals(device, weights.config, n, reading.context);
-  std::vector<LayerObserver<T>*> all(observers.begin(), observers.end());
+  SignalObserver signals(device, weights, n, reading.context);
+  std::vector<LayerObserver*> all(observers.begin(), observers.end());
   all.push_back(&signals);
   Progress told(log, progress, "full pass", "tokens", n);
   FullPassOptions options;
@@ -149,8 +145,8 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
     told.update(done);
     check_interrupt();
   };
-  FullPass<T> full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
-                                   std::span<LayerObserver<T>* const>(all), options);
+  FullPass full = run_full_pass(device, weights, std::span<const TokenId>(document.ids(n)),
+                                std::span<LayerObserver* const>(all), options);
 
   check_numbers(full.log_normalisers, document.name + ", the full pass");
 
@@ -163,15 +159,5 @@ DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
   run.signals = signals_of(full, signals, reading.entropy_top_k);
   return {std::move(full), std::move(run)};
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                            \
-  template DocumentPass<T> run_document_pass(                                        \
-      Device&, const Weights<T>&, const Tokenizer&, const Document&, const Reading&, \
-      std::span<LayerObserver<T>* const>, ProgressStyle, std::ostream&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -48,20 +48,17 @@ RunFile begin_run(RunModel model, const nlohmann::json& configuration);
 RunModel describe(const Checkpoint& checkpoint);
 
 /// A document after its full pass: `run` has the tokens and the signals, and nothing measured yet.
-template <class T>
 struct DocumentPass {
-  FullPass<T> full;
+  FullPass full;
   DocumentRun run;
 };
 
 /// Runs the full pass over as many tokens as the reading needs, telling progress on `log`;
 /// `observers` look at it beside those of the signals. Throws Interrupted between chunks, and Error
 /// where what the model predicts is not a number.
-template <class T, class Device>
-DocumentPass<T> run_document_pass(Device& device, const Weights<T>& weights,
-                                  const Tokenizer& tokenizer, const Document& document,
-                                  const Reading& reading,
-                                  std::span<LayerObserver<T>* const> observers,
-                                  ProgressStyle progress, std::ostream& log);
+DocumentPass run_document_pass(Device& device, const Weights& weights, const Tokenizer& tokenizer,
+                               const Document& document, const Reading& reading,
+                               std::span<LayerObserver* const> observers, ProgressStyle progress,
+                               std::ostream& log);
 
 }  // namespace longshadow

@@ -7,7 +7,7 @@
 #include <random>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "engine/model/decoder.h"
 #include "engine/ops/common/rows.h"
@@ -29,8 +29,7 @@ std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
 }
 
 /// Chooses what stays of the prompt; without a policy, everything.
-template <class Device, class T>
-Compression choose(Compressor<Device, T>& compressor, const Policy* policy, const FullPass<T>& full,
+Compression choose(Compressor& compressor, const Policy* policy, const FullPass& full,
                    const ModelConfig& config, const GenerationOptions& options) {
   Compression compression;
   if (policy != nullptr && options.budget < 1) {
@@ -45,46 +44,42 @@ Compression choose(Compressor<Device, T>& compressor, const Policy* policy, cons
 }
 
 /// The prompt's compressed cache and the logits behind it.
-template <class Device, class T>
 struct Prefilled {
-  GrowingCache<Device, T> cache;
+  GrowingCache cache;
   TokenSignals signals;
-  Matrix<T> hidden;  ///< [kFewRows, D], the first row is that of the prompt's last token
+  Tensor hidden;  ///< [kFewRows, D], the first row is that of the prompt's last token
 };
 
-template <class Device, class T>
-Prefilled<Device, T> prefill(Device& device, const Weights<T>& weights,
-                             const EntropyHead<Device, T>& entropy_head,
-                             std::span<const TokenId> prompt, const Policy* policy,
-                             const GenerationOptions& options, Generation& result) {
+Prefilled prefill(Device& device, const Weights& weights, const EntropyHead& entropy_head,
+                  std::span<const TokenId> prompt, const Policy* policy,
+                  const GenerationOptions& options, Generation& result) {
   Stopwatch watch;
   const ModelConfig& config = weights.config;
   std::vector<const Policy*> policies;
   if (policy != nullptr) policies.push_back(policy);
-  Compressor<Device, T> compressor(device, weights, std::move(policies),
-                                   {prompt.size(), prompt.size() + options.max_tokens},
-                                   options.budget < 1 ? Gather::scores : Gather::signals);
-  const FullPass<T> full = compressor.prefill(prompt, prompt.size());
+  Compressor compressor(device, weights, std::move(policies),
+                        {prompt.size(), prompt.size() + options.max_tokens},
+                        options.budget < 1 ? Gather::scores : Gather::signals);
+  const FullPass full = compressor.prefill(prompt, prompt.size());
   device.synchronize();
   result.prefill_seconds = watch.lap();
 
   compressor.compute_entropy(entropy_head, full, options.entropy_top_k);
   const Compression compression = choose(compressor, policy, full, config, options);
-  Prefilled<Device, T> prefilled{
-      GrowingCache<Device, T>(device, full.cache, compression, full.frequencies),
-      compressor.signals(), Matrix<T>(device.memory(), kFewRows, config.hidden_size)};
+  Prefilled prefilled{GrowingCache(device, full.cache, compression, full.frequencies),
+                      compressor.signals(),
+                      Tensor(device.memory(), weights.element(), kFewRows, config.hidden_size)};
   copy_rows(device, full.hidden.view().row_range(prompt.size() - 1, 1),
             prefilled.hidden.view().row_range(0, 1));
   device.synchronize();
   result.choosing_seconds = watch.lap();
-  result.bytes_full =
-      2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim * sizeof(T);
+  result.bytes_full = 2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim *
+                      size_of(weights.element());
   result.bytes_kept = prefilled.cache.bytes();
   return prefilled;
 }
 
 /// Draws one token behind the other.
-template <class T>
 class TokenDraw {
  public:
   TokenDraw(std::span<const TokenId> prompt, const GenerationOptions& options)
@@ -92,18 +87,21 @@ class TokenDraw {
     for (const TokenId token : prompt) note(token);
   }
 
-  /// logits [V], as the model gives them.
-  TokenId draw(std::span<const T> logits) {
-    scores_.assign(logits.begin(), logits.end());
-    if (options_.repetition_penalty != 1) {
-      penalize_repetition(std::span(scores_), std::span(std::as_const(distinct_)),
-                          options_.repetition_penalty);
-    }
-    for (const TokenId token : options_.never_drawn) {
-      scores_[token] = -std::numeric_limits<T>::infinity();
-    }
-    const TokenId token =
-        sample_token(std::span<const T>(scores_), options_.sampling, uniform_draw(random_));
+  /// logits [1, V], on the host, as the model gives them.
+  TokenId draw(ConstTensorView logits) {
+    TokenId token = 0;
+    with_element<double, float>("a token's draw", logits.element, [&]<class T>() {
+      const T* const first = logits.as<T>().row(0);
+      std::vector<T> scores(first, first + logits.cols);
+      if (options_.repetition_penalty != 1) {
+        penalize_repetition(std::span(scores), std::span(std::as_const(distinct_)),
+                            options_.repetition_penalty);
+      }
+      for (const TokenId never : options_.never_drawn) {
+        scores[never] = -std::numeric_limits<T>::infinity();
+      }
+      token = sample_token(std::span<const T>(scores), options_.sampling, uniform_draw(random_));
+    });
     note(token);
     return token;
   }
@@ -120,7 +118,6 @@ class TokenDraw {
   std::mt19937_64 random_;
   std::vector<bool> is_in_text_;
   std::vector<TokenId> distinct_;  ///< of prompt and text
-  std::vector<T> scores_;
 };
 
 /// The text's last token is written and not read, and a cut behind the last one read is for
@@ -174,27 +171,25 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
   }
 }
 
-template <class Device, class T>
-Generation generate(Device& device, const Weights<T>& weights,
-                    const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
-                    const GenerationOptions& options, const std::function<void(TokenId)>& written) {
+Generation generate(Device& device, const Weights& weights, const EntropyHead& entropy_head,
+                    std::span<const TokenId> prompt, const GenerationOptions& options,
+                    const std::function<void(TokenId)>& written) {
   check_generation(weights.config, prompt.size(), options);
   const std::unique_ptr<Policy> policy = make_generation_policy(options, prompt.size());
   Generation result;
-  Prefilled<Device, T> text =
-      prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
+  Prefilled text = prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
 
   Stopwatch watch;
-  std::optional<DecodingCompressor<Device, T>> compressor;
-  std::vector<LayerObserver<T>*> observers;
+  std::optional<DecodingCompressor> compressor;
+  std::vector<LayerObserver*> observers;
   if (options.interval) {
     compressor.emplace(device, weights, *policy, *options.interval, std::move(text.signals),
                        options.seed);
     observers.push_back(&*compressor);
   }
-  Decoder<Device, T> decoder(device, weights, prompt.size() + options.max_tokens);
-  TokenDraw<T> tokens(prompt, options);
-  std::span<const T> logits = decoder.logits(std::as_const(text.hidden).view());
+  Decoder decoder(device, weights, prompt.size() + options.max_tokens);
+  TokenDraw tokens(prompt, options);
+  ConstTensorView logits = decoder.logits(text.hidden.view());
   while (result.tokens.size() < options.max_tokens) {
     check_interrupt();
     const TokenId token = tokens.draw(logits);
@@ -212,15 +207,5 @@ Generation generate(Device& device, const Weights<T>& weights,
   if (compressor) result.cuts = compressor->cuts();
   return result;
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                 \
-  template Generation generate(Device&, const Weights<T>&, const EntropyHead<Device, T>&, \
-                               std::span<const TokenId>, const GenerationOptions&,        \
-                               const std::function<void(TokenId)>&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -55,9 +55,8 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
 
 /// Reads the prompt, compresses its cache, and writes token after token on what is left. `written`
 /// is called with each token as it comes. Throws as check_generation() does, and Interrupted.
-template <class Device, class T>
-Generation generate(Device& device, const Weights<T>& weights,
-                    const EntropyHead<Device, T>& entropy_head, std::span<const TokenId> prompt,
-                    const GenerationOptions& options, const std::function<void(TokenId)>& written);
+Generation generate(Device& device, const Weights& weights, const EntropyHead& entropy_head,
+                    std::span<const TokenId> prompt, const GenerationOptions& options,
+                    const std::function<void(TokenId)>& written);
 
 }  // namespace longshadow

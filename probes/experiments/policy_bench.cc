@@ -4,7 +4,7 @@
 #include <memory>
 #include <random>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/kv/compressed_cache.h"
 #include "engine/policies/registry.h"
 #include "probes/compression/compressor.h"
@@ -18,23 +18,20 @@ namespace {
 constexpr std::size_t kRounds = 5;
 
 /// Seconds of one prefill; `policy` null: alone.
-template <class Device>
-double time_prefill(Device& device, const Weights<float>& weights,
-                    const EntropyHead<Device, float>& entropy_head, std::span<const TokenId> tokens,
-                    const Policy* policy, double share) {
+double time_prefill(Device& device, const Weights& weights, const EntropyHead& entropy_head,
+                    std::span<const TokenId> tokens, const Policy* policy, double share) {
   device.synchronize();
   Stopwatch watch;
   const std::size_t n = tokens.size();
   if (policy == nullptr) {
-    prefill<Device, float>(device, weights, tokens, n, n - 1, nullptr);
+    prefill(device, weights, tokens, n, n - 1, nullptr);
   } else {
-    Compressor<Device, float> compressor(device, weights, {policy}, {n, n});
-    const FullPass<float> full = compressor.prefill(tokens, n - 1);
+    Compressor compressor(device, weights, {policy}, {n, n});
+    const FullPass full = compressor.prefill(tokens, n - 1);
     compressor.compute_entropy(entropy_head, full, kEntropyTopK);
     const PolicyAtShare choice{0, share};
     const auto compressions = compressor.compress(full, std::span(&choice, 1), {});
-    const CompressedCache<float> cache(device, full.cache, std::span(compressions),
-                                       full.frequencies);
+    const CompressedCache cache(device, full.cache, std::span(compressions), full.frequencies);
   }
   device.synchronize();
   return watch.lap();
@@ -42,7 +39,6 @@ double time_prefill(Device& device, const Weights<float>& weights,
 
 }  // namespace
 
-template <class Device>
 std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& checkpoint,
                                           std::size_t context,
                                           std::span<const std::string> policies, double share) {
@@ -51,8 +47,8 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
     made.push_back(make_policy(text, policy_model(checkpoint)));
     check_prompt(made.back()->traits(), context);
   }
-  const Weights<float> weights = load_weights<float>(device, checkpoint);
-  const EntropyHead<Device, float> entropy_head(device, weights);
+  const Weights weights = load_weights(device, checkpoint, Element::f32);
+  const EntropyHead entropy_head(device, weights);
   std::mt19937_64 random(0);
   std::vector<TokenId> tokens(context);
   for (TokenId& token : tokens) {
@@ -76,10 +72,5 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
   }
   return result;
 }
-
-template std::vector<PolicyPrefill> bench_policies(Cpu&, const Checkpoint&, std::size_t,
-                                                   std::span<const std::string>, double);
-template std::vector<PolicyPrefill> bench_policies(Cuda&, const Checkpoint&, std::size_t,
-                                                   std::span<const std::string>, double);
 
 }  // namespace longshadow

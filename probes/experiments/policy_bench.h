@@ -21,7 +21,6 @@ struct PolicyPrefill {
 /// Times the prefill alone and with each policy in f32, in turns on random tokens, so that all meet
 /// the same mood of the machine; `share` of the slots is kept. Throws UsageError as make_policy()
 /// and check_prompt() do.
-template <class Device>
 std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& checkpoint,
                                           std::size_t context,
                                           std::span<const std::string> policies, double share);

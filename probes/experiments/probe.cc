@@ -9,7 +9,7 @@
 #include <span>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "probes/compression/second_pass.h"
 #include "probes/experiments/document_run.h"
@@ -134,11 +134,9 @@ std::vector<std::size_t> distinct_starts(std::span<const Counterfactual> counter
 /// The largest |KL| that removing nothing seems to cause when attention sums in another order. The
 /// differential form turns nothing into exactly 0, whatever the order: its errors are relative.
 /// Throws Error where a KL is not a number.
-template <class Device, class T>
-std::vector<double> direct_noise_floor(Device& device, const Weights<T>& weights,
-                                       const FullPass<T>& full, std::span<const std::size_t> starts,
-                                       std::size_t horizon) {
-  DirectEngine<Device, T> engine(device, weights, full, horizon, 1, ColumnOrder::reversed);
+std::vector<double> direct_noise_floor(Device& device, const Weights& weights, const FullPass& full,
+                                       std::span<const std::size_t> starts, std::size_t horizon) {
+  DirectEngine engine(device, weights, full, horizon, 1, ColumnOrder::reversed);
   const std::size_t nulls = std::min(kMaxNulls, starts.size());
   std::vector<double> floor(horizon);
   std::vector<double> kl_nats(horizon);
@@ -182,10 +180,9 @@ std::vector<Subject> subjects_of(std::span<const ScreenedToken> screened) {
 }
 
 /// The subjects of a document, or those that its sketch chooses.
-template <class Device, class T>
 class DocumentProbe final : public Measurement {
  public:
-  DocumentProbe(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+  DocumentProbe(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                 const Document& document, std::vector<Subject> subjects,
                 const ProbeOptions& options, const RunSketch* sketch, ProgressStyle progress,
                 std::ostream& log)
@@ -269,19 +266,19 @@ class DocumentProbe final : public Measurement {
     return {begin, std::min(begin + room_.tape_rows, n)};
   }
 
-  std::unique_ptr<ActivationTape<Device, T>> make_tape() const {
+  std::unique_ptr<ActivationTape> make_tape() const {
     if (options_.method != Method::differential) return {};
     const std::size_t row_tiles_before = (stretch_.begin - first_start(options_)) / kRowTile;
-    return std::make_unique<ActivationTape<Device, T>>(device_, model_.weights.config, stretch_,
-                                                       row_tiles_before);
+    return std::make_unique<ActivationTape>(device_, model_.weights.config,
+                                            model_.weights.element(), stretch_, row_tiles_before);
   }
 
   /// Makes ready for futures that begin at `start` and after it.
   void go_to(std::size_t start) {
     if (start < stretch_.begin || start + options_.horizon > stretch_.end) read_again(start);
     if (prepared_) return;
-    prepared_.emplace(make_engine(device_, model_, *full_, tape_.get(), options_.precision,
-                                  options_.horizon, max_batch()));
+    prepared_.emplace(
+        make_engine(device_, model_, *full_, tape_.get(), options_.horizon, max_batch()));
   }
 
   /// The same full pass once more, for the activations of another stretch of the document.
@@ -291,7 +288,7 @@ class DocumentProbe final : public Measurement {
     full_.reset();
     stretch_ = stretch_from(start);
     tape_ = make_tape();
-    LayerObserver<T>* const observer = tape_.get();
+    LayerObserver* const observer = tape_.get();
     FullPassOptions pass;
     pass.entropy_top_k = options_.entropy_top_k;
     pass.progress = [](std::size_t) { check_interrupt(); };
@@ -300,13 +297,13 @@ class DocumentProbe final : public Measurement {
                                             std::span(&observer, 1), pass));
   }
 
-  FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document,
-                            ProgressStyle progress, std::ostream& log) {
-    std::vector<LayerObserver<T>*> observers;
+  FullPass run_full_pass(const Tokenizer& tokenizer, const Document& document,
+                         ProgressStyle progress, std::ostream& log) {
+    std::vector<LayerObserver*> observers;
     if (tape_) observers.push_back(tape_.get());
     if (policies_) observers.push_back(&policies_->observer());
-    DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
-                                                reading_of(options_), observers, progress, log);
+    DocumentPass pass = run_document_pass(device_, model_.weights, tokenizer, document,
+                                          reading_of(options_), observers, progress, log);
     run_ = std::move(pass.run);
     return std::move(pass.full);
   }
@@ -319,17 +316,16 @@ class DocumentProbe final : public Measurement {
     }
     const std::size_t n_probes = options_.sketch->bins.size() * options_.sketch->n_probes;
     Progress sketching(log, progress, "sketch", "probes", n_probes);
-    run_.sketch =
-        sketch_document(device_, model_, *full_, *tape_, options_.precision, *options_.sketch,
-                        sketch_rows(model_.weights.config, options_), sketching);
+    run_.sketch = sketch_document(device_, model_, *full_, *tape_, *options_.sketch,
+                                  sketch_rows(model_.weights.config, options_), sketching);
   }
 
   /// Nothing where no subject names a policy.
-  std::optional<PolicySubjects<Device, T>> make_policies() const {
+  std::optional<PolicySubjects> make_policies() const {
     const bool any_named = std::any_of(subjects_.begin(), subjects_.end(),
                                        [](const Subject& one) { return one.policy.has_value(); });
     if (!any_named) return std::nullopt;
-    return std::optional<PolicySubjects<Device, T>>(
+    return std::optional<PolicySubjects>(
         std::in_place, device_, model_.weights, subjects_, *options_.policies, rules_of(options_),
         tokens_needed(options_.evict_at, options_.context, options_.horizon));
   }
@@ -349,15 +345,15 @@ class DocumentProbe final : public Measurement {
   }
 
   Device& device_;
-  const ProbeModel<T>& model_;
+  const ProbeModel& model_;
   const ProbeOptions options_;
   const ProbeRoom room_;
-  Range stretch_;                                    ///< positions of which there are activations
-  std::unique_ptr<ActivationTape<Device, T>> tape_;  ///< for the differential form
+  Range stretch_;                         ///< positions of which there are activations
+  std::unique_ptr<ActivationTape> tape_;  ///< for the differential form
   DocumentRun run_;
   std::vector<Subject> subjects_;
-  std::optional<PolicySubjects<Device, T>> policies_;  ///< until the subjects are chosen
-  std::optional<FullPass<T>> full_;
+  std::optional<PolicySubjects> policies_;  ///< until the subjects are chosen
+  std::optional<FullPass> full_;
   std::vector<Counterfactual> counterfactuals_;  ///< [n_units]
   std::optional<PreparedEngine> prepared_;
 };
@@ -407,37 +403,22 @@ ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) 
           1 + (starts - 1) / starts_of_stretch};
 }
 
-template <class Device, class T>
-std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
+std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel& model,
                                          const Tokenizer& tokenizer, const Document& document,
                                          std::vector<Subject> subjects, const ProbeOptions& options,
                                          const RunSketch* sketch, ProgressStyle progress,
                                          std::ostream& log) {
-  return std::make_unique<DocumentProbe<Device, T>>(
-      device, model, tokenizer, document, std::move(subjects), options, sketch, progress, log);
+  return std::make_unique<DocumentProbe>(device, model, tokenizer, document, std::move(subjects),
+                                         options, sketch, progress, log);
 }
 
-template <class Device, class T>
-DocumentRun probe_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+DocumentRun probe_document(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log) {
-  DocumentProbe<Device, T> probe(device, model, tokenizer, document,
-                                 choose_subjects(document, model.weights.config, options), options,
-                                 nullptr, progress, log);
+  DocumentProbe probe(device, model, tokenizer, document,
+                      choose_subjects(document, model.weights.config, options), options, nullptr,
+                      progress, log);
   return measure_all(probe, progress, log);
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                     \
-  template std::unique_ptr<Measurement> begin_probe(                                          \
-      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, std::vector<Subject>, \
-      const ProbeOptions&, const RunSketch*, ProgressStyle, std::ostream&);                   \
-  template DocumentRun probe_document(Device&, const ProbeModel<T>&, const Tokenizer&,        \
-                                      const Document&, const ProbeOptions&, ProgressStyle,    \
-                                      std::ostream&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

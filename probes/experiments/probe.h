@@ -74,16 +74,14 @@ inline constexpr const char* kSubjectUnits = "subjects";
 /// those that choose_subjects() gave, and `sketch` is what an earlier process found, or null. The
 /// model outlives what is returned. Throws UsageError where a policy evicts nothing, Error where a
 /// number is none, and Interrupted.
-template <class Device, class T>
-std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel<T>& model,
+std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel& model,
                                          const Tokenizer& tokenizer, const Document& document,
                                          std::vector<Subject> subjects, const ProbeOptions& options,
                                          const RunSketch* sketch, ProgressStyle progress,
                                          std::ostream& log);
 
 /// Measures all of one document, in memory. Throws as choose_subjects() and begin_probe() do.
-template <class Device, class T>
-DocumentRun probe_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+DocumentRun probe_document(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                            const Document& document, const ProbeOptions& options,
                            ProgressStyle progress, std::ostream& log);
 

@@ -9,7 +9,7 @@
 #include <span>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "probes/compression/compressor.h"
 #include "probes/compression/policy_choice.h"
@@ -88,10 +88,9 @@ std::vector<std::uint8_t> kept_mask(const Compression& compression, std::size_t 
 }
 
 /// A document's arms.
-template <class Device, class T>
 class DocumentRetention final : public Measurement {
  public:
-  DocumentRetention(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+  DocumentRetention(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                     const Document& document, const RetainOptions& options,
                     const RunFile* influence, ProgressStyle progress, std::ostream& log)
       : device_(device),
@@ -165,10 +164,10 @@ class DocumentRetention final : public Measurement {
   }
 
  private:
-  FullPass<T> run_full_pass(const Tokenizer& tokenizer, const Document& document) {
-    const std::array<LayerObserver<T>*, 1> observers{&compressor_.observer()};
-    DocumentPass<T> pass = run_document_pass<T>(device_, model_.weights, tokenizer, document,
-                                                reading_of(options_), observers, progress_, log_);
+  FullPass run_full_pass(const Tokenizer& tokenizer, const Document& document) {
+    const std::array<LayerObserver*, 1> observers{&compressor_.observer()};
+    DocumentPass pass = run_document_pass(device_, model_.weights, tokenizer, document,
+                                          reading_of(options_), observers, progress_, log_);
     run_ = std::move(pass.run);
     compressor_.set_entropy(run_.signals.entropy_topk);
     return std::move(pass.full);
@@ -178,7 +177,8 @@ class DocumentRetention final : public Measurement {
     const std::size_t horizon = options_.horizon;
     const auto top1 = values.subspan(horizon, horizon);
     const auto surprisal = values.subspan(2 * horizon, horizon);
-    const std::size_t slot_bytes = 2 * model_.weights.config.head_dim * sizeof(T);
+    const std::size_t slot_bytes =
+        2 * model_.weights.config.head_dim * size_of(model_.weights.element());
     RunRetention retention;
     retention.policy = options_.policies[arms_[unit].policy];
     retention.budget = options_.budgets[arms_[unit].budget].text;
@@ -188,26 +188,27 @@ class DocumentRetention final : public Measurement {
     for (const double nats : surprisal) retention.surprisal.push_back(static_cast<float>(nats));
     retention.bytes_kept = static_cast<std::int64_t>(values.back());
     retention.bytes_full = static_cast<std::int64_t>(retention.kept.size() * slot_bytes);
-    retention.kv_bits = static_cast<std::int64_t>(
-        options_.quantization ? options_.quantization->bits : 8 * sizeof(T));
+    retention.kv_bits =
+        static_cast<std::int64_t>(options_.quantization ? options_.quantization->bits
+                                                        : 8 * size_of(model_.weights.element()));
     retention.seed = options_.seed;
     return retention;
   }
 
   Device& device_;
-  const ProbeModel<T>& model_;
+  const ProbeModel& model_;
   const RetainOptions options_;
   ProgressStyle progress_;
   std::ostream& log_;
   std::vector<Arm> arms_;     ///< [n_units]
   const Policies& policies_;  ///< kept by the options
-  Compressor<Device, T> compressor_;
+  Compressor compressor_;
   MeasuredInfluence influence_;
   DocumentRun run_;
-  FullPass<T> full_;
+  FullPass full_;
   UnitRange units_;                        ///< those prepared
   std::vector<Compression> compressions_;  ///< of them
-  std::optional<CompressedFuture<Device, T>> engine_;
+  std::optional<CompressedFuture> engine_;
 };
 
 }  // namespace
@@ -265,36 +266,21 @@ std::size_t count_caches(const RetainOptions& options) { return arms_of(options)
 /// Counts a KL, a likeliest token and a surprisal for every position, and the cache's bytes.
 std::size_t values_of_cache(const RetainOptions& options) { return 3 * options.horizon + 1; }
 
-template <class Device, class T>
-std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel<T>& model,
+std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel& model,
                                              const Tokenizer& tokenizer, const Document& document,
                                              const RetainOptions& options, const RunFile* influence,
                                              ProgressStyle progress, std::ostream& log) {
-  return std::make_unique<DocumentRetention<Device, T>>(device, model, tokenizer, document, options,
-                                                        influence, progress, log);
+  return std::make_unique<DocumentRetention>(device, model, tokenizer, document, options, influence,
+                                             progress, log);
 }
 
-template <class Device, class T>
-DocumentRun retain_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+DocumentRun retain_document(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log) {
   check_retention(document, model.weights.config, options, influence);
-  DocumentRetention<Device, T> retention(device, model, tokenizer, document, options, influence,
-                                         progress, log);
+  DocumentRetention retention(device, model, tokenizer, document, options, influence, progress,
+                              log);
   return measure_all(retention, progress, log);
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                                     \
-  template std::unique_ptr<Measurement> begin_retention(                                      \
-      Device&, const ProbeModel<T>&, const Tokenizer&, const Document&, const RetainOptions&, \
-      const RunFile*, ProgressStyle, std::ostream&);                                          \
-  template DocumentRun retain_document(Device&, const ProbeModel<T>&, const Tokenizer&,       \
-                                       const Document&, const RetainOptions&, const RunFile*, \
-                                       ProgressStyle, std::ostream&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -58,15 +58,13 @@ std::size_t values_of_cache(const RetainOptions& options);
 /// Runs the full pass of one document, telling progress on `log`. In the measurement every policy
 /// chooses at every budget, and the future runs on what each keeps. `influence` is what an oracle
 /// keeps by, or null. The options passed check_retention(); they and the model outlive the result.
-template <class Device, class T>
-std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel<T>& model,
+std::unique_ptr<Measurement> begin_retention(Device& device, const ProbeModel& model,
                                              const Tokenizer& tokenizer, const Document& document,
                                              const RetainOptions& options, const RunFile* influence,
                                              ProgressStyle progress, std::ostream& log);
 
 /// Measures all of one document, in memory. Throws as check_retention() does.
-template <class Device, class T>
-DocumentRun retain_document(Device& device, const ProbeModel<T>& model, const Tokenizer& tokenizer,
+DocumentRun retain_document(Device& device, const ProbeModel& model, const Tokenizer& tokenizer,
                             const Document& document, const RetainOptions& options,
                             const RunFile* influence, ProgressStyle progress, std::ostream& log);
 

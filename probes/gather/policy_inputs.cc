@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "engine/config/rotary_frequencies.h"
 #include "engine/model/output_gram.h"
@@ -14,8 +14,7 @@ namespace longshadow {
 namespace {
 
 /// The first rows of every head, as many as `to` has, to the host as f32.
-template <class Device, class T>
-void copy_context(Device& device, HeadRows<const T> from, HeadRows<float> to) {
+void copy_context(Device& device, ConstHeadsView from, HeadRows<float> to) {
   for (std::size_t head = 0; head < from.n_heads; ++head) {
     copy_to_host(device, from.head(head).row_range(0, to.rows), to.head(head));
   }
@@ -27,22 +26,20 @@ std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config) {
   return wanted == OutputGram::of_query_heads ? 1 : config.group_size();
 }
 
-template <class Device, class T>
-PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
-                                      std::size_t context, std::size_t text_tokens,
-                                      std::span<const PolicyTraits> traits)
+PolicyInputs::PolicyInputs(Device& device, const Weights& weights, std::size_t context,
+                           std::size_t text_tokens, std::span<const PolicyTraits> traits)
     : device_(device),
       config_(weights.config),
       context_(context),
       frequencies_(rotary_frequencies(config_.rope, config_.head_dim, text_tokens)),
-      rotary_(make_rotary_table<T>(device, frequencies_, context)),
+      rotary_(make_rotary_table(device, weights.element(), frequencies_, context)),
       outside_(device.memory(), config_.n_kv_heads, context) {
   const ModelConfig& config = config_;
   bool any_queries = false, any_drift = false;
   for (const PolicyTraits& one : traits) {
     if (one.attention_queries != 0) {
       windows_.try_emplace(one.attention_queries);
-      shown_windows_.try_emplace(one.attention_queries, Cpu::memory(), config.n_kv_heads, context);
+      shown_windows_.try_emplace(one.attention_queries, host_memory(), config.n_kv_heads, context);
     }
     if (one.window_queries != 0) last_queries_.try_emplace(std::min(one.window_queries, context));
     any_queries |= one.queries;
@@ -58,51 +55,45 @@ PolicyInputs<Device, T>::PolicyInputs(Device& device, const Weights<T>& weights,
       window.second.emplace_back(device.memory(), config.n_kv_heads, context);
     }
     for (auto& [count, layers] : last_queries_) {
-      layers.emplace_back(Cpu::memory(), config.n_heads * count, config.head_dim);
+      layers.emplace_back(host_memory(), config.n_heads * count, config.head_dim);
     }
     if (any_queries) {
-      queries_.emplace_back(Cpu::memory(), context, config.n_heads * config.head_dim);
+      queries_.emplace_back(host_memory(), context, config.n_heads * config.head_dim);
     }
     if (any_drift && layer + 1 < config.n_layers) {
-      outputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
+      outputs_.emplace_back(device.memory(), weights.element(), chunk_rows, config.hidden_size);
     }
   }
   if (any_drift) all_drift_.resize(config.n_layers * context);
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::before_layer(const Chunk& chunk, std::size_t layer,
-                                           MatrixView<const T> residual) {
+void PolicyInputs::before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView residual) {
   if (layer == 0 || outputs_.empty() || chunk.first_position >= context_) return;
-  Matrix<T>& output = outputs_[layer - 1];
+  Tensor& output = outputs_[layer - 1];
   const std::size_t rows = std::min(residual.rows, output.rows());
   copy_rows(device_, residual.row_range(0, rows), output.view().row_range(0, rows));
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::after_attention(const Chunk& chunk, std::size_t layer,
-                                              const LayerActivations<T>& activations,
-                                              HeadRows<const T> keys, MatrixView<const T>) {
+void PolicyInputs::after_attention(const Chunk& chunk, std::size_t layer,
+                                   const LayerActivations& activations, ConstHeadsView keys,
+                                   ConstTensorView) {
   if (chunk.first_position >= context_) return;
   for (const auto& window : windows_) add_window(window.first, chunk, layer, activations, keys);
   if (!queries_.empty()) add_queries(chunk, layer, activations);
   for (auto& last : last_queries_) add_last_queries(last.second[layer], chunk, activations);
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::after_layers(const Chunk& chunk, MatrixView<const T> residual) {
+void PolicyInputs::after_layers(const Chunk& chunk, ConstTensorView residual) {
   if (chunk.first_position >= context_) return;
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   for (std::size_t layer = 0; layer < outputs_.size(); ++layer) {
-    cosine_distances(device_, MatrixView<const T>(outputs_[layer].view()), residual,
+    cosine_distances(device_, ConstTensorView(outputs_[layer].view()), residual,
                      std::span(all_drift_).subspan(layer * context_ + chunk.first_position, rows));
   }
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
-                                         const LayerActivations<T>& activations,
-                                         HeadRows<const T> keys) {
+void PolicyInputs::add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
+                              const LayerActivations& activations, ConstHeadsView keys) {
   const std::size_t begin =
       std::max(chunk.first_position, context_ > window ? context_ - window : 0);
   const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
@@ -115,43 +106,38 @@ void PolicyInputs<Device, T>::add_window(std::size_t window, const Chunk& chunk,
                          0, outside_.view(), windows_[window][layer].view());
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::add_queries(const Chunk& chunk, std::size_t layer,
-                                          const LayerActivations<T>& activations) {
+void PolicyInputs::add_queries(const Chunk& chunk, std::size_t layer,
+                               const LayerActivations& activations) {
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   const std::size_t d = config_.head_dim;
-  const HeadRows<const T> heads = activations.queries(config_);
-  Matrix<T> rotated(device_.memory(), rows, heads.n_heads * d);
+  const ConstHeadsView heads = activations.queries(config_);
+  Tensor rotated(device_.memory(), heads.element, rows, heads.n_heads * d);
   for (std::size_t head = 0; head < heads.n_heads; ++head) {
     copy_rows(device_, heads.head(head).row_range(0, rows),
               rotated.view().column_range(head * d, d));
   }
   std::vector<std::uint32_t> positions(rows);
   std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(chunk.first_position));
-  Matrix<T> plain(device_.memory(), rows, rotated.cols());
-  rotate_rows(device_, rotary_, Turn::back, std::span<const std::uint32_t>(positions),
-              std::as_const(rotated).view(), plain.view());
-  copy_to_host(device_, std::as_const(plain).view(),
-               queries_[layer].view().row_range(chunk.first_position, rows));
+  Tensor plain(device_.memory(), heads.element, rows, rotated.cols());
+  rotate_rows(device_, rotary_, Turn::back, positions, rotated.view(), plain.view());
+  copy_to_host(device_, plain.view(), queries_[layer].view().row_range(chunk.first_position, rows));
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::add_last_queries(Matrix<float>& last, const Chunk& chunk,
-                                               const LayerActivations<T>& activations) {
+void PolicyInputs::add_last_queries(Matrix<float>& last, const Chunk& chunk,
+                                    const LayerActivations& activations) {
   const HeadRows<float> to = as_heads(last.view(), config_.n_heads);
   const std::size_t first = context_ - to.rows;
   const std::size_t begin = std::max(chunk.first_position, first);
   const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
   if (begin >= end) return;
-  const HeadRows<const T> from = activations.queries(config_);
+  const ConstHeadsView from = activations.queries(config_);
   for (std::size_t head = 0; head < config_.n_heads; ++head) {
     copy_to_host(device_, from.head(head).row_range(begin - chunk.first_position, end - begin),
                  to.head(head).row_range(begin - first, end - begin));
   }
 }
 
-template <class Device, class T>
-TokenSignals PolicyInputs<Device, T>::signals() const {
+TokenSignals PolicyInputs::signals() const {
   TokenSignals signals{entropy_, std::vector<std::vector<float>>(config_.n_layers)};
   if (all_drift_.empty()) return signals;
   auto of_layer = all_drift_.begin();
@@ -163,14 +149,13 @@ TokenSignals PolicyInputs<Device, T>::signals() const {
   return signals;
 }
 
-template <class Device, class T>
-void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
+void PolicyInputs::show(const FullPass& full, std::size_t layer) {
   shown_ = layer;
   if (keys_.rows() == 0) {
-    keys_ = Matrix<float>(Cpu::memory(), config_.n_kv_heads * context_, config_.head_dim);
-    values_ = Matrix<float>(Cpu::memory(), config_.n_kv_heads * context_, config_.head_dim);
+    keys_ = Matrix<float>(host_memory(), config_.n_kv_heads * context_, config_.head_dim);
+    values_ = Matrix<float>(host_memory(), config_.n_kv_heads * context_, config_.head_dim);
   }
-  const KeysValues<const T> cache = full.cache.layer(layer);
+  const KeysValuesView cache = full.cache.layer(layer);
   copy_context(device_, cache.keys, as_heads(keys_.view(), config_.n_kv_heads));
   copy_context(device_, cache.values, as_heads(values_.view(), config_.n_kv_heads));
   for (auto& [window, host] : shown_windows_) {
@@ -181,8 +166,7 @@ void PolicyInputs<Device, T>::show(const FullPass<T>& full, std::size_t layer) {
   drift_.assign(of_layer, of_layer + static_cast<std::ptrdiff_t>(context_));
 }
 
-template <class Device, class T>
-LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
+LayerView PolicyInputs::view(const PolicyTraits& traits) const {
   LayerView view;
   view.place = {shown_, config_.n_layers};
   view.n = context_;
@@ -206,10 +190,5 @@ LayerView PolicyInputs<Device, T>::view(const PolicyTraits& traits) const {
   view.drift = drift_;
   return view;
 }
-
-template class PolicyInputs<Cpu, float>;
-template class PolicyInputs<Cpu, double>;
-template class PolicyInputs<Cuda, float>;
-template class PolicyInputs<Cuda, double>;
 
 }  // namespace longshadow

@@ -20,19 +20,17 @@ std::size_t heads_of_gram(OutputGram wanted, const ModelConfig& config);
 /// shows it to them layer by layer, in f32 whatever the pass computes in. What grows with the
 /// square of the context, attention and its sums, stays where the pass is; policies score on the
 /// host, to which a layer brings some numbers a token.
-template <class Device, class T>
-class PolicyInputs final : public LayerObserver<T> {
+class PolicyInputs final : public LayerObserver {
  public:
   /// Makes room for what policies of these traits ask for of the first `context` tokens of a text
   /// of `text_tokens`.
-  PolicyInputs(Device& device, const Weights<T>& weights, std::size_t context,
-               std::size_t text_tokens, std::span<const PolicyTraits> traits);
+  PolicyInputs(Device& device, const Weights& weights, std::size_t context, std::size_t text_tokens,
+               std::span<const PolicyTraits> traits);
 
-  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
-  void after_attention(const Chunk& chunk, std::size_t layer,
-                       const LayerActivations<T>& activations, HeadRows<const T> keys,
-                       MatrixView<const T> residual) override;
-  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+  void before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer, const LayerActivations& activations,
+                       ConstHeadsView keys, ConstTensorView residual) override;
+  void after_layers(const Chunk& chunk, ConstTensorView residual) override;
 
   /// Nats, of the distribution that each token predicts, for policies that look at it: of the
   /// context's tokens, and of any behind them.
@@ -43,22 +41,22 @@ class PolicyInputs final : public LayerObserver<T> {
   /// the pass.
   TokenSignals signals() const;
   /// After the pass, makes `layer` the one that view() shows, and brings it to the host.
-  void show(const FullPass<T>& full, std::size_t layer);
+  void show(const FullPass& full, std::size_t layer);
   /// All but the measured influence and the seed; valid until the next show().
   LayerView view(const PolicyTraits& traits) const;
 
  private:
   void add_window(std::size_t window, const Chunk& chunk, std::size_t layer,
-                  const LayerActivations<T>& activations, HeadRows<const T> keys);
-  void add_queries(const Chunk& chunk, std::size_t layer, const LayerActivations<T>& activations);
+                  const LayerActivations& activations, ConstHeadsView keys);
+  void add_queries(const Chunk& chunk, std::size_t layer, const LayerActivations& activations);
   void add_last_queries(Matrix<float>& last, const Chunk& chunk,
-                        const LayerActivations<T>& activations);
+                        const LayerActivations& activations);
 
   Device& device_;
   const ModelConfig& config_;
   std::size_t context_;
   std::vector<double> frequencies_;
-  RotaryTable<T> rotary_;  ///< of the context's positions, which keeps lengths
+  RotaryTable rotary_;  ///< of the context's positions, which keeps lengths
   /// On the host, per layer [T, H d], before rotation; empty: not needed.
   std::vector<Matrix<float>> queries_;
   /// On the host, of the last so many queries, per layer [H queries, d].
@@ -66,9 +64,9 @@ class PolicyInputs final : public LayerObserver<T> {
   std::map<OutputGram, std::vector<Matrix<float>>> output_grams_;  ///< as output_grams()
   /// Sums over the last so many queries, per layer [K, T].
   std::map<std::size_t, std::vector<Matrix<double>>> windows_;
-  Matrix<double> outside_;          ///< [K, T], for queries outside a window; none are given
-  std::vector<Matrix<T>> outputs_;  ///< of one chunk, of every layer but the last
-  std::vector<float> all_drift_;    ///< [L, T], zeros for the last layer; empty: not needed
+  Matrix<double> outside_;        ///< [K, T], for queries outside a window; none are given
+  std::vector<Tensor> outputs_;   ///< of one chunk, of every layer but the last
+  std::vector<float> all_drift_;  ///< [L, T], zeros for the last layer; empty: not needed
 
   // On the host, of the layer shown.
   std::size_t shown_ = 0;

@@ -8,34 +8,30 @@
 
 namespace longshadow {
 
-template <class Device, class T>
-SignalObserver<Device, T>::SignalObserver(Device& device, const ModelConfig& config, std::size_t n,
-                                          std::size_t context)
+SignalObserver::SignalObserver(Device& device, const Weights& weights, std::size_t n,
+                               std::size_t context)
     : device_(device),
-      config_(config),
-      shape_(attention_shape(config)),
-      n_layers_(config.n_layers),
+      config_(weights.config),
+      shape_(attention_shape(config_)),
+      n_layers_(config_.n_layers),
       n_(n),
       context_(context),
-      drift_(config.n_layers * n) {
+      drift_(config_.n_layers * n) {
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
-    inputs_.emplace_back(device.memory(), chunk_rows, config.hidden_size);
+    inputs_.emplace_back(device.memory(), weights.element(), chunk_rows, config_.hidden_size);
     all_.emplace_back(device.memory(), shape_.n_kv_heads, context);
     window_.emplace_back(device.memory(), shape_.n_kv_heads, context);
   }
 }
 
-template <class Device, class T>
-void SignalObserver<Device, T>::before_layer(const Chunk&, std::size_t layer,
-                                             MatrixView<const T> residual) {
+void SignalObserver::before_layer(const Chunk&, std::size_t layer, ConstTensorView residual) {
   copy_rows(device_, residual, inputs_[layer].view().row_range(0, residual.rows));
 }
 
-template <class Device, class T>
-void SignalObserver<Device, T>::after_attention(const Chunk& chunk, std::size_t layer,
-                                                const LayerActivations<T>& activations,
-                                                HeadRows<const T> keys, MatrixView<const T>) {
+void SignalObserver::after_attention(const Chunk& chunk, std::size_t layer,
+                                     const LayerActivations& activations, ConstHeadsView keys,
+                                     ConstTensorView) {
   if (chunk.first_position >= context_) return;
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   const std::size_t window_begin = context_ > kAttentionWindow ? context_ - kAttentionWindow : 0;
@@ -44,21 +40,19 @@ void SignalObserver<Device, T>::after_attention(const Chunk& chunk, std::size_t 
                          all_[layer].view(), window_[layer].view());
 }
 
-template <class Device, class T>
-void SignalObserver<Device, T>::after_layers(const Chunk& chunk, MatrixView<const T> residual) {
+void SignalObserver::after_layers(const Chunk& chunk, ConstTensorView residual) {
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
     const std::span<float> row =
         std::span(drift_).subspan(layer * n_ + chunk.first_position, chunk.used_rows);
-    cosine_distances(device_, MatrixView<const T>(inputs_[layer].view()), residual, row);
+    cosine_distances(device_, ConstTensorView(inputs_[layer].view()), residual, row);
   }
 }
 
-template <class Device, class T>
 template <class Divisor>
-std::vector<float> SignalObserver<Device, T>::divided(const std::vector<Matrix<double>>& sums,
-                                                      Divisor&& divisor) const {
+std::vector<float> SignalObserver::divided(const std::vector<Matrix<double>>& sums,
+                                           Divisor&& divisor) const {
   std::vector<float> signal(n_layers_ * shape_.n_kv_heads * n_);
-  Matrix<double> of_layer(Cpu::memory(), shape_.n_kv_heads, context_);
+  Matrix<double> of_layer(host_memory(), shape_.n_kv_heads, context_);
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
     copy_to_host(device_, sums[layer].view(), of_layer.view());
     for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
@@ -71,20 +65,13 @@ std::vector<float> SignalObserver<Device, T>::divided(const std::vector<Matrix<d
   return signal;
 }
 
-template <class Device, class T>
-std::vector<float> SignalObserver<Device, T>::attention_window() const {
+std::vector<float> SignalObserver::attention_window() const {
   const auto queries = static_cast<double>(std::min(kAttentionWindow, context_));
   return divided(window_, [&](std::size_t) { return queries; });
 }
 
-template <class Device, class T>
-std::vector<float> SignalObserver<Device, T>::attention_cumulative() const {
+std::vector<float> SignalObserver::attention_cumulative() const {
   return divided(all_, [&](std::size_t j) { return static_cast<double>(context_ - j); });
 }
-
-template class SignalObserver<Cpu, float>;
-template class SignalObserver<Cpu, double>;
-template class SignalObserver<Cuda, float>;
-template class SignalObserver<Cuda, double>;
 
 }  // namespace longshadow

@@ -12,17 +12,15 @@ inline constexpr std::size_t kAttentionWindow = 64;
 
 /// Gathers, while the full pass runs, what every layer says about every token. Definitions are
 /// those of data/FORMAT.md.
-template <class Device, class T>
-class SignalObserver final : public LayerObserver<T> {
+class SignalObserver final : public LayerObserver {
  public:
   /// n tokens, of which the first `context` are the context.
-  SignalObserver(Device& device, const ModelConfig& config, std::size_t n, std::size_t context);
+  SignalObserver(Device& device, const Weights& weights, std::size_t n, std::size_t context);
 
-  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const T> residual) override;
-  void after_attention(const Chunk& chunk, std::size_t layer,
-                       const LayerActivations<T>& activations, HeadRows<const T> keys,
-                       MatrixView<const T> residual) override;
-  void after_layers(const Chunk& chunk, MatrixView<const T> residual) override;
+  void before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView residual) override;
+  void after_attention(const Chunk& chunk, std::size_t layer, const LayerActivations& activations,
+                       ConstHeadsView keys, ConstTensorView residual) override;
+  void after_layers(const Chunk& chunk, ConstTensorView residual) override;
 
   /// [L, n]: 1 - cos(input of the layer, residual before the final norm).
   const std::vector<float>& drift() const { return drift_; }
@@ -43,7 +41,7 @@ class SignalObserver final : public LayerObserver<T> {
   std::size_t n_layers_;
   std::size_t n_;
   std::size_t context_;
-  std::vector<Matrix<T>> inputs_;       ///< of one chunk, per layer
+  std::vector<Tensor> inputs_;          ///< of one chunk, per layer
   std::vector<Matrix<double>> all_;     ///< per layer [K, T], sums over the context's queries
   std::vector<Matrix<double>> window_;  ///< per layer [K, T], sums over the window's queries
   std::vector<float> drift_;

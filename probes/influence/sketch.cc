@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 #include <span>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "probes/measure/fisher_sketch.h"
 #include "probes/runs/interrupt.h"
@@ -58,7 +59,6 @@ class SquareSums {
 
 /// Adds one probe's derivatives by the gates of layers and heads, [L, K, T] with rows as
 /// FisherSketch::run() gives them, to the sums of the map over tokens and of that over its parts.
-template <class T>
 class ProbeReader {
  public:
   ProbeReader(const ModelConfig& config, std::size_t context, MapDetail detail)
@@ -74,41 +74,42 @@ class ProbeReader {
     return detail_ == MapDetail::layer ? n_layers_ : n_layers_ * n_heads_;
   }
 
-  void read(MatrixView<const T> gates, std::size_t n_draws, std::size_t draw, SquareSums& tokens,
+  void read(ConstTensorView gates, std::size_t n_draws, std::size_t draw, SquareSums& tokens,
             SquareSums& parts) {
     std::fill(by_token_.begin(), by_token_.end(), 0.0);
     std::fill(by_part_.begin(), by_part_.end(), 0.0);
-    for (std::size_t layer = 0; layer < n_layers_; ++layer) {
-      for (std::size_t head = 0; head < n_heads_; ++head) {
-        const T* row = row_of(gates, n_draws, draw, layer, head);
-        const std::size_t part = detail_ == MapDetail::head ? layer * n_heads_ + head : layer;
-        for (std::size_t i = 0; i < context_; ++i) {
-          by_token_[i] += static_cast<double>(row[i]);
-          if (n_parts() != 0) by_part_[part * context_ + i] += static_cast<double>(row[i]);
-        }
+    for_each_head(gates, n_draws, draw, [&](std::size_t layer, std::size_t head, const auto* row) {
+      const std::size_t part = detail_ == MapDetail::head ? layer * n_heads_ + head : layer;
+      for (std::size_t i = 0; i < context_; ++i) {
+        by_token_[i] += static_cast<double>(row[i]);
+        if (n_parts() != 0) by_part_[part * context_ + i] += static_cast<double>(row[i]);
       }
-    }
+    });
     tokens.add(by_token_);
     parts.add(by_part_);
   }
 
   /// Puts the probe's derivatives [L, K, T] behind `projections`.
-  void keep(MatrixView<const T> gates, std::size_t n_draws, std::size_t draw,
+  void keep(ConstTensorView gates, std::size_t n_draws, std::size_t draw,
             std::vector<float>& projections) const {
-    for (std::size_t layer = 0; layer < n_layers_; ++layer) {
-      for (std::size_t head = 0; head < n_heads_; ++head) {
-        const T* row = row_of(gates, n_draws, draw, layer, head);
-        std::transform(row, row + context_, std::back_inserter(projections),
-                       [](T derivative) { return static_cast<float>(derivative); });
-      }
-    }
+    for_each_head(gates, n_draws, draw, [&](std::size_t, std::size_t, const auto* row) {
+      std::transform(row, row + context_, std::back_inserter(projections),
+                     [](auto derivative) { return static_cast<float>(derivative); });
+    });
   }
 
  private:
-  /// [T] of one layer and head.
-  const T* row_of(MatrixView<const T> gates, std::size_t n_draws, std::size_t draw,
-                  std::size_t layer, std::size_t head) const {
-    return gates.row((layer * n_draws + draw) * n_heads_ + head);
+  /// Calls body(layer, head, row) with the row [T] of each layer and head, in order.
+  template <class Body>
+  void for_each_head(ConstTensorView gates, std::size_t n_draws, std::size_t draw,
+                     const Body& body) const {
+    with_element<double, float>("the sketch", gates.element, [&]<class T>() {
+      for (std::size_t layer = 0; layer < n_layers_; ++layer) {
+        for (std::size_t head = 0; head < n_heads_; ++head) {
+          body(layer, head, gates.as<T>().row((layer * n_draws + draw) * n_heads_ + head));
+        }
+      }
+    });
   }
 
   std::size_t n_layers_;
@@ -123,15 +124,15 @@ void append(const std::vector<float>& from, std::vector<float>& to) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-template <class Device, class T, class P>
-RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<Device, T, P>& fisher,
-                      std::size_t context, const SketchOptions& options, Progress& progress) {
+RunSketch sketch_bins(Device& device, const ModelConfig& config, Element element,
+                      FisherSketch& fisher, std::size_t context, const SketchOptions& options,
+                      Progress& progress) {
   RunSketch sketch;
   sketch.detail = name_of(options.detail);
   sketch.probe_kind = name_of(options.kind);
   sketch.probes = static_cast<std::int64_t>(options.n_probes);
   sketch.seed = options.seed;
-  ProbeReader<T> reader(config, context, options.detail);
+  ProbeReader reader(config, context, options.detail);
   if (options.keeps_projections) {
     sketch.projections.reserve(options.bins.size() * options.n_probes * reader.n_parts() * context);
   }
@@ -143,9 +144,10 @@ RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<De
     for (std::size_t first = 0; first < options.n_probes; first += at_once) {
       check_interrupt();
       const std::size_t n_draws = std::min(at_once, options.n_probes - first);
-      Matrix<T> there(device.memory(), config.n_layers * n_draws * config.n_kv_heads, context);
+      Tensor there(device.memory(), element, config.n_layers * n_draws * config.n_kv_heads,
+                   context);
       fisher.run(bin, ProbeDraws{options.kind, options.seed, first}, n_draws, there.view());
-      const Matrix<T> gates = to_host(device, std::move(there));
+      const Tensor gates = to_host(device, std::move(there));
       for (std::size_t draw = 0; draw < n_draws; ++draw) {
         reader.read(gates.view(), n_draws, draw, tokens, parts);
         if (options.keeps_projections) reader.keep(gates.view(), n_draws, draw, sketch.projections);
@@ -161,10 +163,8 @@ RunSketch sketch_bins(Device& device, const ModelConfig& config, FisherSketch<De
   return sketch;
 }
 
-template <class T, class P>
-GradientWeights<T, P> gradient_weights(const TransposedWeights<P>& transposed,
-                                       const KvCache<P>& cache) {
-  GradientWeights<T, P> weights{transposed, {}};
+GradientWeights gradient_weights(const TransposedWeights& transposed, const KvCache& cache) {
+  GradientWeights weights{transposed, {}};
   for (std::size_t layer = 0; layer < transposed.layers.size(); ++layer) {
     weights.cache.push_back(cache.layer(layer));
   }
@@ -187,33 +187,19 @@ const char* name_of(MapDetail detail) {
   return "";
 }
 
-template <class Device, class T>
-RunSketch sketch_document(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
-                          const ActivationTape<Device, T>& tape, Precision precision,
-                          const SketchOptions& options, std::size_t max_rows, Progress& progress) {
-  const Weights<T>& weights = model.weights;
-  const auto sketch = [&]<class P>(GradientWeights<T, P> gradients) {
-    FisherSketch<Device, T, P> fisher(device, weights, std::move(gradients), full, tape, max_rows);
-    return sketch_bins(device, weights.config, fisher, tape.positions().begin, options, progress);
-  };
-  if constexpr (std::is_same_v<T, float>) {
-    if (precision == Precision::bf16) {
-      const KvCache<BF16> cache =
-          round_cache(device, weights.config, full.cache, full.tokens.size());
-      return sketch(gradient_weights<T, BF16>(*model.rounded_transposed, cache));
-    }
+RunSketch sketch_document(Device& device, const ProbeModel& model, const FullPass& full,
+                          const ActivationTape& tape, const SketchOptions& options,
+                          std::size_t max_rows, Progress& progress) {
+  const Weights& weights = model.weights;
+  std::optional<KvCache> rounded;
+  if (model.rounded_output) {
+    rounded = round_cache(device, weights.config, full.cache, full.tokens.size());
   }
-  return sketch(gradient_weights<T, T>(*model.transposed, full.cache));
+  FisherSketch fisher(device, weights,
+                      gradient_weights(*model.transposed, rounded ? *rounded : full.cache), full,
+                      tape, max_rows);
+  return sketch_bins(device, weights.config, weights.element(), fisher, tape.positions().begin,
+                     options, progress);
 }
-
-#define LONGSHADOW_INSTANTIATE(Device, T)                                               \
-  template RunSketch sketch_document(Device&, const ProbeModel<T>&, const FullPass<T>&, \
-                                     const ActivationTape<Device, T>&, Precision,       \
-                                     const SketchOptions&, std::size_t, Progress&);
-LONGSHADOW_INSTANTIATE(Cpu, float)
-LONGSHADOW_INSTANTIATE(Cpu, double)
-LONGSHADOW_INSTANTIATE(Cuda, float)
-LONGSHADOW_INSTANTIATE(Cuda, double)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

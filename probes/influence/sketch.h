@@ -35,9 +35,8 @@ const char* name_of(MapDetail detail);
 /// from the context's end on, for every token of the context [0, T), with standard errors over the
 /// probes. The tape begins at T. At most `max_rows` rows go through the layers at once, or one
 /// probe's. Progress counts probes, n_probes for each bin.
-template <class Device, class T>
-RunSketch sketch_document(Device& device, const ProbeModel<T>& model, const FullPass<T>& full,
-                          const ActivationTape<Device, T>& tape, Precision precision,
-                          const SketchOptions& options, std::size_t max_rows, Progress& progress);
+RunSketch sketch_document(Device& device, const ProbeModel& model, const FullPass& full,
+                          const ActivationTape& tape, const SketchOptions& options,
+                          std::size_t max_rows, Progress& progress);
 
 }  // namespace longshadow

@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "probes/learning/ridge.h"
 
 namespace longshadow {
@@ -27,8 +27,7 @@ std::vector<double> targets_of(std::span<const double> influence, std::size_t n_
 }
 
 /// [L K], of one document.
-template <class Device>
-std::vector<Moments> moments_of(Device& device, const Weights<float>& weights,
+std::vector<Moments> moments_of(Device& device, const Weights& weights,
                                 const LearningDocument& document,
                                 std::span<const HeadFeature> features, std::size_t n_sinks) {
   std::vector<Moments> heads;
@@ -67,8 +66,7 @@ std::vector<HeadFeature> ranking_features() {
   return features;
 }
 
-template <class Device>
-LearnedRanking learn_ranking(Device& device, const Weights<float>& weights,
+LearnedRanking learn_ranking(Device& device, const Weights& weights,
                              std::span<const LearningDocument> documents,
                              std::span<const HeadFeature> features, std::size_t n_sinks) {
   std::vector<std::vector<Moments>> by_document;
@@ -92,8 +90,7 @@ LearnedRanking learn_ranking(Device& device, const Weights<float>& weights,
   return learned;
 }
 
-template <class Device>
-std::vector<double> document_features(Device& device, const Weights<float>& weights,
+std::vector<double> document_features(Device& device, const Weights& weights,
                                       const LearningDocument& document,
                                       std::span<const HeadFeature> features) {
   std::vector<double> values;
@@ -104,15 +101,5 @@ std::vector<double> document_features(Device& device, const Weights<float>& weig
   });
   return values;
 }
-
-#define LONGSHADOW_INSTANTIATE(Device)                                              \
-  template LearnedRanking learn_ranking(Device&, const Weights<float>&,             \
-                                        std::span<const LearningDocument>,          \
-                                        std::span<const HeadFeature>, std::size_t); \
-  template std::vector<double> document_features(                                   \
-      Device&, const Weights<float>&, const LearningDocument&, std::span<const HeadFeature>);
-LONGSHADOW_INSTANTIATE(Cpu)
-LONGSHADOW_INSTANTIATE(Cuda)
-#undef LONGSHADOW_INSTANTIATE
 
 }  // namespace longshadow

@@ -32,14 +32,12 @@ struct LearnedRanking {
 /// penalty, one for all heads, is what explains each document best from the others; with one
 /// document it is 0.01. Throws
 /// Interrupted.
-template <class Device>
-LearnedRanking learn_ranking(Device& device, const Weights<float>& weights,
+LearnedRanking learn_ranking(Device& device, const Weights& weights,
                              std::span<const LearningDocument> documents,
                              std::span<const HeadFeature> features, std::size_t n_sinks);
 
 /// The features of a document's context, [L, K, F, T].
-template <class Device>
-std::vector<double> document_features(Device& device, const Weights<float>& weights,
+std::vector<double> document_features(Device& device, const Weights& weights,
                                       const LearningDocument& document,
                                       std::span<const HeadFeature> features);
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "analysis/runs/run_reader.h"
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "probes/compression/compressor.h"
 #include "probes/gather/policy_inputs.h"
@@ -40,25 +40,19 @@ std::vector<LearningDocument> read_learning_documents(std::span<const std::strin
   return documents;
 }
 
-template <class Device>
-void show_layers(Device& device, const Weights<float>& weights, const DocumentRun& run,
+void show_layers(Device& device, const Weights& weights, const DocumentRun& run,
                  const PolicyTraits& traits,
                  const std::function<void(const LayerView& view)>& look) {
   const auto context = static_cast<std::size_t>(run.context_tokens);
   const std::size_t text_tokens = run.tokens.id.size();
-  PolicyInputs<Device, float> inputs(device, weights, context, text_tokens, std::span(&traits, 1));
-  const FullPass<float> full = prefill<Device, float>(
-      device, weights, std::span(run.tokens.id).first(context), text_tokens, context, &inputs);
+  PolicyInputs inputs(device, weights, context, text_tokens, std::span(&traits, 1));
+  const FullPass full = prefill(device, weights, std::span(run.tokens.id).first(context),
+                                text_tokens, context, &inputs);
   inputs.set_entropy(run.signals.entropy_topk);
   for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
     inputs.show(full, layer);
     look(inputs.view(traits));
   }
 }
-
-template void show_layers(Cpu&, const Weights<float>&, const DocumentRun&, const PolicyTraits&,
-                          const std::function<void(const LayerView&)>&);
-template void show_layers(Cuda&, const Weights<float>&, const DocumentRun&, const PolicyTraits&,
-                          const std::function<void(const LayerView&)>&);
 
 }  // namespace longshadow

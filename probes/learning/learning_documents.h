@@ -28,8 +28,7 @@ std::vector<LearningDocument> read_learning_documents(std::span<const std::strin
 
 /// Runs the full pass over a document's context and shows what policies of these traits look at,
 /// layer by layer. Throws Interrupted.
-template <class Device>
-void show_layers(Device& device, const Weights<float>& weights, const DocumentRun& run,
+void show_layers(Device& device, const Weights& weights, const DocumentRun& run,
                  const PolicyTraits& traits,
                  const std::function<void(const LayerView& view)>& look);
 

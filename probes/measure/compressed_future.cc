@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/ops/vocabulary/prediction.h"
 #include "probes/measure/kl_from_full.h"
 
@@ -16,14 +16,13 @@ std::size_t next_position(const Compression& compression, std::size_t layer, std
 }
 
 /// Compressions of one context's cache, one for each stream of rows that follow the context.
-template <class T>
-class CompressedCaches final : public LayerCache<T> {
+class CompressedCaches final : public LayerCache {
  public:
-  CompressedCaches(const CompressedCache<T>& cache, std::span<const Compression> batch,
+  CompressedCaches(const CompressedCache& cache, std::span<const Compression> batch,
                    std::size_t context)
       : cache_(cache), batch_(batch), context_(context) {}
 
-  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+  KeysValuesView enter(std::size_t layer, RowBatch& rows) override {
     for (std::size_t b = 0; b < batch_.size(); ++b) {
       Stream& stream = rows.streams[b];
       stream.ragged_prefix = cache_.rows(layer, b);
@@ -36,29 +35,26 @@ class CompressedCaches final : public LayerCache<T> {
   }
 
  private:
-  const CompressedCache<T>& cache_;
+  const CompressedCache& cache_;
   std::span<const Compression> batch_;
   std::size_t context_;
 };
 
 }  // namespace
 
-template <class Device, class T>
-CompressedFuture<Device, T>::CompressedFuture(Device& device, const Weights<T>& weights,
-                                              const FullPass<T>& full, std::size_t context,
-                                              std::size_t horizon, std::size_t max_batch)
+CompressedFuture::CompressedFuture(Device& device, const Weights& weights, const FullPass& full,
+                                   std::size_t context, std::size_t horizon, std::size_t max_batch)
     : device_(device),
       weights_(weights),
       full_(full),
       context_(context),
       horizon_(horizon),
       walk_(device, weights, round_up(max_batch * horizon, kRowTile)),
-      hidden_(device.memory(), round_up(max_batch * horizon, kRowTile) + kRowTile,
-              weights.config.hidden_size) {}
+      hidden_(device.memory(), weights.element(),
+              round_up(max_batch * horizon, kRowTile) + kRowTile, weights.config.hidden_size) {}
 
-template <class Device, class T>
-std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Compression> batch) {
-  const CompressedCache<T> cache(device_, full_.cache, batch, full_.frequencies);
+std::vector<FutureOnCache> CompressedFuture::run(std::span<const Compression> batch) {
+  const CompressedCache cache(device_, full_.cache, batch, full_.frequencies);
   const auto text = std::span<const std::int32_t>(full_.tokens).subspan(context_, horizon_);
   RowBatch rows;
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
@@ -70,8 +66,8 @@ std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Comp
     beside_full.push_back({first_row, horizon_, context_});
     tokens.insert(tokens.end(), text.begin(), text.end());
   }
-  CompressedCaches<T> caches(cache, batch, context_);
-  const MatrixView<T> hidden = hidden_.view().row_range(0, rows.padded_rows());
+  CompressedCaches caches(cache, batch, context_);
+  const TensorView hidden = hidden_.view().row_range(0, rows.padded_rows());
   walk_.run(tokens, rows, full_.rotary, caches, hidden);
 
   std::vector<std::int32_t> targets;
@@ -80,11 +76,10 @@ std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Comp
     targets.push_back(0);  // the text has ended
   }
   std::vector<Prediction> predictions(targets.size());
-  predict(device_, MatrixView<const T>(hidden), weights_.head.output, weights_.head.packed_output,
-          std::span<const std::int32_t>(targets), 1, std::span(predictions));
+  predict(device_, hidden, weights_.head.output, weights_.head.packed_output, targets, 1,
+          std::span(predictions));
   std::vector<double> kl_rows(hidden_.rows());
-  kl_from_full(device_, weights_, full_, std::span<const PairedRows>(beside_full), hidden_.view(),
-               std::span(kl_rows));
+  kl_from_full(device_, weights_, full_, beside_full, hidden_.view(), std::span(kl_rows));
 
   std::vector<FutureOnCache> futures(batch.size());
   for (std::size_t b = 0; b < batch.size(); ++b) {
@@ -100,10 +95,5 @@ std::vector<FutureOnCache> CompressedFuture<Device, T>::run(std::span<const Comp
   }
   return futures;
 }
-
-template class CompressedFuture<Cpu, float>;
-template class CompressedFuture<Cpu, double>;
-template class CompressedFuture<Cuda, float>;
-template class CompressedFuture<Cuda, double>;
 
 }  // namespace longshadow

@@ -21,24 +21,23 @@ struct FutureOnCache {
 
 /// Runs the tokens behind a context on compressions of the context's cache: the caches hold what
 /// was kept and nothing else. Compressions share the rows of every matrix product.
-template <class Device, class T>
 class CompressedFuture {
  public:
   /// References must outlive it. The full pass is over `context` tokens and the horizon's behind
   /// them; at most `max_batch` compressions run at once.
-  CompressedFuture(Device& device, const Weights<T>& weights, const FullPass<T>& full,
+  CompressedFuture(Device& device, const Weights& weights, const FullPass& full,
                    std::size_t context, std::size_t horizon, std::size_t max_batch);
 
   std::vector<FutureOnCache> run(std::span<const Compression> batch);
 
  private:
   Device& device_;
-  const Weights<T>& weights_;
-  const FullPass<T>& full_;
+  const Weights& weights_;
+  const FullPass& full_;
   std::size_t context_;
   std::size_t horizon_;
-  LayerWalk<Device, T> walk_;
-  Matrix<T> hidden_;  ///< [padded rows + kRowTile, D]
+  LayerWalk walk_;
+  Tensor hidden_;  ///< [padded rows + kRowTile, D]
 };
 
 }  // namespace longshadow

@@ -3,31 +3,33 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/ops/common/rows.h"
 #include "engine/ops/divergence/kl_divergence.h"
 
 namespace longshadow {
-template <class Device, class T, class P>
-DifferentialEngine<Device, T, P>::DifferentialEngine(Device& device, const Weights<T>& weights,
-                                                     DeltaWeights<T, P> delta_weights,
-                                                     const FullPass<T>& full,
-                                                     const ActivationTape<Device, T>& tape,
-                                                     std::size_t horizon, std::size_t max_batch)
+DifferentialEngine::DifferentialEngine(Device& device, const Weights& weights,
+                                       DeltaWeights delta_weights, const FullPass& full,
+                                       const ActivationTape& tape, std::size_t horizon,
+                                       std::size_t max_batch)
     : device_(device),
       weights_(weights),
       delta_weights_(std::move(delta_weights)),
       full_(full),
       tape_(tape),
       horizon_(horizon),
-      residual_(device.memory(), round_up(max_batch * horizon, kRowTile),
+      residual_(device.memory(), weights.element(), round_up(max_batch * horizon, kRowTile),
                 weights.config.hidden_size),
-      normed_(device.memory(), residual_.rows() + kRowTile, weights.config.hidden_size),
-      attention_(device, weights.config, residual_.rows() + kRowTile),
-      feed_forward_(device, weights.config, residual_.rows() + kRowTile) {}
+      normed_(device.memory(), delta_weights_.output.element(), residual_.rows() + kRowTile,
+              weights.config.hidden_size),
+      attention_(device, weights.config, elements(), residual_.rows() + kRowTile),
+      feed_forward_(device, weights.config, elements(), residual_.rows() + kRowTile) {}
 
-template <class Device, class T, class P>
-DeltaBatch DifferentialEngine<Device, T, P>::rows_of(std::span<const Counterfactual> batch) const {
+PassElements DifferentialEngine::elements() const {
+  return {weights_.element(), delta_weights_.output.element()};
+}
+
+DeltaBatch DifferentialEngine::rows_of(std::span<const Counterfactual> batch) const {
   DeltaBatch rows;
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
   for (std::size_t b = 0; b < batch.size(); ++b) {
@@ -42,49 +44,38 @@ DeltaBatch DifferentialEngine<Device, T, P>::rows_of(std::span<const Counterfact
   return rows;
 }
 
-template <class Device, class T, class P>
-void DifferentialEngine<Device, T, P>::run(std::span<const Counterfactual> batch,
-                                           std::span<double> kl_nats) {
+void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats) {
   DeltaBatch rows = rows_of(batch);
-  const MatrixView<T> dx = residual_.view().row_range(0, rows.padded_rows());
-  const MatrixView<P> dnormed = normed_.view().row_range(0, rows.padded_rows());
-  fill_rows(device_, T{0}, dx);
+  const TensorView dx = residual_.view().row_range(0, rows.padded_rows());
+  const TensorView dnormed = normed_.view().row_range(0, rows.padded_rows());
+  fill_rows(device_, 0, dx);
   const ModelConfig& config = weights_.config;
   const BatchRemovals removed(batch, config.n_layers, config.n_kv_heads);
   // Below the first layer that loses a token nothing changes.
   for (std::size_t index = removed.first_layer(); index < config.n_layers; ++index) {
     removed.apply(index, rows.streams);
-    const Layer<T>& layer = weights_.layers[index];
-    const LayerMatrices<P>& matrices = delta_weights_.matrices[index];
-    const LayerTape<T>& tape = tape_.layer(index);
+    const Layer& layer = weights_.layers[index];
+    const LayerMatrices& matrices = delta_weights_.matrices[index];
+    const LayerTape& tape = tape_.layer(index);
     layer.attention.delta(device_, matrices.attention, full_.rotary, rows, tape.attention,
-                          FullCache<T, P>{full_.cache.layer(index), delta_weights_.cache[index]},
+                          FullCache{full_.cache.layer(index), delta_weights_.cache[index]},
                           tape_.row_tiles_before(), dnormed, attention_, dx);
     layer.feed_forward.delta(device_, matrices.feed_forward, rows, tape.feed_forward, dnormed,
                              feed_forward_, dx);
   }
-  weights_.head.norm.delta(device_, tape_.final_residual().view(), MatrixView<const T>(dx),
-                           rows.tape_rows, dnormed);
+  weights_.head.norm.delta(device_, tape_.final_residual().view(), dx, rows.tape_rows, dnormed);
 
   std::vector<PairedRows> text_rows;
   for (std::size_t b = 0; b < batch.size(); ++b) {
     text_rows.push_back({b * horizon_, horizon_, batch[b].start});
   }
-  const FullPredictions<T> full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
+  const FullPredictionsView full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(normed_.rows());
   kl_divergence(
       device_,
-      OutputWeights<T, P>{weights_.head.output, weights_.head.packed_output, delta_weights_.output},
-      full, MatrixView<const P>(normed_.view()), std::span<const PairedRows>(text_rows),
-      std::span(kl_rows));
+      OutputWeightsView{weights_.head.output, weights_.head.packed_output, delta_weights_.output},
+      full, normed_.view(), text_rows, std::span(kl_rows));
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
-
-template class DifferentialEngine<Cpu, float, float>;
-template class DifferentialEngine<Cpu, float, BF16>;
-template class DifferentialEngine<Cpu, double, double>;
-template class DifferentialEngine<Cuda, float, float>;
-template class DifferentialEngine<Cuda, float, BF16>;
-template class DifferentialEngine<Cuda, double, double>;
 
 }  // namespace longshadow

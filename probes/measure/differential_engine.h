@@ -12,42 +12,41 @@
 
 namespace longshadow {
 
-/// What the products with deltas need in their precision P.
-template <class T, class P>
+/// What the products with deltas need in their precision.
 struct DeltaWeights {
-  std::span<const LayerMatrices<P>> matrices;  ///< [L]
-  const PackedWeights<P>& output;              ///< [V, D]
-  std::vector<KeysValues<const P>> cache;      ///< per layer, the full pass's
+  std::span<const LayerMatrices> matrices;  ///< [L]
+  const PackedWeights& output;              ///< [V, D]
+  std::vector<KeysValuesView> cache;        ///< per layer, the full pass's
 };
 
 /// The differential form: what goes through the layers is delta = evicted - full, by formulas that
 /// are exact, not linearised, and never subtract two states. Its error is relative to delta, so
 /// bf16 products measure influences that two bf16 passes would bury in noise, and removing nothing
 /// gives exactly 0.
-template <class Device, class T, class P>
 class DifferentialEngine final : public CounterfactualEngine {
  public:
   /// References must outlive the engine; the tape must hold every position that a counterfactual
   /// measures. `horizon` and `max_batch` as for DirectEngine.
-  DifferentialEngine(Device& device, const Weights<T>& weights, DeltaWeights<T, P> delta_weights,
-                     const FullPass<T>& full, const ActivationTape<Device, T>& tape,
-                     std::size_t horizon, std::size_t max_batch);
+  DifferentialEngine(Device& device, const Weights& weights, DeltaWeights delta_weights,
+                     const FullPass& full, const ActivationTape& tape, std::size_t horizon,
+                     std::size_t max_batch);
 
   void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
 
  private:
+  PassElements elements() const;
   DeltaBatch rows_of(std::span<const Counterfactual> batch) const;
 
   Device& device_;
-  const Weights<T>& weights_;
-  DeltaWeights<T, P> delta_weights_;
-  const FullPass<T>& full_;
-  const ActivationTape<Device, T>& tape_;
+  const Weights& weights_;
+  DeltaWeights delta_weights_;
+  const FullPass& full_;
+  const ActivationTape& tape_;
   std::size_t horizon_;
-  Matrix<T> residual_;  ///< [padded rows, D], dx
-  Matrix<P> normed_;    ///< [padded rows + kRowTile, D]
-  AttentionChanges<T, P> attention_;
-  FeedForwardChanges<P> feed_forward_;
+  Tensor residual_;  ///< [padded rows, D], dx
+  Tensor normed_;    ///< [padded rows + kRowTile, D]
+  AttentionChanges attention_;
+  FeedForwardChanges feed_forward_;
 };
 
 }  // namespace longshadow

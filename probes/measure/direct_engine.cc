@@ -2,47 +2,43 @@
 
 #include <algorithm>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "probes/measure/kl_from_full.h"
 
 namespace longshadow {
 namespace {
 
 /// The full pass's cache, of which each counterfactual's stream misses what is removed.
-template <class T>
-class EvictedCache final : public LayerCache<T> {
+class EvictedCache final : public LayerCache {
  public:
-  EvictedCache(const KvCache<T>& cache, std::span<const Counterfactual> batch,
+  EvictedCache(const KvCache& cache, std::span<const Counterfactual> batch,
                const ModelConfig& config)
       : cache_(cache), removed_(batch, config.n_layers, config.n_kv_heads) {}
 
-  KeysValues<const T> enter(std::size_t layer, RowBatch& rows) override {
+  KeysValuesView enter(std::size_t layer, RowBatch& rows) override {
     removed_.apply(layer, rows.streams);
     return cache_.layer(layer);
   }
 
  private:
-  const KvCache<T>& cache_;
+  const KvCache& cache_;
   BatchRemovals removed_;
 };
 
 }  // namespace
 
-template <class Device, class T>
-DirectEngine<Device, T>::DirectEngine(Device& device, const Weights<T>& weights,
-                                      const FullPass<T>& full, std::size_t horizon,
-                                      std::size_t max_batch, ColumnOrder order)
+DirectEngine::DirectEngine(Device& device, const Weights& weights, const FullPass& full,
+                           std::size_t horizon, std::size_t max_batch, ColumnOrder order)
     : device_(device),
       weights_(weights),
       full_(full),
       horizon_(horizon),
       order_(order),
       walk_(device, weights, round_up(max_batch * horizon, kRowTile)),
-      hidden_(device.memory(), round_up(max_batch * horizon, kRowTile) + kRowTile,
-              weights.config.hidden_size) {}
+      hidden_(device.memory(), weights.element(),
+              round_up(max_batch * horizon, kRowTile) + kRowTile, weights.config.hidden_size) {}
 
-template <class Device, class T>
-RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch) const {
+RowBatch DirectEngine::rows_of(std::span<const Counterfactual> batch) const {
   RowBatch rows;
   rows.positions.resize(round_up(batch.size() * horizon_, kRowTile));
   for (std::size_t b = 0; b < batch.size(); ++b) {
@@ -55,9 +51,7 @@ RowBatch DirectEngine<Device, T>::rows_of(std::span<const Counterfactual> batch)
   return rows;
 }
 
-template <class Device, class T>
-void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
-                                  std::span<double> kl_nats) {
+void DirectEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats) {
   RowBatch rows = rows_of(batch);
   std::vector<std::int32_t> tokens;
   std::vector<PairedRows> predicted;
@@ -66,17 +60,12 @@ void DirectEngine<Device, T>::run(std::span<const Counterfactual> batch,
     tokens.insert(tokens.end(), read.begin(), read.end());
     predicted.push_back({stream.first_row, horizon_, stream.prefix});
   }
-  EvictedCache<T> cache(full_.cache, batch, weights_.config);
+  EvictedCache cache(full_.cache, batch, weights_.config);
   walk_.run(tokens, rows, full_.rotary, cache, hidden_.view().row_range(0, rows.padded_rows()),
             order_);
   std::vector<double> kl_rows(hidden_.rows());
   kl_from_full(device_, weights_, full_, predicted, hidden_.view(), kl_rows);
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
-
-template class DirectEngine<Cpu, float>;
-template class DirectEngine<Cpu, double>;
-template class DirectEngine<Cuda, float>;
-template class DirectEngine<Cuda, double>;
 
 }  // namespace longshadow

@@ -11,14 +11,12 @@ namespace longshadow {
 
 /// The direct form: the evicted rows themselves go through the layers, and only the last hidden
 /// states are subtracted from the full pass's.
-template <class Device, class T>
 class DirectEngine final : public CounterfactualEngine {
  public:
   /// References must outlive the engine. Counterfactuals measure `horizon` positions from their
   /// start on; at most `max_batch` run at once. Attention sums in the given order.
-  DirectEngine(Device& device, const Weights<T>& weights, const FullPass<T>& full,
-               std::size_t horizon, std::size_t max_batch,
-               ColumnOrder order = ColumnOrder::forward);
+  DirectEngine(Device& device, const Weights& weights, const FullPass& full, std::size_t horizon,
+               std::size_t max_batch, ColumnOrder order = ColumnOrder::forward);
 
   void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
 
@@ -26,12 +24,12 @@ class DirectEngine final : public CounterfactualEngine {
   RowBatch rows_of(std::span<const Counterfactual> batch) const;
 
   Device& device_;
-  const Weights<T>& weights_;
-  const FullPass<T>& full_;
+  const Weights& weights_;
+  const FullPass& full_;
   std::size_t horizon_;
   ColumnOrder order_;
-  LayerWalk<Device, T> walk_;
-  Matrix<T> hidden_;  ///< [padded rows + kRowTile, D]
+  LayerWalk walk_;
+  Tensor hidden_;  ///< [padded rows + kRowTile, D]
 };
 
 }  // namespace longshadow

@@ -14,11 +14,10 @@
 
 namespace longshadow {
 
-/// What the products with gradients need in their precision P.
-template <class T, class P>
+/// What the products with gradients need in their precision.
 struct GradientWeights {
-  const TransposedWeights<P>& transposed;
-  std::vector<KeysValues<const P>> cache;  ///< per layer, the full pass's
+  const TransposedWeights& transposed;
+  std::vector<KeysValuesView> cache;  ///< per layer, the full pass's
 };
 
 /// Takes random directions at the predictions of the rows that follow a context back to gates on
@@ -31,15 +30,13 @@ struct GradientWeights {
 /// this, however much of it the column held; what follows from it is linear. Context keys and
 /// values are the full pass's, whatever g; the later rows' own ones are not, and gradients flow
 /// through them.
-template <class Device, class T, class P>
 class FisherSketch {
  public:
   /// References must outlive the object; the tape begins at T, the context's end, and the full
   /// pass's positions from there on are the future. At most `max_rows` rows go back at once, or
   /// those of one draw.
-  FisherSketch(Device& device, const Weights<T>& weights, GradientWeights<T, P> gradient_weights,
-               const FullPass<T>& full, const ActivationTape<Device, T>& tape,
-               std::size_t max_rows);
+  FisherSketch(Device& device, const Weights& weights, GradientWeights gradient_weights,
+               const FullPass& full, const ActivationTape& tape, std::size_t max_rows);
 
   /// Draws that one call of run() takes for a bin that ends at `bin_end`.
   std::size_t draws_at_once(std::size_t bin_end) const;
@@ -47,23 +44,24 @@ class FisherSketch {
   /// `n_draws` draws of directions at the rows T + bin, independent between rows.
   ///   gates [L n_draws K, T]: the derivative along draw b with respect to the gate of layer l, KV
   ///   head h and column i, in row (l n_draws + b) K + h.
-  void run(const Range& bin, const ProbeDraws& draws, std::size_t n_draws, MatrixView<T> gates);
+  void run(const Range& bin, const ProbeDraws& draws, std::size_t n_draws, TensorView gates);
 
  private:
+  PassElements elements() const;
   /// Draw b of a bin [begin, end) has the batch rows [b end, (b + 1) end).
   GradientBatch rows_of(const Range& bin, std::size_t n_draws) const;
 
   Device& device_;
-  const Weights<T>& weights_;
-  GradientWeights<T, P> gradient_weights_;
-  const FullPass<T>& full_;
-  const ActivationTape<Device, T>& tape_;
+  const Weights& weights_;
+  GradientWeights gradient_weights_;
+  const FullPass& full_;
+  const ActivationTape& tape_;
   std::size_t max_rows_;
-  Matrix<T> residual_;  ///< [padded rows, D], gradient of the residual stream
-  Matrix<T> normed_;    ///< [padded rows, D]
-  Matrix<P> rounded_;   ///< [padded rows, D], the residual's; none where P is T
-  AttentionGradientRows<T, P> attention_;
-  FeedForwardGradients<T, P> feed_forward_;
+  Tensor residual_;  ///< [padded rows, D], gradient of the residual stream
+  Tensor normed_;    ///< [padded rows, D]
+  Tensor rounded_;   ///< [padded rows, D], the residual's; no rows where products take it itself
+  AttentionGradientRows attention_;
+  FeedForwardGradients feed_forward_;
 };
 
 }  // namespace longshadow

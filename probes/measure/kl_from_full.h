@@ -11,9 +11,8 @@ namespace longshadow {
 /// KL(full || other) in nats for every row of every stream, from the other pass's last hidden
 /// states after the final norm, `hidden` [rows + kRowTile, D], which become their difference to the
 /// full pass's; kl_nats [rows + kRowTile] is written at the streams' rows.
-template <class Device, class T>
-void kl_from_full(Device& device, const Weights<T>& weights, const FullPass<T>& full,
-                  std::span<const PairedRows> streams, MatrixView<T> hidden,
+void kl_from_full(Device& device, const Weights& weights, const FullPass& full,
+                  std::span<const PairedRows> streams, TensorView hidden,
                   std::span<double> kl_nats);
 
 }  // namespace longshadow

@@ -32,9 +32,10 @@ void measure(const MeasuredRun& run, const RunOutput& output, std::ostream& out,
   if (output.ends_with_plan(run.plan, out)) return;
   if (output.is_whole(run.plan.run.configuration_hash, run.progress, log)) return;
   const RunStore store = output.open(run.plan, run.progress, log);
-  const auto measure_in = [&]<class T>(auto& device, T) {
-    const ProbeModel<T> model =
-        load_probe_model<T>(device, run.checkpoint, run.precision, run.with_gradients);
+  if (store.has_work()) {
+    Device& device = run.device.get();
+    const ProbeModel model =
+        load_probe_model(device, run.checkpoint, run.precision, run.with_gradients);
     const std::vector<Document>& documents = run.texts.documents;
     for (std::size_t d = 0; d < documents.size(); ++d) {
       if (!store.has_work(d)) continue;
@@ -44,11 +45,6 @@ void measure(const MeasuredRun& run, const RunOutput& output, std::ostream& out,
       const std::unique_ptr<Measurement> measurement = begin(device, model, d, store);
       store.measure(d, *measurement, run.texts.tags[d], run.progress, log);
     }
-  };
-  if (store.has_work()) {
-    run.device.run([&](auto& device) {
-      run.precision == Precision::f64 ? measure_in(device, double{}) : measure_in(device, float{});
-    });
   }
   output.finish(store, run.progress, log);
 }

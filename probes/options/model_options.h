@@ -44,11 +44,7 @@ class CommandDevice {
   /// `asked` bytes, or where that is 0 what plans may count on; 0: no bound.
   std::size_t memory_bytes(std::size_t asked) const;
 
-  /// Calls work(device), with a Cpu& or a Cuda&.
-  template <class Work>
-  void run(Work&& work) {
-    cuda_ ? work(*cuda_) : work(cpu_);
-  }
+  Device& get() { return cuda_ ? static_cast<Device&>(*cuda_) : cpu_; }
 
  private:
   DeviceKind kind_;

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/core/error.h"
 #include "engine/policies/registry.h"
 
@@ -78,11 +78,9 @@ std::vector<std::string> files_of(const Selection& selection, const SelectedPoli
   return files;
 }
 
-template <class Device, class T>
-PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weights,
-                                          std::span<const Subject> subjects,
-                                          const SelectedPolicies& selected,
-                                          const SubjectRules& rules, std::size_t text_tokens)
+PolicySubjects::PolicySubjects(Device& device, const Weights& weights,
+                               std::span<const Subject> subjects, const SelectedPolicies& selected,
+                               const SubjectRules& rules, std::size_t text_tokens)
     : rules_(rules),
       compressor_(device, weights, pointers_to(selected.policies), {rules.context, text_tokens}) {
   for (const Subject& subject : subjects) {
@@ -91,10 +89,9 @@ PolicySubjects<Device, T>::PolicySubjects(Device& device, const Weights<T>& weig
   }
 }
 
-template <class Device, class T>
-void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const FullPass<T>& full,
-                                        const RunSignals& signals, const CachePart& where,
-                                        ProgressStyle progress, std::ostream& log) {
+void PolicySubjects::resolve(std::vector<Subject>& subjects, const FullPass& full,
+                             const RunSignals& signals, const CachePart& where,
+                             ProgressStyle progress, std::ostream& log) {
   compressor_.set_entropy(signals.entropy_topk);
   Progress choosing(log, progress, "policies", "layers", full.cache.n_layers());
   const std::vector<Compression> chosen = compressor_.compress(
@@ -117,10 +114,5 @@ void PolicySubjects<Device, T>::resolve(std::vector<Subject>& subjects, const Fu
     }
   }
 }
-
-template class PolicySubjects<Cpu, float>;
-template class PolicySubjects<Cpu, double>;
-template class PolicySubjects<Cuda, float>;
-template class PolicySubjects<Cuda, double>;
 
 }  // namespace longshadow

@@ -32,28 +32,27 @@ SelectedPolicies make_selected_policies(const Selection& selection, std::size_t 
 std::vector<std::string> files_of(const Selection& selection, const SelectedPolicies& selected);
 
 /// Finds what the policies that subjects name would evict.
-template <class Device, class T>
 class PolicySubjects {
  public:
   /// References must outlive it. `selected` has the subjects' policies; `text_tokens` are those of
   /// the full pass.
-  PolicySubjects(Device& device, const Weights<T>& weights, std::span<const Subject> subjects,
+  PolicySubjects(Device& device, const Weights& weights, std::span<const Subject> subjects,
                  const SelectedPolicies& selected, const SubjectRules& rules,
                  std::size_t text_tokens);
 
   /// The observer of the full pass.
-  LayerObserver<T>& observer() { return compressor_.observer(); }
+  LayerObserver& observer() { return compressor_.observer(); }
 
   /// After the pass, gives the subjects that name a policy what it evicts in the part `where` of
   /// the cache, telling progress on `log`. Throws UsageError where it evicts nothing there, and
   /// Interrupted.
-  void resolve(std::vector<Subject>& subjects, const FullPass<T>& full, const RunSignals& signals,
+  void resolve(std::vector<Subject>& subjects, const FullPass& full, const RunSignals& signals,
                const CachePart& where, ProgressStyle progress, std::ostream& log);
 
  private:
   const SubjectRules rules_;
   std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
-  Compressor<Device, T> compressor_;
+  Compressor compressor_;
 };
 
 }  // namespace longshadow

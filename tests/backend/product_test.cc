@@ -66,7 +66,7 @@ TEST_CASE("products with packed bytes are exact") {
     return matrix;
   };
   const Matrix<std::int8_t> x = extreme(kRowTile, 3), w = extreme(kOutputs, 7);
-  const PackedWeights<std::int8_t> packed(cpu, w.view());
+  const PackedWeights packed(cpu, w.view());
   for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
     Matrix<float> y(cpu.memory(), kRowTile, packed.padded_width(tile));
     packed.multiply_tile(tile, x.view(), y.view());
@@ -140,7 +140,7 @@ TEMPLATE_TEST_CASE("packed weights split the outputs and multiply each tile", ""
   Matrix<Out> x_exact = random_matrix<Out>(cpu, rows, inputs, 5);
   const Matrix<In> w = rounded<In>(cpu, w_exact);
   const Matrix<In> x = rounded<In>(cpu, x_exact);
-  const PackedWeights<In> packed(cpu, w.view());
+  const PackedWeights packed(cpu, w.view());
   CHECK(packed.outputs() == outputs);
   CHECK(packed.inputs() == inputs);
 
@@ -171,9 +171,9 @@ TEMPLATE_TEST_CASE("packed weights of one shape do not mix", "", float, double) 
   const Matrix<T> w = random_matrix<T>(cpu, 32, 48, 7);
   Matrix<T> twice = random_matrix<T>(cpu, 32, 48, 7);
   for (std::size_t i = 0; i < 32 * 48; ++i) twice.data()[i] *= 2;
-  PackedWeights<T> first(cpu, w.view());
-  const PackedWeights<T> second(cpu, twice.view());
-  const PackedWeights<T> moved(std::move(first));
+  PackedWeights first(cpu, w.view());
+  const PackedWeights second(cpu, twice.view());
+  const PackedWeights moved(std::move(first));
   Matrix<T> y(cpu.memory(), kRowTile, 32), y_twice(cpu.memory(), kRowTile, 32);
   moved.multiply_tile(0, x.view(), y.view());
   second.multiply_tile(0, x.view(), y_twice.view());
@@ -197,9 +197,9 @@ TEST_CASE("products on the processor refuse shapes that do not fit", "[contract]
         }) == "tile_product: a.stride is 64, expected 8, its cols");
   Cpu cpu(1);
   const Matrix<float> w(cpu.memory(), 20, 4);
-  CHECK(test::error_of([&] { PackedWeights<float>(cpu, w.view(), 24); }) ==
+  CHECK(test::error_of([&] { PackedWeights(cpu, w.view(), 24); }) ==
         "PackedWeights: multiple is 24, expected a multiple of 16");
-  const PackedWeights<float> packed(cpu, w.view());
+  const PackedWeights packed(cpu, w.view());
   CHECK(test::error_of([&] {
           packed.multiply_tile(0, test::shaped<const float>(17, 4), test::shaped<float>(17, 32));
         }) == "multiply_tile: x.rows is 17, expected 16 or a multiple of 128");

@@ -14,16 +14,16 @@ namespace {
 constexpr std::size_t kLayers = 2, kHeads = 2, kSlots = 9, kHeadDim = 4;
 const std::vector<double> kFrequencies{1.0, 0.1};
 
-template <class T, class Device>
-KvCache<T> random_cache(Device& device) {
+template <class T>
+KvCache random_cache(Device& device) {
   Cpu cpu(1);
-  KvCache<T> cache(device.memory(), kLayers, kHeads, kSlots, kHeadDim);
+  KvCache cache(device.memory(), element_of<T>(), kLayers, kHeads, kSlots, kHeadDim);
   unsigned seed = 0;
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     for (std::size_t head = 0; head < kHeads; ++head) {
-      for (const HeadRows<T>& heads : {cache.layer(layer).keys, cache.layer(layer).values}) {
+      for (const HeadsView& heads : {cache.keys(layer), cache.values(layer)}) {
         const Matrix<T> random = test::random_matrix<T>(cpu, kSlots, kHeadDim, ++seed);
-        test::set(device, random, heads.head(head).data);
+        test::set(device, random, heads.head(head));
       }
     }
   }
@@ -42,13 +42,13 @@ TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", 
   using T = typename TestType::T;
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
-  const KvCache<T> full = random_cache<T>(cpu);
-  const KvCache<T> there = random_cache<T>(on.device);
+  const KvCache full = random_cache<T>(cpu);
+  const KvCache there = random_cache<T>(on.device);
   const std::vector<Compression> compressions{ragged(), rotated()};
-  const CompressedCache<T> cache(on.device, there, compressions, kFrequencies);
+  const CompressedCache cache(on.device, there, compressions, kFrequencies);
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
-    const Matrix<T> keys = test::host_copy(on.device, cache.layer(layer).keys.all());
-    const Matrix<T> values = test::host_copy(on.device, cache.layer(layer).values.all());
+    const Matrix<T> keys = test::host_copy<T>(on.device, cache.layer(layer).keys.all());
+    const Matrix<T> values = test::host_copy<T>(on.device, cache.layer(layer).values.all());
     for (std::size_t c = 0; c < compressions.size(); ++c) {
       for (std::size_t head = 0; head < kHeads; ++head) {
         const std::vector<std::uint32_t>& kept = compressions[c].layers[layer].by_head[head];
@@ -56,11 +56,12 @@ TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", 
         REQUIRE(range.size() == kept.size());
         REQUIRE(range.end + kRowTile <= keys.rows());  // what a tile may read
         for (std::size_t r = 0; r < kept.size(); ++r) {
-          const T* value = full.layer(layer).values.head(head).row(kept[r]);
+          const T* value = full.layer(layer).values.head(head).as<T>().row(kept[r]);
           CHECK(test::same_bits(twin::row(values.row(range.begin + r), kHeadDim),
                                 twin::row(value, kHeadDim)));
           const auto key = twin::row(keys.row(range.begin + r), kHeadDim);
-          const auto old = twin::row(full.layer(layer).keys.head(head).row(kept[r]), kHeadDim);
+          const auto old =
+              twin::row(full.layer(layer).keys.head(head).as<T>().row(kept[r]), kHeadDim);
           if (!compressions[c].rotates_keys) {
             CHECK(key == old);
             continue;
@@ -81,9 +82,9 @@ TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", 
 
 TEST_CASE("A compressed cache takes the memory of what it keeps") {
   Cpu cpu(1);
-  const KvCache<float> full = random_cache<float>(cpu);
+  const KvCache full = random_cache<float>(cpu);
   const std::vector<Compression> compressions{ragged(), rotated()};
-  const CompressedCache<float> cache(cpu, full, compressions, kFrequencies);
+  const CompressedCache cache(cpu, full, compressions, kFrequencies);
   constexpr std::size_t kSlotBytes = 2 * kHeadDim * sizeof(float);
   CHECK(cache.bytes(0) == 13 * kSlotBytes);
   CHECK(cache.bytes(1) == 6 * kSlotBytes);
@@ -95,9 +96,9 @@ TEST_CASE("A compressed cache takes the memory of what it keeps") {
 TEMPLATE_TEST_CASE("a compression that does not fit the cache is refused", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const KvCache<float> full(on.device.memory(), kLayers, kHeads, kSlots, kHeadDim);
+  const KvCache full(on.device.memory(), Element::f32, kLayers, kHeads, kSlots, kHeadDim);
   const auto compress = [&](const Compression& compression) {
-    CompressedCache<float>(on.device, full, std::span(&compression, 1), kFrequencies);
+    CompressedCache(on.device, full, std::span(&compression, 1), kFrequencies);
   };
   const KeptSlots one_each{kSlots, {{1}, {2}}};
   const std::string name = "a compression of a cache: ";
@@ -111,7 +112,7 @@ TEMPLATE_TEST_CASE("a compression that does not fit the cache is refused", "[con
   CHECK(test::error_of([&] {
           compress({{one_each, {kSlots, {{1}, {2, 3}}}}, true});
         }) == name + "slots.size() of keys that move is 2, expected 1");
-  CHECK(test::error_of([&] { CompressedCache<float>(on.device, full, {}, kFrequencies); }) ==
+  CHECK(test::error_of([&] { CompressedCache(on.device, full, {}, kFrequencies); }) ==
         "CompressedCache: compressions.size() is 0, expected at least 1");
 }
 #endif

@@ -17,16 +17,15 @@ constexpr std::size_t kHeads = 2, kSlots = 100, kHeadDim = 16;
 const std::vector<double> kNoFrequencies(kHeadDim / 2, 0.0);
 using Slots = std::vector<std::vector<std::uint32_t>>;
 
-template <class Device>
-KvCache<float> random_cache(Device& device) {
+KvCache random_cache(Device& device) {
   Cpu cpu(1);
-  KvCache<float> cache(device.memory(), 1, kHeads, kSlots, kHeadDim);
+  KvCache cache(device.memory(), Element::f32, 1, kHeads, kSlots, kHeadDim);
   for (std::size_t head = 0; head < kHeads; ++head) {
     const auto seed = static_cast<unsigned>(head);
     const auto keys = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed);
     const auto values = test::random_matrix<float>(cpu, kSlots, kHeadDim, 2 * seed + 1);
-    test::set(device, keys, cache.layer(0).keys.head(head).data);
-    test::set(device, values, cache.layer(0).values.head(head).data);
+    test::set(device, keys, cache.keys(0).head(head));
+    test::set(device, values, cache.values(0).head(head));
   }
   return cache;
 }
@@ -40,29 +39,27 @@ std::vector<std::uint32_t> every(std::uint32_t step, std::uint32_t end) {
 /// One token's keys and values, those of slot `slot` of the host's full cache, in the first rows.
 struct Own {
   Matrix<float> keys, values;
-  template <class Device>
-  Own(Device& device, const KvCache<float>& from, std::size_t slot)
-      : keys(Cpu::memory(), kHeads, kHeadDim), values(Cpu::memory(), kHeads, kHeadDim) {
+  Own(Device& device, const KvCache& from, std::size_t slot)
+      : keys(host_memory(), kHeads, kHeadDim), values(host_memory(), kHeads, kHeadDim) {
     for (std::size_t head = 0; head < kHeads; ++head) {
-      std::copy_n(from.layer(0).keys.head(head).row(slot), kHeadDim, keys.row(head));
-      std::copy_n(from.layer(0).values.head(head).row(slot), kHeadDim, values.row(head));
+      std::copy_n(from.layer(0).keys.head(head).as<float>().row(slot), kHeadDim, keys.row(head));
+      std::copy_n(from.layer(0).values.head(head).as<float>().row(slot), kHeadDim,
+                  values.row(head));
     }
     keys = on_device(device, std::move(keys));
     values = on_device(device, std::move(values));
   }
-  KeysValues<const float> view() const {
+  KeysValuesView view() const {
     return {as_heads(keys.view(), kHeads), as_heads(values.view(), kHeads)};
   }
 };
 
 /// Largest difference between the cache's rows and those of the tokens they say they are.
-template <class Device>
-float largest_error(Device& device, GrowingCache<Device, float>& cache,
-                    const KvCache<float>& full) {
+float largest_error(Device& device, GrowingCache& cache, const KvCache& full) {
   float largest = 0;
-  const CachedLayer<float> layer = cache.read(0);
-  const Matrix<float> keys = test::host_copy(device, layer.rows.keys.all());
-  const Matrix<float> values = test::host_copy(device, layer.rows.values.all());
+  const CachedLayer layer = cache.read(0);
+  const Matrix<float> keys = test::host_copy<float>(device, layer.rows.keys.all());
+  const Matrix<float> values = test::host_copy<float>(device, layer.rows.values.all());
   for (std::size_t head = 0; head < kHeads; ++head) {
     const auto& tokens = cache.tokens(0, head);
     REQUIRE(layer.by_head[head].size() == tokens.size());
@@ -71,8 +68,8 @@ float largest_error(Device& device, GrowingCache<Device, float>& cache,
       const std::size_t row = layer.by_head[head].begin + i;
       const std::size_t slot = tokens[i] % kSlots;
       for (std::size_t c = 0; c < kHeadDim; ++c) {
-        const float key = full.layer(0).keys.head(head).row(slot)[c];
-        const float value = full.layer(0).values.head(head).row(slot)[c];
+        const float key = full.layer(0).keys.head(head).as<float>().row(slot)[c];
+        const float value = full.layer(0).values.head(head).as<float>().row(slot)[c];
         largest = test::larger(largest, std::abs(keys.row(row)[c] - key));
         largest = test::larger(largest, std::abs(values.row(row)[c] - value));
       }
@@ -83,13 +80,12 @@ float largest_error(Device& device, GrowingCache<Device, float>& cache,
 
 TEMPLATE_TEST_CASE("a growing cache holds what was kept and what was added, through evictions", "",
                    test::CpuF32, test::CudaF32) {
-  using Device = typename TestType::Device;
-  test::UnderTest<Device> on;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
-  const KvCache<float> full = random_cache(cpu);
-  const KvCache<float> there = random_cache(on.device);
+  const KvCache full = random_cache(cpu);
+  const KvCache there = random_cache(on.device);
   const Compression start{{{kSlots, {every(3, kSlots), every(2, 50)}}}, false};
-  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
+  GrowingCache cache(on.device, there, start, kNoFrequencies);
   CHECK(cache.tokens(0, 0) == start.layers[0].by_head[0]);
   CHECK(cache.bytes() == 2 * (34 + 25) * kHeadDim * sizeof(float));
   for (std::size_t token = kSlots; token < kSlots + 600; ++token) {  // beyond the room at first
@@ -108,16 +104,15 @@ TEMPLATE_TEST_CASE("a growing cache holds what was kept and what was added, thro
 // in 4, twice that where a group was packed again after an eviction.
 TEMPLATE_TEST_CASE("a quantized growing cache packs whole groups and keeps the rest as it is", "",
                    test::CpuF32, test::CudaF32) {
-  using Device = typename TestType::Device;
-  test::UnderTest<Device> on;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
   const std::size_t bits = GENERATE(as<std::size_t>(), 8, 4);
   const float half_scale = 4.5F / (bits == 8 ? 255 : 15);
-  const KvCache<float> full = random_cache(cpu);
-  const KvCache<float> there = random_cache(on.device);
+  const KvCache full = random_cache(cpu);
+  const KvCache there = random_cache(on.device);
   const Compression start{
       {{kSlots, {every(1, kSlots), every(2, 50)}}}, false, Quantization{bits, 32}};
-  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
+  GrowingCache cache(on.device, there, start, kNoFrequencies);
   const auto packed_bytes = [&](std::size_t groups) {
     const std::size_t elements = 32 * kHeadDim;  // a group of channels is half full here
     return groups * (2 * elements * bits / 8 + 8 * (kHeadDim + 32));
@@ -138,13 +133,12 @@ TEMPLATE_TEST_CASE("a quantized growing cache packs whole groups and keeps the r
 
 TEMPLATE_TEST_CASE("keys that move follow one another, and so does the next token", "",
                    test::CpuF32, test::CudaF32) {
-  using Device = typename TestType::Device;
-  test::UnderTest<Device> on;
+  test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
-  const KvCache<float> full = random_cache(cpu);
-  const KvCache<float> there = random_cache(on.device);
+  const KvCache full = random_cache(cpu);
+  const KvCache there = random_cache(on.device);
   const Compression start{{{kSlots, {{4, 9}, {0, 1}}}}, true};
-  GrowingCache<Device, float> cache(on.device, there, start, kNoFrequencies);
+  GrowingCache cache(on.device, there, start, kNoFrequencies);
   CHECK(cache.next_position(0, kSlots) == 2);
   cache.append(0, Own(on.device, full, 3).view(), kSlots);
   CHECK(cache.next_position(0, kSlots + 1) == 3);
@@ -154,9 +148,8 @@ TEMPLATE_TEST_CASE("keys that move follow one another, and so does the next toke
 TEMPLATE_TEST_CASE("what does not fit a growing cache is refused", "[contract]", test::CpuF32,
                    test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  using Device = typename TestType::Device;
-  const KvCache<float> full(on.device.memory(), 1, kHeads, kSlots, kHeadDim);
-  GrowingCache<Device, float> cache(on.device, full, {{{kSlots, {{0, 1}, {5}}}}}, kNoFrequencies);
+  const KvCache full(on.device.memory(), Element::f32, 1, kHeads, kSlots, kHeadDim);
+  GrowingCache cache(on.device, full, {{{kSlots, {{0, 1}, {5}}}}}, kNoFrequencies);
   const auto own = test::shaped_heads<const float>(kHeads + 1, 1, kHeadDim);
   CHECK(test::error_of([&] {
           cache.append(0, {own, own}, 9);

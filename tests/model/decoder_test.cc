@@ -6,6 +6,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "tests/support/devices.h"
+#include "tests/support/random_matrix.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/twins.h"
 
@@ -32,19 +33,16 @@ Compression all_but_some(const ModelConfig& config, bool ragged) {
   return compression;
 }
 
-template <class T>
-FullPass<T> read(Cpu& cpu, const Weights<T>& weights, std::span<const std::int32_t> tokens) {
-  return run_full_pass(cpu, weights, tokens, std::span<LayerObserver<T>* const>{}, {});
+FullPass read(Cpu& cpu, const Weights& weights, std::span<const std::int32_t> tokens) {
+  return run_full_pass(cpu, weights, tokens, std::span<LayerObserver* const>{}, {});
 }
 
 /// The logits that the full pass has after position i, in double precision.
-template <class T>
-std::vector<double> logits_after(const FullPass<T>& full, const Weights<T>& weights,
-                                 std::size_t i) {
+std::vector<double> logits_after(const FullPass& full, const Weights& weights, std::size_t i) {
   std::vector<double> logits;
   for (std::size_t v = 0; v < weights.config.vocab_size; ++v) {
-    logits.push_back(twin::dot(twin::row(full.hidden.row(i), full.hidden.cols()),
-                               twin::row(weights.head.output.row(v), full.hidden.cols())));
+    logits.push_back(twin::dot(twin::row(test::row_of<double>(full.hidden.view(), i)),
+                               twin::row(test::row_of<double>(weights.head.output, v))));
   }
   return logits;
 }
@@ -57,19 +55,17 @@ std::vector<std::int32_t> tokens_of(const std::string& model) {
 
 /// Both compute the same numbers in other tiles. Logits here are below 20 and pass through fewer
 /// than 2,000 roundings of 1.1e-16 each.
-void check_decoding(Cpu& cpu, const Weights<double>& weights,
-                    const std::vector<std::int32_t>& tokens) {
+void check_decoding(Cpu& cpu, const Weights& weights, const std::vector<std::int32_t>& tokens) {
   const ModelConfig& config = weights.config;
-  const auto full = read<double>(cpu, weights, tokens);
+  const auto full = read(cpu, weights, tokens);
   FullPassOptions options;
   options.text_tokens = tokens.size();
   const auto prefilled = run_full_pass(cpu, weights, std::span(tokens).first(kContext),
-                                       std::span<LayerObserver<double>* const>{}, options);
-  GrowingCache<Cpu, double> cache(cpu, prefilled.cache, all_but_some(config, false),
-                                  prefilled.frequencies);
-  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+                                       std::span<LayerObserver* const>{}, options);
+  GrowingCache cache(cpu, prefilled.cache, all_but_some(config, false), prefilled.frequencies);
+  Decoder decoder(cpu, weights, tokens.size());
   for (std::size_t i = kContext; i < tokens.size(); ++i) {
-    const std::span<const double> logits = decoder.step(tokens[i], i, cache, {});
+    const auto logits = test::row_of<double>(decoder.step(tokens[i], i, cache, {}));
     const std::vector<double> expected = logits_after(full, weights, i);
     for (std::size_t v = 0; v < expected.size(); ++v) {
       REQUIRE(std::abs(logits[v] - expected[v]) <= 2000 * 0x1p-53 * 20);
@@ -83,32 +79,34 @@ TEST_CASE("decoding on the whole cache is the full pass, in f64") {
   for (const std::string& name : test::kTinyModelNames) {
     DYNAMIC_SECTION(name) {
       Cpu cpu(2);
-      check_decoding(cpu, load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / name)),
-                     tokens_of(name));
+      check_decoding(
+          cpu, load_weights(cpu, *open_checkpoint(test::kTinyModels / name), element_of<double>()),
+          tokens_of(name));
     }
   }
 }
 
 TEST_CASE("under dynamic scaling a text is written with the frequencies that it is read with") {
   Cpu cpu(2);
-  auto weights = load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_plain"));
+  auto weights =
+      load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_plain"), element_of<double>());
   const auto tokens = tokens_of("llama_plain");
   RopeConfig& rope = weights.config.rope;
   rope.scaling = RopeScaling::dynamic;
   rope.factor = 2;
   rope.original_context = 48;
-  CHECK(read<double>(cpu, weights, tokens).frequencies !=
-        read<double>(cpu, weights, std::span(tokens).first(kContext)).frequencies);
+  CHECK(read(cpu, weights, tokens).frequencies !=
+        read(cpu, weights, std::span(tokens).first(kContext)).frequencies);
   check_decoding(cpu, weights, tokens);
 }
 
 /// A whole cache, of which each KV head's evicted slots are hidden.
-class MaskedCache final : public LayerCache<double> {
+class MaskedCache final : public LayerCache {
  public:
-  MaskedCache(const KvCache<double>& cache, const Compression& compression)
+  MaskedCache(const KvCache& cache, const Compression& compression)
       : cache_(cache), compression_(compression) {}
 
-  KeysValues<const double> enter(std::size_t layer, RowBatch& rows) override {
+  KeysValuesView enter(std::size_t layer, RowBatch& rows) override {
     ranges_ = compression_.layers[layer].removed();
     removed_.assign(ranges_.begin(), ranges_.end());
     rows.streams[0].removed = removed_;
@@ -116,7 +114,7 @@ class MaskedCache final : public LayerCache<double> {
   }
 
  private:
-  const KvCache<double>& cache_;
+  const KvCache& cache_;
   const Compression& compression_;
   std::vector<std::vector<Range>> ranges_;
   std::vector<RemovedColumns> removed_;
@@ -127,17 +125,17 @@ class MaskedCache final : public LayerCache<double> {
 TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden, in f64") {
   Cpu cpu(2);
   const auto weights =
-      load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
+      load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"), element_of<double>());
   const ModelConfig& config = weights.config;
   const std::vector<std::int32_t> tokens = [] {
     std::vector<std::int32_t> made_up;
     for (int i = 0; i < 60; ++i) made_up.push_back(i * 37 % 320);
     return made_up;
   }();
-  const auto full = read<double>(cpu, weights, tokens);
+  const auto full = read(cpu, weights, tokens);
   const auto compression = all_but_some(config, true);
-  GrowingCache<Cpu, double> cache(cpu, full.cache, compression, full.frequencies);
-  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+  GrowingCache cache(cpu, full.cache, compression, full.frequencies);
+  Decoder decoder(cpu, weights, tokens.size());
 
   RowBatch rows;  // the twin: all rows behind the context at once, with removed columns
   const std::size_t n_rows = tokens.size() - kContext;
@@ -148,23 +146,24 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
   rows.streams.push_back({.first_row = 0, .n_rows = n_rows, .prefix = kContext});
   Matrix<double> hidden(cpu.memory(), kRowTile, config.hidden_size);
   MaskedCache masked(full.cache, compression);
-  LayerWalk<Cpu, double>(cpu, weights, kRowTile)
+  LayerWalk(cpu, weights, kRowTile)
       .run(std::span(tokens).subspan(kContext), rows, full.rotary, masked, hidden.view());
   for (std::size_t r = 0; r < n_rows; ++r) {
-    const std::span<const double> logits =
-        decoder.step(tokens[kContext + r], kContext + r, cache, {});
+    const auto logits =
+        test::row_of<double>(decoder.step(tokens[kContext + r], kContext + r, cache, {}));
     for (std::size_t v = 0; v < logits.size(); ++v) {
       const double expected = twin::dot(twin::row(hidden.row(r), config.hidden_size),
-                                        twin::row(weights.head.output.row(v), config.hidden_size));
+                                        twin::row(test::row_of<double>(weights.head.output, v)));
       REQUIRE(std::abs(logits[v] - expected) <= 2000 * 0x1p-53 * 20);
     }
   }
 }
 
 /// The logits behind each of the first steps on a cache that lacks some slots.
-template <class T, class Device>
+template <class T>
 std::vector<double> logits_of_steps(Device& device, const std::string& name, std::size_t n_steps) {
-  const auto weights = load_weights<T>(device, *open_checkpoint(test::kTinyModels / name));
+  const auto weights =
+      load_weights(device, *open_checkpoint(test::kTinyModels / name), element_of<T>());
   const ModelConfig& config = weights.config;
   std::vector<std::int32_t> tokens;
   for (std::size_t i = 0; i < kContext + n_steps; ++i) {
@@ -172,13 +171,12 @@ std::vector<double> logits_of_steps(Device& device, const std::string& name, std
   }
   const auto prefilled =
       run_full_pass(device, weights, std::span<const std::int32_t>(tokens).first(kContext),
-                    std::span<LayerObserver<T>* const>{}, {});
-  GrowingCache<Device, T> cache(device, prefilled.cache, all_but_some(config, true),
-                                prefilled.frequencies);
-  Decoder<Device, T> decoder(device, weights, tokens.size());
+                    std::span<LayerObserver* const>{}, {});
+  GrowingCache cache(device, prefilled.cache, all_but_some(config, true), prefilled.frequencies);
+  Decoder decoder(device, weights, tokens.size());
   std::vector<double> all;
   for (std::size_t i = kContext; i < tokens.size(); ++i) {
-    const std::span<const T> logits = decoder.step(tokens[i], i, cache, {});
+    const auto logits = test::row_of<T>(decoder.step(tokens[i], i, cache, {}));
     all.insert(all.end(), logits.begin(), logits.end());
   }
   return all;

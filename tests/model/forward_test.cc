@@ -17,19 +17,18 @@ namespace {
 
 using test::TinyModel;
 
-template <class T>
-FullPass<T> read(Cpu& cpu, const Weights<T>& weights, const std::vector<std::int32_t>& tokens) {
+FullPass read(Cpu& cpu, const Weights& weights, const std::vector<std::int32_t>& tokens) {
   return run_full_pass(cpu, weights, std::span<const std::int32_t>(tokens),
-                       std::span<LayerObserver<T>* const>(), {});
+                       std::span<LayerObserver* const>(), {});
 }
 
 template <class T>
 void check_logits(const TinyModel& model) {
   Cpu cpu(2);
   const auto checkpoint = open_checkpoint(model.path);
-  const Weights<T> weights = load_weights<T>(cpu, *checkpoint);
+  const Weights weights = load_weights(cpu, *checkpoint, element_of<T>());
   const auto tokens = model.expected["token_ids"].get<std::vector<std::int32_t>>();
-  const FullPass<T> full = read(cpu, weights, tokens);
+  const FullPass full = read(cpu, weights, tokens);
 
   const auto positions = model.expected["logits_positions"].get<std::vector<std::size_t>>();
   const auto expected = model.expected["logits"].get<std::vector<std::vector<double>>>();
@@ -42,10 +41,10 @@ void check_logits(const TinyModel& model) {
                      : test::f32_logit_tolerance(weights.config, tokens.size(), magnitude);
   double largest = 0;
   for (std::size_t i = 0; i < positions.size(); ++i) {
-    const twin::Row hidden = twin::row(full.hidden.row(positions[i]), weights.config.hidden_size);
+    const twin::Row hidden = twin::row(test::row_of<T>(full.hidden.view(), positions[i]));
     REQUIRE(expected[i].size() == weights.config.vocab_size);
     for (std::size_t v = 0; v < expected[i].size(); ++v) {
-      const twin::Row direction = twin::row(weights.head.output.row(v), hidden.size());
+      const twin::Row direction = twin::row(test::row_of<T>(weights.head.output, v));
       largest = test::larger(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
     }
   }
@@ -61,20 +60,19 @@ TEMPLATE_TEST_CASE("logits are those of transformers in float64", "", double, fl
   }
 }
 
-class NoCache final : public LayerCache<double> {
+class NoCache final : public LayerCache {
  public:
   explicit NoCache(const ModelConfig& config)
-      : empty_(Cpu::memory(), config.n_layers, config.n_kv_heads, 0, config.head_dim) {}
-  KeysValues<const double> enter(std::size_t layer, RowBatch&) override {
-    return std::as_const(empty_).layer(layer);
-  }
+      : empty_(host_memory(), Element::f64, config.n_layers, config.n_kv_heads, 0,
+               config.head_dim) {}
+  KeysValuesView enter(std::size_t layer, RowBatch&) override { return empty_.layer(layer); }
 
  private:
-  KvCache<double> empty_;
+  KvCache empty_;
 };
 
 /// Final hidden states, from one batch of rows that sees no prefix: no chunks and no cache.
-Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
+Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights& weights,
                                    const std::vector<std::int32_t>& tokens) {
   const ModelConfig& config = weights.config;
   RowBatch batch;
@@ -82,12 +80,12 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
   std::iota(batch.positions.begin(),
             batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
   batch.streams = {{0, tokens.size(), 0}};
-  const RotaryTable<double> rotary = make_rotary_table<double>(
-      cpu, rotary_frequencies(config.rope, config.head_dim, tokens.size()), tokens.size());
+  const RotaryTable rotary = make_rotary_table(
+      cpu, element_of<double>(), rotary_frequencies(config.rope, config.head_dim, tokens.size()),
+      tokens.size());
   Matrix<double> hidden(cpu.memory(), batch.padded_rows(), config.hidden_size);
   NoCache nothing(config);
-  LayerWalk<Cpu, double>(cpu, weights, batch.padded_rows())
-      .run(tokens, batch, rotary, nothing, hidden.view());
+  LayerWalk(cpu, weights, batch.padded_rows()).run(tokens, batch, rotary, nothing, hidden.view());
   return hidden;
 }
 
@@ -96,14 +94,15 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights<double>& weights,
 TEST_CASE("a document in chunks is the document as a whole") {
   Cpu cpu(2);
   const auto checkpoint = open_checkpoint(test::kTinyModels / "qwen2");
-  const Weights<double> weights = load_weights<double>(cpu, *checkpoint);
+  const Weights weights = load_weights(cpu, *checkpoint, element_of<double>());
   std::vector<std::int32_t> tokens;
   for (std::int32_t i = 0; i < 1100; ++i) tokens.push_back(i * 37 % 320);
-  const FullPass<double> full = read(cpu, weights, tokens);
+  const FullPass full = read(cpu, weights, tokens);
   const Matrix<double> whole = hidden_in_one_batch(cpu, weights, tokens);
   double largest = 0;
+  const double* const in_chunks = full.hidden.view().as<double>().data;
   for (std::size_t i = 0; i < tokens.size() * weights.config.hidden_size; ++i) {
-    largest = test::larger(largest, std::abs(full.hidden.data()[i] - whole.data()[i]));
+    largest = test::larger(largest, std::abs(in_chunks[i] - whole.data()[i]));
   }
   CHECK(largest <= 1e-12);
 }

@@ -18,17 +18,16 @@ std::vector<std::int32_t> made_up_tokens(std::size_t count) {
   return tokens;
 }
 
-template <class T>
-FullPass<T> read(Cpu& cpu, const Weights<T>& weights, const std::vector<std::int32_t>& tokens,
-                 LayerObserver<T>* observer = nullptr, const FullPassOptions& options = {}) {
+FullPass read(Cpu& cpu, const Weights& weights, const std::vector<std::int32_t>& tokens,
+              LayerObserver* observer = nullptr, const FullPassOptions& options = {}) {
   return run_full_pass(cpu, weights, std::span<const std::int32_t>(tokens),
-                       std::span<LayerObserver<T>* const>(&observer, observer == nullptr ? 0 : 1),
+                       std::span<LayerObserver* const>(&observer, observer == nullptr ? 0 : 1),
                        options);
 }
 
 template <class T>
-Weights<T> load(Cpu& cpu, const std::string& name) {
-  return load_weights<T>(cpu, *open_checkpoint(test::kTinyModels / name));
+Weights load(Cpu& cpu, const std::string& name) {
+  return load_weights(cpu, *open_checkpoint(test::kTinyModels / name), element_of<T>());
 }
 
 // Each position predicts the token after it: prediction i's surprisal is the expected one of i + 1.
@@ -37,9 +36,9 @@ TEST_CASE("the full pass predicts what float64 predicts") {
     DYNAMIC_SECTION(model.path.filename().string()) {
       Cpu cpu(2);
       const auto checkpoint = open_checkpoint(model.path);
-      const Weights<double> weights = load_weights<double>(cpu, *checkpoint);
+      const Weights weights = load_weights(cpu, *checkpoint, element_of<double>());
       const auto tokens = model.expected["token_ids"].get<std::vector<std::int32_t>>();
-      const FullPass<double> full = read(cpu, weights, tokens);
+      const FullPass full = read(cpu, weights, tokens);
       REQUIRE(full.predictions.size() == tokens.size());
       CHECK(full.tokens == tokens);
       // Logits that are off by e move an entropy by at most e times the mean of |log p + entropy|,
@@ -70,33 +69,32 @@ TEMPLATE_TEST_CASE("the full pass has the same bits for any threads", "", float,
 // What comes later in the text changes nothing, though it comes in the same tiles.
 TEST_CASE("no position sees a later one") {
   Cpu cpu(2);
-  const Weights<double> weights = load<double>(cpu, "llama_plain");
+  const Weights weights = load<double>(cpu, "llama_plain");
   std::vector<std::int32_t> tokens = made_up_tokens(600);
-  const FullPass<double> one = read(cpu, weights, tokens);
+  const FullPass one = read(cpu, weights, tokens);
   tokens[530] = 7;
-  const FullPass<double> other = read(cpu, weights, tokens);
+  const FullPass other = read(cpu, weights, tokens);
   CHECK(test::same_bits(test::elements(one.hidden, 0, 530), test::elements(other.hidden, 0, 530)));
   CHECK_FALSE(
       test::same_bits(test::elements(one.hidden, 530, 1), test::elements(other.hidden, 530, 1)));
 }
 
 /// Writes down what it is shown.
-class Diary final : public LayerObserver<float> {
+class Diary final : public LayerObserver {
  public:
   std::vector<std::string> entries;
 
-  void before_layer(const Chunk& chunk, std::size_t layer, MatrixView<const float> x) override {
+  void before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView x) override {
     note("before", chunk, layer, x.rows);
   }
-  void after_attention(const Chunk& chunk, std::size_t layer, const LayerActivations<float>&,
-                       HeadRows<const float>, MatrixView<const float> x) override {
+  void after_attention(const Chunk& chunk, std::size_t layer, const LayerActivations&,
+                       ConstHeadsView, ConstTensorView x) override {
     note("attention", chunk, layer, x.rows);
   }
-  void after_feed_forward(const Chunk& chunk, std::size_t layer,
-                          const LayerActivations<float>&) override {
+  void after_feed_forward(const Chunk& chunk, std::size_t layer, const LayerActivations&) override {
     note("feed-forward", chunk, layer, 0);
   }
-  void after_layers(const Chunk& chunk, MatrixView<const float> x) override {
+  void after_layers(const Chunk& chunk, ConstTensorView x) override {
     note("end", chunk, 9, x.rows);
   }
 
@@ -114,7 +112,7 @@ TEST_CASE("observers see every layer of every chunk in order") {
   std::vector<std::size_t> progress;
   FullPassOptions options;
   options.progress = [&](std::size_t done) { progress.push_back(done); };
-  read<float>(cpu, load<float>(cpu, "llama_plain"), made_up_tokens(600), &diary, options);
+  read(cpu, load<float>(cpu, "llama_plain"), made_up_tokens(600), &diary, options);
   CHECK(diary.entries ==
         std::vector<std::string>{
             "before 0 [0 + 512] 512", "attention 0 [0 + 512] 512", "feed-forward 0 [0 + 512] 0",
@@ -128,14 +126,14 @@ TEST_CASE("observers see every layer of every chunk in order") {
 // Chunks that end before it, and row tiles of the chunk that holds it, have none.
 TEST_CASE("predictions from a position on are those of all") {
   Cpu cpu(2);
-  const Weights<double> weights = load<double>(cpu, "llama_plain");
+  const Weights weights = load<double>(cpu, "llama_plain");
   const std::vector<std::int32_t> tokens = made_up_tokens(1200);
-  const FullPass<double> all = read(cpu, weights, tokens);
+  const FullPass all = read(cpu, weights, tokens);
   const std::size_t from = GENERATE(as<std::size_t>(), 0, 511, 512, 900, 1199);
   CAPTURE(from);
   FullPassOptions options;
   options.predict_from = from;
-  const FullPass<double> some = read<double>(cpu, weights, tokens, nullptr, options);
+  const FullPass some = read(cpu, weights, tokens, nullptr, options);
   for (std::size_t i = from; i < tokens.size(); ++i) {
     CHECK(some.predictions[i].entropy == all.predictions[i].entropy);
   }
@@ -145,7 +143,7 @@ TEST_CASE("predictions from a position on are those of all") {
 
 TEST_CASE("a document of one token") {
   Cpu cpu(1);
-  const FullPass<double> full = read(cpu, load<double>(cpu, "llama_plain"), {5});
+  const FullPass full = read(cpu, load<double>(cpu, "llama_plain"), {5});
   REQUIRE(full.predictions.size() == 1);
   CHECK(full.predictions[0].entropy > 0);
 }

@@ -20,7 +20,8 @@ TEMPLATE_TEST_CASE("the output weights' products are those of the file's matrice
   const ModelConfig& config = checkpoint->config();
   const std::size_t d = config.head_dim,
                     group = GENERATE_REF(as<std::size_t>(), 1, config.group_size());
-  const auto grams = output_grams(on.device, load_weights<T>(on.device, *checkpoint), group);
+  const auto grams =
+      output_grams(on.device, load_weights(on.device, *checkpoint, element_of<T>()), group);
   REQUIRE(grams.size() == config.n_layers);
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     std::vector<float> w(config.hidden_size * config.n_heads * d);  // [D, H d]

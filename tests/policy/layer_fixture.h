@@ -69,12 +69,12 @@ class LayerFixture {
         received_(cpu.memory(), fixture.shape.n_kv_heads, fixture.n) {
     std::vector<std::uint32_t> positions(fixture.n);
     std::iota(positions.begin(), positions.end(), 0u);
-    const auto table = make_rotary_table<float>(cpu, fixture.frequencies, fixture.n);
-    rotate_heads(RotaryRows<float>(table), positions, queries(),
+    const auto table = make_rotary_table(cpu, element_of<float>(), fixture.frequencies, fixture.n);
+    rotate_heads(RotaryView(table).as<float>(), positions, queries(),
                  as_heads(rotated_queries_.view(), fixture.shape.n_heads));
 
     Matrix<float> out(cpu.memory(), fixture.n, queries().cols);
-    const KeysValues<const float> own{key_heads(), value_heads()};
+    const KeysValuesView own{key_heads(), value_heads()};
     const Stream whole{0, fixture.n, 0};
     attention(cpu, fixture.shape, rotated_queries(), own, own, std::span(&whole, 1), out.view(),
               log_normalisers_.view());

@@ -26,7 +26,7 @@ struct AttentionInputs {
   /// The inputs where an op finds them, which Staged says.
   struct Places {
     HeadRows<const T> queries;
-    KeysValues<const T> prefix, own;
+    KeysValuesView prefix, own;
   };
   template <class At>
   Places in(At& at) const {
@@ -39,11 +39,11 @@ struct AttentionInputs {
   }
 
   HeadRows<const T> query_heads() const { return as_heads(queries.view(), shape.n_heads); }
-  KeysValues<const T> prefix() const {
+  KeysValuesView prefix() const {
     return {as_heads(prefix_keys.view(), shape.n_kv_heads),
             as_heads(prefix_values.view(), shape.n_kv_heads)};
   }
-  KeysValues<const T> own() const {
+  KeysValuesView own() const {
     return {as_heads(own_keys.view(), shape.n_kv_heads),
             as_heads(own_values.view(), shape.n_kv_heads)};
   }
@@ -60,15 +60,15 @@ struct AttentionInputs {
   twin::Attention expected(const Stream& stream, std::size_t r, std::size_t head) const {
     const std::size_t kv_head = head / (shape.n_heads / shape.n_kv_heads);
     const std::size_t d = shape.head_dim;
-    const auto append = [&](HeadRows<const T> from, std::size_t row, twin::Rows& to) {
-      to.push_back(twin::row(from.head(kv_head).row(row), d));
+    const auto append = [&](ConstHeadsView from, std::size_t row, twin::Rows& to) {
+      to.push_back(twin::row(from.head(kv_head).as<T>().row(row), d));
     };
     twin::Rows keys, values;
     if (!stream.ragged_prefix.empty()) {
       const Range& seen = stream.ragged_prefix[kv_head];
       for (std::size_t j = seen.begin; j < seen.end; ++j) {
-        keys.push_back(twin::row(prefix().keys.all().row(j), d));
-        values.push_back(twin::row(prefix().values.all().row(j), d));
+        keys.push_back(twin::row(prefix().keys.all().template as<T>().row(j), d));
+        values.push_back(twin::row(prefix().values.all().template as<T>().row(j), d));
       }
     }
     for (std::size_t j = 0; j < stream.prefix; ++j) {

@@ -27,8 +27,8 @@ HeadRows<T> shaped_heads(std::size_t n_heads, std::size_t rows, std::size_t head
 
 /// W [outputs, inputs] of zeros, as the device's products take it.
 template <class T, class Device>
-PackedWeights<T> zero_weights(Device& device, std::size_t outputs, std::size_t inputs) {
-  return packed(device, Matrix<T>(Cpu::memory(), outputs, inputs));
+PackedWeights zero_weights(Device& device, std::size_t outputs, std::size_t inputs) {
+  return packed(device, Matrix<T>(host_memory(), outputs, inputs));
 }
 
 }  // namespace longshadow::test

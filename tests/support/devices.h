@@ -48,27 +48,28 @@ struct UnderTest<Cuda> {
 };
 
 /// A matrix of the host's as the device's products take it.
-template <class Device, class T>
-PackedWeights<T> packed(Device& device, Matrix<T> host, std::size_t multiple = kOutputMultiple) {
+template <class T>
+PackedWeights packed(Device& device, Matrix<T> host, std::size_t multiple = kOutputMultiple) {
   return pack(device, on_device(device, std::move(host)), multiple);
 }
 
 /// The host's elements, to the device's memory.
 template <class T>
-void set(Cpu&, const Matrix<T>& host, T* there) {
-  std::copy_n(host.data(), host.rows() * host.cols(), there);
-}
-template <class T>
-void set(Cuda& device, const Matrix<T>& host, T* there) {
-  device.copy_to_device(host.data(), there, host.bytes());
+void set(Device& device, const Matrix<T>& host, TensorView there) {
+  device.copy_to_device(host.data(), there.data, host.bytes());
 }
 
 /// The device's rows on the host.
-template <class Device, class T>
+template <class T>
 Matrix<T> host_copy(Device& device, MatrixView<const T> there) {
-  Matrix<T> host(Cpu::memory(), there.rows, there.cols);
+  Matrix<T> host(host_memory(), there.rows, there.cols);
   copy_to_host(device, there, host.view());
   return host;
+}
+
+template <class T>
+Matrix<T> host_copy(Device& device, ConstTensorView there) {
+  return host_copy(device, there.as<T>());
 }
 
 /// Matrices in a device's memory while one op runs.

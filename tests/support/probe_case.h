@@ -46,7 +46,7 @@ template <class T, class Device>
 DocumentRun probe(Device& device, const Checkpoint& checkpoint, const std::vector<TokenId>& ids,
                   ProbeOptions options) {
   options.precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
-  const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, options.precision);
+  const ProbeModel model = load_probe_model(device, checkpoint, options.precision);
   std::ostringstream log;
   return probe_document(device, model, checkpoint.tokenizer(), document_of(ids), options,
                         ProgressStyle::none, log);

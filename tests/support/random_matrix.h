@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstring>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "engine/backend/cpu.h"
 #include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 
 namespace longshadow::test {
 
@@ -31,6 +33,21 @@ std::vector<T> elements(const Matrix<T>& matrix, std::size_t first, std::size_t 
 template <class T>
 std::vector<T> elements(const Matrix<T>& matrix) {
   return elements(matrix, 0, matrix.rows());
+}
+
+/// The bytes of rows [first, first + count).
+inline std::vector<std::byte> elements(const Tensor& tensor, std::size_t first, std::size_t count) {
+  const std::byte* const begin = tensor.view().row_range(first, count).data;
+  return {begin, begin + count * tensor.cols() * size_of(tensor.element())};
+}
+inline std::vector<std::byte> elements(const Tensor& tensor) {
+  return elements(tensor, 0, tensor.rows());
+}
+
+/// One row of a matrix on the host.
+template <class T>
+std::span<const T> row_of(ConstTensorView matrix, std::size_t index = 0) {
+  return {matrix.as<T>().row(index), matrix.cols};
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "engine/core/matrix.h"
@@ -25,6 +26,10 @@ using Rows = std::vector<Row>;
 template <class T>
 Row row(const T* values, std::size_t size) {
   return {values, values + size};
+}
+template <class T>
+Row row(std::span<const T> values) {
+  return row(values.data(), values.size());
 }
 
 template <class T>

@@ -101,12 +101,12 @@ void* Cuda::allocate(std::size_t bytes) {
 
 void Cuda::free(void* memory) noexcept { cudaFreeAsync(memory, stream_); }
 
-void Cuda::copy_to_device(const void* host, void* device, std::size_t bytes) {
-  staging_->copy_to_device(host, device, bytes);
+void Cuda::copy_to_device(const void* host, void* there, std::size_t bytes) {
+  staging_->copy_to_device(host, there, bytes);
 }
 
-void Cuda::copy_to_host(const void* device, void* host, std::size_t bytes) {
-  staging_->copy_to_host(device, host, bytes);
+void Cuda::copy_to_host(const void* there, void* host, std::size_t bytes) {
+  staging_->copy_to_host(there, host, bytes);
 }
 
 void Cuda::synchronize() { check_cuda(cudaStreamSynchronize(stream_), "on the CUDA device"); }

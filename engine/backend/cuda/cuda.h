@@ -42,21 +42,18 @@ class Cuda final : public Device {
   CUstream_st* stream() const { return stream_; }
   ProductAlgorithms& product_algorithms() { return *product_algorithms_; }
 
-  /// Memory for matrices: zeroed. Throws Error, saying how much there is, where it is used up.
-  std::pmr::memory_resource* memory() { return &zeroed_; }
+  /// The Error says how much memory there is.
+  std::pmr::memory_resource* memory() override { return &zeroed_; }
 
   /// Memory that holds anything, until it is freed: work that was started before may still use it.
   void* allocate(std::size_t bytes);
   void free(void* memory) noexcept;
 
-  /// Through page-locked memory (staging.h). The host's bytes may change as soon as the call
-  /// returns.
-  void copy_to_device(const void* host, void* device, std::size_t bytes);
-  /// Waits until the bytes are there, and so until the device is done.
-  void copy_to_host(const void* device, void* host, std::size_t bytes);
+  /// Through page-locked memory (staging.h).
+  void copy_to_device(const void* host, void* there, std::size_t bytes) override;
+  void copy_to_host(const void* there, void* host, std::size_t bytes) override;
 
-  /// Waits until the device is done. Throws Error for what failed on it.
-  void synchronize();
+  void synchronize() override;
 
  private:
   class ZeroedMemory final : public std::pmr::memory_resource {

@@ -45,8 +45,6 @@ struct KeysValuesView {
   ConstHeadsView values;
 
   template <class T>
-  KeysValuesView(const KeysValues<T>& typed) : keys(typed.keys), values(typed.values) {}
-  template <class T>
   KeysValues<const T> as() const {
     return {keys.as<T>(), values.as<T>()};
   }

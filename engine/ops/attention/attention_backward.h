@@ -34,9 +34,6 @@ struct AttentionGradientsView {
   TensorView queries, keys, values, removals;
 
   template <class T, class P>
-  AttentionGradientsView(const AttentionGradients<T, P>& typed)
-      : queries(typed.queries), keys(typed.keys), values(typed.values), removals(typed.removals) {}
-  template <class T, class P>
   AttentionGradients<T, P> as() const {
     return {queries.as<T>(), keys.as<T>(), values.as<P>(), removals.as<T>()};
   }

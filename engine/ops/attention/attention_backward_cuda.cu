@@ -113,7 +113,8 @@ class RoundedHeads {
       : there_(device, std::is_same_v<T, P> ? 0 : heads.n_heads * heads.rows * heads.head_dim),
         view_(as_heads(rounded_rows(device, heads.all(),
                                     there_.rows(heads.n_heads * heads.rows, heads.head_dim)),
-                       heads.n_heads)) {}
+                       heads.n_heads)
+                  .template as<P>()) {}
 
   HeadRows<const P> view() const { return view_; }
 
@@ -283,8 +284,9 @@ class BackwardPass {
     const std::size_t tile_size = tile.rows.size() * tile.columns.width;
     const std::size_t rows = heads_of(tile).size() * tile.rows.size();
     const MatrixView<const P> p =
-        rounded_rows(device_, MatrixView<const T>(p_.rows(rows, tile.columns.width)),
-                     rounded_p_.rows(rows, tile.columns.width));
+        rounded_rows(device_, p_.rows(rows, tile.columns.width),
+                     rounded_p_.rows(rows, tile.columns.width))
+            .template as<P>();
     for (std::size_t member = 0; member < tile.group; ++member) {
       std::vector<const P*> ds, queries, weights, dout;
       std::vector<T*> dk, dv;

@@ -32,16 +32,8 @@ struct FullAttentionView {
   ConstTensorView attended;
   KeysValuesView cache;
   KeysValuesView rounded_cache;
-  std::size_t row_tiles_before;
+  std::size_t row_tiles_before = 0;
 
-  template <class T, class P>
-  FullAttentionView(const FullAttention<T, P>& typed)
-      : queries(typed.queries),
-        log_normalisers(typed.log_normalisers),
-        attended(typed.attended),
-        cache(typed.cache),
-        rounded_cache(typed.rounded_cache),
-        row_tiles_before(typed.row_tiles_before) {}
   template <class T, class P>
   FullAttention<T, P> as() const {
     return {queries.as<T>(), log_normalisers.as<T>(), attended.as<T>(),

@@ -69,9 +69,9 @@ class Window {
         n_latest_(n_latest),
         d_(queries.cols),
         tiles_(column_tiles(n)),
-        part_(Cpu::memory(), kMaxColumnTile, d_),
-        weights_(Cpu::memory(), 1, queries.rows * (tiles_.back().begin + tiles_.back().width)),
-        outputs_(Cpu::memory(), queries.rows, d_),
+        part_(host_memory(), kMaxColumnTile, d_),
+        weights_(host_memory(), 1, queries.rows * (tiles_.back().begin + tiles_.back().width)),
+        outputs_(host_memory(), queries.rows, d_),
         rows_(queries.rows) {}
 
   WindowStatistics statistics() {
@@ -145,8 +145,8 @@ class Window {
   }
 
   void attend() {
-    Matrix<float> tile_sum(Cpu::memory(), queries_.rows, d_);
-    Matrix<double> others(Cpu::memory(), queries_.rows, d_);
+    Matrix<float> tile_sum(host_memory(), queries_.rows, d_);
+    Matrix<double> others(host_memory(), queries_.rows, d_);
     for (const ColumnTile& tile : tiles_) {
       tile_product<float, float>(weights_of(tile), rows_of(values_, tile), RightFactor::by_input,
                                  tile_sum.view(), false);
@@ -167,13 +167,13 @@ class Window {
 
   /// All but the tops' part.
   void gather(WindowStatistics& sums) {
-    Matrix<float> products(Cpu::memory(), 1, queries_.rows * kMaxColumnTile);
+    Matrix<float> products(host_memory(), 1, queries_.rows * kMaxColumnTile);
     for (const ColumnTile& tile : tiles_) {
       const MatrixView<const float> values = rows_of(values_, tile);
       const MatrixView<float> of_tile{products.data(), queries_.rows, tile.width, tile.width};
       tile_product<float, float>(std::as_const(outputs_).view(), values, RightFactor::by_output,
                                  of_tile, false);
-      Matrix<float> columns(Cpu::memory(), 5, tile.width);
+      Matrix<float> columns(host_memory(), 5, tile.width);
       float* const squares = columns.row(4);
       for (std::size_t c = 0; c < tile.width; ++c) {
         squares[c] = static_cast<float>(dot_in_f64(values.row(c), values.row(c), d_));

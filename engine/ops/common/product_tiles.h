@@ -17,8 +17,8 @@ struct ProductTile {
 /// Calls body(ProductTile) for each part of a product of `rows` rows, which are a multiple of
 /// kRowTile or kFewRows. Tiles of weights vary slowest, so that one stays in cache while the rows
 /// pass by.
-template <class Device, class P, class Body>
-void for_each_product_tile(Device& device, const PackedWeights<P>& weights, std::size_t rows,
+template <class Body>
+void for_each_product_tile(Cpu& device, const PackedWeights& weights, std::size_t rows,
                            const Body& body) {
   const std::size_t tile_rows = std::min(rows, kRowTile);
   const std::size_t row_tiles = rows / tile_rows;

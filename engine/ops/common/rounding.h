@@ -41,15 +41,12 @@ void round_rows(Device& device, ConstTensorView from, TensorView to);
 /// round_rows() on other devices than the processor.
 struct RoundRowsKernel : Operation<RoundRowsKernel, ConstTensorView, TensorView> {};
 
-/// x as a factor of a product in precision P: itself, or rounded into `scratch`, of its shape.
-template <class P, class Device, class T>
-MatrixView<const P> rounded_rows(Device& device, MatrixView<const T> x, MatrixView<P> scratch) {
-  if constexpr (std::is_same_v<P, T>) {
-    return x;
-  } else {
-    round_rows(device, x, scratch);
-    return scratch;
-  }
+/// x as a factor of a product: itself where `scratch` has its element type, or else rounded into
+/// that, of its shape.
+inline ConstTensorView rounded_rows(Device& device, ConstTensorView x, TensorView scratch) {
+  if (scratch.element == x.element) return x;
+  round_rows(device, x, scratch);
+  return scratch;
 }
 
 inline void check_round_rows(ConstTensorView from, TensorView to) {

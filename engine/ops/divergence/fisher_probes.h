@@ -31,31 +31,22 @@ struct ProbeDraws {
 /// The output matrix [V, D] as it is, packed, and tile by tile of that packing transposed, each
 /// [D, padded width] with zeros beyond its tokens, in the precision P of the products with p and v.
 /// On a CUDA device there is one tile, of all tokens.
-template <class T, class P>
+template <class T>
 struct ProbedOutput {
   MatrixView<const T> rows;
-  const PackedWeights<T>& packed;
-  std::span<const PackedWeights<P>> transposed;
+  const PackedWeights& packed;
+  std::span<const PackedWeights> transposed;
 };
 
-/// ProbedOutput whose elements' types are known when the program runs.
+/// ProbedOutput whose elements' type is known when the program runs.
 struct ProbedOutputView {
   ConstTensorView rows;
-  const ProductWeights& packed;
-  const ProductWeights* transposed;  ///< the first of an array
-  std::size_t n_transposed;
+  const PackedWeights& packed;
+  std::span<const PackedWeights> transposed;
 
-  template <class T, class P>
-  ProbedOutputView(const ProbedOutput<T, P>& typed)
-      : rows(typed.rows),
-        packed(typed.packed),
-        transposed(typed.transposed.data()),
-        n_transposed(typed.transposed.size()) {}
-  template <class T, class P>
-  ProbedOutput<T, P> as() const {
-    return {rows.as<T>(),
-            packed.as<T>(),
-            {static_cast<const PackedWeights<P>*>(transposed), n_transposed}};
+  template <class T>
+  ProbedOutput<T> as() const {
+    return {rows.as<T>(), packed, transposed};
   }
 };
 

@@ -56,7 +56,7 @@ LONGSHADOW_PER_CPU double give_signs(const T* from, const std::uint64_t* bits,
 
 /// into [kRowTile, outputs] += x [kRowTile, inputs] Wᵀ, on the calling thread.
 template <class T, class P>
-void add_product(Cpu& cpu, MatrixView<const P> x, const PackedWeights<P>& weights,
+void add_product(Cpu& cpu, MatrixView<const P> x, const PackedWeights& weights,
                  MatrixView<T> into) {
   struct Product;
   for (std::size_t tile = 0; tile < weights.n_tiles(); ++tile) {
@@ -75,7 +75,7 @@ class ProbeTask {
  public:
   /// Rows [first, first + used) of the streams given, at most kRowTile; stream b is draw
   /// draws.first_draw + b.
-  ProbeTask(Cpu& cpu, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+  ProbeTask(Cpu& cpu, const ProbedOutput<T>& output, const FullPredictions<T>& full,
             const ProbeDraws& draws, std::span<const PairedRows> streams, Range rows,
             MatrixView<T> to)
       : cpu_(cpu),
@@ -206,7 +206,7 @@ class ProbeTask {
   }
 
   Cpu& cpu_;
-  const ProbedOutput<T, P>& output_;
+  const ProbedOutput<T>& output_;
   const FullPredictions<T>& full_;
   ProbeDraws draws_;
   std::span<const PairedRows> streams_;
@@ -226,7 +226,7 @@ void check_fisher_probes(const ProbedOutputView& output, const FullPredictionsVi
   if constexpr (kContracts) {
     constexpr const char* kName = "fisher_probes";
     require_weights(kName, "output.packed", output.packed, output.rows.rows, output.rows.cols);
-    require_equal(kName, "output.n_transposed", output.n_transposed, output.packed.n_tiles());
+    require_equal(kName, "output.transposed.size()", output.transposed.size(), output.packed.n_tiles());
     require_full_predictions(kName, full, output.rows.cols);
     require_shape(kName, "to", to, to.rows, output.rows.cols);
     require_same_full_rows(kName, streams);
@@ -235,7 +235,7 @@ void check_fisher_probes(const ProbedOutputView& output, const FullPredictionsVi
 }
 
 template <class T, class P>
-void fisher_probes_on_cpu(Cpu& device, const ProbedOutput<T, P>& output,
+void fisher_probes_on_cpu(Cpu& device, const ProbedOutput<T>& output,
                           const FullPredictions<T>& full, const ProbeDraws& draws,
                           std::span<const PairedRows> streams, MatrixView<T> to) {
   const std::size_t n_rows = streams.front().n_rows;
@@ -259,9 +259,9 @@ void fisher_probes(Device& device, const ProbedOutputView& output, const FullPre
                    const ProbeDraws& draws, std::span<const PairedRows> streams, TensorView to) {
   check_fisher_probes(output, full, streams, to);
   if (FisherProbesKernel::ran_elsewhere(device, output, full, draws, streams, to)) return;
-  with_precisions("fisher_probes", to.element, output.transposed->element(),
+  with_precisions("fisher_probes", to.element, output.transposed.front().element(),
                   [&]<class T, class P>() {
-                    fisher_probes_on_cpu<T, P>(cpu_of(device), output.as<T, P>(), full.as<T>(),
+                    fisher_probes_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(),
                                                draws, streams, to.as<T>());
                   });
 }

@@ -140,7 +140,7 @@ template <class T, class P>
 class RowsInWork {
  public:
   /// Rows [rows.begin, rows.end) of each stream.
-  RowsInWork(Cuda& device, const ProbedOutput<T, P>& output, const FullPredictions<T>& full,
+  RowsInWork(Cuda& device, const ProbedOutput<T>& output, const FullPredictions<T>& full,
              const ProbeDraws& draws, std::span<const PairedRows> streams, Range rows)
       : device_(device),
         output_(output),
@@ -185,13 +185,13 @@ class RowsInWork {
   void absorb(const Range& tokens) {
     const MatrixView<T> roots = roots_.rows(n_rows_, tokens.size());
     const MatrixView<T> p = p_.rows(n_rows_, tokens.size());
-    product(device_, hidden_, output_.packed.rows().row_range(tokens.begin, tokens.size()),
+    product(device_, hidden_, output_.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
             RightFactor::by_output, roots, false);
     launch_rows(device_, probability_kernel<T>, n_rows_ * mass_tiles(tokens.size()), roots, p,
                 static_cast<const double*>(log_normalisers_.data()), masses(),
                 tokens.begin / kMassTokens);
-    add_product(rounded_rows(device_, MatrixView<const T>(p), rounded_p_.rows(p.rows, p.cols)),
-                tokens, means_);
+    add_product(
+        rounded_rows(device_, p, rounded_p_.rows(p.rows, p.cols)).template as<P>(), tokens, means_);
     if (draws_.kind != ProbeKind::signs) return;
     const MatrixView<P> signed_roots = signed_roots_.rows(n_signed_, tokens.size());
     launch_rows(device_, sign_kernel<T, P>, n_signed_, MatrixView<const T>(roots), rows_, draws_,
@@ -202,12 +202,12 @@ class RowsInWork {
   /// sums [rows, D] += weights [rows, tokens] times the tokens' outputs.
   void add_product(MatrixView<const P> weights, const Range& tokens, Matrix<T>& sums) {
     product(device_, weights,
-            output_.transposed.front().rows().row_range(tokens.begin, tokens.size()),
+            output_.transposed.front().rows().row_range(tokens.begin, tokens.size()).template as<P>(),
             RightFactor::by_input, sums.view(), true);
   }
 
   Cuda& device_;
-  const ProbedOutput<T, P>& output_;
+  const ProbedOutput<T>& output_;
   ProbeDraws draws_;
   std::size_t n_rows_;
   std::size_t n_signed_;  ///< rows of all streams, of signs
@@ -226,7 +226,7 @@ class RowsInWork {
 };
 
 template <class T, class P>
-void fisher_probes_on_cuda(Cuda& device, const ProbedOutput<T, P>& output,
+void fisher_probes_on_cuda(Cuda& device, const ProbedOutput<T>& output,
                            const FullPredictions<T>& full, const ProbeDraws& draws,
                            std::span<const PairedRows> streams, MatrixView<T> to) {
   const std::size_t n_rows = streams.front().n_rows;
@@ -245,9 +245,9 @@ void implement_fisher_probes() {
   FisherProbesKernel::implement([](Cuda& device, const ProbedOutputView& output,
                                    const FullPredictionsView& full, const ProbeDraws& draws,
                                    std::span<const PairedRows> streams, TensorView to) {
-    with_precisions("fisher_probes", to.element, output.transposed->element(),
+    with_precisions("fisher_probes", to.element, output.transposed.front().element(),
                     [&]<class T, class P>() {
-                      fisher_probes_on_cuda<T, P>(device, output.as<T, P>(), full.as<T>(), draws,
+                      fisher_probes_on_cuda<T, P>(device, output.as<T>(), full.as<T>(), draws,
                                                   streams, to.as<T>());
                     });
   });

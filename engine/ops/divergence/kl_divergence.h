@@ -28,34 +28,28 @@ struct FullPredictionsView {
   std::span<const std::int32_t> likeliest;
 
   template <class T>
-  FullPredictionsView(const FullPredictions<T>& typed)
-      : hidden(typed.hidden), log_normalisers(typed.log_normalisers), likeliest(typed.likeliest) {}
-  template <class T>
   FullPredictions<T> as() const {
     return {hidden.as<T>(), log_normalisers, likeliest};
   }
 };
 
 /// The output matrix [V, D] as it is and packed for either product; V tiles alike.
-template <class T, class P>
+template <class T>
 struct OutputWeights {
   MatrixView<const T> rows;
-  const PackedWeights<T>& packed;
-  const PackedWeights<P>& delta_packed;
+  const PackedWeights& packed;
+  const PackedWeights& delta_packed;
 };
 
-/// OutputWeights whose elements' types are known when the program runs.
+/// OutputWeights whose elements' type is known when the program runs.
 struct OutputWeightsView {
   ConstTensorView rows;
-  const ProductWeights& packed;
-  const ProductWeights& delta_packed;
+  const PackedWeights& packed;
+  const PackedWeights& delta_packed;
 
-  template <class T, class P>
-  OutputWeightsView(const OutputWeights<T, P>& typed)
-      : rows(typed.rows), packed(typed.packed), delta_packed(typed.delta_packed) {}
-  template <class T, class P>
-  OutputWeights<T, P> as() const {
-    return {rows.as<T>(), packed.as<T>(), delta_packed.as<P>()};
+  template <class T>
+  OutputWeights<T> as() const {
+    return {rows.as<T>(), packed, delta_packed};
   }
 };
 

@@ -100,7 +100,7 @@ void check_kl_divergence(const OutputWeightsView& output, const FullPredictionsV
 }
 
 template <class T, class P>
-void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T, P>& output,
+void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T>& output,
                           const FullPredictions<T>& full, MatrixView<const P> delta,
                           std::span<const PairedRows> streams, std::span<double> kl_nats) {
   struct Probabilities;
@@ -167,7 +167,7 @@ void kl_divergence(Device& device, const OutputWeightsView& output, const FullPr
   check_kl_divergence(output, full, delta, streams, kl_nats);
   if (KlDivergenceKernel::ran_elsewhere(device, output, full, delta, streams, kl_nats)) return;
   with_precisions("kl_divergence", full.hidden.element, delta.element, [&]<class T, class P>() {
-    kl_divergence_on_cpu<T, P>(cpu_of(device), output.as<T, P>(), full.as<T>(), delta.as<P>(),
+    kl_divergence_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(), delta.as<P>(),
                                streams, kl_nats);
   });
 }

@@ -91,7 +91,7 @@ Range full_rows_of(std::span<const PairedRows> pairs) {
 }
 
 template <class T, class P>
-void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T, P>& output,
+void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T>& output,
                            const FullPredictions<T>& full, MatrixView<const P> delta,
                            std::span<const PairedRows> streams, std::span<double> kl_nats) {
   const PairsOnDevice pairs(device, streams);
@@ -111,13 +111,13 @@ void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T, P>& output,
   const DeviceArray<T> logit_tile(device, std::min(kFullRows, full_rows.size()) * widest);
   for_each_vocabulary_tile(output.rows.rows, [&](const Range& tokens) {
     const MatrixView<T> changes = change_tile.rows(delta.rows, tokens.size());
-    product(device, delta, output.delta_packed.rows().row_range(tokens.begin, tokens.size()),
+    product(device, delta, output.delta_packed.rows().row_range(tokens.begin, tokens.size()).template as<P>(),
             RightFactor::by_output, changes, false);
     for (std::size_t first = full_rows.begin; first < full_rows.end; first += kFullRows) {
       const std::size_t count = std::min(kFullRows, full_rows.end - first);
       const MatrixView<T> logits = logit_tile.rows(count, tokens.size());
       product(device, full.hidden.row_range(first, count),
-              output.packed.rows().row_range(tokens.begin, tokens.size()), RightFactor::by_output,
+              output.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(), RightFactor::by_output,
               logits, false);
       launch_rows(device, moments_kernel<T>, pairs.n_rows(), MatrixView<const T>(logits),
                   MatrixView<const T>(changes), pairs.view(), pairs.n_rows(),
@@ -140,7 +140,7 @@ void implement_kl_divergence() {
                                    const FullPredictionsView& full, ConstTensorView delta,
                                    std::span<const PairedRows> streams, std::span<double> kl_nats) {
     with_precisions("kl_divergence", full.hidden.element, delta.element, [&]<class T, class P>() {
-      kl_divergence_on_cuda<T, P>(device, output.as<T, P>(), full.as<T>(), delta.as<P>(), streams,
+      kl_divergence_on_cuda<T, P>(device, output.as<T>(), full.as<T>(), delta.as<P>(), streams,
                                   kl_nats);
     });
   });

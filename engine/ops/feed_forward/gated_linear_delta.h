@@ -12,30 +12,24 @@ namespace longshadow {
 
 /// The first half of a gated feed-forward block, by what goes in and what came of it:
 /// W_gate, W_up [F, D], and the full pass's gate and up [full rows, F].
-template <class T, class P>
+template <class T>
 struct GatedLinear {
-  const PackedWeights<P>& gate_weights;
-  const PackedWeights<P>& up_weights;
+  const PackedWeights& gate_weights;
+  const PackedWeights& up_weights;
   MatrixView<const T> gate;
   MatrixView<const T> up;
 };
 
 /// GatedLinear whose elements' types are known when the program runs.
 struct GatedLinearView {
-  const ProductWeights& gate_weights;
-  const ProductWeights& up_weights;
+  const PackedWeights& gate_weights;
+  const PackedWeights& up_weights;
   ConstTensorView gate;
   ConstTensorView up;
 
-  template <class T, class P>
-  GatedLinearView(const GatedLinear<T, P>& typed)
-      : gate_weights(typed.gate_weights),
-        up_weights(typed.up_weights),
-        gate(typed.gate),
-        up(typed.up) {}
-  template <class T, class P>
-  GatedLinear<T, P> as() const {
-    return {gate_weights.as<P>(), up_weights.as<P>(), gate.as<T>(), up.as<T>()};
+  template <class T>
+  GatedLinear<T> as() const {
+    return {gate_weights, up_weights, gate.as<T>(), up.as<T>()};
   }
 };
 

@@ -31,9 +31,9 @@ void check_gated_linear_delta(ConstTensorView dx, const GatedLinearView& full,
 }
 
 template <class T, class P>
-void gated_linear_delta_on_cpu(Cpu& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+void gated_linear_delta_on_cpu(Cpu& device, MatrixView<const P> dx, const GatedLinear<T>& full,
                                std::span<const PairedRows> pairs, MatrixView<P> out) {
-  const PackedWeights<P>& weights = full.gate_weights;
+  const PackedWeights& weights = full.gate_weights;
   for_each_product_tile(device, weights, dx.rows, [&](const ProductTile& part) {
     struct GateChanges;
     struct UpChanges;
@@ -67,7 +67,7 @@ void gated_linear_delta(Device& device, ConstTensorView dx, const GatedLinearVie
   check_gated_linear_delta(dx, full, pairs, out);
   if (GatedLinearDeltaKernel::ran_elsewhere(device, dx, full, pairs, out)) return;
   with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
-    gated_linear_delta_on_cpu<T, P>(cpu_of(device), dx.as<P>(), full.as<T, P>(), pairs,
+    gated_linear_delta_on_cpu<T, P>(cpu_of(device), dx.as<P>(), full.as<T>(), pairs,
                                     out.as<P>());
   });
 }

@@ -39,7 +39,7 @@ __global__ void gate_delta_kernel(MatrixView<const T> gate, MatrixView<const T> 
 }
 
 template <class T, class P>
-void gated_linear_delta_on_cuda(Cuda& device, MatrixView<const P> dx, const GatedLinear<T, P>& full,
+void gated_linear_delta_on_cuda(Cuda& device, MatrixView<const P> dx, const GatedLinear<T>& full,
                                 std::span<const PairedRows> pairs, MatrixView<P> out) {
   const PairsOnDevice there(device, pairs);
   const std::size_t cols = full.gate_weights.outputs();
@@ -64,7 +64,7 @@ void implement_gated_linear_delta() {
                                        const GatedLinearView& full,
                                        std::span<const PairedRows> pairs, TensorView out) {
     with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
-      gated_linear_delta_on_cuda<T, P>(device, dx.as<P>(), full.as<T, P>(), pairs, out.as<P>());
+      gated_linear_delta_on_cuda<T, P>(device, dx.as<P>(), full.as<T>(), pairs, out.as<P>());
     });
   });
 }

@@ -57,6 +57,9 @@ struct BasicHeadsView {
   static constexpr bool kIsConst = std::is_const_v<Bytes>;
 
   BasicHeadsView() = default;
+  BasicHeadsView(Bytes* bytes, Element type, std::size_t heads, std::size_t rows_of_head,
+                 std::size_t size)
+      : data(bytes), element(type), n_heads(heads), rows(rows_of_head), head_dim(size) {}
   template <class T>
   BasicHeadsView(const HeadRows<T>& typed) requires(kIsConst || !std::is_const_v<T>)
       : data(reinterpret_cast<Bytes*>(typed.data)),
@@ -72,6 +75,21 @@ struct BasicHeadsView {
         rows(other.rows),
         head_dim(other.head_dim) {}
 
+  /// [rows, d], dense.
+  BasicTensorView<Bytes> head(std::size_t index) const {
+    return {from_row(index * rows), element, rows, head_dim, head_dim};
+  }
+  /// [n_heads * rows, d], of all heads.
+  BasicTensorView<Bytes> all() const { return {data, element, n_heads * rows, head_dim, head_dim}; }
+  /// [n_heads, d]: row `row` of every head.
+  BasicTensorView<Bytes> across(std::size_t row) const {
+    return {from_row(row), element, n_heads, head_dim, rows * head_dim};
+  }
+  /// Heads [first, first + count) from row `row` on, which is row 0 of the part.
+  BasicHeadsView part(std::size_t first, std::size_t count, std::size_t row) const {
+    return {from_row(first * rows + row), element, count, rows, head_dim};
+  }
+
   /// The view with its type. Throws ContractError, where contracts are checked, for another one.
   template <class T>
   auto as() const {
@@ -80,10 +98,20 @@ struct BasicHeadsView {
                  name_of(element), name_of(element_of<T>()));
     return HeadRows<Typed>{reinterpret_cast<Typed*>(data), n_heads, rows, head_dim};
   }
+
+ private:
+  /// Of those of all heads, one after the other.
+  Bytes* from_row(std::size_t row) const { return data + row * head_dim * size_of(element); }
 };
 
 using HeadsView = BasicHeadsView<std::byte>;
 using ConstHeadsView = BasicHeadsView<const std::byte>;
+
+/// as_heads() where the elements' type is known when the program runs.
+template <class Bytes>
+BasicHeadsView<Bytes> as_heads(BasicTensorView<Bytes> matrix, std::size_t n_heads) {
+  return {matrix.data, matrix.element, n_heads, matrix.rows / n_heads, matrix.cols};
+}
 
 /// Requires `n_heads` heads of size `head_dim` with at least `rows` rows each.
 template <class View>

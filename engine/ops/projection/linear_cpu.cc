@@ -13,14 +13,14 @@ LONGSHADOW_PER_CPU void add_row(const T* from, std::size_t cols, T* to) {
   for (std::size_t c = 0; c < cols; ++c) to[c] += from[c];
 }
 
-void check_linear(ConstTensorView x, const ProductWeights& weights, TensorView y) {
+void check_linear(ConstTensorView x, const PackedWeights& weights, TensorView y) {
   require_product_rows("linear", "x.rows", x.rows);
   require_shape("linear", "x", x, x.rows, weights.inputs());
   require_shape("linear", "y", y, x.rows, weights.outputs());
 }
 
 template <class T, class P>
-void linear_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+void linear_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights& weights,
                    MatrixView<T> y, Write write) {
   for_each_product_tile(device, weights, x.rows, [&](const ProductTile& part) {
     struct Sums;
@@ -41,12 +41,12 @@ void linear_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& w
 
 }  // namespace
 
-void linear(Device& device, ConstTensorView x, const ProductWeights& weights, TensorView y,
+void linear(Device& device, ConstTensorView x, const PackedWeights& weights, TensorView y,
             Write write) {
   check_linear(x, weights, y);
   if (LinearKernel::ran_elsewhere(device, x, weights, y, write)) return;
   with_precisions("linear", y.element, weights.element(), [&]<class T, class P>() {
-    linear_on_cpu<T, P>(cpu_of(device), x.as<P>(), weights.as<P>(), y.as<T>(), write);
+    linear_on_cpu<T, P>(cpu_of(device), x.as<P>(), weights, y.as<T>(), write);
   });
 }
 

@@ -36,9 +36,9 @@ void multiply(Cuda& device, MatrixView<const P> x, MatrixView<const P> w, RightF
 }
 
 /// Some outputs after the other, each with its weights in f32.
-void multiply_widened(Cuda& device, MatrixView<const float> x, const PackedWeights<float>& weights,
+void multiply_widened(Cuda& device, MatrixView<const float> x, const PackedWeights& weights,
                       MatrixView<float> y, bool accumulate) {
-  const MatrixView<const BF16> narrow = weights.bf16_rows();
+  const MatrixView<const BF16> narrow = weights.bf16_rows().as<BF16>();
   const std::size_t inputs = weights.inputs(), outputs = weights.outputs();
   const std::size_t at_once =
       x.rows == kFewRows
@@ -58,7 +58,7 @@ void multiply_widened(Cuda& device, MatrixView<const float> x, const PackedWeigh
 }
 
 template <class T, class P>
-void linear_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+void linear_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights& weights,
                     MatrixView<T> y, Write write) {
   if constexpr (std::is_same_v<P, float>) {
     if (weights.bf16_rows().data != nullptr) {
@@ -66,16 +66,16 @@ void linear_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights<P>&
       return;
     }
   }
-  multiply(device, x, weights.rows(), weights.layout(), y, write == Write::add);
+  multiply(device, x, weights.rows().as<P>(), weights.layout(), y, write == Write::add);
 }
 
 }  // namespace
 
 void implement_linear() {
-  LinearKernel::implement([](Cuda& device, ConstTensorView x, const ProductWeights& weights,
+  LinearKernel::implement([](Cuda& device, ConstTensorView x, const PackedWeights& weights,
                              TensorView y, Write write) {
     with_precisions("linear", y.element, weights.element(), [&]<class T, class P>() {
-      linear_on_cuda<T, P>(device, x.as<P>(), weights.as<P>(), y.as<T>(), write);
+      linear_on_cuda<T, P>(device, x.as<P>(), weights, y.as<T>(), write);
     });
   });
 }

@@ -28,21 +28,21 @@ void with_projection(const char* operation, Element weights, Element to, const B
 /// x [rows, in], rows kFewRows or a multiple of kRowTile, W [heads d, in] packed in whole heads,
 /// bias [1, heads d] or empty; the first `rows` rows of every head of `to` are written. The product
 /// itself exists as tiles only.
-void project_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+void project_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                    ConstTensorView bias, HeadsView to);
 
 /// The same, each row then rotated by its position. positions [rows], below the table's.
-void project_rotated_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+void project_rotated_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                            ConstTensorView bias, const RotaryView& table,
                            std::span<const std::uint32_t> positions, HeadsView to);
 
 /// project_heads() on other devices than the processor.
-struct ProjectHeadsKernel : Operation<ProjectHeadsKernel, ConstTensorView, const ProductWeights&,
+struct ProjectHeadsKernel : Operation<ProjectHeadsKernel, ConstTensorView, const PackedWeights&,
                                       ConstTensorView, HeadsView> {};
 
 /// project_rotated_heads() on other devices than the processor.
 struct ProjectRotatedHeadsKernel
-    : Operation<ProjectRotatedHeadsKernel, ConstTensorView, const ProductWeights&, ConstTensorView,
+    : Operation<ProjectRotatedHeadsKernel, ConstTensorView, const PackedWeights&, ConstTensorView,
                 const RotaryView&, std::span<const std::uint32_t>, HeadsView> {};
 
 }  // namespace longshadow

@@ -7,7 +7,7 @@ namespace {
 
 /// Calls separate(first row, rows, heads of `to` from that row on) with each tile of x Wᵀ + bias.
 template <class T, class P, class Q, class Separate>
-void for_each_tile(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+void for_each_tile(Cpu& device, MatrixView<const P> x, const PackedWeights& weights,
                    MatrixView<const T> bias, HeadRows<Q> to, const Separate& separate) {
   for_each_product_tile(device, weights, x.rows, [&](const ProductTile& part) {
     struct Sums;
@@ -26,7 +26,7 @@ void for_each_tile(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& w
   });
 }
 
-void check_project_heads(ConstTensorView x, const ProductWeights& weights, ConstTensorView bias,
+void check_project_heads(ConstTensorView x, const PackedWeights& weights, ConstTensorView bias,
                          HeadsView to) {
   if constexpr (kContracts) {
     constexpr const char* kName = "project_heads";
@@ -42,14 +42,14 @@ void check_project_heads(ConstTensorView x, const ProductWeights& weights, Const
 }
 
 template <class T, class P, class Q>
-void project_heads_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+void project_heads_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights& weights,
                           MatrixView<const T> bias, HeadRows<Q> to) {
   for_each_tile(
       device, x, weights, bias, to,
       [](std::size_t, MatrixView<const T> rows, HeadRows<Q> heads) { split_heads(rows, heads); });
 }
 
-void check_project_rotated_heads(ConstTensorView x, const ProductWeights& weights,
+void check_project_rotated_heads(ConstTensorView x, const PackedWeights& weights,
                                  ConstTensorView bias, const RotaryView& table,
                                  std::span<const std::uint32_t> positions, HeadsView to) {
   constexpr const char* kName = "project_rotated_heads";
@@ -61,7 +61,7 @@ void check_project_rotated_heads(ConstTensorView x, const ProductWeights& weight
 
 template <class T, class P, class Q>
 void project_rotated_heads_on_cpu(Cpu& device, MatrixView<const P> x,
-                                  const PackedWeights<P>& weights, MatrixView<const T> bias,
+                                  const PackedWeights& weights, MatrixView<const T> bias,
                                   const RotaryRows<T>& table,
                                   std::span<const std::uint32_t> positions, HeadRows<Q> to) {
   for_each_tile(device, x, weights, bias, to,
@@ -72,17 +72,17 @@ void project_rotated_heads_on_cpu(Cpu& device, MatrixView<const P> x,
 
 }  // namespace
 
-void project_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+void project_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                    ConstTensorView bias, HeadsView to) {
   check_project_heads(x, weights, bias, to);
   if (ProjectHeadsKernel::ran_elsewhere(device, x, weights, bias, to)) return;
   with_projection("project_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
-    project_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights.as<P>(), bias.as<T>(),
+    project_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights, bias.as<T>(),
                                   to.as<Q>());
   });
 }
 
-void project_rotated_heads(Device& device, ConstTensorView x, const ProductWeights& weights,
+void project_rotated_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                            ConstTensorView bias, const RotaryView& table,
                            std::span<const std::uint32_t> positions, HeadsView to) {
   check_project_rotated_heads(x, weights, bias, table, positions, to);
@@ -90,7 +90,7 @@ void project_rotated_heads(Device& device, ConstTensorView x, const ProductWeigh
     return;
   with_projection(
       "project_rotated_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
-        project_rotated_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights.as<P>(),
+        project_rotated_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights,
                                               bias.as<T>(), table.as<T>(), positions, to.as<Q>());
       });
 }

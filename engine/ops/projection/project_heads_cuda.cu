@@ -40,14 +40,14 @@ __global__ void rotate_kernel(MatrixView<const T> x, const T* bias, MatrixView<c
 
 /// x Wᵀ [rows, heads d]
 template <class T, class P>
-DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights) {
+DeviceArray<T> projected(Cuda& device, MatrixView<const P> x, const PackedWeights& weights) {
   DeviceArray<T> sums(device, x.rows * weights.outputs());
   linear(device, x, weights, sums.rows(x.rows, weights.outputs()));
   return sums;
 }
 
 template <class T, class P, class Q>
-void project_heads_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights<P>& weights,
+void project_heads_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights& weights,
                            MatrixView<const T> bias, HeadRows<Q> to) {
   const DeviceArray<T> sums = projected<T>(device, x, weights);
   launch_elements(device, split_kernel<T, Q>, sums.size(),
@@ -56,7 +56,7 @@ void project_heads_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeig
 
 template <class T, class P, class Q>
 void project_rotated_heads_on_cuda(Cuda& device, MatrixView<const P> x,
-                                   const PackedWeights<P>& weights, MatrixView<const T> bias,
+                                   const PackedWeights& weights, MatrixView<const T> bias,
                                    const RotaryRows<T>& table,
                                    std::span<const std::uint32_t> positions, HeadRows<Q> to) {
   const DeviceArray<T> sums = projected<T>(device, x, weights);
@@ -69,11 +69,11 @@ void project_rotated_heads_on_cuda(Cuda& device, MatrixView<const P> x,
 }  // namespace
 
 void implement_project_heads() {
-  ProjectHeadsKernel::implement([](Cuda& device, ConstTensorView x, const ProductWeights& weights,
+  ProjectHeadsKernel::implement([](Cuda& device, ConstTensorView x, const PackedWeights& weights,
                                    ConstTensorView bias, HeadsView to) {
     with_projection("project_heads", weights.element(), to.element,
                     [&]<class T, class P, class Q>() {
-                      project_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights.as<P>(),
+                      project_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights,
                                                      bias.as<T>(), to.as<Q>());
                     });
   });
@@ -81,11 +81,11 @@ void implement_project_heads() {
 
 void implement_project_rotated_heads() {
   ProjectRotatedHeadsKernel::implement(
-      [](Cuda& device, ConstTensorView x, const ProductWeights& weights, ConstTensorView bias,
+      [](Cuda& device, ConstTensorView x, const PackedWeights& weights, ConstTensorView bias,
          const RotaryView& table, std::span<const std::uint32_t> positions, HeadsView to) {
         with_projection("project_rotated_heads", weights.element(), to.element,
                         [&]<class T, class P, class Q>() {
-                          project_rotated_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights.as<P>(),
+                          project_rotated_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights,
                                                                  bias.as<T>(), table.as<T>(),
                                                                  positions, to.as<Q>());
                         });

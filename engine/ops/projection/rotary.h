@@ -11,10 +11,9 @@
 namespace longshadow {
 
 /// scale * cos and scale * sin of position * frequency, each [positions, d / 2], computed in f64.
-template <class T>
 struct RotaryTable {
-  Matrix<T> cos;
-  Matrix<T> sin;
+  Tensor cos;
+  Tensor sin;
 };
 
 /// The rows of a RotaryTable.
@@ -22,9 +21,6 @@ template <class T>
 struct RotaryRows {
   MatrixView<const T> cos;
   MatrixView<const T> sin;
-
-  RotaryRows(MatrixView<const T> cosines, MatrixView<const T> sines) : cos(cosines), sin(sines) {}
-  RotaryRows(const RotaryTable<T>& table) : cos(table.cos.view()), sin(table.sin.view()) {}
 };
 
 /// RotaryRows whose elements' type is known when the program runs.
@@ -32,8 +28,7 @@ struct RotaryView {
   ConstTensorView cos;
   ConstTensorView sin;
 
-  template <class T>
-  RotaryView(const RotaryTable<T>& table) : cos(table.cos.view()), sin(table.sin.view()) {}
+  RotaryView(const RotaryTable& table) : cos(table.cos.view()), sin(table.sin.view()) {}
   template <class T>
   RotaryRows<T> as() const {
     return {cos.as<T>(), sin.as<T>()};
@@ -49,11 +44,11 @@ void fill_rotary_table(Device& device, std::span<const double> frequencies, doub
 struct FillRotaryTableKernel
     : Operation<FillRotaryTableKernel, std::span<const double>, double, TensorView, TensorView> {};
 
-template <class T, class OneDevice>
-RotaryTable<T> make_rotary_table(OneDevice& device, std::span<const double> frequencies,
-                                 std::size_t positions, double scale = 1.0) {
-  RotaryTable<T> table{Matrix<T>(device.memory(), positions, frequencies.size()),
-                       Matrix<T>(device.memory(), positions, frequencies.size())};
+inline RotaryTable make_rotary_table(Device& device, Element element,
+                                     std::span<const double> frequencies, std::size_t positions,
+                                     double scale = 1.0) {
+  RotaryTable table{Tensor(device.memory(), element, positions, frequencies.size()),
+                    Tensor(device.memory(), element, positions, frequencies.size())};
   fill_rotary_table(device, frequencies, scale, table.cos.view(), table.sin.view());
   return table;
 }

@@ -31,12 +31,12 @@ double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
 void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
-             const ProductWeights& packed_output, std::span<const std::int32_t> targets,
+             const PackedWeights& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions);
 
 /// predict() on other devices than the processor.
 struct PredictKernel
-    : Operation<PredictKernel, ConstTensorView, ConstTensorView, const ProductWeights&,
+    : Operation<PredictKernel, ConstTensorView, ConstTensorView, const PackedWeights&,
                 std::span<const std::int32_t>, std::size_t, std::span<Prediction>> {};
 
 }  // namespace longshadow

@@ -110,7 +110,7 @@ double entropy_of(std::vector<double> logits) {
 }
 
 void check_predict(ConstTensorView hidden, ConstTensorView output,
-                   const ProductWeights& packed_output, std::span<const std::int32_t> targets,
+                   const PackedWeights& packed_output, std::span<const std::int32_t> targets,
                    std::size_t k, std::span<Prediction> predictions) {
   constexpr const char* kName = "predict";
   require_shape(kName, "hidden", hidden, hidden.rows, output.cols);
@@ -125,7 +125,7 @@ void check_predict(ConstTensorView hidden, ConstTensorView output,
 
 template <class T>
 void predict_on_cpu(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
-                    const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+                    const PackedWeights& packed_output, std::span<const std::int32_t> targets,
                     std::size_t k, std::span<Prediction> predictions) {
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
@@ -185,13 +185,13 @@ template double entropy_of_top_k(std::span<const float>, std::size_t);
 template double entropy_of_top_k(std::span<const double>, std::size_t);
 
 void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
-             const ProductWeights& packed_output, std::span<const std::int32_t> targets,
+             const PackedWeights& packed_output, std::span<const std::int32_t> targets,
              std::size_t k, std::span<Prediction> predictions) {
   check_predict(hidden, output, packed_output, targets, k, predictions);
   if (PredictKernel::ran_elsewhere(device, hidden, output, packed_output, targets, k, predictions))
     return;
   with_element<float, double>("predict", hidden.element, [&]<class T>() {
-    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output.as<T>(),
+    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output,
                       targets, k, predictions);
   });
 }

@@ -81,7 +81,7 @@ __global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> ou
 
 template <class T>
 void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
-                     const PackedWeights<T>& packed_output, std::span<const std::int32_t> targets,
+                     const PackedWeights& packed_output, std::span<const std::int32_t> targets,
                      std::size_t k, std::span<Prediction> predictions) {
   const std::size_t rows = predictions.size();
   const DeviceArray<T> maxima(device, rows), top(device, rows * k);
@@ -95,7 +95,7 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
   for_each_vocabulary_tile(output.rows, [&](const Range& tokens) {
     const MatrixView<T> tile = logits.rows(rows, tokens.size());
     product(device, hidden.row_range(0, rows),
-            packed_output.rows().row_range(tokens.begin, tokens.size()), RightFactor::by_output,
+            packed_output.rows().row_range(tokens.begin, tokens.size()).template as<T>(), RightFactor::by_output,
             tile, false);
     launch_rows(device, absorb_kernel<T>, rows, MatrixView<const T>(tile),
                 static_cast<int>(tokens.begin), static_cast<int>(k), partial);
@@ -123,11 +123,11 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
 
 void implement_predict() {
   PredictKernel::implement([](Cuda& device, ConstTensorView hidden, ConstTensorView output,
-                              const ProductWeights& packed_output,
+                              const PackedWeights& packed_output,
                               std::span<const std::int32_t> targets, std::size_t k,
                               std::span<Prediction> predictions) {
     with_element<float, double>("predict", hidden.element, [&]<class T>() {
-      predict_on_cuda<T>(device, hidden.as<T>(), output.as<T>(), packed_output.as<T>(), targets, k,
+      predict_on_cuda<T>(device, hidden.as<T>(), output.as<T>(), packed_output, targets, k,
                          predictions);
     });
   });

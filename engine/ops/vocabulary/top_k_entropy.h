@@ -16,11 +16,11 @@ namespace longshadow {
 /// what a policy's scores need of the predictions, without an exponential but theirs.
 ///   hidden [rows, D], rows a multiple of kRowTile; packed_output [V, D]; entropies: of the first
 ///   entropies.size() <= rows rows. 1 <= k <= V.
-void entropies_of_top_k(Device& device, ConstTensorView hidden, const ProductWeights& packed_output,
+void entropies_of_top_k(Device& device, ConstTensorView hidden, const PackedWeights& packed_output,
                         std::size_t k, std::span<float> entropies);
 
 inline void check_entropies_of_top_k(const char* operation, ConstTensorView hidden,
-                                     const ProductWeights& packed_output, std::size_t k,
+                                     const PackedWeights& packed_output, std::size_t k,
                                      std::span<float> entropies) {
   require_shape(operation, "hidden", hidden, hidden.rows, packed_output.inputs());
   require_multiple(operation, "hidden.rows", hidden.rows, kRowTile);
@@ -33,7 +33,7 @@ inline void check_entropies_of_top_k(const char* operation, ConstTensorView hidd
 /// tokens may be among the likeliest, at a quarter of the f32 product's time (has_byte_products()).
 struct ScreeningOutput {
   std::vector<float> scales;          ///< [V, and to a multiple of kOutputMultiple zeros]
-  PackedWeights<std::int8_t> packed;  ///< [V, D]
+  PackedWeights packed;  ///< [V, D]
 
   /// output [V, D]
   ScreeningOutput(Cpu& cpu, MatrixView<const float> output);
@@ -54,6 +54,6 @@ void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
 
 /// entropies_of_top_k() on other devices than the processor.
 struct EntropiesOfTopKKernel : Operation<EntropiesOfTopKKernel, ConstTensorView,
-                                         const ProductWeights&, std::size_t, std::span<float>> {};
+                                         const PackedWeights&, std::size_t, std::span<float>> {};
 
 }  // namespace longshadow

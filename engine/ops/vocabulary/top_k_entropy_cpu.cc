@@ -82,7 +82,7 @@ float narrow(double value) { return static_cast<float>(value); }
 /// there are any.
 template <class P, class T>
 std::vector<Candidates<T>> search_rows(Cpu& cpu, MatrixView<const P> x, std::size_t used_rows,
-                                       const PackedWeights<P>& packed, const T* scales,
+                                       const PackedWeights& packed, const T* scales,
                                        std::size_t count) {
   struct Logits;
   constexpr Candidate<T> kNone{-std::numeric_limits<T>::infinity(), 0};
@@ -189,7 +189,7 @@ Matrix<std::int8_t> in_bytes(Cpu& cpu, MatrixView<const float> output, std::vect
 
 template <class T>
 void entropies_of_top_k_on_cpu(Cpu& device, MatrixView<const T> hidden,
-                               const PackedWeights<T>& packed_output, std::size_t k,
+                               const PackedWeights& packed_output, std::size_t k,
                                std::span<float> entropies) {
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
@@ -205,12 +205,12 @@ void entropies_of_top_k_on_cpu(Cpu& device, MatrixView<const T> hidden,
 ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
     : packed(cpu, in_bytes(cpu, output, scales).view()) {}
 
-void entropies_of_top_k(Device& device, ConstTensorView hidden, const ProductWeights& packed_output,
+void entropies_of_top_k(Device& device, ConstTensorView hidden, const PackedWeights& packed_output,
                         std::size_t k, std::span<float> entropies) {
   check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
   if (EntropiesOfTopKKernel::ran_elsewhere(device, hidden, packed_output, k, entropies)) return;
   with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
-    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output.as<T>(), k,
+    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output, k,
                                  entropies);
   });
 }

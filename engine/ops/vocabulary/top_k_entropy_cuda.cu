@@ -27,9 +27,9 @@ __global__ void top_k_kernel(MatrixView<const T> logits, int first_token, int k,
 
 template <class T>
 void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
-                                const PackedWeights<T>& packed_output, std::size_t k,
+                                const PackedWeights& packed_output, std::size_t k,
                                 std::span<float> entropies) {
-  const MatrixView<const T> output = packed_output.rows();
+  const MatrixView<const T> output = packed_output.rows().as<T>();
   const std::size_t n_rows = std::min(kRows, entropies.size());
   const DeviceArray<T> logits(device, n_rows * std::min(kVocabularyTile, output.rows));
   const DeviceArray<T> top(device, n_rows * k);
@@ -55,10 +55,10 @@ void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
 
 void implement_entropies_of_top_k() {
   EntropiesOfTopKKernel::implement([](Cuda& device, ConstTensorView hidden,
-                                      const ProductWeights& packed_output, std::size_t k,
+                                      const PackedWeights& packed_output, std::size_t k,
                                       std::span<float> entropies) {
     with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
-      entropies_of_top_k_on_cuda<T>(device, hidden.as<T>(), packed_output.as<T>(), k, entropies);
+      entropies_of_top_k_on_cuda<T>(device, hidden.as<T>(), packed_output, k, entropies);
     });
   });
 }

@@ -96,7 +96,7 @@ class Block {
   void output_norms(double* to) const {
     const MatrixView<const float> values = view_.values.head(head_);
     const std::size_t d = values.cols;
-    Matrix<float> rows(Cpu::memory(), kBlock, d), products(Cpu::memory(), kBlock, d);
+    Matrix<float> rows(host_memory(), kBlock, d), products(host_memory(), kBlock, d);
     std::copy_n(values.row(first_), count_ * d, rows.data());
     tile_product<float, float>(std::as_const(rows).view(), view_.output_gram.head(head_),
                                RightFactor::by_output, products.view(), false);
@@ -155,7 +155,7 @@ std::vector<Matrix<double>> head_features(const LayerView& view,
                [&](std::size_t head) { mean_keys[head] = mean_key(view.keys.head(head), view.n); });
   std::vector<Matrix<double>> by_head;
   for (std::size_t head = 0; head < n_heads; ++head) {
-    by_head.emplace_back(Cpu::memory(), features.size(), view.n);
+    by_head.emplace_back(host_memory(), features.size(), view.n);
   }
   const std::size_t n_blocks = (view.n + kBlock - 1) / kBlock;
   parallel_for(n_heads * n_blocks, [&](std::size_t task) {

@@ -143,7 +143,7 @@ struct Found {
 
 template <class T, class P = T>
 Matrix<P> unwritten(std::size_t rows, std::size_t cols) {
-  Matrix<P> matrix(Cpu::memory(), rows, cols);
+  Matrix<P> matrix(host_memory(), rows, cols);
   std::fill_n(matrix.data(), rows * cols, rounded<P>(T{-7}));
   return matrix;
 }
@@ -175,13 +175,12 @@ Found<T> run(Device& device, const Text& text, const Matrix<double>& dout,
     const auto kv_heads = [&](const auto& rows_of_heads) {
       return as_heads(at.in(rows_of_heads), 2);
     };
-    const FullAttention<T, P> full{
-        as_heads(at.in(queries), 4), at.in(log_normalisers), at.in(attended),
-        KeysValues<const T>{kv_heads(keys), kv_heads(values)},
-        KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)}};
+    const FullAttentionView full{as_heads(at.in(queries), 4), at.in(log_normalisers),
+                                 at.in(attended), KeysValuesView{kv_heads(keys), kv_heads(values)},
+                                 KeysValuesView{kv_heads(rounded_keys), kv_heads(rounded_values)}};
     attention_backward(device, kShape, full, text.prefix, as_heads(at.in(gradients), 4), streams,
-                       AttentionGradients<T, P>{at.out(found.queries), at.out(found.keys),
-                                                at.out(dv), at.out(found.removals)});
+                       AttentionGradientsView{at.out(found.queries), at.out(found.keys), at.out(dv),
+                                              at.out(found.removals)});
   });
   found.values = test::widened_copy<T>(cpu, dv);
   return found;
@@ -393,14 +392,14 @@ TEMPLATE_TEST_CASE("attention_backward refuses streams and gradients that do not
   const auto call = [&](const std::vector<PairedRows>& streams, std::size_t removals) {
     const auto queries = test::shaped_heads<const float>(4, 20, kDim);
     const auto cache = test::shaped_heads<const float>(2, 70, kDim);
-    const FullAttention<float, float> full{queries,
-                                           test::shaped<const float>(20, 4),
-                                           test::shaped<const float>(20, 64),
-                                           {cache, cache},
-                                           {cache, cache}};
-    const AttentionGradients<float, float> gradients{
-        test::shaped<float>(10, 64), test::shaped<float>(10, 32), test::shaped<float>(10, 32),
-        test::shaped<float>(removals, 50)};
+    const FullAttentionView full{queries,
+                                 test::shaped<const float>(20, 4),
+                                 test::shaped<const float>(20, 64),
+                                 {cache, cache},
+                                 {cache, cache}};
+    const AttentionGradientsView gradients{test::shaped<float>(10, 64), test::shaped<float>(10, 32),
+                                           test::shaped<float>(10, 32),
+                                           test::shaped<float>(removals, 50)};
     attention_backward(on.device, kShape, full, std::size_t{50},
                        test::shaped_heads<const float>(4, 10 + kRowTile, kDim), std::span(streams),
                        gradients);

@@ -81,13 +81,12 @@ struct Inputs {
     const auto rounded_dv = rounded_copy<P>(cpu, dv);
     test::run_on(device, [&](auto& at) {
       const auto kv_heads = [&](const auto& rows) { return as_heads(at.in(rows), 2); };
-      const FullAttention<T, P> full{
-          as_heads(at.in(queries), 4),
-          at.in(log_normalisers),
-          at.in(attended),
-          KeysValues<const T>{kv_heads(keys), kv_heads(values)},
-          KeysValues<const P>{kv_heads(rounded_keys), kv_heads(rounded_values)},
-          row_tiles_before};
+      const FullAttentionView full{as_heads(at.in(queries), 4),
+                                   at.in(log_normalisers),
+                                   at.in(attended),
+                                   KeysValuesView{kv_heads(keys), kv_heads(values)},
+                                   KeysValuesView{kv_heads(rounded_keys), kv_heads(rounded_values)},
+                                   row_tiles_before};
       attention_delta(device, kShape, full, as_heads(at.in(rounded_dq), 4), kv_heads(dk),
                       kv_heads(rounded_dv), streams, at.out(out));
     });
@@ -304,11 +303,11 @@ TEMPLATE_TEST_CASE("attention_delta refuses streams that do not fit", "[contract
   const auto call = [&](const std::vector<DeltaStream>& streams) {
     const auto queries = test::shaped_heads<const float>(4, 20, 16);
     const auto cache = test::shaped_heads<const float>(2, 70, 16);
-    const FullAttention<float, float> full{queries,
-                                           test::shaped<const float>(20, 4),
-                                           test::shaped<const float>(20, 64),
-                                           {cache, cache},
-                                           {cache, cache}};
+    const FullAttentionView full{queries,
+                                 test::shaped<const float>(20, 4),
+                                 test::shaped<const float>(20, 64),
+                                 {cache, cache},
+                                 {cache, cache}};
     const auto dq = test::shaped_heads<const float>(4, 10, 16);
     const auto dk = test::shaped_heads<const float>(2, 10, 16);
     attention_delta(on.device, kShape, full, dq, dk, dk, std::span(streams),

@@ -227,9 +227,8 @@ TEMPLATE_TEST_CASE("attention refuses shapes and streams that do not fit", "[con
     const auto queries = test::shaped_heads<const float>(4, 10 + kRowTile, 8);
     const auto own = test::shaped_heads<const float>(2, 10 + kRowTile, 8);
     const auto prefix = test::shaped_heads<const float>(2, 50 + kRowTile, 8);
-    attention(on.device, shape, queries, KeysValues<const float>{prefix, prefix},
-              KeysValues<const float>{own, own}, std::span(&stream, 1),
-              test::shaped<float>(out_rows, 32), test::shaped<float>(10, 4));
+    attention(on.device, shape, queries, KeysValuesView{prefix, prefix}, KeysValuesView{own, own},
+              std::span(&stream, 1), test::shaped<float>(out_rows, 32), test::shaped<float>(10, 4));
   };
   constexpr AttentionShape shape{4, 2, 8};
   const std::vector<Range> overlapping{{2, 5}, {4, 6}}, beyond{{50, 60}};

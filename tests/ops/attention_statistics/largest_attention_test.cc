@@ -23,8 +23,8 @@ constexpr double kDivisor = 3;
 template <class Device, class T>
 Matrix<double> raise(Device& device, const AttentionInputs<T>& in, std::size_t prefix,
                      std::size_t first, std::size_t columns, std::size_t rows, std::size_t calls) {
-  Matrix<T> out(Cpu::memory(), rows, kShape.n_heads * kShape.head_dim);
-  Matrix<T> log_normalisers(Cpu::memory(), rows, kShape.n_heads);
+  Matrix<T> out(host_memory(), rows, kShape.n_heads * kShape.head_dim);
+  Matrix<T> log_normalisers(host_memory(), rows, kShape.n_heads);
   test::run_on(device, [&](auto& at) {
     const auto [queries, context, own] = in.in(at);
     const Stream all{0, rows, prefix};
@@ -34,7 +34,7 @@ Matrix<double> raise(Device& device, const AttentionInputs<T>& in, std::size_t p
   T* const values = log_normalisers.data();
   std::for_each(values, values + rows * kShape.n_heads,
                 [](T& value) { value += static_cast<T>(std::log(kDivisor)); });
-  Matrix<double> largest(Cpu::memory(), kShape.n_heads, columns);
+  Matrix<double> largest(host_memory(), kShape.n_heads, columns);
   test::run_on(device, [&](auto& at) {
     const auto [queries, context, own] = in.in(at);
     const MatrixView<const T> normalisers = at.in(log_normalisers);
@@ -89,8 +89,8 @@ TEMPLATE_TEST_CASE("largest attention keeps what is larger already, and NaN", ""
   Cpu cpu(1);
   AttentionInputs<T> in(cpu, kShape, 8, 4);
   in.prefix_keys.row(2)[0] = std::numeric_limits<T>::quiet_NaN();  // KV head 0
-  Matrix<T> log_normalisers(Cpu::memory(), 4, kShape.n_heads);
-  Matrix<double> largest(Cpu::memory(), kShape.n_heads, 8);
+  Matrix<T> log_normalisers(host_memory(), 4, kShape.n_heads);
+  Matrix<double> largest(host_memory(), kShape.n_heads, 8);
   largest.row(0)[1] = 1e9;
   test::run_on(on.device, [&](auto& at) {
     const auto [queries, context, own] = in.in(at);

@@ -17,7 +17,7 @@ constexpr AttentionShape kShape{4, 2, 16};
 template <class Device, class T>
 Matrix<T> normalise(Device& device, const AttentionInputs<T>& in, std::size_t rows,
                     std::size_t columns) {
-  Matrix<T> log_normalisers(Cpu::memory(), rows, kShape.n_heads);
+  Matrix<T> log_normalisers(host_memory(), rows, kShape.n_heads);
   test::run_on(device, [&](auto& at) {
     const auto [queries, prefix, own] = in.in(at);
     softmax_normalisers(device, kShape, queries, rows, prefix.keys, columns,
@@ -52,7 +52,7 @@ TEMPLATE_TEST_CASE("softmax normalisers are logs of sums over the given keys alo
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {
     twin::Rows keys;
     for (std::size_t j = 0; j < columns; ++j) {
-      const T* key = in.prefix().keys.head(kShape.kv_head_of(head)).row(j);
+      const T* key = in.prefix().keys.head(kShape.kv_head_of(head)).template as<T>().row(j);
       keys.push_back(twin::row(key, kShape.head_dim));
     }
     for (std::size_t r = 0; r < rows; ++r) {

@@ -66,13 +66,13 @@ struct Inputs {
                 std::size_t first_draw = 0) const {
     std::vector<PairedRows> streams;
     for (std::size_t b = 0; b < draws; ++b) streams.push_back({b * n_rows, n_rows, kFullRow});
-    Matrix<T> to(Cpu::memory(), draws * n_rows, hidden.cols());
+    Matrix<T> to(host_memory(), draws * n_rows, hidden.cols());
     test::run_on(device, [&](auto& at) {
       const MatrixView<const T> rows = at.in(output);
-      const PackedWeights<T> packed = pack_view(device, rows);
+      const PackedWeights packed = pack_view(device, rows);
       const Transposed<P> transposed_output = transposed<P>(device, packed);
-      const FullPredictions<T> full{at.in(hidden), log_normalisers, likeliest};
-      fisher_probes(device, ProbedOutput<T, P>{rows, packed, transposed_output.tiles}, full,
+      const FullPredictionsView full{at.in(hidden), log_normalisers, likeliest};
+      fisher_probes(device, ProbedOutputView{rows, packed, transposed_output.tiles}, full,
                     ProbeDraws{kind, kSeed, first_draw}, std::span<const PairedRows>(streams),
                     at.out(to));
     });
@@ -82,12 +82,12 @@ struct Inputs {
  private:
   template <class P>
   struct Transposed {
-    std::vector<PackedWeights<P>> tiles;
-    std::optional<PackedWeights<P>> memory{};  ///< of a CUDA device's
+    std::vector<PackedWeights> tiles;
+    std::optional<PackedWeights> memory{};  ///< of a CUDA device's
   };
 
   template <class P>
-  Transposed<P> transposed(Cpu& cpu, const PackedWeights<T>& packed) const {
+  Transposed<P> transposed(Cpu& cpu, const PackedWeights& packed) const {
     Transposed<P> output_tiles;
     for (std::size_t tile = 0; tile < packed.n_tiles(); ++tile) {
       Matrix<T> turned(cpu.memory(), output.cols(), packed.padded_width(tile));
@@ -103,7 +103,7 @@ struct Inputs {
   }
 
   template <class P>
-  Transposed<P> transposed(Cuda& device, const PackedWeights<T>&) const {
+  Transposed<P> transposed(Cuda& device, const PackedWeights&) const {
     Cpu cpu(1);
     Transposed<P> whole{{}, pack(device, on_device(device, test::rounded_copy<P>(cpu, output)))};
     whole.tiles.push_back(whole.memory->transposed());
@@ -324,14 +324,13 @@ TEST_CASE("a draw of a CUDA device has the same bits in any company", "[host_cud
 TEMPLATE_TEST_CASE("fisher_probes refuses streams that do not fit", "[contract]", test::CpuF32,
                    test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
-  std::vector<PackedWeights<float>> transposed;
+  const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
+  std::vector<PackedWeights> transposed;
   transposed.push_back(test::zero_weights<float>(on.device, 4, 16));
   const std::vector<double> log_normalisers(9);
   const auto call = [&](const std::vector<PairedRows>& streams) {
-    const ProbedOutput<float, float> output{test::shaped<const float>(7, 4), weights, transposed};
-    const FullPredictions<float> full{
-        test::shaped<const float>(9 + kRowTile, 4), log_normalisers, {}};
+    const ProbedOutputView output{test::shaped<const float>(7, 4), weights, transposed};
+    const FullPredictionsView full{test::shaped<const float>(9 + kRowTile, 4), log_normalisers, {}};
     fisher_probes(on.device, output, full, ProbeDraws{ProbeKind::signs, 1, 0}, std::span(streams),
                   test::shaped<float>(10, 4));
   };

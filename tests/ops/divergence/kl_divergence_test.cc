@@ -62,12 +62,12 @@ struct Inputs {
   std::vector<double> run(Device& device, std::span<const PairedRows> streams) const {
     Cpu cpu(1);
     std::vector<double> kl(delta.rows(), -7);
-    const PackedWeights<T> packed = test::packed(device, rounded_copy<T>(cpu, output));
-    const PackedWeights<P> delta_packed = test::packed(device, rounded_copy<P>(cpu, output));
+    const PackedWeights packed = test::packed(device, rounded_copy<T>(cpu, output));
+    const PackedWeights delta_packed = test::packed(device, rounded_copy<P>(cpu, output));
     const auto rounded_delta = rounded_copy<P>(cpu, delta);
     test::run_on(device, [&](auto& at) {
-      const FullPredictions<T> full{at.in(hidden), log_normalisers, likeliest};
-      kl_divergence(device, OutputWeights<T, P>{at.in(output), packed, delta_packed}, full,
+      const FullPredictionsView full{at.in(hidden), log_normalisers, likeliest};
+      kl_divergence(device, OutputWeightsView{at.in(output), packed, delta_packed}, full,
                     at.in(rounded_delta), streams, std::span(kl));
     });
     return kl;
@@ -215,15 +215,14 @@ TEMPLATE_TEST_CASE("KL has one result for any threads", "", F32, F64, MixedBF16)
 TEMPLATE_TEST_CASE("kl_divergence refuses shapes and rows that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
   const std::vector<double> log_normalisers(9);
   std::vector<double> kl_nats(5 + kRowTile);
   const auto call = [&](std::size_t hidden_rows, std::int32_t likeliest, PairedRows stream) {
     const std::vector<std::int32_t> tokens(9, likeliest);
-    const FullPredictions<float> full{test::shaped<const float>(hidden_rows, 4), log_normalisers,
-                                      tokens};
-    kl_divergence(on.device,
-                  OutputWeights<float, float>{test::shaped<const float>(7, 4), weights, weights},
+    const FullPredictionsView full{test::shaped<const float>(hidden_rows, 4), log_normalisers,
+                                   tokens};
+    kl_divergence(on.device, OutputWeightsView{test::shaped<const float>(7, 4), weights, weights},
                   full, test::shaped<const float>(kl_nats.size(), 4),
                   std::span<const PairedRows>(&stream, 1), std::span(kl_nats));
   };

@@ -33,7 +33,7 @@ struct Problem {
         gate_weights(random_weights(cpu, device, 4)),
         up_weights(random_weights(cpu, device, 5)) {}
 
-  static PackedWeights<P> random_weights(Cpu& cpu, Device& device, unsigned seed) {
+  static PackedWeights random_weights(Cpu& cpu, Device& device, unsigned seed) {
     return test::packed(device,
                         rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed)));
   }
@@ -42,7 +42,7 @@ struct Problem {
     Matrix<P> out(cpu.memory(), kRows, kOutputs);
     test::run_on(device, [&](auto& at) {
       gated_linear_delta(device, at.in(dx),
-                         GatedLinear<T, P>{gate_weights, up_weights, at.in(gate), at.in(up)},
+                         GatedLinearView{gate_weights, up_weights, at.in(gate), at.in(up)},
                          std::span(kPairs), at.out(out));
     });
     return out;
@@ -50,7 +50,7 @@ struct Problem {
 
   Matrix<T> gate, up;
   Matrix<P> dx;
-  PackedWeights<P> gate_weights, up_weights;
+  PackedWeights gate_weights, up_weights;
 };
 
 // The products are linear()'s to the bit, and each row goes through the gate of its own full row.
@@ -119,12 +119,12 @@ TEMPLATE_TEST_CASE("gated_linear_delta's bits do not depend on the number of thr
 TEMPLATE_TEST_CASE("gated_linear_delta refuses shapes and rows that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> gate = test::zero_weights<float>(on.device, 7, 4);
-  const PackedWeights<float> up = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights gate = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights up = test::zero_weights<float>(on.device, 7, 4);
   const auto call = [&](std::size_t rows, const std::vector<PairedRows>& pairs) {
     const auto full = test::shaped<const float>(9, 7);
     gated_linear_delta(on.device, test::shaped<const float>(rows, 4),
-                       GatedLinear<float, float>{gate, up, full, full}, std::span(pairs),
+                       GatedLinearView{gate, up, full, full}, std::span(pairs),
                        test::shaped<float>(rows, 7));
   };
   CHECK(test::error_of([&] {

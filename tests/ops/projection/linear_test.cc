@@ -30,7 +30,7 @@ TEMPLATE_TEST_CASE("linear is x times the transpose of W", "", test::CpuF32, tes
   CAPTURE(inputs, outputs, rows);
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, outputs, inputs, 2);
-  const PackedWeights<P> weights = test::packed(on.device, rounded_copy<P>(cpu, w));
+  const PackedWeights weights = test::packed(on.device, rounded_copy<P>(cpu, w));
   const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
   const Matrix<T> before = random_matrix<T>(cpu, rows, outputs, 3);
   Matrix<T> replaced = random_matrix<T>(cpu, rows, outputs, 3);
@@ -68,8 +68,8 @@ TEMPLATE_TEST_CASE("linear with transposed weights is x times W", "", test::Cuda
   const Matrix<T> x = random_matrix<T>(cpu, rows, inputs, 1);
   const Matrix<T> w = random_matrix<T>(cpu, inputs, outputs, 2);
   const Matrix<P> factor_x = rounded_copy<P>(cpu, x);
-  const PackedWeights<P> plain = test::packed(on.device, rounded_copy<P>(cpu, w));
-  const PackedWeights<P> weights = plain.transposed();
+  const PackedWeights plain = test::packed(on.device, rounded_copy<P>(cpu, w));
+  const PackedWeights weights = plain.transposed();
   REQUIRE(weights.inputs() == inputs);
   REQUIRE(weights.outputs() == outputs);
   Matrix<T> y(cpu.memory(), rows, outputs);
@@ -96,10 +96,9 @@ TEST_CASE("linear widens what a CUDA device keeps in bf16", "[host_cuda]") {
       table<std::size_t, std::size_t>({{kRowTile, std::size_t{1} << 13}, {kFewRows, 1 << 16}}));
   constexpr std::size_t few = 80;
   const Matrix<float> w = random_matrix<float>(cpu, few, many, 1);
-  const auto plain =
-      PackedWeights<float>::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
-  const PackedWeights<float> transposed = plain.transposed();
-  const auto check = [&](const PackedWeights<float>& weights, const auto& weight) {
+  const auto plain = PackedWeights::kept_in_bf16(on_device(on.device, rounded_copy<BF16>(cpu, w)));
+  const PackedWeights transposed = plain.transposed();
+  const auto check = [&](const PackedWeights& weights, const auto& weight) {
     const Matrix<float> x = random_matrix<float>(cpu, rows, weights.inputs(), 2);
     const Matrix<float> before = random_matrix<float>(cpu, rows, weights.outputs(), 3);
     Matrix<float> y = random_matrix<float>(cpu, rows, weights.outputs(), 3);
@@ -127,7 +126,7 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
   const auto product = [](Cpu& cpu, std::size_t rows) {
     const auto x = rounded_copy<P>(cpu, random_matrix<T>(cpu, rows, 130, 1));
     const auto w = rounded_copy<P>(cpu, random_matrix<T>(cpu, 700, 130, 2));
-    const PackedWeights<P> weights(cpu, w.view());
+    const PackedWeights weights(cpu, w.view());
     Matrix<T> y(cpu.memory(), rows, 700);
     linear(cpu, std::as_const(x).view(), weights, y.view());
     return elements(y);
@@ -143,7 +142,7 @@ TEMPLATE_TEST_CASE("linear's bits depend on neither threads nor the other rows",
 TEMPLATE_TEST_CASE("linear refuses shapes that do not fit", "[contract]", test::CpuF32,
                    test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
   CHECK(test::error_of([&] {
           linear(on.device, test::shaped<const float>(5, 4), weights, test::shaped<float>(5, 7));
         }) == "linear: x.rows is 5, expected 16 or a multiple of 128");

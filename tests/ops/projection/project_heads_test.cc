@@ -32,7 +32,7 @@ struct Problem {
       : x(random_matrix<T>(cpu, rows, kInputs, 1)),
         w(random_matrix<T>(cpu, kHeads * kHeadDim, kInputs, 2)),
         bias(random_matrix<T>(cpu, 1, kHeads * kHeadDim, 3)),
-        table(make_rotary_table<T>(device, kFrequencies, 3000)),
+        table(make_rotary_table(device, element_of<T>(), kFrequencies, 3000)),
         factor_x(rounded_copy<P>(cpu, x)),
         weights(test::packed(device, rounded_copy<P>(cpu, w), kHeadDim * 2)) {
     for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 3000);
@@ -53,9 +53,9 @@ struct Problem {
   }
 
   Matrix<T> x, w, bias;
-  RotaryTable<T> table;
+  RotaryTable table;
   Matrix<P> factor_x;
-  PackedWeights<P> weights;
+  PackedWeights weights;
   std::vector<std::uint32_t> positions;
 };
 
@@ -135,8 +135,8 @@ TEMPLATE_TEST_CASE("heads' bits do not depend on the number of threads", "", tes
 TEMPLATE_TEST_CASE("project_heads and split_heads refuse shapes that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 16, 4);
-  const RotaryTable<float> table = make_rotary_table<float>(on.device, kFrequencies, 10);
+  const PackedWeights weights = test::zero_weights<float>(on.device, 16, 4);
+  const RotaryTable table = make_rotary_table(on.device, element_of<float>(), kFrequencies, 10);
   const std::vector<std::uint32_t> positions(16, 10);
   CHECK(test::error_of([&] {
           project_heads(on.device, test::shaped<const float>(16, 4), weights,

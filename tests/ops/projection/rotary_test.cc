@@ -23,13 +23,13 @@ TEMPLATE_TEST_CASE("each head's halves are rotated by the row's position", "", f
   using T = TestType;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20, slack = 7;
-  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 5000);
+  const RotaryTable table = make_rotary_table(cpu, element_of<T>(), kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   std::vector<std::uint32_t> positions;
   for (std::uint32_t r = 0; r < rows; ++r) positions.push_back((r * 1237) % 5000);
   Matrix<T> apart(cpu.memory(), heads * (rows + slack), d);
   std::fill_n(apart.data(), heads * (rows + slack) * d, T{-7});
-  rotate_heads(RotaryRows<T>(table), positions, x.view(), as_heads(apart.view(), heads));
+  rotate_heads(RotaryView(table).as<T>(), positions, x.view(), as_heads(apart.view(), heads));
 
   for (std::size_t head = 0; head < heads; ++head) {
     for (std::size_t r = 0; r < rows; ++r) {
@@ -56,7 +56,7 @@ TEMPLATE_TEST_CASE("rotating back is the transpose", "", test::CpuF32, test::Cpu
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 5000);
+  const RotaryTable table = make_rotary_table(on.device, element_of<T>(), kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   const Matrix<T> y = random_matrix<T>(cpu, rows, heads * d, 2);
   Matrix<P> rounded_back(cpu.memory(), rows, heads * d);
@@ -87,7 +87,7 @@ TEMPLATE_TEST_CASE("rows are rotated by their positions, in place too", "", test
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   constexpr std::size_t heads = 3, d = 8, rows = 20;
-  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 5000);
+  const RotaryTable table = make_rotary_table(on.device, element_of<T>(), kFrequencies, 5000);
   const Matrix<T> x = random_matrix<T>(cpu, rows, heads * d, 1);
   Matrix<T> apart(cpu.memory(), rows, heads * d), in_place(cpu.memory(), rows, heads * d);
   std::copy_n(x.data(), rows * heads * d, in_place.data());
@@ -115,10 +115,10 @@ TEMPLATE_TEST_CASE("rows are rotated by their positions, in place too", "", test
 TEMPLATE_TEST_CASE("position 0 changes nothing", "", float, double) {
   using T = TestType;
   Cpu cpu(1);
-  const RotaryTable<T> table = make_rotary_table<T>(cpu, kFrequencies, 1);
+  const RotaryTable table = make_rotary_table(cpu, element_of<T>(), kFrequencies, 1);
   const Matrix<T> x = random_matrix<T>(cpu, 2, 8, 1);
   Matrix<T> out(cpu.memory(), 2, 8);
-  rotate_heads(RotaryRows<T>(table), std::vector<std::uint32_t>{0, 0}, x.view(),
+  rotate_heads(RotaryView(table).as<T>(), std::vector<std::uint32_t>{0, 0}, x.view(),
                as_heads(out.view(), 1));
   CHECK(test::elements(out) == test::elements(x));
 }
@@ -128,9 +128,9 @@ TEMPLATE_TEST_CASE("a table's scale makes what it rotates longer", "", test::Cpu
                    test::CudaF32, test::CudaF64) {
   using T = typename TestType::T;
   test::UnderTest<typename TestType::Device> on;
-  const RotaryTable<T> table = make_rotary_table<T>(on.device, kFrequencies, 100, 1.25);
-  const Matrix<T> cos = test::host_copy(on.device, table.cos.view());
-  const Matrix<T> sin = test::host_copy(on.device, table.sin.view());
+  const RotaryTable table = make_rotary_table(on.device, element_of<T>(), kFrequencies, 100, 1.25);
+  const Matrix<T> cos = test::host_copy<T>(on.device, table.cos.view());
+  const Matrix<T> sin = test::host_copy<T>(on.device, table.sin.view());
   for (std::size_t p = 0; p < 100; ++p) {
     for (std::size_t i = 0; i < kFrequencies.size(); ++i) {
       const double angle = static_cast<double>(p) * kFrequencies[i];
@@ -146,7 +146,7 @@ TEMPLATE_TEST_CASE("a table's scale makes what it rotates longer", "", test::Cpu
 TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const RotaryTable<float> table = make_rotary_table<float>(on.device, kFrequencies, 10);
+  const RotaryTable table = make_rotary_table(on.device, element_of<float>(), kFrequencies, 10);
   const std::vector<std::uint32_t> positions{9, 10};
   const std::span<const std::uint32_t> last(positions);
   CHECK(test::error_of([&] {
@@ -158,12 +158,12 @@ TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[co
                       test::shaped<float>(1, 12));
         }) == "rotate_rows: x.cols is 12, expected a multiple of 8");
   CHECK(test::error_of([&] {
-          rotate_heads(RotaryRows<float>(table), last, test::shaped<const float>(1, 16),
+          rotate_heads(RotaryView(table).as<float>(), last, test::shaped<const float>(1, 16),
                        test::shaped_heads<float>(2, 1, 8));
         }) == "rotate_heads: positions.size() is 2, expected 1");
   CHECK(test::error_of([&] {
-          rotate_heads(RotaryRows<float>(table), last.first(1), test::shaped<const float>(1, 16),
-                       test::shaped_heads<float>(1, 1, 8));
+          rotate_heads(RotaryView(table).as<float>(), last.first(1),
+                       test::shaped<const float>(1, 16), test::shaped_heads<float>(1, 1, 8));
         }) == "rotate_heads: to is 1 heads of [1, 8], expected 2 of [1, 8] or more rows");
 }
 #endif

@@ -41,7 +41,7 @@ struct Inputs {
   std::vector<Prediction> predict_all(Device& device, std::size_t k) const {
     Cpu cpu(1);
     std::vector<Prediction> predictions(rows);
-    const PackedWeights<T> packed = test::packed(device, test::rounded_copy<T>(cpu, output));
+    const PackedWeights packed = test::packed(device, test::rounded_copy<T>(cpu, output));
     test::run_on(device, [&](auto& at) {
       predict(device, at.in(hidden), at.in(output), packed, std::span<const std::int32_t>(targets),
               k, std::span(predictions));
@@ -188,7 +188,7 @@ TEMPLATE_TEST_CASE("predictions have one result for any threads and any other ro
 TEMPLATE_TEST_CASE("predict refuses shapes, targets and k that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
   std::vector<Prediction> predictions(2);
   const auto call = [&](std::size_t rows, std::int32_t target, std::size_t k) {
     const std::vector<std::int32_t> targets{0, target};

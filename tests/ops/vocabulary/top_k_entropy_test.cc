@@ -29,9 +29,9 @@ struct Inputs {
 
   template <class Device>
   std::vector<float> exact(Device& device, std::size_t rows, std::size_t k) const {
-    Matrix<T> copy(Cpu::memory(), output.rows(), kHidden);
+    Matrix<T> copy(host_memory(), output.rows(), kHidden);
     std::copy_n(output.data(), output.rows() * kHidden, copy.data());
-    const PackedWeights<T> weights = test::packed(device, std::move(copy));
+    const PackedWeights weights = test::packed(device, std::move(copy));
     std::vector<float> entropies(rows);
     test::run_on(device, [&](auto& at) {
       entropies_of_top_k(device, at.in(hidden), weights, k, std::span(entropies));
@@ -189,7 +189,7 @@ TEST_CASE("entropies of the k likeliest have one result for any threads and any 
 TEMPLATE_TEST_CASE("entropies_of_top_k refuses shapes and k that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;
-  const PackedWeights<float> weights = test::zero_weights<float>(on.device, 7, 4);
+  const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
   std::vector<float> entropies(129);
   CHECK(test::error_of([&] {
           entropies_of_top_k(on.device, test::shaped<const float>(128, 4), weights, 1,

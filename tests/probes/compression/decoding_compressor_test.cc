@@ -26,18 +26,17 @@ constexpr std::size_t kPrompt = 44, kEvery = 16, kTarget = 30;
 
 /// One full pass over a text's first n tokens, and what a policy looks at of it.
 struct Reading {
-  PolicyInputs<Cpu, double> inputs;
-  FullPass<double> full;
+  PolicyInputs inputs;
+  FullPass full;
 
-  Reading(Cpu& cpu, const Weights<double>& weights, std::span<const TokenId> tokens,
+  Reading(Cpu& cpu, const Weights& weights, std::span<const TokenId> tokens,
           const PolicyTraits& traits)
       : inputs(cpu, weights, tokens.size(), tokens.size(), std::span(&traits, 1)), full([&] {
-          LayerObserver<double>* const observer = &inputs;
-          return run_full_pass(cpu, weights, tokens,
-                               std::span<LayerObserver<double>* const>(&observer, 1), {});
+          LayerObserver* const observer = &inputs;
+          return run_full_pass(cpu, weights, tokens, std::span<LayerObserver* const>(&observer, 1),
+                               {});
         }()) {
-    inputs.set_entropy(
-        EntropyHead<Cpu, double>(cpu, weights).entropies(cpu, full, tokens.size(), 20));
+    inputs.set_entropy(EntropyHead(cpu, weights).entropies(cpu, full, tokens.size(), 20));
   }
 };
 
@@ -83,7 +82,7 @@ PolicyModel write_ranking(const ModelConfig& config, const std::filesystem::path
 TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
   Cpu cpu(2);
   const auto weights =
-      load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
+      load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"), element_of<double>());
   const ModelConfig& config = weights.config;
   std::vector<TokenId> tokens;
   for (TokenId i = 0; i < static_cast<TokenId>(kPrompt + kEvery); ++i) {
@@ -110,11 +109,10 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
       std::iota(all.begin(), all.end(), 0U);
       everything.layers.push_back({kPrompt, std::vector(config.n_kv_heads, all)});
     }
-    GrowingCache<Cpu, double> cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
-    DecodingCompressor<Cpu, double> compressor(cpu, weights, *policy, {kEvery, kTarget}, signals,
-                                               0);
-    LayerObserver<double>* const observer = &compressor;
-    Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+    GrowingCache cache(cpu, prompt.full.cache, everything, prompt.full.frequencies);
+    DecodingCompressor compressor(cpu, weights, *policy, {kEvery, kTarget}, signals, 0);
+    LayerObserver* const observer = &compressor;
+    Decoder decoder(cpu, weights, tokens.size());
     for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
       CHECK(cache.tokens(0, 0).size() == i);
       const auto logits = decoder.step(tokens[i], i, cache, std::span(&observer, 1));
@@ -142,23 +140,23 @@ TEST_CASE("the first cut keeps what the policy keeps of the whole text") {
 /// but the first kPrompt are read step by step, and `after` is called behind each.
 void write_behind(const Policy& policy, const DecodingInterval& interval,
                   std::span<const TokenId> tokens,
-                  const std::function<void(std::size_t, const GrowingCache<Cpu, double>&)>& after) {
+                  const std::function<void(std::size_t, const GrowingCache&)>& after) {
   Cpu cpu(2);
   const auto weights =
-      load_weights<double>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"));
+      load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"), element_of<double>());
   const ModelConfig& config = weights.config;
-  const FullPass<double> full = run_full_pass(cpu, weights, tokens.first(kPrompt),
-                                              std::span<LayerObserver<double>* const>(), {});
+  const FullPass full =
+      run_full_pass(cpu, weights, tokens.first(kPrompt), std::span<LayerObserver* const>(), {});
   std::vector<std::uint32_t> all(kPrompt);
   std::iota(all.begin(), all.end(), 0U);
   Compression everything;
   everything.layers.assign(config.n_layers, {kPrompt, std::vector(config.n_kv_heads, all)});
-  GrowingCache<Cpu, double> cache(cpu, full.cache, everything, full.frequencies);
+  GrowingCache cache(cpu, full.cache, everything, full.frequencies);
   const TokenSignals signals{std::vector<float>(kPrompt),
                              std::vector(config.n_layers, std::vector<float>(kPrompt))};
-  DecodingCompressor<Cpu, double> compressor(cpu, weights, policy, interval, signals, 0);
-  LayerObserver<double>* const observer = &compressor;
-  Decoder<Cpu, double> decoder(cpu, weights, tokens.size());
+  DecodingCompressor compressor(cpu, weights, policy, interval, signals, 0);
+  LayerObserver* const observer = &compressor;
+  Decoder decoder(cpu, weights, tokens.size());
   for (std::size_t i = kPrompt; i < tokens.size(); ++i) {
     compressor.after_step(decoder.step(tokens[i], i, cache, std::span(&observer, 1)), 20, cache);
     after(i + 1, cache);

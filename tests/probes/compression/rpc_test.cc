@@ -31,8 +31,7 @@ std::vector<TokenId> text() {
 }
 
 /// Every written token's queries [L][step][H] and keys [L][step][K], as the steps computed them.
-template <class Device>
-struct StepRecorder final : LayerObserver<double> {
+struct StepRecorder final : LayerObserver {
   Device& device;
   const ModelConfig& config;
   std::vector<std::vector<twin::Rows>> queries, keys;
@@ -40,17 +39,17 @@ struct StepRecorder final : LayerObserver<double> {
   StepRecorder(Device& on, const ModelConfig& of)
       : device(on), config(of), queries(of.n_layers), keys(of.n_layers) {}
 
-  void after_attention(const Chunk&, std::size_t layer, const LayerActivations<double>& activations,
-                       HeadRows<const double>, MatrixView<const double>) override {
+  void after_attention(const Chunk&, std::size_t layer, const LayerActivations& activations,
+                       ConstHeadsView, ConstTensorView) override {
     queries[layer].push_back(first_row(activations.queries(config)));
     keys[layer].push_back(first_row(activations.keys_values(config).keys));
   }
 
   /// [heads, d]
-  twin::Rows first_row(HeadRows<const double> heads) const {
+  twin::Rows first_row(ConstHeadsView heads) const {
     twin::Rows rows;
     for (std::size_t head = 0; head < heads.n_heads; ++head) {
-      const Matrix<double> row = test::host_copy(device, heads.head(head).row_range(0, 1));
+      const Matrix<double> row = test::host_copy<double>(device, heads.head(head).row_range(0, 1));
       rows.push_back(twin::row(row.data(), row.cols()));
     }
     return rows;
@@ -101,27 +100,27 @@ Tokens twin_cut(const std::vector<twin::Rows>& queries, const std::vector<twin::
   return kept;
 }
 
-template <class Device>
 void check_cuts(Device& device, const std::string& model, const DecodingInterval& interval,
                 const std::vector<std::size_t>& counts) {
-  const auto weights = load_weights<double>(device, *open_checkpoint(test::kTinyModels / model));
+  const auto weights =
+      load_weights(device, *open_checkpoint(test::kTinyModels / model), element_of<double>());
   const ModelConfig& config = weights.config;
   const std::vector<TokenId> tokens = text();
-  const FullPass<double> full = run_full_pass(device, weights, std::span(tokens).first(kPrompt),
-                                              std::span<LayerObserver<double>* const>(), {});
+  const FullPass full = run_full_pass(device, weights, std::span(tokens).first(kPrompt),
+                                      std::span<LayerObserver* const>(), {});
   Tokens all(kPrompt);
   std::iota(all.begin(), all.end(), 0U);
   Compression everything;
   everything.layers.assign(config.n_layers, {kPrompt, std::vector(config.n_kv_heads, all)});
-  GrowingCache<Device, double> cache(device, full.cache, everything, full.frequencies);
+  GrowingCache cache(device, full.cache, everything, full.frequencies);
 
   const auto policy = make_policy("rpc:window=" + std::to_string(kWindow));
   policy->protect_sinks(kPrompt);
   check_decoding(*policy, interval, {config.n_layers, config.n_kv_heads}, kPrompt);
-  DecodingCompressor<Device, double> compressor(device, weights, *policy, interval, {}, 0);
-  StepRecorder<Device> steps(device, config);
-  LayerObserver<double>* const observers[] = {&compressor, &steps};
-  Decoder<Device, double> decoder(device, weights, tokens.size());
+  DecodingCompressor compressor(device, weights, *policy, interval, {}, 0);
+  StepRecorder steps(device, config);
+  LayerObserver* const observers[] = {&compressor, &steps};
+  Decoder decoder(device, weights, tokens.size());
   std::vector<Tokens> slots(config.n_layers, all);
   std::size_t n_evicted = 0;
   for (std::size_t written = 1; written <= kWritten; ++written) {
@@ -148,7 +147,6 @@ void check_cuts(Device& device, const std::string& model, const DecodingInterval
 }
 
 // In f64, where no two scores come near a tie by rounding.
-template <class Device>
 void check_targets(Device& device) {
   for (const std::string& model : test::kFewTinyModelNames) {
     // A quarter of the tokens written before the window: of 16, 32 and 48.

@@ -147,14 +147,14 @@ template <class Device, class T>
 void check_scores(Device& device, const Case& with) {
   const auto checkpoint = open_checkpoint(test::kTinyModels / with.model);
   const ModelConfig& config = checkpoint->config();
-  const Weights<T> weights = load_weights<T>(device, *checkpoint);
+  const Weights weights = load_weights(device, *checkpoint, element_of<T>());
   std::vector<TokenId> text;
   for (std::size_t i = 0; i < kText; ++i) text.push_back(static_cast<TokenId>((i * 37 + 11) % 320));
   const std::span<const TokenId> context = std::span(text).first(kContext);
 
   const Rereader policy(with.replayed, with.gram, with.parts);
-  Compressor<Device, T> compressor(device, weights, {&policy}, {kContext, kText});
-  const FullPass<T> full = compressor.prefill(text, kText);
+  Compressor compressor(device, weights, {&policy}, {kContext, kText});
+  const FullPass full = compressor.prefill(text, kText);
   const std::array<std::size_t, 1> only{0};
   const auto found = compressor.scores(full, only, {}).front();
   compressor.scores(full, only, {});
@@ -200,15 +200,15 @@ TEST_CASE("a wrapper has the second pass of what it wraps, and one budget over a
   Cpu cpu(2);
   const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_plain");
   const ModelConfig& config = checkpoint->config();
-  const Weights<float> weights = load_weights<float>(cpu, *checkpoint);
+  const Weights weights = load_weights(cpu, *checkpoint, element_of<float>());
   const PolicyModel model = policy_model(*checkpoint);
   PolicyOptions options("adakv", "over=model,alpha=0", model);
   const auto policy = make_adakv(
       options, std::make_unique<Rereader>(Replayed::attention, OutputGram::none, kWhole));
   std::vector<TokenId> text;
   for (std::size_t i = 0; i < kContext; ++i) text.push_back(static_cast<TokenId>(i * 7 % 320));
-  Compressor<Cpu, float> compressor(cpu, weights, {policy.get()}, {kContext, kContext});
-  const FullPass<float> full = compressor.prefill(text, kContext);
+  Compressor compressor(cpu, weights, {policy.get()}, {kContext, kContext});
+  const FullPass full = compressor.prefill(text, kContext);
   const PolicyAtShare half{0, 0.5};
   const Compression compression = compressor.compress(full, std::span(&half, 1), {}).front();
   std::size_t kept = 0;
@@ -234,9 +234,9 @@ TEST_CASE("a policy's text is read by the model's tokenizer") {
 TEST_CASE("a second pass that no model can run is refused") {
   Cpu cpu(1);
   const auto checkpoint = open_checkpoint(test::kTinyModels / "llama_plain");
-  const Weights<float> weights = load_weights<float>(cpu, *checkpoint);
+  const Weights weights = load_weights(cpu, *checkpoint, element_of<float>());
   const std::vector<TokenId> text(kContext, 3);
-  const FullPass<float> full = prefill<Cpu, float>(cpu, weights, text, kContext, kContext, nullptr);
+  const FullPass full = prefill(cpu, weights, text, kContext, kContext, nullptr);
   const auto refusal = [&](const Replay& replay) {
     return test::error_of([&] {
       run_second_pass(cpu, weights, full, kContext, std::span(&replay, 1), Replayed::attention);

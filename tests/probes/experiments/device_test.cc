@@ -25,7 +25,7 @@ template <class T, class Device>
 DocumentRun measure(Device& device, const test::TinyModel& model, const ProbeOptions& options) {
   const auto checkpoint = open_checkpoint(model.path);
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
-  const ProbeModel<T> loaded = load_probe_model<T>(device, *checkpoint, options.precision);
+  const ProbeModel loaded = load_probe_model(device, *checkpoint, options.precision);
   std::ostringstream log;
   return probe_document(device, loaded, checkpoint->tokenizer(), test::document_of(ids), options,
                         ProgressStyle::none, log);

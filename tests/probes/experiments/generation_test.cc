@@ -29,17 +29,16 @@ Ids long_prompt(std::size_t n) {
   return prompt;
 }
 
-template <class T, class Device>
-Weights<T> load(Device& device, const std::filesystem::path& model) {
-  return load_weights<T>(device, *open_checkpoint(test::kTinyModels / model));
+template <class T>
+Weights load(Device& device, const std::filesystem::path& model) {
+  return load_weights(device, *open_checkpoint(test::kTinyModels / model), element_of<T>());
 }
 
-template <class Device, class T>
-Generation write(Device& device, const Weights<T>& weights, const Ids& prompt,
+Generation write(Device& device, const Weights& weights, const Ids& prompt,
                  const GenerationOptions& options) {
   Ids seen;
-  Generation result = generate(device, weights, EntropyHead<Device, T>(device, weights),
-                               std::span(prompt), options, [&](TokenId id) { seen.push_back(id); });
+  Generation result = generate(device, weights, EntropyHead(device, weights), std::span(prompt),
+                               options, [&](TokenId id) { seen.push_back(id); });
   CHECK(seen == result.tokens);
   return result;
 }

@@ -16,7 +16,7 @@ namespace {
 struct Case {
   Cpu cpu{2};
   std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(test::kTinyModels / "llama_plain");
-  ProbeModel<float> model = load_probe_model<float>(cpu, *checkpoint, Precision::f32);
+  ProbeModel model = load_probe_model(cpu, *checkpoint, Precision::f32);
   Document document;
   std::ostringstream log;
 
@@ -26,7 +26,8 @@ struct Case {
     document = test::document_of(ids);
   }
   void break_model() {
-    model.weights.head.norm.weight.data()[3] = std::numeric_limits<float>::quiet_NaN();
+    model.weights.head.norm.weight.view().as<float>().data[3] =
+        std::numeric_limits<float>::quiet_NaN();
   }
   std::unique_ptr<Measurement> begin(Method method) {
     ProbeOptions options;

@@ -90,7 +90,7 @@ class Prober {
  public:
   Prober(const Case& of, Precision precision, Method method, bool with_gradients = false)
       : case_(of),
-        model_(load_probe_model<T>(cpu_, *of.checkpoint, precision, with_gradients)),
+        model_(load_probe_model(cpu_, *of.checkpoint, precision, with_gradients)),
         options_(of.options) {
     options_.method = method;
     options_.precision = precision;
@@ -112,7 +112,7 @@ class Prober {
  private:
   Cpu cpu_;
   const Case& case_;
-  ProbeModel<T> model_;
+  ProbeModel model_;
   ProbeOptions options_;
 };
 
@@ -300,7 +300,7 @@ TEST_CASE("screened entropies of SmolLM2 on an article", "[long]") {
   if (!has_byte_products()) return test::skip("this processor does not multiply bytes");
   const Case of(*one);
   Cpu cpu;
-  const auto weights = load_weights<float>(cpu, *of.checkpoint);
+  const auto weights = load_weights(cpu, *of.checkpoint, element_of<float>());
   // Of many tokens the bytes miss some whose share is small. Bounds are twice what was measured.
   const auto [k, bound] =
       GENERATE(table<std::size_t, double>({{20, 2 * 1.7e-5}, {kEntropyTopK, 2 * 9.4e-5}}));
@@ -308,10 +308,9 @@ TEST_CASE("screened entropies of SmolLM2 on an article", "[long]") {
   const std::size_t n = of.options.context + of.options.horizon;
   std::vector<TokenId> ids;
   for (std::size_t i = 0; i < n; ++i) ids.push_back(of.document.tokens[i].id);
-  const FullPass<float> full =
-      run_full_pass(cpu, weights, std::span<const TokenId>(ids),
-                    std::span<LayerObserver<float>* const>(), {.entropy_top_k = k});
-  const std::vector<float> found = EntropyHead<Cpu, float>(cpu, weights).entropies(cpu, full, n, k);
+  const FullPass full = run_full_pass(cpu, weights, std::span<const TokenId>(ids),
+                                      std::span<LayerObserver* const>(), {.entropy_top_k = k});
+  const std::vector<float> found = EntropyHead(cpu, weights).entropies(cpu, full, n, k);
   std::vector<double> screened(found.begin(), found.end()), exact;
   double largest_difference = 0;
   for (std::size_t i = 0; i < n; ++i) {

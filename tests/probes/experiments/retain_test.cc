@@ -56,7 +56,7 @@ DocumentRun retain(Device& device, const TinyModel& model, Options options,
       make_policies(options.policies, options.n_sinks, options.policy_model));
   const auto checkpoint = open_checkpoint(model.path);
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
-  const ProbeModel<T> loaded = load_probe_model<T>(device, *checkpoint, options.precision);
+  const ProbeModel loaded = load_probe_model(device, *checkpoint, options.precision);
   std::ostringstream log;
   return retain_document(device, loaded, checkpoint->tokenizer(), test::document_of(ids), options,
                          influence, ProgressStyle::none, log);
@@ -91,12 +91,10 @@ TEMPLATE_TEST_CASE("A compressed cache predicts as the full one without the evic
 
     const Precision precision = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
     const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
-    const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
-    const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                           std::span<LayerObserver<T>* const>(), {});
-    const PreparedEngine direct =
-        make_engine(cpu, loaded, full, static_cast<const ActivationTape<Cpu, T>*>(nullptr),
-                    precision, options.horizon, 1);
+    const ProbeModel loaded = load_probe_model(cpu, *checkpoint, precision);
+    const FullPass full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
+                                        std::span<LayerObserver* const>(), {});
+    const PreparedEngine direct = make_engine(cpu, loaded, full, nullptr, options.horizon, 1);
     RunModel shape;
     shape.n_kv_heads = static_cast<std::int64_t>(config.n_kv_heads);
     for (const RunRetention& retention : run.retention) {

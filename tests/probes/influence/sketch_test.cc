@@ -22,10 +22,10 @@ template <class T, class Device = Cpu>
 struct Case {
   Device device;
   std::unique_ptr<Checkpoint> checkpoint;
-  ProbeModel<T> model;
+  ProbeModel model;
   std::vector<TokenId> tokens;
-  ActivationTape<Device, T> tape;
-  FullPass<T> full;
+  ActivationTape tape;
+  FullPass full;
 
   static constexpr Precision kExact = sizeof(T) == 8 ? Precision::f64 : Precision::f32;
 
@@ -33,9 +33,9 @@ struct Case {
   explicit Case(const std::string& name, std::size_t threads = 2, Precision precision = kExact)
       : device(make_device(threads)),
         checkpoint(open_checkpoint(test::kTinyModels / name)),
-        model(load_probe_model<T>(device, *checkpoint, precision, true)),
+        model(load_probe_model(device, *checkpoint, precision, true)),
         tokens(some_tokens()),
-        tape(device, config(), {kContext, tokens.size()}),
+        tape(device, model.weights, {kContext, tokens.size()}),
         full(read()) {}
 
   static Device make_device(std::size_t threads) {
@@ -51,14 +51,14 @@ struct Case {
     return tokens;
   }
   const ModelConfig& config() const { return model.weights.config; }
-  FullPass<T> read() {
-    LayerObserver<T>* observer = &tape;
+  FullPass read() {
+    LayerObserver* observer = &tape;
     return run_full_pass(device, model.weights, std::span<const TokenId>(tokens),
-                         std::span<LayerObserver<T>* const>(&observer, 1), {});
+                         std::span<LayerObserver* const>(&observer, 1), {});
   }
 
-  GradientWeights<T, T> gradient_weights() const {
-    GradientWeights<T, T> weights{*model.transposed, {}};
+  GradientWeights gradient_weights() const {
+    GradientWeights weights{*model.transposed, {}};
     for (std::size_t layer = 0; layer < config().n_layers; ++layer) {
       weights.cache.push_back(full.cache.layer(layer));
     }
@@ -67,17 +67,16 @@ struct Case {
 
   /// The gates' derivatives along draws of a bin, as FisherSketch::run() gives them.
   Matrix<T> gates(const Range& bin, const ProbeDraws& draws, std::size_t n_draws) {
-    FisherSketch<Device, T, T> fisher(device, model.weights, gradient_weights(), full, tape, 64);
+    FisherSketch fisher(device, model.weights, gradient_weights(), full, tape, 64);
     Matrix<T> there(device.memory(), config().n_layers * n_draws * config().n_kv_heads, kContext);
     fisher.run(bin, draws, n_draws, there.view());
     return to_host(device, std::move(there));
   }
 
-  RunSketch sketch(const SketchOptions& options, std::size_t max_rows = 64,
-                   Precision precision = kExact) {
+  RunSketch sketch(const SketchOptions& options, std::size_t max_rows = 64) {
     std::ostringstream log;
     Progress progress(log, ProgressStyle::none, "", "", 1);
-    return sketch_document(device, model, full, tape, precision, options, max_rows, progress);
+    return sketch_document(device, model, full, tape, options, max_rows, progress);
   }
 };
 
@@ -100,11 +99,10 @@ TEST_CASE("a probe's gradients are derivatives of the gated model") {
   for (std::size_t b = 0; b < n_draws; ++b) {
     streams.push_back({b * bin.size(), bin.size(), kContext + bin.begin});
   }
-  const FullPredictions<double> full{of.full.hidden.view(), of.full.log_normalisers,
-                                     of.full.likeliest};
-  const Weights<double>& weights = of.model.weights;
-  const ProbedOutput<double, double> output{weights.head.output, weights.head.packed_output,
-                                            of.model.transposed->output};
+  const FullPredictionsView full{of.full.hidden.view(), of.full.log_normalisers, of.full.likeliest};
+  const Weights& weights = of.model.weights;
+  const ProbedOutputView output{weights.head.output, weights.head.packed_output,
+                                of.model.transposed->output};
   fisher_probes(of.device, output, full, draws, std::span<const PairedRows>(streams),
                 directions.view());
 
@@ -243,7 +241,7 @@ TEST_CASE("precisions agree on the same probes") {
   const std::vector<float> exact = Case<double>("llama_llama3").sketch(options).fi;
   CHECK(relative_error(Case<float>("llama_llama3").sketch(options).fi, exact) < 1e-4);
   const std::vector<float> rounded =
-      Case<float>("llama_llama3", 2, Precision::bf16).sketch(options, 64, Precision::bf16).fi;
+      Case<float>("llama_llama3", 2, Precision::bf16).sketch(options).fi;
   CHECK(relative_error(rounded, exact) < 0.05);
   CHECK(relative_error(rounded, exact) > 0);
 }
@@ -285,8 +283,7 @@ TEST_CASE("a CUDA device's sketch is the processor's", "[host_cuda]") {
   Case<float, Cuda> there_f32(name);
   CHECK(gate_difference(there_f32, here_f32, kind) <= 5e-6);
   CHECK(relative_error(there_f32.sketch(options).fi, here_f32.sketch(options).fi) <= 1e-5);
-  const std::vector<float> rounded =
-      Case<float, Cuda>(name, 2, Precision::bf16).sketch(options, 64, Precision::bf16).fi;
+  const std::vector<float> rounded = Case<float, Cuda>(name, 2, Precision::bf16).sketch(options).fi;
   CHECK(relative_error(rounded, expected.fi) < 0.05);
   CHECK(relative_error(rounded, expected.fi) > 0);
 }

@@ -118,14 +118,13 @@ TEMPLATE_TEST_CASE("tokens removed by layer and head, as transformers in float64
     const auto horizon = model.expected["future"].get<std::size_t>();
     const Counterfactual evicted{table_of(model, config), context};
 
-    const ProbeModel<T> loaded = load_probe_model<T>(cpu, *checkpoint, precision);
-    ActivationTape<Cpu, T> tape(cpu, config, {context, ids.size()});
-    LayerObserver<T>* observer = &tape;
-    const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                           std::span<LayerObserver<T>* const>(&observer, 1), {});
-    for (const auto* recorded : {&tape, static_cast<ActivationTape<Cpu, T>*>(nullptr)}) {
-      const PreparedEngine prepared =
-          make_engine(cpu, loaded, full, recorded, precision, horizon, 1);
+    const ProbeModel loaded = load_probe_model(cpu, *checkpoint, precision);
+    ActivationTape tape(cpu, loaded.weights, {context, ids.size()});
+    LayerObserver* observer = &tape;
+    const FullPass full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
+                                        std::span<LayerObserver* const>(&observer, 1), {});
+    for (const auto* recorded : {&tape, static_cast<ActivationTape*>(nullptr)}) {
+      const PreparedEngine prepared = make_engine(cpu, loaded, full, recorded, horizon, 1);
       std::vector<double> kl(horizon);
       prepared.engine->run(std::span(&evicted, 1), kl);
       check_kl(kl, doubles(model.expected["kl_table"]),
@@ -165,35 +164,35 @@ struct Engines {
   static constexpr std::size_t kHorizon = 37;
 
   Cpu cpu;
-  Weights<T> weights;
-  std::unique_ptr<ActivationTape<Cpu, T>> tape;
-  FullPass<T> full;
+  Weights weights;
+  std::unique_ptr<ActivationTape> tape;
+  FullPass full;
 
   explicit Engines(std::size_t threads = 2)
       : cpu(threads),
-        weights(load_weights<T>(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"))),
+        weights(load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"),
+                             element_of<T>())),
         full(read()) {}
 
-  FullPass<T> read() {
+  FullPass read() {
     std::vector<TokenId> tokens;
     for (TokenId i = 0; i < 200; ++i) tokens.push_back(i * 37 % 320);
-    tape = std::make_unique<ActivationTape<Cpu, T>>(cpu, weights.config, Range{1, tokens.size()});
-    LayerObserver<T>* observer = tape.get();
+    tape = std::make_unique<ActivationTape>(cpu, weights, Range{1, tokens.size()});
+    LayerObserver* observer = tape.get();
     return run_full_pass(cpu, weights, std::span<const TokenId>(tokens),
-                         std::span<LayerObserver<T>* const>(&observer, 1), {});
+                         std::span<LayerObserver* const>(&observer, 1), {});
   }
 
   std::unique_ptr<CounterfactualEngine> direct(ColumnOrder order = ColumnOrder::forward) {
-    return std::make_unique<DirectEngine<Cpu, T>>(cpu, weights, full, kHorizon, kBatch.size(),
-                                                  order);
+    return std::make_unique<DirectEngine>(cpu, weights, full, kHorizon, kBatch.size(), order);
   }
   std::unique_ptr<CounterfactualEngine> differential() {
-    DeltaWeights<T, T> delta{weights.matrices, weights.head.packed_output, {}};
+    DeltaWeights delta{weights.matrices, weights.head.packed_output, {}};
     for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
       delta.cache.push_back(std::as_const(full.cache).layer(layer));
     }
-    return std::make_unique<DifferentialEngine<Cpu, T, T>>(cpu, weights, std::move(delta), full,
-                                                           *tape, kHorizon, kBatch.size());
+    return std::make_unique<DifferentialEngine>(cpu, weights, std::move(delta), full, *tape,
+                                                kHorizon, kBatch.size());
   }
 };
 

@@ -18,15 +18,15 @@ constexpr std::size_t kContext = 96;
 
 /// Keeps every layer's rotated queries, [H, n, d].
 template <class T>
-class QueryRecorder final : public LayerObserver<T> {
+class QueryRecorder final : public LayerObserver {
  public:
   QueryRecorder(const ModelConfig& config, std::size_t n) : config_(config), n_(n) {}
 
-  void after_attention(const Chunk&, std::size_t, const LayerActivations<T>& activations,
-                       HeadRows<const T>, MatrixView<const T>) override {
+  void after_attention(const Chunk&, std::size_t, const LayerActivations& activations,
+                       ConstHeadsView, ConstTensorView) override {
     std::vector<double>& layer = layers.emplace_back();
     for (std::size_t head = 0; head < config_.n_heads; ++head) {
-      const T* rows = activations.queries(config_).head(head).data;
+      const T* rows = activations.queries(config_).head(head).template as<T>().data;
       layer.insert(layer.end(), rows, rows + n_ * config_.head_dim);
     }
   }
@@ -48,19 +48,19 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
   const ModelConfig& config = checkpoint->config();
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
   const std::size_t n = ids.size();
-  const ProbeModel<T> loaded =
-      load_probe_model<T>(cpu, *checkpoint, sizeof(T) == 8 ? Precision::f64 : Precision::f32);
+  const ProbeModel loaded =
+      load_probe_model(cpu, *checkpoint, sizeof(T) == 8 ? Precision::f64 : Precision::f32);
 
   const std::vector<PolicyTraits> traits{
       {.attention_queries = 1},
       {.attention_queries = kAttentionWindow, .window_queries = 7, .drift = true},
       {.attention_queries = kAllQueries, .queries = true, .entropy = true}};
-  PolicyInputs<Cpu, T> inputs(cpu, loaded.weights, kContext, n, traits);
-  SignalObserver<Cpu, T> signals(cpu, config, n, kContext);
+  PolicyInputs inputs(cpu, loaded.weights, kContext, n, traits);
+  SignalObserver signals(cpu, loaded.weights, n, kContext);
   QueryRecorder<T> queries(config, n);
-  const std::array<LayerObserver<T>*, 3> observers{&inputs, &signals, &queries};
-  const FullPass<T> full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
-                                         std::span<LayerObserver<T>* const>(observers), {});
+  const std::array<LayerObserver*, 3> observers{&inputs, &signals, &queries};
+  const FullPass full = run_full_pass(cpu, loaded.weights, std::span<const TokenId>(ids),
+                                      std::span<LayerObserver* const>(observers), {});
   const std::vector<float> window = signals.attention_window();
   const std::vector<float> cumulative = signals.attention_cumulative();
 
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
     REQUIRE(all.n == kContext);
     REQUIRE(all.place.layer == layer);
     for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
-      const KeysValues<const T> cache = full.cache.layer(layer);
+      const KeysValues<const T> cache = full.cache.layer(layer).as<T>();
       for (std::size_t i = 0; i < kContext * config.head_dim; ++i) {
         REQUIRE(all.keys.head(head).data[i] == static_cast<float>(cache.keys.head(head).data[i]));
         REQUIRE(all.values.head(head).data[i] ==

@@ -83,7 +83,7 @@ Both measure(Device& device, const Checkpoint& checkpoint, const Document& docum
   test::select(probe, subjects_of(policies));
   probe.precision = retain.precision;
   probe.method = method;
-  const ProbeModel<T> model = load_probe_model<T>(device, checkpoint, probe.precision);
+  const ProbeModel model = load_probe_model(device, checkpoint, probe.precision);
   std::ostringstream log;
   return {retain_document(device, model, checkpoint.tokenizer(), document, retain, nullptr,
                           ProgressStyle::none, log),
