@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory_resource>
+#include <string>
 
 #include "engine/backend/device.h"
 #include "engine/backend/parallel_for.h"
@@ -21,6 +22,7 @@ class Cpu final : public Device {
   explicit Cpu(std::size_t threads = 0);
 
   DeviceKind kind() const override { return DeviceKind::cpu; }
+  std::string name() const override { return "cpu"; }
   std::size_t threads() const { return static_cast<std::size_t>(arena_.max_concurrency()); }
 
   std::pmr::memory_resource* memory() override { return host_memory(); }

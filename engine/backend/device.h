@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory_resource>
+#include <string>
 
 #include "engine/backend/device_kind.h"
 
@@ -13,6 +14,13 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
+  /// "cpu", or what its maker calls it.
+  virtual std::string name() const = 0;
+  /// What decides the bits of its results beside the program; of the processor nothing, as they are
+  /// the same on every one.
+  virtual std::string arithmetic() const { return {}; }
+  /// Of a memory of its own, which plans must fit; 0: it has none.
+  virtual std::size_t total_bytes() const { return 0; }
 
   /// Memory for matrices: zeroed. Throws Error where it is used up.
   virtual std::pmr::memory_resource* memory() = 0;

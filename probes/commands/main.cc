@@ -15,6 +15,9 @@
 #include "engine/text/utf8.h"
 #include "probes/commands/commands.h"
 #include "probes/runs/interrupt.h"
+#ifdef LONGSHADOW_WITH_CUDA
+#include "engine/cuda/cuda.h"
+#endif
 
 namespace longshadow {
 namespace {
@@ -97,6 +100,9 @@ int fail(int status, const char* message) {
 
 int main(int argc, char** argv) {
   using namespace longshadow;
+#ifdef LONGSHADOW_WITH_CUDA
+  provide_cuda();
+#endif
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit (ulimit -f) is an error, as a full disk is
   try {
     const int status = run({argv + 1, argv + argc});

@@ -269,8 +269,7 @@ class DocumentProbe final : public Measurement {
   std::unique_ptr<ActivationTape> make_tape() const {
     if (options_.method != Method::differential) return {};
     const std::size_t row_tiles_before = (stretch_.begin - first_start(options_)) / kRowTile;
-    return std::make_unique<ActivationTape>(device_, model_.weights.config,
-                                            model_.weights.element(), stretch_, row_tiles_before);
+    return std::make_unique<ActivationTape>(device_, model_.weights, stretch_, row_tiles_before);
   }
 
   /// Makes ready for futures that begin at `start` and after it.

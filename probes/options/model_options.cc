@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/backend/cuda_devices.h"
 #include "engine/core/error.h"
 #include "probes/models/model_location.h"
 #include "probes/options/option_set.h"
@@ -13,17 +14,21 @@ namespace {
 /// logits and of the feed-forward's changes, widened weights, and cuBLASLt's own.
 constexpr std::size_t kCudaWorkBytes = std::size_t{2} << 30;
 
+/// Whether this is a program of the tests, which run the kernels on the processor.
+bool has_host_cuda() { return cuda_devices() != nullptr && !cuda_devices()->are_gpus; }
+
 /// Throws UsageError. What only tests take is not among what was expected.
 DeviceChoice parse_device(const std::string& text) {
   if (text == "auto") return DeviceChoice::automatic;
   if (text == "cpu") return DeviceChoice::cpu;
   if (text == "cuda") return DeviceChoice::cuda;
-  if (text == "cuda-host" && !Cuda::is_gpu()) return DeviceChoice::cuda_host;
+  if (text == "cuda-host" && has_host_cuda()) return DeviceChoice::cuda_host;
   throw UsageError("expected auto, cpu or cuda");
 }
 
 DeviceKind kind_of(DeviceChoice choice, bool is_dry_run) {
-  const bool has_gpu = Cuda::is_gpu() && Cuda::is_available();
+  const bool knows_gpus = cuda_devices() != nullptr && cuda_devices()->are_gpus;
+  const bool has_gpu = knows_gpus && cuda_devices()->is_any_here();
   switch (choice) {
     case DeviceChoice::automatic:
       return has_gpu ? DeviceKind::cuda : DeviceKind::cpu;
@@ -34,10 +39,11 @@ DeviceKind kind_of(DeviceChoice choice, bool is_dry_run) {
     case DeviceChoice::cuda:
       break;
   }
-  if (!Cuda::is_gpu()) {
+  if (!knows_gpus) {
     throw UsageError(
-        "--device cuda: this build has no GPU's CUDA; --device cuda-host runs its kernels on the "
-        "processor, as tests do, a thousand times slower than cpu");
+        "--device cuda: this program was built without CUDA; build it with `cmake --preset cuda`, "
+        "or "
+        "use --device cpu");
   }
   if (!is_dry_run && !has_gpu) {
     throw UsageError("--device cuda: found no CUDA device, or no driver for it");
@@ -58,7 +64,7 @@ void ModelOptions::declare(OptionSet& options) {
 
 CommandDevice::CommandDevice(const ModelOptions& options, bool is_dry_run)
     : kind_(kind_of(options.device, is_dry_run)), cpu_(options.threads) {
-  if (kind_ == DeviceKind::cuda && !is_dry_run) cuda_.emplace();
+  if (kind_ == DeviceKind::cuda && !is_dry_run) cuda_ = cuda_devices()->make();
 }
 
 void CommandDevice::add_to(nlohmann::json& configuration) const {

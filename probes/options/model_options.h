@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 
 #include "engine/backend/cpu.h"
-#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/device.h"
 #include "engine/backend/device_kind.h"
 
 namespace longshadow {
@@ -14,7 +14,7 @@ namespace longshadow {
 class OptionSet;
 
 /// Values of --device: cpu; cuda, a GPU; automatic, a GPU where there is one and else cpu; or,
-/// where the build has no GPU's CUDA, cuda_host, which runs the kernels on the processor for tests.
+/// in a program of the tests, cuda_host, which runs the kernels on the processor.
 enum class DeviceChoice { automatic, cpu, cuda, cuda_host };
 
 /// The model that a command runs, and on what.
@@ -36,7 +36,7 @@ class CommandDevice {
 
   DeviceKind kind() const { return kind_; }
   /// "cpu", or a CUDA device's own.
-  std::string name() const { return cuda_ ? cuda_->name() : "cpu"; }
+  std::string name() const { return cuda_ ? cuda_->name() : cpu_.name(); }
   std::size_t threads() const { return cpu_.threads(); }
   /// Adds to a run's configuration a CUDA device with what decides the bits of its sums, which are
   /// not the processor's, nor another GPU's: the run goes on on such a one alone.
@@ -44,12 +44,12 @@ class CommandDevice {
   /// `asked` bytes, or where that is 0 what plans may count on; 0: no bound.
   std::size_t memory_bytes(std::size_t asked) const;
 
-  Device& get() { return cuda_ ? static_cast<Device&>(*cuda_) : cpu_; }
+  Device& get() { return cuda_ ? *cuda_ : cpu_; }
 
  private:
   DeviceKind kind_;
   Cpu cpu_;
-  std::optional<Cuda> cuda_;
+  std::unique_ptr<Device> cuda_;
 };
 
 }  // namespace longshadow

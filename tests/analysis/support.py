@@ -1,7 +1,8 @@
 """What the Python tests of this folder share: the checkout, its programs, and made-up runs.
 
 The programs come from the environment (tests/analysis/CMakeLists.txt sets it):
-LONGSHADOW, the command line, and MAKE_SYNTHETIC_RUN (tests/support/make_synthetic_run.cc).
+LONGSHADOW, the command line; LONGSHADOW_WITH_CUDA, the same or one whose kernels run on the processor;
+and MAKE_SYNTHETIC_RUN (tests/support/make_synthetic_run.cc).
 """
 
 import os

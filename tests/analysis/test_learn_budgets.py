@@ -18,6 +18,7 @@ import check_budgets  # noqa: E402
 MODELS = ROOT / "data/fixtures/models"
 DOCUMENT = ROOT / "data/documents/how_a_cache_forgets.txt"
 LENGTHS = ("--context", "96", "--future", "16")
+CUDA = "cuda" if os.environ["LONGSHADOW_WITH_CUDA"] == os.environ["LONGSHADOW"] else "cuda-host"
 
 
 class HeadBudgets(WithRuns):
@@ -28,8 +29,8 @@ class HeadBudgets(WithRuns):
         self.documents[0].write_text(text[:1500])
         self.documents[1].write_text(text[1500:3000])
 
-    def run_program(self, *words, status=0):
-        result = subprocess.run([os.environ["LONGSHADOW"], *map(str, words)], capture_output=True,
+    def run_program(self, *words, status=0, program="LONGSHADOW"):
+        result = subprocess.run([os.environ[program], *map(str, words)], capture_output=True,
                                 text=True, env={**os.environ, "XDG_CACHE_HOME": str(self.folder)})
         self.assertEqual(result.returncode, status, result.stderr)
         return result
@@ -45,11 +46,11 @@ class HeadBudgets(WithRuns):
                          output, *LENGTHS, "--method", "sketch", "--progress", "none", *more)
         return output
 
-    def retain(self, name, policies, *more, model="llama_llama3", budgets="0.5,0.2,0.1"):
+    def retain(self, name, policies, *more, model="llama_llama3", budgets="0.5,0.2,0.1", **which):
         output = self.folder / name
         self.run_program("retain", "--model", MODELS / model, "--document", DOCUMENT, "-o", output,
                          *LENGTHS, "--policies", policies, "--budgets", budgets, "--sinks", "4",
-                         "--progress", "none", *more)
+                         "--progress", "none", *more, **which)
         return output
 
     def test_learnt_and_kept_as_the_twin_does(self):
@@ -88,7 +89,8 @@ class HeadBudgets(WithRuns):
         self.assertIn("the name is taken", self.refused("learn", "budgets", by_head, "--model",
                                              MODELS / "llama_llama3", status=1))
         cuts = self.retain("kept.h5", "budgets/h2o,h2o")
-        as_cuda = self.retain("host.h5", "budgets/h2o,h2o", "--device", "cuda-host")
+        as_cuda = self.retain("host.h5", "budgets/h2o,h2o", "--device", CUDA,
+                              program="LONGSHADOW_WITH_CUDA")
         with h5py.File(cuts) as one, h5py.File(as_cuda) as other:
             for run in (one, other):
                 configuration = json.loads(run.attrs["configuration"])

@@ -13,7 +13,7 @@ staging=$(mktemp -d)
 trap 'rm -rf "$staging"' EXIT
 mkdir -p "$folder" "$staging"/{lib,source/tests,source/data}
 
-programs=(build-cuda/longshadow build-cuda/tests/test_{backend,kv,model,ops,probes})
+programs=(build-cuda/longshadow build-cuda/tests/test_{cuda,kv,model,ops,probes})
 for program in "${programs[@]}"; do
   strip -o "$staging/${program##*/}" "$program"
 done

@@ -38,7 +38,7 @@ step() {
 
 suites() {
   local room
-  for room in backend kv model ops probes; do
+  for room in cuda kv model ops probes; do
     step "test_$room" 120 "$unpacked/test_$room" '[host_cuda],*Cuda*'
   done
   step command_line 120 python3 "$unpacked/source/tests/probes/device_cli_test.py" \

@@ -25,6 +25,7 @@ ROOMS = {
     "engine/chat": ("engine/core", "engine/text", "engine/io", "engine/jinja/syntax", "engine/jinja/values",
                     "engine/jinja"),
     "engine/backend": ("engine/core",),
+    "engine/cuda": ("engine/core", "engine/backend"),
     "engine/ops/common": ("engine/core", "engine/backend"),
     "engine/ops/projection": ("engine/core", "engine/backend", "engine/ops/common"),
     "engine/ops/norm": ("engine/core", "engine/backend", "engine/ops/common"),
@@ -100,13 +101,19 @@ ROOMS = {room: tuple(part for item in seen for part in expanded(item)) for room,
 ENGINE = expanded("engine")
 ROOMS["tests"] = tuple(room for room in ROOMS if room != "tests")
 
+# The headers of the CUDA device are included by kernels, which lie beside their operations, and by
+# the one file that makes a program with kernels.
+CUDA_ROOM = "engine/cuda"
+SEES_CUDA = re.compile(r"engine/cuda/.*|engine/ops/.*_cuda\.(?:cu|h)|probes/commands/main\.cc|tests/.*")
+
 # A foreign library's headers are included by the rooms named, and by tests.
 FOREIGN = {
     r"hdf5.*\.h|H5\w+\.h": ("data/format",),
     r"dnnl.*|oneapi/dnnl/.*|omp\.h": ("engine/backend",),
     r"Eigen/.*": ("engine/backend", "probes/learning"),
     r"tbb/.*|oneapi/tbb.*": ("engine/backend",),
-    r"cuda.*\.h|cublas.*\.h|boost/context/.*|sanitizer/.*": ("engine/backend",),
+    r"cuda.*\.h|cublas.*\.h|boost/context/.*": ("engine/cuda",),
+    r"sanitizer/.*": ("engine/backend", "engine/cuda"),
     r"openssl/.*": ("engine/core",),
     r"nlohmann/.*": ("engine/io", "engine/chat", "engine/policies/learned", "analysis/report",
                      "analysis/inspect", "probes/runs", "probes/experiments", "probes/options",
@@ -146,7 +153,7 @@ EXCEPTIONS = {
     "Error": "", "UsageError": "", "std::bad_alloc": "", "ContractError": "engine/core/require.h",
     "FormatError": "data/format|analysis|probes/runs/run_store.cc|probes/options/run_output.cc",
     "std::invalid_argument": "analysis|engine/text/pattern",  # a request; an expression
-    "Interrupted": "probes/runs/interrupt.cc", "Abandoned": "engine/backend/cuda/host",
+    "Interrupted": "probes/runs/interrupt.cc", "Abandoned": "engine/cuda/host",
 }
 # Where bytes reach the disk: runs by the first two, the reports of two commands by themselves.
 WRITERS = re.compile(r"data/format/(descriptor|publish)\.cc|probes/commands/(bench|pos)_command\.cc")
@@ -232,7 +239,8 @@ def includes_against_the_order(root: Path) -> list[str]:
         for quote, header in INCLUDE.findall(path.read_text()):
             if quote == '"' and not (root / header).is_file():
                 violations.append(f'{name}: "{header}" is no path from the root')
-            elif quote == '"' and not may_include(room, header):
+            elif quote == '"' and not (SEES_CUDA.fullmatch(name) if room_of(header) == CUDA_ROOM
+                                       else may_include(room, header)):
                 violations.append(f'{name}: {room} must not see "{header}"')
             elif quote == "<" and not SYSTEM.fullmatch(header):
                 owners = [owners for pattern, owners in FOREIGN.items()
@@ -391,7 +399,7 @@ def long_files(root: Path) -> list[str]:
 
 def prints_of_libraries(root: Path) -> list[str]:
     return [line for name, content in library_files(root) if not COMMAND_LINE.fullmatch(name)
-            and "backend/cuda/host/" not in name for line in lines_with(name, content, PRINTS)]
+            and "engine/cuda/host/" not in name for line in lines_with(name, content, PRINTS)]
 
 
 def unknown_exceptions(root: Path) -> list[str]:

@@ -133,34 +133,6 @@ class Accepted(CommandLine):
             self.assertEqual(result.returncode, DONE, result.stderr)
         self.assertEqual(runs[0].read_bytes(), runs[1].read_bytes())
 
-    def test_a_cuda_device_screens_as_the_processor_does(self):
-        reports = []
-        for device in ("cpu", "cuda-host"):
-            output, report = self.folder / f"{device}.h5", self.folder / f"{device}.json"
-            result = self.sketch("screen", "--precision", "f64", "--probes", 4, "--device", device,
-                                 output=output)
-            self.assertEqual(result.returncode, DONE, result.stderr)
-            longshadow("analyze", output, "--json", report)
-            reports.append(json.loads(report.read_text()))
-        for part in ("documents", "sketches"):
-            self.assertTrue(reports[0][part])
-            self.assert_close(reports[1][part], reports[0][part])
-
-    def assert_close(self, found, expected):
-        """Equal but for numbers, which f32 holds in a run's sketch."""
-        if isinstance(expected, dict):
-            self.assertEqual(found.keys(), expected.keys())
-            for key in expected:
-                self.assert_close(found[key], expected[key])
-        elif isinstance(expected, list):
-            self.assertEqual(len(found), len(expected))
-            for one, other in zip(found, expected):
-                self.assert_close(one, other)
-        elif isinstance(expected, float):
-            self.assertAlmostEqual(found, expected, delta=1e-6 * abs(expected))
-        else:
-            self.assertEqual(found, expected)
-
     def test_without_bf16_products_f32_measures(self):
         old_processor = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
         result = self.probe(more=("--precision", "bf16"), env=old_processor)

@@ -1,7 +1,7 @@
 """`--device` of every command that runs a model: the same figures on a CUDA device, which is the
-processor where the build has no GPU's CUDA, and refusals.
+processor in the program that is made for that, and refusals.
 
-    python3 tests/probes/device_cli_test.py build/longshadow
+    python3 tests/probes/device_cli_test.py build/probes/commands/longshadow_host_cuda
 """
 
 import json
@@ -45,6 +45,34 @@ class Devices(CommandLine):
         for cpu, cuda in zip(*costs):
             self.assertGreater(cpu, 0)
             self.assertAlmostEqual(cuda / cpu, 1, delta=1e-5)
+
+    def test_screens_as_the_processor_does(self):
+        reports = []
+        for device in ("cpu", self.cuda):
+            output, report = self.folder / f"{device}.h5", self.folder / f"{device}.json"
+            result = self.sketch("screen", "--precision", "f64", "--probes", 4, "--device", device,
+                                 output=output)
+            self.assertEqual(result.returncode, DONE, result.stderr)
+            longshadow("analyze", output, "--json", report)
+            reports.append(json.loads(report.read_text()))
+        for part in ("documents", "sketches"):
+            self.assertTrue(reports[0][part])
+            self.assert_close(reports[1][part], reports[0][part])
+
+    def assert_close(self, found, expected):
+        """Equal but for numbers, which f32 holds in a run's sketch."""
+        if isinstance(expected, dict):
+            self.assertEqual(found.keys(), expected.keys())
+            for key in expected:
+                self.assert_close(found[key], expected[key])
+        elif isinstance(expected, list):
+            self.assertEqual(len(found), len(expected))
+            for one, other in zip(found, expected):
+                self.assert_close(one, other)
+        elif isinstance(expected, float):
+            self.assertAlmostEqual(found, expected, delta=1e-6 * abs(expected))
+        else:
+            self.assertEqual(found, expected)
 
     def test_a_run_belongs_to_its_device(self):
         output = self.folder / "run.h5"
@@ -100,7 +128,7 @@ class Devices(CommandLine):
             refusals = [(("--device", "tpu"), "--device", "tpu", "auto, cpu or cuda"),
                         (("--device", self.cuda, "--precision", "f16"), "f16", "f32")]
             if self.cuda != "cuda":
-                refusals.append((("--device", "cuda"), "--device cuda", "no GPU", "cuda-host"))
+                refusals.append((("--device", "cuda"), "--device cuda", "built without CUDA"))
             if words[0] in ("retain", "generate"):
                 refusals.append((("--device", self.cuda, "--precision", "bf16"), "f32 or f64"))
             if words[0] == "retain":

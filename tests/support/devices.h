@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "engine/backend/cpu.h"
-#include "engine/backend/cuda/cuda.h"
 #include "engine/backend/transfer.h"
 #include "engine/core/half.h"
 #include "engine/core/matrix.h"
+#include "engine/cuda/cuda.h"
 #include "tests/support/thread_orders.h"
 
 /// One suite for all devices: a test keeps its matrices on the host, and an op sees them in the

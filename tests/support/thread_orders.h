@@ -2,9 +2,9 @@
 
 #include <array>
 
-#include "engine/backend/cuda/cuda.h"
+#include "engine/cuda/cuda.h"
 #ifdef LONGSHADOW_CUDA_HOST
-#include "engine/backend/cuda/host/executor.h"
+#include "engine/cuda/host/executor.h"
 #endif
 
 namespace longshadow::test {

@@ -2,9 +2,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
 #include "engine/backend/packed_weights.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/attention/attention_backward.h"
 #include "engine/ops/attention/softmax_tile_cuda.h"
 #include "engine/ops/common/column_tiles.h"
@@ -283,10 +283,9 @@ class BackwardPass {
   void add_to_keys_and_values(const WorkTile& tile) {
     const std::size_t tile_size = tile.rows.size() * tile.columns.width;
     const std::size_t rows = heads_of(tile).size() * tile.rows.size();
-    const MatrixView<const P> p =
-        rounded_rows(device_, p_.rows(rows, tile.columns.width),
-                     rounded_p_.rows(rows, tile.columns.width))
-            .template as<P>();
+    const MatrixView<const P> p = rounded_rows(device_, p_.rows(rows, tile.columns.width),
+                                               rounded_p_.rows(rows, tile.columns.width))
+                                      .template as<P>();
     for (std::size_t member = 0; member < tile.group; ++member) {
       std::vector<const P*> ds, queries, weights, dout;
       std::vector<T*> dk, dv;

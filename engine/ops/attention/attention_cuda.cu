@@ -3,8 +3,8 @@
 #include <map>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/removed_columns_cuda.h"
 #include "engine/ops/common/column_tiles.h"

@@ -2,9 +2,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
 #include "engine/backend/packed_weights.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/attention/attention_delta.h"
 #include "engine/ops/attention/removed_columns_cuda.h"
 #include "engine/ops/attention/softmax_tile_cuda.h"

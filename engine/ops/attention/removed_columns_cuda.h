@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/attention/removed_columns.h"
 
 namespace longshadow {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
 #include "engine/core/range.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/attention/attention_delta.h"
 
 namespace longshadow {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/attention_statistics/attention_received.h"
 #include "engine/ops/attention_statistics/attention_scores_cuda.h"
 #include "engine/ops/common/column_tiles.h"

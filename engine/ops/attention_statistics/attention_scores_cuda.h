@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/common/column_tiles.h"
 

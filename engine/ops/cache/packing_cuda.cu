@@ -1,6 +1,6 @@
 #include <limits>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/cache/packing.h"
 
 namespace longshadow {

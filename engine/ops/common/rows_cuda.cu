@@ -1,6 +1,6 @@
 #include <span>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/common/rows.h"
 
 // Neighbouring threads take neighbouring elements of a row, so that a warp's accesses are one or

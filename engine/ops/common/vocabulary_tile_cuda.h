@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "engine/backend/cuda/launch.h"
 #include "engine/core/range.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/common/rounding.h"
 
 namespace longshadow {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
@@ -185,13 +185,14 @@ class RowsInWork {
   void absorb(const Range& tokens) {
     const MatrixView<T> roots = roots_.rows(n_rows_, tokens.size());
     const MatrixView<T> p = p_.rows(n_rows_, tokens.size());
-    product(device_, hidden_, output_.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
+    product(device_, hidden_,
+            output_.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
             RightFactor::by_output, roots, false);
     launch_rows(device_, probability_kernel<T>, n_rows_ * mass_tiles(tokens.size()), roots, p,
                 static_cast<const double*>(log_normalisers_.data()), masses(),
                 tokens.begin / kMassTokens);
-    add_product(
-        rounded_rows(device_, p, rounded_p_.rows(p.rows, p.cols)).template as<P>(), tokens, means_);
+    add_product(rounded_rows(device_, p, rounded_p_.rows(p.rows, p.cols)).template as<P>(), tokens,
+                means_);
     if (draws_.kind != ProbeKind::signs) return;
     const MatrixView<P> signed_roots = signed_roots_.rows(n_signed_, tokens.size());
     launch_rows(device_, sign_kernel<T, P>, n_signed_, MatrixView<const T>(roots), rows_, draws_,
@@ -201,9 +202,10 @@ class RowsInWork {
 
   /// sums [rows, D] += weights [rows, tokens] times the tokens' outputs.
   void add_product(MatrixView<const P> weights, const Range& tokens, Matrix<T>& sums) {
-    product(device_, weights,
-            output_.transposed.front().rows().row_range(tokens.begin, tokens.size()).template as<P>(),
-            RightFactor::by_input, sums.view(), true);
+    product(
+        device_, weights,
+        output_.transposed.front().rows().row_range(tokens.begin, tokens.size()).template as<P>(),
+        RightFactor::by_input, sums.view(), true);
   }
 
   Cuda& device_;

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/divergence/kl_divergence.h"
@@ -111,14 +111,15 @@ void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T>& output,
   const DeviceArray<T> logit_tile(device, std::min(kFullRows, full_rows.size()) * widest);
   for_each_vocabulary_tile(output.rows.rows, [&](const Range& tokens) {
     const MatrixView<T> changes = change_tile.rows(delta.rows, tokens.size());
-    product(device, delta, output.delta_packed.rows().row_range(tokens.begin, tokens.size()).template as<P>(),
+    product(device, delta,
+            output.delta_packed.rows().row_range(tokens.begin, tokens.size()).template as<P>(),
             RightFactor::by_output, changes, false);
     for (std::size_t first = full_rows.begin; first < full_rows.end; first += kFullRows) {
       const std::size_t count = std::min(kFullRows, full_rows.end - first);
       const MatrixView<T> logits = logit_tile.rows(count, tokens.size());
       product(device, full.hidden.row_range(first, count),
-              output.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(), RightFactor::by_output,
-              logits, false);
+              output.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
+              RightFactor::by_output, logits, false);
       launch_rows(device, moments_kernel<T>, pairs.n_rows(), MatrixView<const T>(logits),
                   MatrixView<const T>(changes), pairs.view(), pairs.n_rows(),
                   log_normalisers.data() + (first - full_rows.begin), first, shifts.data(),

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/norm/rms_norm.h"
 
 namespace longshadow {

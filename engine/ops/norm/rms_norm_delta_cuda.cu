@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/norm/rms_norm_delta.h"

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/projection/heads.h"
 
 namespace longshadow {

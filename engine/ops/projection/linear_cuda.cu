@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/projection/linear.h"
 
 namespace longshadow {
@@ -72,12 +72,12 @@ void linear_on_cuda(Cuda& device, MatrixView<const P> x, const PackedWeights& we
 }  // namespace
 
 void implement_linear() {
-  LinearKernel::implement([](Cuda& device, ConstTensorView x, const PackedWeights& weights,
-                             TensorView y, Write write) {
-    with_precisions("linear", y.element, weights.element(), [&]<class T, class P>() {
-      linear_on_cuda<T, P>(device, x.as<P>(), weights, y.as<T>(), write);
-    });
-  });
+  LinearKernel::implement(
+      [](Cuda& device, ConstTensorView x, const PackedWeights& weights, TensorView y, Write write) {
+        with_precisions("linear", y.element, weights.element(), [&]<class T, class P>() {
+          linear_on_cuda<T, P>(device, x.as<P>(), weights, y.as<T>(), write);
+        });
+      });
 }
 
 }  // namespace longshadow

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/projection/linear.h"
 #include "engine/ops/projection/project_heads.h"
@@ -71,11 +71,10 @@ void project_rotated_heads_on_cuda(Cuda& device, MatrixView<const P> x,
 void implement_project_heads() {
   ProjectHeadsKernel::implement([](Cuda& device, ConstTensorView x, const PackedWeights& weights,
                                    ConstTensorView bias, HeadsView to) {
-    with_projection("project_heads", weights.element(), to.element,
-                    [&]<class T, class P, class Q>() {
-                      project_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights,
-                                                     bias.as<T>(), to.as<Q>());
-                    });
+    with_projection(
+        "project_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
+          project_heads_on_cuda<T, P, Q>(device, x.as<P>(), weights, bias.as<T>(), to.as<Q>());
+        });
   });
 }
 

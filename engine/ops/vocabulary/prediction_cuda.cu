@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/vocabulary/prediction.h"
 #include "engine/ops/vocabulary/top_k_cuda.h"
@@ -95,8 +95,8 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
   for_each_vocabulary_tile(output.rows, [&](const Range& tokens) {
     const MatrixView<T> tile = logits.rows(rows, tokens.size());
     product(device, hidden.row_range(0, rows),
-            packed_output.rows().row_range(tokens.begin, tokens.size()).template as<T>(), RightFactor::by_output,
-            tile, false);
+            packed_output.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
+            RightFactor::by_output, tile, false);
     launch_rows(device, absorb_kernel<T>, rows, MatrixView<const T>(tile),
                 static_cast<int>(tokens.begin), static_cast<int>(k), partial);
   });

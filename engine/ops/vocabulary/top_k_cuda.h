@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "engine/backend/cuda/launch.h"
+#include "engine/cuda/launch.h"
 
 namespace longshadow {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/backend/cuda/launch.h"
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/launch.h"
+#include "engine/cuda/product.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/vocabulary/prediction.h"
 #include "engine/ops/vocabulary/top_k_cuda.h"

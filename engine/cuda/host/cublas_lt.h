@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/backend/cuda/host/runtime.h"
+#include "engine/cuda/host/runtime.h"
 
 /// The part of cuBLASLt that the backend uses, with cuBLASLt's own names (column-major matrices),
 /// on the processor. Each call checks what cuBLASLt leaves to its caller: that descriptions agree,

@@ -1,12 +1,13 @@
-#include "engine/backend/cuda/cuda.h"
+#include "engine/cuda/cuda.h"
 
 #include <cstdint>
 #include <mutex>
 
-#include "engine/backend/cuda/product_algorithms.h"
-#include "engine/backend/cuda/runtime.h"
-#include "engine/backend/cuda/staging.h"
+#include "engine/backend/cuda_devices.h"
 #include "engine/core/error.h"
+#include "engine/cuda/product_algorithms.h"
+#include "engine/cuda/runtime.h"
+#include "engine/cuda/staging.h"
 
 namespace longshadow {
 namespace {
@@ -45,6 +46,11 @@ bool Cuda::is_gpu() {
 }
 
 bool Cuda::is_available() { return count_devices() > 0; }
+
+void provide_cuda() {
+  provide_cuda_devices({Cuda::is_gpu(), Cuda::is_available,
+                        []() -> std::unique_ptr<Device> { return std::make_unique<Cuda>(); }});
+}
 
 Cuda& cuda_of(Device& device) { return static_cast<Cuda&>(device); }
 

@@ -1,12 +1,12 @@
-#include "engine/backend/cuda/product.h"
+#include "engine/cuda/product.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <span>
 
-#include "engine/backend/cuda/product_algorithms.h"
 #include "engine/core/half.h"
+#include "engine/cuda/product_algorithms.h"
 
 namespace longshadow {
 namespace {

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cuda/cuda.h"
 #include "engine/backend/tile_product.h"
 #include "engine/core/matrix.h"
+#include "engine/cuda/cuda.h"
 
 namespace longshadow {
 

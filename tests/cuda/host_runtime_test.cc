@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include "engine/backend/cuda/product.h"
 #include "engine/core/error.h"
+#include "engine/cuda/product.h"
 
 // What the stand-ins for CUDA's runtime and for cuBLAS refuse, where NVIDIA's may do anything.
 namespace longshadow {

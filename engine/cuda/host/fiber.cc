@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/host/fiber.h"
+#include "engine/cuda/host/fiber.h"
 
 #include <memory>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/cuda.h"
+#include "engine/cuda/cuda.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -7,10 +7,10 @@
 #include <tuple>
 #include <utility>
 
-#include "engine/backend/cuda/product.h"
-#include "engine/backend/cuda/runtime.h"
 #include "engine/core/error.h"
 #include "engine/core/range.h"
+#include "engine/cuda/product.h"
+#include "engine/cuda/runtime.h"
 #include "tests/support/error_of.h"
 #include "tests/support/precision.h"
 #include "tests/support/random_matrix.h"

@@ -3,7 +3,7 @@
 /// cuBLASLt: NVIDIA's, or, in a build for the host executor, the stand-in. Apart from the runtime,
 /// because kernels compile without it, and it is half a gigabyte.
 #ifdef LONGSHADOW_CUDA_HOST
-#include "engine/backend/cuda/host/cublas_lt.h"
+#include "engine/cuda/host/cublas_lt.h"
 #else
 #include <cublasLt.h>
 #endif

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/host/runtime.h"
+#include "engine/cuda/host/runtime.h"
 
 #include <cstring>
 #include <deque>
@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-#include "engine/backend/cuda/host/device_memory.h"
+#include "engine/cuda/host/device_memory.h"
 
 using longshadow::host_cuda::DeviceMemory;
 using longshadow::host_cuda::enqueue;

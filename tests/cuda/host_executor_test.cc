@@ -6,9 +6,9 @@
 #include <functional>
 #include <numeric>
 
-#include "engine/backend/cuda/host/executor.h"
-#include "engine/backend/cuda/launch.h"
 #include "engine/core/error.h"
+#include "engine/cuda/host/executor.h"
+#include "engine/cuda/launch.h"
 #include "tests/support/thread_orders.h"
 
 // What the executor of host/ lets pass and what it does not. "[host_cuda]" is the label in ctest.

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/product_algorithms.h"
+#include "engine/cuda/product_algorithms.h"
 
 #include <algorithm>
 #include <array>

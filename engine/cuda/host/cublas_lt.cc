@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/host/cublas_lt.h"
+#include "engine/cuda/host/cublas_lt.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/cuda/host/device_memory.h"
 #include "engine/core/error.h"
 #include "engine/core/half.h"
+#include "engine/cuda/host/device_memory.h"
 
 using longshadow::BF16;
 using longshadow::Error;

@@ -6,8 +6,8 @@
 #include <functional>
 #include <type_traits>
 
-#include "engine/backend/cuda/host/executor.h"
-#include "engine/backend/cuda/host/runtime.h"
+#include "engine/cuda/host/executor.h"
+#include "engine/cuda/host/runtime.h"
 
 /// CUDA's words in kernels, with their own names, for the host's compiler.
 

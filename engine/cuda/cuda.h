@@ -35,10 +35,10 @@ class Cuda final : public Device {
   Cuda& operator=(const Cuda&) = delete;
 
   DeviceKind kind() const override { return DeviceKind::cuda; }
-  const std::string& name() const { return name_; }
-  /// What decides the bits of its results beside the program: its name and cuBLASLt's version.
-  std::string arithmetic() const;
-  std::size_t total_bytes() const;
+  std::string name() const override { return name_; }
+  /// Its name and cuBLASLt's version.
+  std::string arithmetic() const override;
+  std::size_t total_bytes() const override;
   CUstream_st* stream() const { return stream_; }
   ProductAlgorithms& product_algorithms() { return *product_algorithms_; }
 
@@ -77,9 +77,11 @@ class Cuda final : public Device {
   ZeroedMemory zeroed_{*this};
 };
 
-/// Puts the kernels of all operations in (Operation::implement()), once; defined where they are, in
-/// engine/ops. The first Cuda calls it.
+/// Puts the kernels of all operations in (Operation::implement()), once. The first Cuda calls it.
 void implement_cuda_operations();
+
+/// Makes the program one that has CUDA devices (cuda_devices()).
+void provide_cuda();
 
 /// Elements in a device's memory that hold anything at first, for the time of one operation.
 template <class T>

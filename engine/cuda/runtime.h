@@ -2,7 +2,7 @@
 
 /// CUDA's runtime API: NVIDIA's, or, in a build for the host executor, the stand-in.
 #ifdef LONGSHADOW_CUDA_HOST
-#include "engine/backend/cuda/host/runtime.h"
+#include "engine/cuda/host/runtime.h"
 #else
 #include <cuda_runtime.h>
 #endif

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/host/executor.h"
+#include "engine/cuda/host/executor.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cuda/host/fiber.h"
 #include "engine/core/error.h"
+#include "engine/cuda/host/fiber.h"
 
 namespace longshadow::host_cuda {
 namespace {

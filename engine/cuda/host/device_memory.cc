@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/host/device_memory.h"
+#include "engine/cuda/host/device_memory.h"
 
 #include <sys/mman.h>
 

@@ -2,10 +2,10 @@
 
 #include <cstddef>
 
-#include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/runtime.h"
+#include "engine/cuda/cuda.h"
+#include "engine/cuda/runtime.h"
 #ifdef LONGSHADOW_CUDA_HOST
-#include "engine/backend/cuda/host/kernel.h"
+#include "engine/cuda/host/kernel.h"
 #endif
 
 /// What the sources of kernels, *_cuda.cu, are written with. They compile with nvcc for a GPU and

@@ -1,10 +1,10 @@
-#include "engine/backend/cuda/staging.h"
+#include "engine/cuda/staging.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "engine/backend/cuda/runtime.h"
 #include "engine/core/range.h"
+#include "engine/cuda/runtime.h"
 
 namespace longshadow {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/backend/cuda/cuda.h"
+#include "engine/cuda/cuda.h"
 
 namespace longshadow {
 
