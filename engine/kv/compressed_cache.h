@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/core/range.h"
 #include "engine/kv/kept_slots.h"
 #include "engine/kv/kv_cache.h"

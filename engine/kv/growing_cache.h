@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/core/range.h"
 #include "engine/kv/compressed_cache.h"
 #include "engine/kv/kept_slots.h"

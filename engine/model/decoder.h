@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/kv/growing_cache.h"
 #include "engine/model/full_pass.h"
 #include "engine/model/weights.h"

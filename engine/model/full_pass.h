@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/kv/kv_cache.h"
 #include "engine/model/layer_walk.h"
 #include "engine/model/weights.h"

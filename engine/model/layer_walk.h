@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/core/matrix.h"
+#include "engine/core/tensor.h"
 #include "engine/model/weights.h"
 #include "engine/ops/projection/rotary.h"
 #include "engine/parts/layer.h"

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/matrix.h"
 #include "engine/model/weights.h"
 #include "engine/policies/learned/ranking_file.h"
 #include "probes/learning/learning_documents.h"

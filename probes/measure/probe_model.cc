@@ -1,7 +1,6 @@
 #include "probes/measure/probe_model.h"
 
 #include "engine/backend/transfer.h"
-#include "engine/cuda/cuda.h"
 #include "engine/ops/common/rounding.h"
 #include "probes/measure/differential_engine.h"
 #include "probes/measure/direct_engine.h"

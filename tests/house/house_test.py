@@ -18,6 +18,11 @@ class TheHouse(unittest.TestCase):
     def test_includes_go_one_way(self):
         self.assertEqual(rules.includes_against_the_order(ROOT), [])
 
+    def test_templates_end_at_the_operations(self):
+        found = rules.explicit_instantiations(ROOT)
+        self.assertEqual([name for name in found if not name.startswith(rules.INSTANTIATING)], [])
+        self.assertLessEqual(sum(found.values()), rules.MOST_INSTANTIATIONS)
+
     def test_the_root_holds_nothing_else(self):
         self.assertEqual(rules.unexpected_entries(ROOT), [])
 
@@ -102,6 +107,21 @@ class ABrokenHouse(unittest.TestCase):
         self.write("engine/io/gguf.cc", '#include "engine/config/config.h"\n')
         self.assertEqual(rules.includes_against_the_order(self.root),
                          ['engine/io/gguf.cc: engine/io must not see "engine/config/config.h"'])
+
+    def test_kernels_alone_see_the_cuda_device(self):
+        self.write("engine/cuda/cuda.h", "#pragma once\n")
+        for name in ("engine/ops/norm/x_cuda.cu", "engine/ops/norm/x_cpu.cc", "probes/options/x.cc",
+                     "probes/commands/main.cc", "probes/commands/x_command.cc"):
+            self.write(name, '#include "engine/cuda/cuda.h"\n')
+        found = rules.includes_against_the_order(self.root)
+        self.assertEqual([line.split(":")[0] for line in found],
+                         ["engine/ops/norm/x_cpu.cc", "probes/commands/x_command.cc",
+                          "probes/options/x.cc"])
+
+    def test_explicit_instantiations_are_counted(self):
+        self.write("engine/io/x.cc", "#define MAKE(T) \\\n  template void f(T); \\\n  template class X<T>;\n"
+                                     "MAKE(int)\nMAKE(long)\ntemplate int g();\ntemplate <>\nint h();\n")
+        self.assertEqual(rules.explicit_instantiations(self.root), {"engine/io/x.cc": 5})
 
     def test_analysis_must_not_see_the_engine(self):
         self.write("engine/core/error.h", "#pragma once\n")
