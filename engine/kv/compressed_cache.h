@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/tensor.h"
 #include "engine/core/range.h"
+#include "engine/core/tensor.h"
 #include "engine/kv/kept_slots.h"
 #include "engine/kv/kv_cache.h"
 #include "engine/kv/packed_rows.h"

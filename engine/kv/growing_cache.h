@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/tensor.h"
 #include "engine/core/range.h"
+#include "engine/core/tensor.h"
 #include "engine/kv/compressed_cache.h"
 #include "engine/kv/kept_slots.h"
 #include "engine/kv/kv_cache.h"
