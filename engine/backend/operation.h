@@ -1,6 +1,5 @@
 #pragma once
 
-#include "engine/backend/cpu.h"
 #include "engine/backend/device.h"
 
 namespace longshadow {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/dnnl_engine.h"
 #include "engine/backend/tile_product.h"
 #include "engine/core/error.h"

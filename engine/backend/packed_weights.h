@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "engine/backend/cpu.h"
 #include "engine/backend/tile_product.h"
 #include "engine/core/element.h"
 #include "engine/core/range.h"
@@ -13,6 +12,8 @@
 #include "engine/core/tensor.h"
 
 namespace longshadow {
+
+class Cpu;
 
 /// Rows of activations in one tile of a product with weights. Row counts are padded to it, so that
 /// every product of a layer has one shape and a row's bits do not depend on how many rows come with

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/format/run_file.h"
-#include "engine/backend/cpu.h"
+#include "engine/backend/device.h"
 #include "engine/policy/policy.h"
 #include "engine/text/number_list.h"
 #include "probes/cost/memory_plan.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/format/run_file.h"
-#include "engine/backend/cpu.h"
+#include "engine/backend/device.h"
 #include "engine/kv/packed_rows.h"
 #include "engine/policy/policy.h"
 #include "probes/compression/policy_choice.h"

@@ -11,7 +11,7 @@
 namespace longshadow {
 
 void LearnOptions::declare(OptionSet& options, const char* sinks_help, const char* output_help) {
-  options.add("runs", required(runs), "run files with a sketch by head");
+  options.add("runs", required_list(runs), "run files with a sketch by head");
   options.take_words("runs", -1);
   options.add("sinks", value(n_sinks), sinks_help);
   options.add("output,o", value(output), output_help);

@@ -1,9 +1,15 @@
 #include "probes/options/option_set.h"
 
 #include <algorithm>
+#include <boost/program_options.hpp>
 #include <cctype>
+#include <deque>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <string_view>
+#include <type_traits>
+
+#include "engine/core/error.h"
 
 namespace longshadow {
 
@@ -44,21 +50,70 @@ bool is_within(std::string_view key, std::string_view whole) {
   return key == whole || (key.starts_with(whole) && key[whole.size()] == '/');
 }
 
+template <class T>
+nlohmann::json as_it_was_read(const po::variable_value& given) {
+  return given.as<T>();
+}
+
+template <class T>
+OptionValue optional_value(std::optional<T>& target) {
+  return {po::value<T>()->notifier([&](const T& given) { target = given; }), as_it_was_read<T>};
+}
+
 }  // namespace
 
-OptionValue flag(bool& target) {
-  return {po::bool_switch(&target),
-          [](const auto& given) { return nlohmann::json(given.template as<bool>()); }};
+struct OptionSet::State {
+  CommandHelp help;
+  po::options_description options{"Options"};
+  po::positional_options_description positional{};
+  std::deque<Declaration> declarations{};
+  po::variables_map parsed{};
+};
+
+OptionSet::OptionSet(CommandHelp help) : state_(std::make_unique<State>(std::move(help))) {}
+OptionSet::~OptionSet() = default;
+
+OptionValue value(const Target& target) {
+  return target.visit([]<class T>(T* place) {
+    return OptionValue{po::value(place)->default_value(*place), as_it_was_read<T>};
+  });
+}
+
+OptionValue value(const Target& target, const std::string& shown) {
+  return target.visit([&]<class T>(T* place) {
+    return OptionValue{po::value(place)->default_value(*place, shown), as_it_was_read<T>};
+  });
+}
+
+OptionValue value(std::optional<std::string>& target) { return optional_value(target); }
+OptionValue value(std::optional<std::size_t>& target) { return optional_value(target); }
+OptionValue value(std::optional<double>& target) { return optional_value(target); }
+
+OptionValue flag(bool& target) { return {po::bool_switch(&target), as_it_was_read<bool>}; }
+
+OptionValue required(std::string& target) {
+  return {po::value(&target)->required(), as_it_was_read<std::string>};
 }
 
 OptionValue required_list(Words& target) {
-  return {po::value(&target)->multitoken()->required(),
-          [](const auto& given) { return nlohmann::json(given.template as<Words>()); }};
+  return {po::value(&target)->multitoken()->required(), as_it_was_read<Words>};
 }
 
 OptionValue list(Words& target, const char* shown) {
-  return {po::value(&target)->multitoken()->default_value(target, shown),
-          [](const auto& given) { return nlohmann::json(given.template as<Words>()); }};
+  return {po::value(&target)->multitoken()->default_value(target, shown), as_it_was_read<Words>};
+}
+
+OptionValue parsed_text(std::function<void(const std::string& text)> read,
+                        const std::optional<Target>& number, const std::string& standard,
+                        const std::string& shown) {
+  const auto to_json = [number](const po::variable_value& typed) {
+    if (!number) return as_it_was_read<std::string>(typed);
+    return number->visit([]<class T>(T* place) {
+      if constexpr (std::is_arithmetic_v<T>) return nlohmann::json(*place);
+      return nlohmann::json();
+    });
+  };
+  return {po::value<std::string>()->default_value(standard, shown), to_json, std::move(read)};
 }
 
 void refuse_choice(std::span<const std::string> names) {
@@ -93,48 +148,48 @@ Declaration& Declaration::only(const Condition& condition) {
 
 Declaration& OptionSet::add(const std::string& name, const OptionValue& value,
                             const std::string& help) {
-  options_.add_options()(name.c_str(), value.semantic, help.c_str());
-  Declaration& declaration = declarations_.emplace_back();
+  state_->options.add_options()(name.c_str(), value.semantic, help.c_str());
+  Declaration& declaration = state_->declarations.emplace_back();
   declaration.name_ = name.substr(0, name.find(','));
   declaration.value_ = value;
   return declaration;
 }
 
 void OptionSet::take_words(const std::string& name, int count) {
-  positional_.add(name.c_str(), count);
+  state_->positional.add(name.c_str(), count);
 }
 
 bool OptionSet::parse(std::span<const std::string> words, std::ostream& out) {
-  options_.add_options()("help,h", "show this help and exit");
+  state_->options.add_options()("help,h", "show this help and exit");
   try {
     const po::parsed_options parsed =
         po::command_line_parser(std::vector<std::string>(words.begin(), words.end()))
-            .options(options_)
-            .positional(positional_)
+            .options(state_->options)
+            .positional(state_->positional)
             .run();
     refuse_negative_numbers(parsed);
-    po::store(parsed, parsed_);
-    if (parsed_.count("help") != 0) {
-      out << "Usage: longshadow " << help_.usage << "\n\n"
-          << help_.purpose << "\n\n"
-          << options_ << "\nExamples:\n"
-          << help_.examples;
+    po::store(parsed, state_->parsed);
+    if (state_->parsed.count("help") != 0) {
+      out << "Usage: longshadow " << state_->help.usage << "\n\n"
+          << state_->help.purpose << "\n\n"
+          << state_->options << "\nExamples:\n"
+          << state_->help.examples;
       return false;
     }
-    po::notify(parsed_);
+    po::notify(state_->parsed);
   } catch (const po::error& error) {
     throw UsageError(std::string(error.what()) + " (see --help)");
   }
-  for (const Declaration& one : declarations_) {
+  for (const Declaration& one : state_->declarations) {
     if (!one.value_.read) continue;
-    const auto& text = parsed_[one.name_].as<std::string>();
+    const auto& text = state_->parsed[one.name_].as<std::string>();
     try {
       one.value_.read(text);
     } catch (const UsageError& error) {
       throw UsageError("--" + one.name_ + " \"" + text + "\": " + error.what());
     }
   }
-  for (const Declaration& one : declarations_) {
+  for (const Declaration& one : state_->declarations) {
     if (given(one.name_) && !one.applies()) {
       throw UsageError("--" + one.name_ + " " + one.condition_->otherwise);
     }
@@ -155,13 +210,13 @@ int OptionSet::run(std::span<const std::string> words, std::ostream& out,
 }
 
 bool OptionSet::given(const std::string& name) const {
-  const po::variable_value& value = parsed_[name];
+  const po::variable_value& value = state_->parsed[name];
   return !value.empty() && !value.defaulted();
 }
 
 nlohmann::json OptionSet::configuration(nlohmann::json found) const {
   using Role = Declaration::Role;
-  for (const Declaration& one : declarations_) {
+  for (const Declaration& one : state_->declarations) {
     const nlohmann::json::json_pointer member("/" + one.key_);
     switch (one.role_) {
       case Role::undeclared:
@@ -170,7 +225,7 @@ nlohmann::json OptionSet::configuration(nlohmann::json found) const {
       case Role::decides:
       case Role::decides_if_given:
         if (one.applies() && (one.role_ == Role::decides || given(one.name_))) {
-          found[member] = one.value_.to_json(parsed_[one.name_]);
+          found[member] = one.value_.to_json(state_->parsed[one.name_]);
         }
         break;
       case Role::leads_to:
@@ -189,7 +244,7 @@ nlohmann::json OptionSet::configuration(nlohmann::json found) const {
 std::optional<std::string> OptionSet::option_of(const std::string& parameter) const {
   const std::string key = key_of(parameter);
   const Declaration* best = nullptr;
-  for (const Declaration& one : declarations_) {
+  for (const Declaration& one : state_->declarations) {
     std::string member = one.name_;
     std::replace(member.begin(), member.end(), '-', '_');
     if (member == parameter) return "--" + one.name_;

@@ -1,19 +1,23 @@
 #pragma once
 
-#include <boost/program_options.hpp>
-#include <deque>
+#include <cstddef>
 #include <functional>
 #include <initializer_list>
 #include <iosfwd>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include "engine/core/error.h"
+namespace boost::program_options {
+class value_semantic;
+class variable_value;
+}  // namespace boost::program_options
 
 namespace longshadow {
 
@@ -24,7 +28,25 @@ struct CommandHelp {
   std::string examples;  ///< lines ready to be pasted
 };
 
-/// Where the value of an option goes, how it is read, and what it is where it is not given.
+/// A number or a text that an option is bound to.
+class Target {
+ public:
+  Target(std::string& text) : place_(&text) {}
+  Target(std::size_t& number) : place_(&number) {}
+  Target(double& number) : place_(&number) {}
+
+  /// Calls visitor with the pointer to what it is.
+  template <class Visitor>
+  auto visit(const Visitor& visitor) const {
+    return std::visit(visitor, place_);
+  }
+
+ private:
+  std::variant<std::string*, std::size_t*, double*> place_;
+};
+
+/// Where the value of an option goes, how it is read, and what it is where it is not given. Boost's
+/// types are named and not included: this header is seen by every command.
 struct OptionValue {
   boost::program_options::value_semantic* semantic;  ///< owned by the set that it is added to
   /// The option as a member of a run's configuration.
@@ -33,36 +55,22 @@ struct OptionValue {
   std::function<void(const std::string& text)> read{};
 };
 
-/// A number or a text; `target` holds the default.
-template <class T>
-OptionValue value(T& target) {
-  return {boost::program_options::value(&target)->default_value(target),
-          [](const auto& given) { return nlohmann::json(given.template as<T>()); }};
-}
+/// A number or a text; the target holds the default.
+OptionValue value(const Target& target);
 
 /// A number or a text whose default --help describes as `shown`.
-template <class T>
-OptionValue value(T& target, const char* shown) {
-  return {boost::program_options::value(&target)->default_value(target, shown),
-          [](const auto& given) { return nlohmann::json(given.template as<T>()); }};
-}
+OptionValue value(const Target& target, const std::string& shown);
 
 /// A value that may be absent.
-template <class T>
-OptionValue value(std::optional<T>& target) {
-  return {boost::program_options::value<T>()->notifier([&](const T& given) { target = given; }),
-          [](const auto& given) { return nlohmann::json(given.template as<T>()); }};
-}
+OptionValue value(std::optional<std::string>& target);
+OptionValue value(std::optional<std::size_t>& target);
+OptionValue value(std::optional<double>& target);
 
 /// False where it is not given.
 OptionValue flag(bool& target);
 
-/// A value without a default, which must be given.
-template <class T>
-OptionValue required(T& target) {
-  return {boost::program_options::value(&target)->required(),
-          [](const auto& given) { return nlohmann::json(given.template as<T>()); }};
-}
+/// A text without a default, which must be given.
+OptionValue required(std::string& target);
 
 using Words = std::vector<std::string>;
 
@@ -70,22 +78,21 @@ using Words = std::vector<std::string>;
 OptionValue required_list(Words& target);
 OptionValue list(Words& target, const char* shown);
 
-/// The member of a configuration for an option that was read as `target`: a number as such, and
-/// anything else as it was typed.
-template <class T>
-nlohmann::json as_member(const T& target, const boost::program_options::variable_value& typed) {
-  if constexpr (std::is_arithmetic_v<T>) return target;
-  return typed.as<std::string>();
-}
-
 /// A value that read(text) makes of the text, or of `standard` without one; --help describes the
-/// default as `shown`. The function throws UsageError saying what it expected, to which the set
+/// default as `shown`. A configuration has it as it was typed, or where it is a number as that,
+/// which `number` then is. The function throws UsageError saying what it expected, to which the set
 /// adds the option and its text.
+OptionValue parsed_text(std::function<void(const std::string& text)> read,
+                        const std::optional<Target>& number, const std::string& standard,
+                        const std::string& shown);
+
+/// parsed_text() into `target`.
 template <class T, class Read>
 OptionValue parsed(T& target, Read read, const std::string& standard, const std::string& shown) {
-  return {boost::program_options::value<std::string>()->default_value(standard, shown),
-          [&target](const auto& typed) { return as_member(target, typed); },
-          [&target, read](const std::string& text) { target = read(text); }};
+  std::optional<Target> number;
+  if constexpr (std::is_arithmetic_v<T>) number = target;
+  return parsed_text([&target, read](const std::string& text) { target = read(text); }, number,
+                     standard, shown);
 }
 
 template <class T, class Read>
@@ -165,7 +172,8 @@ class OptionSet {
     std::optional<Condition> condition_;
   };
 
-  explicit OptionSet(CommandHelp help) : help_(std::move(help)) {}
+  explicit OptionSet(CommandHelp help);
+  ~OptionSet();
 
   /// Adds an option: "context,T" for --context and -T.
   Declaration& add(const std::string& name, const OptionValue& value, const std::string& help);
@@ -192,11 +200,8 @@ class OptionSet {
   std::optional<std::string> option_of(const std::string& parameter) const;
   std::string in_options(const std::string& message) const;
 
-  CommandHelp help_;
-  boost::program_options::options_description options_{"Options"};
-  boost::program_options::positional_options_description positional_;
-  std::deque<Declaration> declarations_;
-  boost::program_options::variables_map parsed_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace longshadow

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention_backward.h"

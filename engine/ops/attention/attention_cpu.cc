@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention.h"

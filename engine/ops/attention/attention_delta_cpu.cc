@@ -2,6 +2,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention_delta.h"

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention_statistics/largest_attention.h"

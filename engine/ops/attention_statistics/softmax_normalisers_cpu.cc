@@ -2,6 +2,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/running_softmax.h"

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/cache/key_rotation.h"
 
 namespace longshadow {

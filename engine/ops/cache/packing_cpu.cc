@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/cache/packing.h"
 
 namespace longshadow {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 
 namespace longshadow {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/lanes.h"
 #include "engine/ops/common/rounding.h"
 

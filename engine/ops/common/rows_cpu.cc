@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/rows.h"
 

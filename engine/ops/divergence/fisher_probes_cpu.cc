@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/core/range.h"
 #include "engine/ops/common/dot.h"
@@ -226,7 +227,8 @@ void check_fisher_probes(const ProbedOutputView& output, const FullPredictionsVi
   if constexpr (kContracts) {
     constexpr const char* kName = "fisher_probes";
     require_weights(kName, "output.packed", output.packed, output.rows.rows, output.rows.cols);
-    require_equal(kName, "output.transposed.size()", output.transposed.size(), output.packed.n_tiles());
+    require_equal(kName, "output.transposed.size()", output.transposed.size(),
+                  output.packed.n_tiles());
     require_full_predictions(kName, full, output.rows.cols);
     require_shape(kName, "to", to, to.rows, output.rows.cols);
     require_same_full_rows(kName, streams);
@@ -261,8 +263,8 @@ void fisher_probes(Device& device, const ProbedOutputView& output, const FullPre
   if (FisherProbesKernel::ran_elsewhere(device, output, full, draws, streams, to)) return;
   with_precisions("fisher_probes", to.element, output.transposed.front().element(),
                   [&]<class T, class P>() {
-                    fisher_probes_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(),
-                                               draws, streams, to.as<T>());
+                    fisher_probes_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(), draws,
+                                               streams, to.as<T>());
                   });
 }
 

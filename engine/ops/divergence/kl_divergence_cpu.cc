@@ -2,6 +2,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/lanes.h"
 #include "engine/ops/common/rounding.h"
@@ -167,8 +168,8 @@ void kl_divergence(Device& device, const OutputWeightsView& output, const FullPr
   check_kl_divergence(output, full, delta, streams, kl_nats);
   if (KlDivergenceKernel::ran_elsewhere(device, output, full, delta, streams, kl_nats)) return;
   with_precisions("kl_divergence", full.hidden.element, delta.element, [&]<class T, class P>() {
-    kl_divergence_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(), delta.as<P>(),
-                               streams, kl_nats);
+    kl_divergence_on_cpu<T, P>(cpu_of(device), output.as<T>(), full.as<T>(), delta.as<P>(), streams,
+                               kl_nats);
   });
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/product_tiles.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"
@@ -67,8 +68,7 @@ void gated_linear_delta(Device& device, ConstTensorView dx, const GatedLinearVie
   check_gated_linear_delta(dx, full, pairs, out);
   if (GatedLinearDeltaKernel::ran_elsewhere(device, dx, full, pairs, out)) return;
   with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
-    gated_linear_delta_on_cpu<T, P>(cpu_of(device), dx.as<P>(), full.as<T>(), pairs,
-                                    out.as<P>());
+    gated_linear_delta_on_cpu<T, P>(cpu_of(device), dx.as<P>(), full.as<T>(), pairs, out.as<P>());
   });
 }
 

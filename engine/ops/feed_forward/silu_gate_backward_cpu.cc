@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/lanes.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/feed_forward/silu_gate_backward.h"

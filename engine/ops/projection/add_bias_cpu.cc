@@ -1,3 +1,4 @@
+#include "engine/backend/cpu.h"
 #include "engine/ops/projection/add_bias.h"
 
 namespace longshadow {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/projection/heads.h"
 

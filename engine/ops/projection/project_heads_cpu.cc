@@ -1,3 +1,4 @@
+#include "engine/backend/cpu.h"
 #include "engine/ops/common/product_tiles.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/projection/project_heads.h"
@@ -60,9 +61,8 @@ void check_project_rotated_heads(ConstTensorView x, const PackedWeights& weights
 }
 
 template <class T, class P, class Q>
-void project_rotated_heads_on_cpu(Cpu& device, MatrixView<const P> x,
-                                  const PackedWeights& weights, MatrixView<const T> bias,
-                                  const RotaryRows<T>& table,
+void project_rotated_heads_on_cpu(Cpu& device, MatrixView<const P> x, const PackedWeights& weights,
+                                  MatrixView<const T> bias, const RotaryRows<T>& table,
                                   std::span<const std::uint32_t> positions, HeadRows<Q> to) {
   for_each_tile(device, x, weights, bias, to,
                 [&](std::size_t first_row, MatrixView<const T> rows, HeadRows<Q> heads) {
@@ -77,8 +77,7 @@ void project_heads(Device& device, ConstTensorView x, const PackedWeights& weigh
   check_project_heads(x, weights, bias, to);
   if (ProjectHeadsKernel::ran_elsewhere(device, x, weights, bias, to)) return;
   with_projection("project_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
-    project_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights, bias.as<T>(),
-                                  to.as<Q>());
+    project_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights, bias.as<T>(), to.as<Q>());
   });
 }
 
@@ -90,8 +89,8 @@ void project_rotated_heads(Device& device, ConstTensorView x, const PackedWeight
     return;
   with_projection(
       "project_rotated_heads", weights.element(), to.element, [&]<class T, class P, class Q>() {
-        project_rotated_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights,
-                                              bias.as<T>(), table.as<T>(), positions, to.as<Q>());
+        project_rotated_heads_on_cpu<T, P, Q>(cpu_of(device), x.as<P>(), weights, bias.as<T>(),
+                                              table.as<T>(), positions, to.as<Q>());
       });
 }
 

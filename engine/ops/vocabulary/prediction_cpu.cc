@@ -3,6 +3,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/core/range.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/lanes.h"
@@ -191,8 +192,8 @@ void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
   if (PredictKernel::ran_elsewhere(device, hidden, output, packed_output, targets, k, predictions))
     return;
   with_element<float, double>("predict", hidden.element, [&]<class T>() {
-    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output,
-                      targets, k, predictions);
+    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output, targets, k,
+                      predictions);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/core/range.h"
 #include "engine/ops/common/lanes.h"
 #include "engine/ops/common/tile_scratch.h"
@@ -210,8 +211,7 @@ void entropies_of_top_k(Device& device, ConstTensorView hidden, const PackedWeig
   check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
   if (EntropiesOfTopKKernel::ran_elsewhere(device, hidden, packed_output, k, entropies)) return;
   with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
-    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output, k,
-                                 entropies);
+    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output, k, entropies);
   });
 }
 
