@@ -28,7 +28,7 @@ class Cpu final : public Device {
   std::pmr::memory_resource* memory() override { return host_memory(); }
   void copy_to_device(const void* host, void* there, std::size_t bytes) override;
   void copy_to_host(const void* there, void* host, std::size_t bytes) override;
-  /// What it is asked for is done when the call returns, and so there is nothing to wait for.
+  /// Returns at once: what the processor is asked for is done when the call returns.
   void synchronize() override {}
 
   /// parallel_for() on all threads of this device.

@@ -8,18 +8,18 @@
 
 namespace longshadow {
 
-/// What operations run on: a Cpu or a Cuda. Calls may return before the device is done; those that
-/// bring something to the host wait for it.
+/// The device that operations run on: a Cpu or a Cuda. Calls may return before it is done; those
+/// that bring something to the host wait for it.
 class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
   /// "cpu", or what its maker calls it.
   virtual std::string name() const = 0;
-  /// What decides the bits of its results beside the program; of the processor nothing, as they are
-  /// the same on every one.
+  /// Names what decides the bits of its results beside the program; for the processor nothing, as
+  /// they are the same on every one.
   virtual std::string arithmetic() const { return {}; }
-  /// Of a memory of its own, which plans must fit; 0: it has none.
+  /// The size of a memory of its own, which plans must fit; 0: it has none.
   virtual std::size_t total_bytes() const { return 0; }
 
   /// Memory for matrices: zeroed. Throws Error where it is used up.

@@ -2,7 +2,7 @@
 
 namespace longshadow {
 
-/// What a program can compute on.
+/// Kinds of devices that a program can compute on.
 enum class DeviceKind { cpu, cuda };
 
 }  // namespace longshadow

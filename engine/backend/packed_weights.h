@@ -53,7 +53,7 @@ class PackedWeights final {
   /// W [out, in] in the memory of a device that wants it as it is; the view must outlive it.
   explicit PackedWeights(Tensor w);
   explicit PackedWeights(ConstTensorView w);
-  /// The same for f32 weights kept in bf16, to be widened when they are multiplied.
+  /// Takes f32 weights kept in bf16, to be widened when they are multiplied.
   static PackedWeights kept_in_bf16(Tensor w);
   PackedWeights(PackedWeights&&) noexcept;
   PackedWeights& operator=(PackedWeights&&) noexcept;
@@ -79,7 +79,7 @@ class PackedWeights final {
   /// W [out, in], where it is stored as it is; Wᵀ [in, out] in what transposed() returns. Throws
   /// Error where it is kept otherwise.
   ConstTensorView rows() const;
-  /// The same where wider weights are kept in bf16; elsewhere [0, 0].
+  /// W or Wᵀ as rows() where wider weights are kept in bf16; elsewhere [0, 0].
   ConstTensorView bf16_rows() const;
   RightFactor layout() const;
 

@@ -24,7 +24,7 @@ Matrix<T> on_device(Device& device, Matrix<T> host) {
 /// PackedWeights() takes it.
 PackedWeights pack(Device& device, Tensor there, std::size_t multiple = kOutputMultiple);
 
-/// The same from a matrix that stays where it is and outlives the result.
+/// Packs a matrix that stays where it is and outlives the result.
 PackedWeights pack_view(Device& device, ConstTensorView there);
 
 /// Dense rows of the device's become dense rows of the host's of the same shape, which may have

@@ -5,7 +5,7 @@
 
 namespace longshadow {
 
-/// What library code throws when an input cannot be used. The message is one line: where, what was
+/// Thrown by library code when an input cannot be used. The message is one line: where, what was
 /// expected, what was found, and, where there is one, the remedy.
 class Error : public std::runtime_error {
  public:

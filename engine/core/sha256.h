@@ -14,7 +14,7 @@ class Sha256 {
  public:
   Sha256();
   void add(std::span<const std::byte> piece);
-  /// Of all pieces, as 64 lower-case hexadecimal digits; ends the digest.
+  /// The digest of all pieces, as 64 lower-case hexadecimal digits; ends it.
   std::string finish();
 
  private:

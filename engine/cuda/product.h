@@ -18,7 +18,7 @@ template <class In, class Out>
 void product(Cuda& device, MatrixView<const In> a, MatrixView<const In> b, RightFactor layout,
              MatrixView<Out> c, bool accumulate);
 
-/// The same by the algorithm that is best for m rows, which gives them other bits: where m is the
+/// A product by the algorithm that is best for m rows, which gives them other bits: where m is the
 /// same whatever else is computed, and too small for product()'s.
 template <class In, class Out>
 void product_of_fixed_rows(Cuda& device, MatrixView<const In> a, MatrixView<const In> b,

@@ -36,7 +36,7 @@ struct ProductDescription {
     std::size_t a, b, c;  ///< elements from row to row
   };
 
-  /// Of `count` matrices, in arrays of pointers where the shape is a batch's.
+  /// Describes a product of `count` matrices, in arrays of pointers where the shape is a batch's.
   ProductDescription(const ProductShape& shape, std::size_t rows, std::size_t count,
                      const Strides& strides);
 
@@ -54,8 +54,8 @@ class ProductAlgorithms {
   ProductAlgorithms(const ProductAlgorithms&) = delete;
   ProductAlgorithms& operator=(const ProductAlgorithms&) = delete;
 
-  /// Of a product with as many rows, or a batch of as many matrices, as the shape leaves open.
-  /// Throws Error where cuBLASLt has none.
+  /// The algorithm of a product with as many rows, or a batch of as many matrices, as the shape
+  /// leaves open. Throws Error where cuBLASLt has none.
   cublasLtMatmulAlgo_t find(const ProductShape& shape);
 
   cublasLtHandle_t handle() const { return handle_; }

@@ -11,7 +11,7 @@ namespace longshadow {
 
 namespace {
 
-/// What one head's keys and values take, which quantization rounds in place.
+/// The bytes that one head's keys and values take, which quantization rounds in place.
 std::size_t stored_bytes(Device& device, TensorView keys, TensorView values,
                          const std::optional<Quantization>& quantization) {
   if (!quantization) return 2 * keys.rows * keys.cols * size_of(keys.element);

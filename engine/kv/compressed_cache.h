@@ -30,7 +30,7 @@ void require_compression(const Compression& compression, std::size_t n_layers,
                          std::size_t n_kv_heads, std::size_t n_slots, std::size_t head_dim,
                          std::span<const double> frequencies);
 
-/// What compressions of one cache keep: the kept slots' keys and values and no others. Layers and
+/// The keys and values of the slots that compressions of one cache keep, and no others. Layers and
 /// KV heads may keep different numbers of them, so a layer is one matrix with the rows of one KV
 /// head behind those of another, of one compression behind those of another.
 class CompressedCache {
@@ -48,10 +48,10 @@ class CompressedCache {
   std::span<const Range> rows(std::size_t layer, std::size_t compression) const {
     return std::span(layers_[layer].rows).subspan(compression * n_kv_heads_, n_kv_heads_);
   }
-  /// Of the keys and values that one compression keeps, as it stores them.
+  /// The size of the keys and values that one compression keeps, as it stores them.
   std::size_t bytes(std::size_t compression) const { return bytes_[compression]; }
-  /// Of all of them as they lie here in memory, quantized ones unpacked, with the slack that
-  /// attention's tiles may read.
+  /// The size of all of them as they lie here in memory, quantized ones unpacked, with the slack
+  /// that attention's tiles may read.
   std::size_t allocated_bytes() const;
 
  private:

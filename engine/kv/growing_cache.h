@@ -27,8 +27,8 @@ struct CachedLayer {
 /// al. 2024, arXiv 2402.02750).
 class GrowingCache {
  public:
-  /// What `compression` keeps of a prefilled cache. `device` must outlive the cache; frequencies
-  /// [d / 2], radians per position, turn keys that move.
+  /// Begins with what `compression` keeps of a prefilled cache. `device` must outlive this;
+  /// frequencies [d / 2], radians per position, turn keys that move.
   GrowingCache(Device& device, const KvCache& prefilled, const Compression& compression,
                std::span<const double> frequencies);
 
@@ -50,7 +50,7 @@ class GrowingCache {
   /// Evicts all but these of the layer's slots, which are sorted.
   void keep(std::size_t layer, const std::vector<std::vector<std::uint32_t>>& slots_by_head);
 
-  /// Of the keys and values, as they are stored, without the room for more.
+  /// The size of the keys and values, as they are stored, without the room for more.
   std::size_t bytes() const;
 
  private:

@@ -15,7 +15,7 @@ struct KeptSlots {
 
   /// Slots kept, of all KV heads together.
   std::size_t total() const;
-  /// What leaves, by KV head: sorted ranges that neither overlap nor touch.
+  /// The slots that leave, by KV head: sorted ranges that neither overlap nor touch.
   std::vector<std::vector<Range>> removed() const;
 };
 

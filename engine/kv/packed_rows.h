@@ -22,7 +22,7 @@ class PackedRows {
   std::size_t rows() const { return elements_.rows(); }
   /// into [rows, cols], as it was packed
   void unpack(Device& device, TensorView into) const;
-  /// What the elements, scales and minima take.
+  /// The size of the elements, scales and minima.
   std::size_t bytes() const { return elements_.bytes() + groups_.bytes(); }
 
  private:

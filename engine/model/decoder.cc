@@ -8,7 +8,7 @@
 namespace longshadow {
 namespace {
 
-/// What a growing cache is to the token that it grows by.
+/// Shows a growing cache to the token that it grows by.
 class TokenCache final : public LayerCache {
  public:
   TokenCache(GrowingCache& cache, std::size_t token) : cache_(cache), token_(token) {}

@@ -40,7 +40,7 @@ std::vector<LayerMatrices> load_rounded_matrices(Device& device, const WeightSou
 /// Matrices for products that carry gradients from outputs to inputs: dx = dy W is linear(dy, Wᵀ).
 struct TransposedWeights {
   std::vector<LayerMatrices> layers;
-  /// Of each tile of Head::packed_output, as ProbedOutputView takes them.
+  /// The transpose of each tile of Head::packed_output, as ProbedOutputView takes them.
   std::vector<PackedWeights> output;
 };
 

@@ -38,7 +38,7 @@ struct AttentionMatrices {
   }
 };
 
-/// What attention computes on its way, for R padded rows and one row tile beyond.
+/// The activations that attention computes, for R padded rows and one row tile beyond.
 struct AttentionActivations {
   Tensor query_heads;      ///< [H R, d], rotated
   Tensor key_heads;        ///< [K R, d], rotated
@@ -52,7 +52,7 @@ struct AttentionActivations {
                        std::size_t rows);
 };
 
-/// What of the full pass the delta and the backward pass start from, for m rows.
+/// The full pass's activations that the delta and the backward pass start from, for m rows.
 struct AttentionTape {
   AttentionShape shape;
   Tensor residual;         ///< [m, D], the part's input

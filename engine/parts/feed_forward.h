@@ -30,7 +30,7 @@ struct FeedForwardMatrices {
   }
 };
 
-/// What a feed-forward part computes on its way, for R padded rows and one row tile beyond.
+/// The activations that a feed-forward part computes, for R padded rows and one row tile beyond.
 struct FeedForwardActivations {
   Tensor gate, up, gated;  ///< [R, F]
 
@@ -38,7 +38,7 @@ struct FeedForwardActivations {
                          std::size_t rows);
 };
 
-/// What of the full pass the delta and the backward pass start from, for m rows.
+/// The full pass's activations that the delta and the backward pass start from, for m rows.
 struct FeedForwardTape {
   Tensor residual;  ///< [m, D], the part's input
   Tensor gate, up;  ///< [m, F]

@@ -13,8 +13,8 @@
 
 namespace longshadow {
 
-/// What comes behind the layers: hidden = norm(x), logits = hidden outputᵀ. What is asked of the
-/// logits (predict(), kl_divergence(), fisher_probes()) never holds them as a whole.
+/// The end of the model, behind the layers: hidden = norm(x), logits = hidden outputᵀ. What is
+/// asked of the logits (predict(), kl_divergence(), fisher_probes()) never holds them as a whole.
 struct Head {
   Norm norm;
   Tensor untied_output;         ///< [V, D], or [0, 0] where it is the embedding's table

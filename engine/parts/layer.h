@@ -47,7 +47,7 @@ struct LayerMatrices {
   }
 };
 
-/// What a layer computes on the way, kept for those who look at it (signals, the KV cache), for R
+/// The activations of a layer, kept for those who look at them (signals, the KV cache), for R
 /// padded rows and one row tile beyond; overwritten by the next layer.
 struct LayerActivations {
   Tensor normed;  ///< [R, D]
@@ -69,7 +69,7 @@ struct LayerActivations {
   }
 };
 
-/// What of one layer of the full pass the delta and the backward pass start from, for m rows.
+/// One layer's activations that the delta and the backward pass start from, for m rows.
 struct LayerTape {
   AttentionTape attention;
   FeedForwardTape feed_forward;

@@ -10,20 +10,20 @@ namespace longshadow {
 // Floating-point operations of matrix products, a multiplication and an addition each: what bench
 // holds against the machine's peak, and what plan tells. Letters are ModelConfig's.
 
-/// Of `rows` positions with all weights, the output matrix's too:
+/// FLOPs of `rows` positions with all weights, the output matrix's too:
 ///   2 rows (L (2 D H d + 2 D K d + 3 D F) + V D).
 double product_flops(const ModelConfig& config, std::size_t rows);
 
-/// Of attention for `rows` positions after `prefix` others, 4 d for each pair of a position and one
-/// before it, and in the differential form 8 d where both are among the rows:
+/// FLOPs of attention for `rows` positions after `prefix` others, 4 d for each pair of a position
+/// and one before it, and in the differential form 8 d where both are among the rows:
 ///   4 L H d rows (prefix + rows / 2 [or rows]).
 double attention_flops(const ModelConfig& config, std::size_t rows, std::size_t prefix,
                        Method method);
 
-/// Of a prefill of so many positions without the output product.
+/// FLOPs of a prefill of so many positions without the output product.
 double prefill_flops(const ModelConfig& config, std::size_t context);
 
-/// Of the output product with so many positions.
+/// FLOPs of the output product with so many positions.
 double output_flops(const ModelConfig& config, std::size_t rows);
 
 /// The output product's share of a prefill of `context` tokens that had it at every position:

@@ -22,7 +22,7 @@ constexpr Element element_of_pass(Precision precision) {
 const char* name_of(Precision precision);
 const char* name_of(Method method);
 
-/// What decides how much memory a probe takes.
+/// The demand of a probe, which decides how much memory it takes.
 struct MemoryDemand {
   Precision precision;
   Method method;
@@ -62,28 +62,28 @@ struct MemoryPlan {
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand);
 
-/// What a Fisher sketch adds.
+/// The demand that a Fisher sketch adds.
 struct SketchDemand {
   std::size_t context;   ///< T
   std::size_t n_probes;  ///< of a bin
   std::size_t n_kept;    ///< probes of all bins whose projections are kept
 };
 
-/// The same for a Fisher sketch. Beside what the demand says: the gates' gradients,
+/// Plans a Fisher sketch. Beside what the demand says: the gates' gradients,
 /// n_probes (L K + H) T e; projections, n_kept L K T floats and once more as a file's bytes; and
 /// for each row of gradients
 ///   (3 D + H d + the gradients of a layer's parts) e + H T e / 128.
 MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const SketchDemand& sketch);
 
-/// What a comparison of eviction policies adds.
+/// The demand that a comparison of eviction policies adds.
 struct RetainDemand {
   std::size_t context;   ///< T
   std::size_t horizon;   ///< H
   double largest_share;  ///< of the cache that a policy keeps
 };
 
-/// The same for eviction policies, a batch row for each position of a compressed cache's future.
+/// Plans eviction policies, a batch row for each position of a compressed cache's future.
 /// Beside what the demand says: the caches of a batch, 2 L K d T e share for H rows.
 MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& demand,
                               const RetainDemand& retain);

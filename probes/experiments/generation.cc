@@ -132,10 +132,9 @@ void check_first_cut_comes(const PolicyTraits& traits, const GenerationOptions& 
                    std::to_string(first_cut + 2) + ", or cut more often with `every`");
 }
 
-}  // namespace
-
-void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
-                      const GenerationOptions& options) {
+/// check_generation() with the policy that the options name, or null.
+void check(const ModelConfig& config, std::size_t prompt_tokens, const GenerationOptions& options,
+           const Policy* policy) {
   if (prompt_tokens == 0) {
     throw UsageError("the prompt has no token; give `prompt` or `document` some text");
   }
@@ -156,26 +155,30 @@ void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
         "most 1, found " +
         std::to_string(options.budget));
   }
-  if (const auto policy = make_generation_policy(options, prompt_tokens)) {
-    if (policy->traits().influence != Influence::none) {
-      throw UsageError("`policy` " + options.policy +
-                       ": keeps by measured influence, which a prompt does not bring; use " +
-                       "longshadow retain for it");
-    }
-    if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
-    if (options.interval) {
-      check_decoding(*policy, *options.interval, {config.n_layers, config.n_kv_heads},
-                     prompt_tokens);
-      check_first_cut_comes(policy->traits(), options);
-    }
+  if (policy == nullptr) return;
+  if (policy->traits().influence != Influence::none) {
+    throw UsageError("`policy` " + options.policy +
+                     ": keeps by measured influence, which a prompt does not bring; use " +
+                     "longshadow retain for it");
   }
+  if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
+  if (!options.interval) return;
+  check_decoding(*policy, *options.interval, {config.n_layers, config.n_kv_heads}, prompt_tokens);
+  check_first_cut_comes(policy->traits(), options);
+}
+
+}  // namespace
+
+void check_generation(const ModelConfig& config, std::size_t prompt_tokens,
+                      const GenerationOptions& options) {
+  check(config, prompt_tokens, options, make_generation_policy(options, prompt_tokens).get());
 }
 
 Generation generate(Device& device, const Weights& weights, const EntropyHead& entropy_head,
                     std::span<const TokenId> prompt, const GenerationOptions& options,
                     const std::function<void(TokenId)>& written) {
-  check_generation(weights.config, prompt.size(), options);
   const std::unique_ptr<Policy> policy = make_generation_policy(options, prompt.size());
+  check(weights.config, prompt.size(), options, policy.get());
   Generation result;
   Prefilled text = prefill(device, weights, entropy_head, prompt, policy.get(), options, result);
 

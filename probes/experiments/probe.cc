@@ -280,7 +280,7 @@ class DocumentProbe final : public Measurement {
         make_engine(device_, model_, *full_, tape_.get(), options_.horizon, max_batch()));
   }
 
-  /// The same full pass once more, for the activations of another stretch of the document.
+  /// Runs the full pass once more, for the activations of another stretch of the document.
   void read_again(std::size_t start) {
     prepared_.reset();
     tape_.reset();

@@ -25,7 +25,7 @@
 
 namespace longshadow {
 
-/// What `longshadow probe` measures on each document, and how.
+/// Options of `longshadow probe`'s measurement, the same for each document.
 struct ProbeOptions {
   std::size_t context = 1024;  ///< T, tokens that subjects are taken from
   std::size_t horizon = 256;   ///< H, positions measured from a subject's start on
@@ -67,7 +67,7 @@ struct ProbeRoom {
 /// Throws UsageError where the memory allowed is too little.
 ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options);
 
-/// What a probe's units are, in the plural.
+/// The name of a probe's units, in the plural.
 inline constexpr const char* kSubjectUnits = "subjects";
 
 /// Runs the full pass and the sketch of one document, telling progress on `log`; `subjects` are

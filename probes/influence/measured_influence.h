@@ -23,8 +23,8 @@ struct MeasuredInfluence {
   InfluenceMap by_token;
   InfluenceMap by_head;  ///< empty where the run has no map by head
 
-  /// What a policy of these traits looks at in one of L layers: [T], or [K, T] where it is by head;
-  /// empty where it looks at none.
+  /// The influence that a policy of these traits looks at in one of L layers: [T], or [K, T] by
+  /// head; empty where it looks at none.
   std::span<const double> of(const PolicyTraits& traits, const LayerPlace& place) const;
 };
 

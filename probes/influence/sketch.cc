@@ -36,7 +36,7 @@ class SquareSums {
     return means;
   }
 
-  /// Of those means, over the probes.
+  /// The standard errors of those means, over the probes.
   std::vector<float> standard_errors(std::size_t n_rows) const {
     std::vector<float> errors;
     for (std::size_t i = 0; i < values_.size(); ++i) {

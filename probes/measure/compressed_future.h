@@ -11,7 +11,7 @@
 
 namespace longshadow {
 
-/// What the future is predicted to be on one compressed cache, H positions long.
+/// The predictions of the future on one compressed cache, H positions long.
 struct FutureOnCache {
   std::vector<double> kl;          ///< [H] nats, KL(full || compressed)
   std::vector<std::uint8_t> top1;  ///< [H] 1 where both have the same likeliest next token

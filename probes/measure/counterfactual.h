@@ -9,15 +9,16 @@
 
 namespace longshadow {
 
-/// What would have been predicted had the tokens `removed`, all below `start`, vanished from the KV
-/// cache before position `start`. The keys that stay keep their rotary positions, and the positions
-/// from start on keep their true ones.
+/// The question what would have been predicted had the tokens `removed`, all below `start`,
+/// vanished from the KV cache before position `start`. The keys that stay keep their rotary
+/// positions, and the positions from start on keep their true ones.
 struct Counterfactual {
   Removal removed;
   std::size_t start;
 };
 
-/// What the counterfactuals of a batch remove, as the attention takes it. Refers to the batch.
+/// The columns that the counterfactuals of a batch remove, as attention takes them. Refers to the
+/// batch.
 class BatchRemovals {
  public:
   BatchRemovals(std::span<const Counterfactual> batch, std::size_t n_layers,

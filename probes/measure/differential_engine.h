@@ -12,7 +12,7 @@
 
 namespace longshadow {
 
-/// What the products with deltas need in their precision.
+/// The factors of the products with deltas, in their precision.
 struct DeltaWeights {
   std::span<const LayerMatrices> matrices;  ///< [L]
   const PackedWeights& output;              ///< [V, D]

@@ -14,7 +14,7 @@
 
 namespace longshadow {
 
-/// What the products with gradients need in their precision.
+/// The factors of the products with gradients, in their precision.
 struct GradientWeights {
   const TransposedWeights& transposed;
   std::vector<KeysValuesView> cache;  ///< per layer, the full pass's

@@ -26,7 +26,7 @@ struct ProbeModel {
   /// is above.
   std::optional<TransposedWeights> transposed{};
 
-  /// What products with changes take: [L], [V, D].
+  /// The matrices that products with changes take: [L], [V, D].
   std::span<const LayerMatrices> product_matrices() const;
   const PackedWeights& product_output() const;
 };

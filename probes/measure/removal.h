@@ -20,9 +20,9 @@ class Removal {
  public:
   /// Nothing.
   Removal() = default;
-  /// The same tokens in every layer and KV head. Ranges may come in any order and overlap.
+  /// These tokens leave every layer and KV head. Ranges may come in any order and overlap.
   explicit Removal(std::vector<Range> tokens);
-  /// The same tokens in a part of the cache.
+  /// These tokens leave a part of the cache.
   Removal(std::vector<Range> tokens, const CachePart& where);
   /// by_head[layer * n_kv_heads + kv_head], as an eviction policy leaves them.
   Removal(std::vector<std::vector<Range>> by_head, std::size_t n_kv_heads);
@@ -36,7 +36,7 @@ class Removal {
   std::size_t n_kv_heads_ = 0;
 };
 
-/// The same tokens as sorted ranges that neither overlap nor touch.
+/// Joins ranges: the tokens as sorted ranges that neither overlap nor touch.
 std::vector<Range> joined(std::vector<Range> ranges);
 
 }  // namespace longshadow

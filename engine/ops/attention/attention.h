@@ -23,7 +23,7 @@ struct AttentionShape {
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }
   std::size_t kv_head_of(std::size_t head) const { return head / group_size(); }
-  /// What a score q.k is multiplied with: 1 / sqrt(d).
+  /// The factor of a score q.k: 1 / sqrt(d).
   template <class T>
   T score_scale() const {
     return static_cast<T>(1.0 / std::sqrt(static_cast<double>(head_dim)));

@@ -43,7 +43,7 @@ LONGSHADOW_PER_CPU void score_gradients(const T* p, const T* dp, std::size_t col
   }
 }
 
-/// The same where rows lie along the lanes: dout_dot_o [cols].
+/// ds = p (dp - dout.o) where rows lie along the lanes: dout_dot_o [cols].
 template <class T, class P>
 LONGSHADOW_PER_CPU void score_gradients(const T* p, const T* dp, std::size_t cols,
                                         const T* dout_dot_o, P* ds) {

@@ -19,11 +19,11 @@
 namespace longshadow {
 namespace {
 
-/// What the gradients of weights and scores of the heads in work take at most.
+/// The most bytes that the gradients of weights and scores of the heads in work take.
 constexpr std::size_t kScratchBytes = std::size_t{512} << 20;
 
-/// Of a block: columns, a lane each, so that a warp reads neighbours; and warps, which share the
-/// rows out among themselves.
+/// The shape of a block: columns, a lane each, so that a warp reads neighbours; and warps, which
+/// share the rows out among themselves.
 constexpr unsigned kWarpsOfRows = 8;
 
 /// A warp for one head of a row: products [batch rows, H].
@@ -196,7 +196,7 @@ class BackwardPass {
                               kMaxColumnTile * (sizeof(T) + sizeof(P));
     return std::clamp<std::size_t>(kScratchBytes / bytes, 1, shape_.n_kv_heads);
   }
-  /// Of a tile of all heads in work, `each` times.
+  /// The elements of a tile of all heads in work, `each` times.
   std::size_t tile_elements(std::size_t each) const {
     return kv_heads_at_once_ * shape_.group_size() * each * rows_at_once_ * kMaxColumnTile;
   }

@@ -43,7 +43,7 @@ struct HeadTile {
   std::size_t tile_rows;  ///< as computed
 };
 
-/// What a head tile accumulates: the weighted sum of values and each row's softmax.
+/// The sums of a head tile: the weighted sum of values and each row's softmax.
 template <class T>
 struct Accumulator {
   MatrixView<T> values;

@@ -19,10 +19,10 @@ namespace {
 
 constexpr std::size_t kPartRows = 512;
 
-/// What the scores of the parts in work take at most.
+/// The most bytes that the scores of the parts in work take.
 constexpr std::size_t kScoreBytes = std::size_t{256} << 20;
 
-/// What a part sees of one tile of columns.
+/// The columns that a part sees of one tile.
 struct Tile {
   unsigned part;             ///< among the parts in work
   std::size_t first_column;  ///< prefix: of the stream; own: within the stream

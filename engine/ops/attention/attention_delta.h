@@ -11,7 +11,7 @@
 
 namespace longshadow {
 
-/// What the full pass's attention computed in one layer, for full rows [0, rows) that stand for
+/// The full pass's attention in one layer, for full rows [0, rows) that stand for
 /// consecutive positions, and its keys and values at all positions.
 template <class T, class P>
 struct FullAttention {

@@ -15,7 +15,7 @@
 namespace longshadow {
 namespace {
 
-/// What a column weighs in the sums: p e, or p (1 + e).
+/// The weight of a column in the sums: p e, or p (1 + e).
 enum class Form { change, whole };
 
 /// A score change that expm1 turns into -1.

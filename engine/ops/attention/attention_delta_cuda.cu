@@ -18,10 +18,10 @@
 namespace longshadow {
 namespace {
 
-/// What a column weighs in the sums: p e, or p (1 + e).
+/// The weight of a column in the sums: p e, or p (1 + e).
 enum class Form { change, whole };
 
-/// What the score changes and weights of the heads in work take at most.
+/// The most bytes that the score changes and weights of the heads in work take.
 constexpr std::size_t kScratchBytes = std::size_t{512} << 20;
 
 /// One head of those rows of one stream that fall into the tile of full rows.
@@ -149,7 +149,7 @@ __global__ void finish_kernel(const Entry* entries, std::size_t n_entries, Form 
   }
 }
 
-/// What an operation is given.
+/// The arguments of the operation.
 template <class T, class P>
 struct Problem {
   const AttentionShape& shape;

@@ -12,7 +12,8 @@ namespace longshadow {
 /// Columns of a prefix that one KV head does not see: sorted, disjoint.
 using RemovedColumns = std::span<const Range>;
 
-/// What a KV head of a stream does not see; a stream that removes nothing need not say so by head.
+/// The columns that a KV head of a stream does not see; a stream that removes nothing need not say
+/// so by head.
 inline RemovedColumns removed_from(std::size_t kv_head, std::span<const RemovedColumns> by_head) {
   return by_head.empty() ? RemovedColumns{} : by_head[kv_head];
 }

@@ -28,7 +28,7 @@ struct ColumnRanges {
   }
 };
 
-/// What each stream's KV heads lack, in the device's memory. StreamType has `removed`.
+/// The columns that each stream's KV heads lack, in the device's memory. StreamType has `removed`.
 class RemovedOnDevice {
  public:
   template <class StreamType>

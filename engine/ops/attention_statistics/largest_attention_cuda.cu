@@ -8,8 +8,8 @@
 namespace longshadow {
 namespace {
 
-/// Of a block: columns, a lane each, so that a warp reads neighbours; and warps, which share the
-/// rows out among themselves.
+/// The shape of a block: columns, a lane each, so that a warp reads neighbours; and warps, which
+/// share the rows out among themselves.
 constexpr unsigned kWarpsOfRows = 8;
 
 __device__ inline double larger_or_nan(double a, double b) { return b > a || b != b ? b : a; }

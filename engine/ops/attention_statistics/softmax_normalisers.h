@@ -9,9 +9,9 @@
 
 namespace longshadow {
 
-/// What a softmax over the first `columns` keys, and no others, is normalised by: for each of the
-/// first `rows` queries and each head, the log of the sum of exp(score) over these keys, all of
-/// which every query sees.
+/// Computes what a softmax over the first `columns` keys, and no others, is normalised by: for each
+/// of the first `rows` queries and each head, the log of the sum of exp(score) over these keys, all
+/// of which every query sees.
 ///   queries, H heads; keys, K heads; log_normalisers [rows, H].
 /// Head rows must have kRowTile readable, finite rows beyond the last one used, as for attention().
 void softmax_normalisers(Device& device, const AttentionShape& shape, ConstHeadsView queries,

@@ -22,8 +22,8 @@ void attend(const float* query, MatrixView<const float> keys, std::size_t seen,
   for (double& weight : weights) weight /= total;
 }
 
-/// Of one query head. Variances are summed as Welford does, from the distance to the mean so far,
-/// so that those of steady weights keep their digits.
+/// The spread of one query head. Variances are summed as Welford does, from the distance to the
+/// mean so far, so that those of steady weights keep their digits.
 WindowSpread spread_of(MatrixView<const float> queries, MatrixView<const float> keys,
                        std::size_t n) {
   const std::size_t before = n - queries.rows;

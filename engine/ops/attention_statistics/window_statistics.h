@@ -9,8 +9,8 @@
 
 namespace longshadow {
 
-/// What a text's last queries, its window, do with each of its n tokens, for one KV head. Query i
-/// gives token j the softmax weight p_ij, over the tokens up to its own, and has the output
+/// The attention of a text's last queries, its window, to each of its n tokens, for one KV head.
+/// Query i gives token j the softmax weight p_ij, over the tokens up to its own, and has the output
 /// o_i = sum_j p_ij v_j; without token j the weights are renormalised and the output is
 /// o_i + p_ij / (1 - p_ij) (o_i - v_j). Means are over the queries of the window that see a token
 /// and then over the KV head's query heads.

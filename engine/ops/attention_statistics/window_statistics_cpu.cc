@@ -35,7 +35,7 @@ LONGSHADOW_PER_CPU double exponentiate(float* scores, std::size_t cols, float hi
   return sum<float>(total);
 }
 
-/// Of a tile's columns, what is summed over the window's rows.
+/// The sums over the window's rows for a tile's columns.
 struct ColumnSums {
   float *mean, *latest, *largest, *removal;  ///< [width]
 };
@@ -87,7 +87,7 @@ class Window {
   }
 
  private:
-  /// What becomes of one query, whose most attended token is kept out of weights_.
+  /// The state of one query, whose most attended token is kept out of weights_.
   struct Row {
     std::size_t top = 0;        ///< that token; its weight, not yet divided, is 1
     double others = 0;          ///< the sum of the others' weights
@@ -106,7 +106,7 @@ class Window {
   MatrixView<float> weights_of(const ColumnTile& tile) {
     return {weights_.data() + queries_.rows * tile.begin, queries_.rows, tile.width, tile.width};
   }
-  /// Of the tile's columns, how many the window's query `row` sees.
+  /// The number of the tile's columns that the window's query `row` sees.
   std::size_t seen(const ColumnTile& tile, std::size_t row) const {
     const std::size_t end = n_ - queries_.rows + row + 1;
     return end <= tile.begin ? 0 : std::min(end - tile.begin, tile.used);

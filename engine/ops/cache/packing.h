@@ -21,7 +21,7 @@ enum class GroupAxis {
   columns,  ///< of one row, in consecutive channels: for values
 };
 
-/// What the elements of a group share.
+/// The numbers that the elements of a group share.
 struct PackedGroup {
   float scale;
   float minimum;

@@ -38,7 +38,7 @@ inline std::vector<ColumnTile> column_tiles(std::size_t columns,
   return tiles;
 }
 
-/// The same of the columns before `first_cut`, and then `n_cuts` tiles of `cut` columns.
+/// Tiles of the columns before `first_cut`, and then `n_cuts` tiles of `cut` columns.
 inline std::vector<ColumnTile> column_tiles_with_cuts(std::size_t first_cut, std::size_t cut,
                                                       std::size_t n_cuts) {
   std::vector<ColumnTile> tiles = column_tiles(first_cut);

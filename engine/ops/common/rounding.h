@@ -35,7 +35,7 @@ void round_rows(MatrixView<const float> from, MatrixView<BF16> to);
 void round_rows(MatrixView<const float> from, MatrixView<float> to);
 void round_rows(MatrixView<const double> from, MatrixView<double> to);
 
-/// The same by all of a device, from f32 to bf16.
+/// Rounds by all of a device, from f32 to bf16.
 void round_rows(Device& device, ConstTensorView from, TensorView to);
 
 /// round_rows() on other devices than the processor.

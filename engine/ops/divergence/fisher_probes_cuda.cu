@@ -14,7 +14,7 @@
 namespace longshadow {
 namespace {
 
-/// What a tile's probabilities and signed roots take at most.
+/// The most bytes that a tile's probabilities and signed roots take.
 constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
 
 /// Tokens whose p is also summed, for the search for a sampled token.

@@ -9,7 +9,7 @@
 namespace longshadow {
 namespace {
 
-/// What dgate and dup of the rows in work take together at most.
+/// The most bytes that dgate and dup of the rows in work take together.
 constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
 
 /// The formula of silu_gate_delta.h, a thread an element; rows outside [first, end) are for another

@@ -100,7 +100,7 @@ struct BasicHeadsView {
   }
 
  private:
-  /// Of those of all heads, one after the other.
+  /// The rows of all heads lie one after the other: from this one on.
   Bytes* from_row(std::size_t row) const { return data + row * head_dim * size_of(element); }
 };
 

@@ -31,7 +31,7 @@ void with_projection(const char* operation, Element weights, Element to, const B
 void project_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                    ConstTensorView bias, HeadsView to);
 
-/// The same, each row then rotated by its position. positions [rows], below the table's.
+/// project_heads(), each row then rotated by its position. positions [rows], below the table's.
 void project_rotated_heads(Device& device, ConstTensorView x, const PackedWeights& weights,
                            ConstTensorView bias, const RotaryView& table,
                            std::span<const std::uint32_t> positions, HeadsView to);

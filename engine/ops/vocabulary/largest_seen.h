@@ -15,7 +15,7 @@ class LargestSeen {
  public:
   LargestSeen(std::size_t count, Entry least) : count_(count), at_most_(std::move(least)) {}
 
-  /// What an entry must be larger than to be one of them.
+  /// The bound that an entry must exceed to be one of them.
   const Entry& threshold() const { return at_most_; }
 
   void offer(const Entry& entry) {

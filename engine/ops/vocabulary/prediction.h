@@ -11,7 +11,7 @@
 
 namespace longshadow {
 
-/// What one row's predictive distribution over the vocabulary is asked for; nats.
+/// A summary of one row's predictive distribution over the vocabulary; nats.
 struct Prediction {
   double log_normaliser = 0;  ///< log of the sum of exp(logit)
   double entropy = 0;

@@ -10,7 +10,7 @@
 namespace longshadow {
 namespace {
 
-/// Of each row, over the logits seen so far.
+/// The sums of each row over the logits seen so far.
 template <class T>
 struct Partial {
   T* maxima;

@@ -174,7 +174,7 @@ class RunningSum {
   std::array<double, kBuckets> sums_{};
 };
 
-/// What sample_by_sorting() gives, where that does not hang on the rounding of a sum.
+/// The token that sample_by_sorting() gives, where that does not hang on the rounding of a sum.
 template <class T>
 std::optional<std::int32_t> sample_by_buckets(std::span<const T> logits,
                                               const SamplingOptions& options,

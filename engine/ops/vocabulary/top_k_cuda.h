@@ -18,7 +18,7 @@ struct Entry {
   int index;
 };
 
-/// Of all lanes' entries the largest, among equals the one of the lowest index.
+/// The largest of all lanes' entries, among equals the one of the lowest index.
 template <class T>
 __device__ Entry<T> warp_first_largest(Entry<T> entry) {
   const T value = warp_max(entry.value);
@@ -38,7 +38,7 @@ __device__ Entry<T> smallest_of_top_k(const T* top, int k) {
   return {-negated.value, negated.index};
 }
 
-/// What a warp does with a tile of a row's logits, those of the tokens [first_token, first_token +
+/// Absorbs, by one warp, a tile of a row's logits, those of the tokens [first_token, first_token +
 /// width): top [k] has the row's k largest so far, in no order, the vocabulary's first k at first.
 /// Lane i % kWarp alone writes entry i. What is not a number stays only where there are too few
 /// others.
