@@ -8,6 +8,7 @@
 #include <numbers>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/io/json.h"
 #include "engine/ops/projection/rotary.h"
 #include "tests/support/twins.h"
