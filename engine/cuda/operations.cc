@@ -13,6 +13,7 @@ void implement_linear();
 void implement_gated_linear_delta();
 void implement_gather_rows();
 void implement_copy_rows();
+void implement_add_rows();
 void implement_subtract_rows();
 void implement_cosine_distances();
 void implement_fill_rows();
@@ -47,6 +48,7 @@ void implement_cuda_operations() {
   implement_gated_linear_delta();
   implement_gather_rows();
   implement_copy_rows();
+  implement_add_rows();
   implement_subtract_rows();
   implement_cosine_distances();
   implement_fill_rows();

@@ -19,6 +19,9 @@ void fill_rows(Device& device, double value, TensorView x);
 /// to = from, both [rows, cols].
 void copy_rows(Device& device, ConstTensorView from, TensorView to);
 
+/// a += b, both [rows, cols].
+void add_rows(Device& device, ConstTensorView b, TensorView a);
+
 /// a -= b, both [rows, cols].
 void subtract_rows(Device& device, ConstTensorView b, TensorView a);
 
@@ -32,6 +35,9 @@ struct GatherRowsKernel
 
 /// copy_rows() on other devices than the processor.
 struct CopyRowsKernel : Operation<CopyRowsKernel, ConstTensorView, TensorView> {};
+
+/// add_rows() on other devices than the processor.
+struct AddRowsKernel : Operation<AddRowsKernel, ConstTensorView, TensorView> {};
 
 /// subtract_rows() on other devices than the processor.
 struct SubtractRowsKernel : Operation<SubtractRowsKernel, ConstTensorView, TensorView> {};

@@ -32,6 +32,17 @@ void copy_rows_on_cpu(Cpu& device, MatrixView<const T> from, MatrixView<T> to) {
                       [&](std::size_t r) { std::copy_n(from.row(r), from.cols, to.row(r)); });
 }
 
+void check_add_rows(ConstTensorView b, TensorView a) {
+  require_shape("add_rows", "b", b, a.rows, a.cols);
+}
+
+template <class T>
+void add_rows_on_cpu(Cpu& device, MatrixView<const T> b, MatrixView<T> a) {
+  device.parallel_for(a.rows, [&](std::size_t r) {
+    for (std::size_t c = 0; c < a.cols; ++c) a.row(r)[c] += b.row(r)[c];
+  });
+}
+
 void check_subtract_rows(ConstTensorView b, TensorView a) {
   require_shape("subtract_rows", "b", b, a.rows, a.cols);
 }
@@ -87,6 +98,14 @@ void copy_rows(Device& device, ConstTensorView from, TensorView to) {
   if (CopyRowsKernel::ran_elsewhere(device, from, to)) return;
   with_element<float, double>("copy_rows", from.element, [&]<class T>() {
     copy_rows_on_cpu<T>(cpu_of(device), from.as<T>(), to.as<T>());
+  });
+}
+
+void add_rows(Device& device, ConstTensorView b, TensorView a) {
+  check_add_rows(b, a);
+  if (AddRowsKernel::ran_elsewhere(device, b, a)) return;
+  with_element<float, double>("add_rows", a.element, [&]<class T>() {
+    add_rows_on_cpu<T>(cpu_of(device), b.as<T>(), a.as<T>());
   });
 }
 

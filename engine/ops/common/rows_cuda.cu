@@ -31,6 +31,12 @@ __global__ void copy_kernel(MatrixView<const T> from, MatrixView<T> to) {
 }
 
 template <class T>
+__global__ void add_kernel(MatrixView<const T> b, MatrixView<T> a) {
+  const std::size_t i = global_thread();
+  if (i < a.rows * a.cols) a.row(i / a.cols)[i % a.cols] += b.row(i / a.cols)[i % a.cols];
+}
+
+template <class T>
 __global__ void subtract_kernel(MatrixView<const T> b, MatrixView<T> a) {
   const std::size_t i = global_thread();
   if (i < a.rows * a.cols) a.row(i / a.cols)[i % a.cols] -= b.row(i / a.cols)[i % a.cols];
@@ -66,6 +72,11 @@ void gather_rows_on_cuda(Cuda& device, MatrixView<const T> table, std::span<cons
 template <class T>
 void copy_rows_on_cuda(Cuda& device, MatrixView<const T> from, MatrixView<T> to) {
   launch_elements(device, copy_kernel<T>, from.rows * from.cols, from, to);
+}
+
+template <class T>
+void add_rows_on_cuda(Cuda& device, MatrixView<const T> b, MatrixView<T> a) {
+  launch_elements(device, add_kernel<T>, a.rows * a.cols, b, a);
 }
 
 template <class T>
@@ -109,6 +120,14 @@ void implement_copy_rows() {
   CopyRowsKernel::implement([](Cuda& device, ConstTensorView from, TensorView to) {
     with_element<float, double>("copy_rows", from.element, [&]<class T>() {
       copy_rows_on_cuda<T>(device, from.as<T>(), to.as<T>());
+    });
+  });
+}
+
+void implement_add_rows() {
+  AddRowsKernel::implement([](Cuda& device, ConstTensorView b, TensorView a) {
+    with_element<float, double>("add_rows", a.element, [&]<class T>() {
+      add_rows_on_cuda<T>(device, b.as<T>(), a.as<T>());
     });
   });
 }

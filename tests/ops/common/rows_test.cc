@@ -15,8 +15,8 @@ namespace {
 using test::elements;
 using test::random_matrix;
 
-TEMPLATE_TEST_CASE("gather, copy, subtract and fill", "", test::CpuF32, test::CpuF64, test::CudaF32,
-                   test::CudaF64) {
+TEMPLATE_TEST_CASE("gather, copy, subtract, add and fill", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
   using T = typename TestType::T;
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
@@ -46,6 +46,16 @@ TEMPLATE_TEST_CASE("gather, copy, subtract and fill", "", test::CpuF32, test::Cp
   for (std::size_t r = 0; r < 10; ++r) {
     for (std::size_t c = 0; c < 5; ++c) {
       CHECK(changed.row(r)[c] == table.row(r)[c] - other.row(r)[c]);
+    }
+  }
+
+  Matrix<T> sum(cpu.memory(), 10, 5);
+  test::run_on(on.device, [&](auto& at) { add_rows(on.device, at.in(table), at.out(sum)); });
+  CHECK(elements(sum) == elements(table));
+  test::run_on(on.device, [&](auto& at) { add_rows(on.device, at.in(other), at.out(sum)); });
+  for (std::size_t r = 0; r < 10; ++r) {
+    for (std::size_t c = 0; c < 5; ++c) {
+      CHECK(sum.row(r)[c] == table.row(r)[c] + other.row(r)[c]);
     }
   }
 
@@ -127,6 +137,9 @@ TEMPLATE_TEST_CASE("operations on rows refuse shapes that do not fit", "[contrac
   CHECK(test::error_of([&] {
           copy_rows(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 4));
         }) == "copy_rows: to is [4, 4], expected [3, 4]");
+  CHECK(test::error_of([&] {
+          add_rows(on.device, test::shaped<const float>(4, 3), test::shaped<float>(4, 4));
+        }) == "add_rows: b is [4, 3], expected [4, 4]");
   CHECK(test::error_of([&] {
           subtract_rows(on.device, test::shaped<const float>(3, 4), test::shaped<float>(4, 4));
         }) == "subtract_rows: b is [3, 4], expected [4, 4]");
