@@ -56,6 +56,8 @@ const char* name_of(Architecture architecture) {
       return "qwen2";
     case Architecture::qwen3:
       return "qwen3";
+    case Architecture::olmo2:
+      return "olmo2";
   }
   return "";
 }

@@ -10,7 +10,10 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2 };
+
+/// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
+enum class QueryKeyNorm { none, head, projection };
 
 /// The ways rotary frequencies are stretched for long contexts, by Hugging Face's names;
 /// rotary_frequencies() has their formulas.
@@ -57,12 +60,14 @@ struct ModelConfig {
   /// larger: windows are not computed, and in a text that fits into one none is needed. Else 0.
   std::size_t attention_window = 0;
   double norm_epsilon = 1e-5;
-  bool tied_embeddings = false;    ///< the output matrix is the embedding matrix
-  bool attention_bias = false;     ///< biases on q, k and v (Qwen2)
-  bool output_bias = false;        ///< a bias on attention's output product
-  bool query_key_norm = false;     ///< an RMSNorm over each head of q and k, before RoPE (Qwen3)
-  bool feed_forward_bias = false;  ///< biases on gate, up and down
-  bool bf16_layers = false;        ///< the model's file keeps every matrix of its layers in bf16
+  bool tied_embeddings = false;                      ///< the output matrix is the embedding matrix
+  bool attention_bias = false;                       ///< biases on q, k and v (Qwen2)
+  bool output_bias = false;                          ///< a bias on attention's output product
+  bool feed_forward_bias = false;                    ///< biases on gate, up and down
+  QueryKeyNorm query_key_norm = QueryKeyNorm::none;  ///< head: Qwen3; projection: OLMo 2
+  /// Norms lie behind attention and feed-forward, before the sum, instead of before them (OLMo 2).
+  bool norms_behind = false;
+  bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
   /// What the file says and is left aside, a line each.
   std::vector<std::string> warnings;
@@ -71,7 +76,7 @@ struct ModelConfig {
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3".
+/// "qwen3", "olmo2".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

@@ -144,7 +144,8 @@ void refuse_other_types(const Gguf& gguf) {
 ModelConfig config_from_gguf(const Gguf& gguf) {
   refuse_other_types(gguf);
   // Mistral's files call themselves llama.
-  constexpr std::array kSupported{Architecture::llama, Architecture::qwen2, Architecture::qwen3};
+  constexpr std::array kSupported{Architecture::llama, Architecture::qwen2, Architecture::qwen3,
+                                  Architecture::olmo2};
   const auto& architecture = gguf.at<std::string>("general.architecture");
   ModelConfig config;
   config.architecture =
@@ -170,7 +171,11 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   config.tied_embeddings = gguf.find("output.weight") == nullptr;
   config.attention_bias =
       config.architecture == Architecture::qwen2 || gguf.find("blk.0.attn_q.bias") != nullptr;
-  config.query_key_norm = config.architecture == Architecture::qwen3;
+  if (config.architecture == Architecture::qwen3) config.query_key_norm = QueryKeyNorm::head;
+  if (config.architecture == Architecture::olmo2) {
+    config.query_key_norm = QueryKeyNorm::projection;
+    config.norms_behind = true;
+  }
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;
   config.feed_forward_bias = gguf.find("blk.0.ffn_down.bias") != nullptr;
   read_rope(gguf, keys, config);

@@ -164,7 +164,9 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   bool windowed = by_layer.value_or(false);
   if (model.architecture == Architecture::mistral) {
     windowed = !none;
-  } else if (model.architecture != Architecture::llama && !by_layer) {
+  } else if ((model.architecture == Architecture::qwen2 ||
+              model.architecture == Architecture::qwen3) &&
+             !by_layer) {
     windowed = used && !none &&
                model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
                                     .value_or(kDefaultFullLayers);
@@ -189,7 +191,7 @@ std::string weight_type(const json& config, const std::string& source) {
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
   constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
-                                  Architecture::qwen3};
+                                  Architecture::qwen3, Architecture::olmo2};
   const json document = parse_json(config_json, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
@@ -221,9 +223,12 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
 
   const bool llama = config.architecture == Architecture::llama;
   config.tied_embeddings = flag("tie_word_embeddings");
-  config.output_bias = (llama || qwen3) && flag("attention_bias");
+  const bool olmo2 = config.architecture == Architecture::olmo2;
+  config.output_bias = (llama || qwen3 || olmo2) && flag("attention_bias");
   config.attention_bias = config.architecture == Architecture::qwen2 || config.output_bias;
-  config.query_key_norm = qwen3;
+  if (qwen3) config.query_key_norm = QueryKeyNorm::head;
+  if (olmo2) config.query_key_norm = QueryKeyNorm::projection;
+  config.norms_behind = olmo2;
   config.feed_forward_bias = llama && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
   config.rope = read_rope(document, source, config.max_context);

@@ -9,9 +9,9 @@
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/attention_delta.h"
 #include "engine/ops/projection/rotary.h"
-#include "engine/parts/head_norm.h"
-#include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"
+#include "engine/parts/query_key_norm.h"
+#include "engine/parts/residual_stream.h"
 #include "engine/parts/row_batch.h"
 #include "engine/parts/weight_loader.h"
 
@@ -45,8 +45,9 @@ struct AttentionActivations {
   Tensor value_heads;      ///< [K R, d]
   Tensor attended;         ///< [R, H d]
   Tensor log_normalisers;  ///< [R, H]
-  /// [H R, d], [K R, d], before the head norms; empty where the model has none.
+  /// [R, H d], [R, K d], before their norms; empty where the model has none.
   Tensor query_projections, key_projections;
+  Tensor output, normed_output;  ///< [R, D], before and behind the norm behind the part, or empty
 
   AttentionActivations(Device& device, const ModelConfig& config, Element element,
                        std::size_t rows);
@@ -55,27 +56,30 @@ struct AttentionActivations {
 /// The full pass's activations that the delta and the backward pass start from, for m rows.
 struct AttentionTape {
   AttentionShape shape;
-  Tensor residual;         ///< [m, D], the part's input
+  Tensor residual;         ///< [m, D], the part's input; empty where no norm reads it
   Tensor query_heads;      ///< [H m, d], rotated
   Tensor log_normalisers;  ///< [m, H]
   Tensor attended;         ///< [m, H d]
-  /// [H m, d], [K m, d], before the head norms; empty where the model has none.
+  /// [m, H d], [m, K d], before their norms; empty where the model has none.
   Tensor query_projections, key_projections;
+  Tensor output;  ///< [m, D], before the norm behind the part; empty where the model has none
 
   AttentionTape(Device& device, const ModelConfig& config, Element element, std::size_t rows);
 
-  /// Keeps rows of what the part has computed; the residual is kept by who has it.
+  void keep_residual(Device& device, const KeptRows& rows, ConstTensorView from);
+  /// Keeps rows of what the part has computed.
   void keep(Device& device, const KeptRows& rows, const AttentionActivations& from);
 };
 
 /// Changes of the activations, for R padded rows and one row tile beyond; in the products' type P
 /// where a product takes them.
 struct AttentionChanges {
-  Tensor query_heads;        ///< [H R, d] P
-  Tensor key_heads;          ///< [K R, d]
-  Tensor value_heads;        ///< [K R, d] P
-  Tensor attended;           ///< [R, H d] P
-  Tensor query_projections;  ///< [H R, d], before the head norm; empty where the model has none
+  Tensor query_heads;  ///< [H R, d] P
+  Tensor key_heads;    ///< [K R, d]
+  Tensor value_heads;  ///< [K R, d] P
+  Tensor attended;     ///< [R, H d] P
+  Tensor projections;  ///< [R, H d], before a norm; empty where the model has none
+  Tensor output;       ///< [R, D], before the norm behind the part, or empty
 
   AttentionChanges(Device& device, const ModelConfig& config, const PassElements& elements,
                    std::size_t rows);
@@ -89,8 +93,9 @@ struct AttentionGradientRows {
   Tensor unrotated_queries;  ///< [R, H d] P
   Tensor unrotated_keys;     ///< [R, K d] P
   Tensor values;             ///< [R, K d] P
-  /// [R, H d], [R, K d], before the head norms; empty where the model has none.
+  /// [R, H d], [R, K d], before their norms; empty where the model has none.
   Tensor query_projections, key_projections;
+  Tensor output;  ///< [R, D], before the norm behind the part; empty where the model has none
 
   AttentionGradientRows(Device& device, const ModelConfig& config, const PassElements& elements,
                         std::size_t rows);
@@ -104,8 +109,8 @@ struct FullCache {
 };
 
 /// The first half of a decoder layer: x += W_o attention(rope(W_q n), rope(W_k n), W_v n) with
-/// n = norm(x), with biases, and norms over the heads of q and k before rope, where the model has
-/// them.
+/// n = norm(x), with biases, and norms of q and k before rope, where the model has them; the norm
+/// may lie behind the part instead.
 class Attention {
  public:
   Attention(const WeightLoader& load, const ModelConfig& config, std::size_t layer);
@@ -115,7 +120,7 @@ class Attention {
   static PartSize size(const ModelConfig& config);
 
   /// x [padded rows, D], the residual stream, read and written; `prefix` holds the layer's keys and
-  /// values of the positions before every stream. normed [padded rows, D] is scratch.
+  /// values of the positions before every stream; normed [padded rows, D] becomes n.
   void forward(Device& device, const AttentionMatrices& matrices, const RotaryTable& rotary,
                const RowBatch& batch, KeysValuesView prefix, ColumnOrder order, TensorView normed,
                AttentionActivations& s, TensorView x) const;
@@ -138,10 +143,10 @@ class Attention {
 
  private:
   AttentionShape shape_;
-  Norm norm_;
+  PartInput input_;
   Tensor query_bias_, key_bias_, value_bias_;  ///< [1, H d], [1, K d], [1, K d] or empty
-  Tensor output_bias_;                         ///< [1, D] or empty
-  HeadNorm query_norm_, key_norm_;
+  ProjectionNorm query_norm_, key_norm_;
+  PartOutput output_;
 };
 
 AttentionShape attention_shape(const ModelConfig& config);

@@ -16,30 +16,40 @@ FeedForwardActivations::FeedForwardActivations(Device& device, const ModelConfig
                                                Element element, std::size_t rows)
     : gate(device.memory(), element, rows, config.feed_forward_size),
       up(device.memory(), element, rows, config.feed_forward_size),
-      gated(device.memory(), element, rows, config.feed_forward_size) {}
+      gated(device.memory(), element, rows, config.feed_forward_size),
+      output(make_part_output(device, config, element, rows)) {}
 
 FeedForwardTape::FeedForwardTape(Device& device, const ModelConfig& config, Element element,
                                  std::size_t rows)
-    : residual(device.memory(), element, rows, config.hidden_size),
+    : residual(make_part_residual(device, config, element, rows)),
       gate(device.memory(), element, rows, config.feed_forward_size),
-      up(device.memory(), element, rows, config.feed_forward_size) {}
+      up(device.memory(), element, rows, config.feed_forward_size),
+      output(make_part_output(device, config, element, rows)) {}
+
+void FeedForwardTape::keep_residual(Device& device, const KeptRows& rows, ConstTensorView from) {
+  if (residual.rows() != 0) keep_rows(device, rows, from, residual);
+}
 
 void FeedForwardTape::keep(Device& device, const KeptRows& rows,
                            const FeedForwardActivations& from) {
   keep_rows(device, rows, from.gate.view(), gate);
   keep_rows(device, rows, from.up.view(), up);
+  if (output.rows() != 0) keep_rows(device, rows, from.output.view(), output);
 }
 
 FeedForward::FeedForward(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
-    : norm_{load.plain(WeightKind::feed_forward_norm, layer), config.norm_epsilon},
+    : input_{{load.plain(WeightKind::feed_forward_norm, layer), config.norm_epsilon}},
       gate_bias_(load.plain(WeightKind::gate_bias, layer)),
       up_bias_(load.plain(WeightKind::up_bias, layer)),
-      down_bias_(load.plain(WeightKind::down_bias, layer)) {}
+      output_{load.plain(WeightKind::down_bias, layer),
+              {load.plain(WeightKind::feed_forward_output_norm, layer), config.norm_epsilon}} {}
 
 void FeedForward::add_names(const ModelConfig& config, LayerNames& names) {
   using enum WeightKind;
   const std::size_t hidden = config.hidden_size, inner = config.feed_forward_size;
-  names.add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
+  if (!config.norms_behind) {
+    names.add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
+  }
   names.add(gate, inner, hidden, "ffn_gate.weight", "mlp.gate_proj.weight");
   names.add(up, inner, hidden, "ffn_up.weight", "mlp.up_proj.weight");
   names.add(down, hidden, inner, "ffn_down.weight", "mlp.down_proj.weight");
@@ -48,16 +58,21 @@ void FeedForward::add_names(const ModelConfig& config, LayerNames& names) {
     names.add(up_bias, 1, inner, "ffn_up.bias", "mlp.up_proj.bias");
     names.add(down_bias, 1, hidden, "ffn_down.bias", "mlp.down_proj.bias");
   }
+  if (config.norms_behind) {
+    names.add(feed_forward_output_norm, 1, hidden, "post_ffw_norm.weight",
+              "post_feedforward_layernorm.weight");
+  }
 }
 
 PartSize FeedForward::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size, inner = config.feed_forward_size;
+  const std::size_t before_norm_behind = config.norms_behind ? hidden : 0;
   return {.matrices = 3 * hidden * inner,
           .tape = hidden + 2 * inner,
-          .forward = 3 * inner,
-          .delta = 0,
+          .forward = 3 * inner + before_norm_behind,
+          .delta = before_norm_behind,
           .delta_products = inner,
-          .gradients = 3 * inner};
+          .gradients = 3 * inner + before_norm_behind};
 }
 
 void FeedForward::forward(Device& device, const FeedForwardMatrices& matrices, TensorView normed,
@@ -66,14 +81,13 @@ void FeedForward::forward(Device& device, const FeedForwardMatrices& matrices, T
   const TensorView up = rows_of(s.up, x.rows);
   const TensorView gated = rows_of(s.gated, x.rows);
 
-  norm_.forward(device, x, normed);
+  input_.forward(device, x, normed);
   linear(device, normed, matrices.gate, gate);
   add_bias(device, gate_bias_.view(), gate);
   linear(device, normed, matrices.up, up);
   add_bias(device, up_bias_.view(), up);
   silu_gate(device, gate, up, gated);
-  linear(device, gated, matrices.down, x, Write::add);
-  add_bias(device, down_bias_.view(), x);
+  output_.forward(device, gated, matrices.down, rows_of(s.output, x.rows), normed, x);
 }
 
 void FeedForward::delta(Device& device, const FeedForwardMatrices& matrices,
@@ -82,11 +96,12 @@ void FeedForward::delta(Device& device, const FeedForwardMatrices& matrices,
   const std::span<const PairedRows> pairs(batch.tape_rows);
   const TensorView dgated = rows_of(s.gated, dx.rows);
 
-  norm_.delta(device, tape.residual.view(), dx, pairs, dnormed);
-  gated_linear_delta(device, dnormed,
+  const ConstTensorView input = input_.delta(device, tape.residual.view(), dx, pairs, dnormed);
+  gated_linear_delta(device, input,
                      GatedLinearView{matrices.gate, matrices.up, tape.gate.view(), tape.up.view()},
                      pairs, dgated);
-  linear(device, dgated, matrices.down, dx, Write::add);
+  output_.delta(device, dgated, matrices.down, tape.output.view(), pairs,
+                rows_of(s.output, dx.rows), dx);
 }
 
 void FeedForward::backward(Device& device, const FeedForwardMatrices& transposed,
@@ -98,11 +113,14 @@ void FeedForward::backward(Device& device, const FeedForwardMatrices& transposed
   const TensorView dgate = rows_of(s.gate, dx.rows);
   const TensorView dup = rows_of(s.up, dx.rows);
 
-  linear(device, rounded_rows(device, dx, rounded), transposed.down, dgated);
+  linear(
+      device,
+      output_.backward(device, tape.output.view(), dx, pairs, rows_of(s.output, dx.rows), rounded),
+      transposed.down, dgated);
   silu_gate_backward(device, tape.gate.view(), tape.up.view(), dgated, pairs, dgate, dup);
   linear(device, dgate, transposed.gate, dnormed);
   linear(device, dup, transposed.up, dnormed, Write::add);
-  norm_.backward(device, tape.residual.view(), dnormed, pairs, dx);
+  input_.backward(device, tape.residual.view(), dnormed, pairs, dx);
 }
 
 }  // namespace longshadow

@@ -5,8 +5,8 @@
 #include "engine/backend/packed_weights.h"
 #include "engine/config/config.h"
 #include "engine/core/tensor.h"
-#include "engine/parts/norm.h"
 #include "engine/parts/part_size.h"
+#include "engine/parts/residual_stream.h"
 #include "engine/parts/row_batch.h"
 #include "engine/parts/weight_loader.h"
 
@@ -33,6 +33,7 @@ struct FeedForwardMatrices {
 /// The activations that a feed-forward part computes, for R padded rows and one row tile beyond.
 struct FeedForwardActivations {
   Tensor gate, up, gated;  ///< [R, F]
+  Tensor output;           ///< [R, D], before the norm behind the part, or empty
 
   FeedForwardActivations(Device& device, const ModelConfig& config, Element element,
                          std::size_t rows);
@@ -40,40 +41,46 @@ struct FeedForwardActivations {
 
 /// The full pass's activations that the delta and the backward pass start from, for m rows.
 struct FeedForwardTape {
-  Tensor residual;  ///< [m, D], the part's input
+  Tensor residual;  ///< [m, D], the part's input; empty where no norm reads it
   Tensor gate, up;  ///< [m, F]
+  Tensor output;    ///< [m, D], before the norm behind the part; empty where the model has none
 
   FeedForwardTape(Device& device, const ModelConfig& config, Element element, std::size_t rows);
 
-  /// Keeps rows of what the part has computed; the residual is kept by who has it.
+  void keep_residual(Device& device, const KeptRows& rows, ConstTensorView from);
+  /// Keeps rows of what the part has computed.
   void keep(Device& device, const KeptRows& rows, const FeedForwardActivations& from);
 };
 
-/// The change of the gated activations, [R, F] for R padded rows and one row tile beyond, in the
-/// products' type.
+/// Changes of the activations, for R padded rows and one row tile beyond; in the products' type P
+/// where a product takes them.
 struct FeedForwardChanges {
-  Tensor gated;
+  Tensor gated;   ///< [R, F] P
+  Tensor output;  ///< [R, D], before the norm behind the part; empty where the model has none
 
   FeedForwardChanges(Device& device, const ModelConfig& config, const PassElements& elements,
                      std::size_t rows)
-      : gated(device.memory(), elements.products, rows, config.feed_forward_size) {}
+      : gated(device.memory(), elements.products, rows, config.feed_forward_size),
+        output(make_part_output(device, config, elements.activations, rows)) {}
 };
 
-/// Gradients of the activations, [R, F] for R padded rows; in the products' type P where a product
-/// takes them.
+/// Gradients of the activations, for R padded rows; in the products' type P where a product takes
+/// them.
 struct FeedForwardGradients {
-  Tensor gated;
-  Tensor gate, up;  ///< P
+  Tensor gated;     ///< [R, F]
+  Tensor gate, up;  ///< [R, F] P
+  Tensor output;    ///< [R, D], before the norm behind the part; empty where the model has none
 
   FeedForwardGradients(Device& device, const ModelConfig& config, const PassElements& elements,
                        std::size_t rows)
       : gated(device.memory(), elements.activations, rows, config.feed_forward_size),
         gate(device.memory(), elements.products, rows, config.feed_forward_size),
-        up(device.memory(), elements.products, rows, config.feed_forward_size) {}
+        up(device.memory(), elements.products, rows, config.feed_forward_size),
+        output(make_part_output(device, config, elements.activations, rows)) {}
 };
 
 /// The second half of a decoder layer: x += W_down (silu(W_gate n) W_up n) with n = norm(x), and
-/// biases where the model has them.
+/// biases where the model has them; the norm may lie behind the part instead.
 class FeedForward {
  public:
   FeedForward(const WeightLoader& load, const ModelConfig& config, std::size_t layer);
@@ -99,8 +106,9 @@ class FeedForward {
                 FeedForwardGradients& s, TensorView dx) const;
 
  private:
-  Norm norm_;
-  Tensor gate_bias_, up_bias_, down_bias_;  ///< [1, F], [1, F], [1, D] or empty
+  PartInput input_;
+  Tensor gate_bias_, up_bias_;  ///< [1, F] or empty
+  PartOutput output_;
 };
 
 }  // namespace longshadow

@@ -50,7 +50,7 @@ struct LayerMatrices {
 /// The activations of a layer, kept for those who look at them (signals, the KV cache), for R
 /// padded rows and one row tile beyond; overwritten by the next layer.
 struct LayerActivations {
-  Tensor normed;  ///< [R, D]
+  Tensor normed;  ///< [R, D]; behind attention: what it read
   AttentionActivations attention;
   FeedForwardActivations feed_forward;
 

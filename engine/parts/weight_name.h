@@ -11,6 +11,7 @@ namespace longshadow {
 enum class WeightKind {
   token_embedding,
   attention_norm,
+  attention_output_norm,
   query,
   key,
   value,
@@ -22,6 +23,7 @@ enum class WeightKind {
   attention_output,
   output_bias,
   feed_forward_norm,
+  feed_forward_output_norm,
   gate,
   up,
   down,

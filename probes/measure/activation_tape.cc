@@ -26,14 +26,14 @@ KeptRows ActivationTape::kept(const Chunk& chunk) const {
 }
 
 void ActivationTape::before_layer(const Chunk& chunk, std::size_t layer, ConstTensorView residual) {
-  keep_rows(device_, kept(chunk), residual, layers_[layer].attention.residual);
+  layers_[layer].attention.keep_residual(device_, kept(chunk), residual);
 }
 
 void ActivationTape::after_attention(const Chunk& chunk, std::size_t layer,
                                      const LayerActivations& activations, ConstHeadsView,
                                      ConstTensorView residual) {
   layers_[layer].attention.keep(device_, kept(chunk), activations.attention);
-  keep_rows(device_, kept(chunk), residual, layers_[layer].feed_forward.residual);
+  layers_[layer].feed_forward.keep_residual(device_, kept(chunk), residual);
 }
 
 void ActivationTape::after_feed_forward(const Chunk& chunk, std::size_t layer,

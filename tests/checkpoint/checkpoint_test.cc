@@ -68,8 +68,11 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(static_cast<float>(a.norm_epsilon) == static_cast<float>(b.norm_epsilon));
       CHECK(a.tied_embeddings == b.tied_embeddings);
       CHECK(a.attention_bias == b.attention_bias);
-      CHECK(a.query_key_norm == name.starts_with("qwen3"));
+      CHECK((a.query_key_norm == QueryKeyNorm::head) == name.starts_with("qwen3"));
+      CHECK((a.query_key_norm == QueryKeyNorm::projection) == (name == "olmo2"));
       CHECK(b.query_key_norm == a.query_key_norm);
+      CHECK(a.norms_behind == (name == "olmo2"));
+      CHECK(b.norms_behind == a.norms_behind);
       CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3"));
       CHECK(b.bf16_layers == a.bf16_layers);
       CHECK(a.rope.theta == b.rope.theta);

@@ -106,8 +106,15 @@ TEST_CASE("a qwen2 GGUF has biases and its own key prefix") {
   const ModelConfig config = config_from_gguf(small("qwen2"));
   CHECK(config.architecture == Architecture::qwen2);
   CHECK(config.attention_bias);
-  CHECK_FALSE(config.query_key_norm);
+  CHECK(config.query_key_norm == QueryKeyNorm::none);
   CHECK(config.n_layers == 2);
+}
+
+TEST_CASE("an olmo2 GGUF has norms over whole projections and behind its parts") {
+  const ModelConfig config = config_from_gguf(small("olmo2"));
+  CHECK(config.architecture == Architecture::olmo2);
+  CHECK(config.query_key_norm == QueryKeyNorm::projection);
+  CHECK(config.norms_behind);
 }
 
 TEST_CASE("a qwen3 GGUF has norms over its heads, and biases where they are stored") {
@@ -116,7 +123,7 @@ TEST_CASE("a qwen3 GGUF has norms over its heads, and biases where they are stor
   gguf.metadata["qwen3.attention.value_length"] = std::uint64_t{128};
   ModelConfig config = config_from_gguf(gguf);
   CHECK(config.architecture == Architecture::qwen3);
-  CHECK(config.query_key_norm);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
   CHECK(config.head_dim == 128);
   CHECK_FALSE(config.attention_bias);
   CHECK(config.tied_embeddings);

@@ -77,7 +77,7 @@ TEST_CASE("a configuration is read from config.json") {
   CHECK(qwen.attention_bias);
   CHECK_FALSE(qwen.output_bias);
   CHECK(qwen.attention_window == 0);
-  CHECK_FALSE(qwen.query_key_norm);
+  CHECK(qwen.query_key_norm == QueryKeyNorm::none);
 }
 
 // The members of Qwen3-0.6B, where the heads' 2,048 are twice the hidden size.
@@ -91,7 +91,7 @@ TEST_CASE("qwen3 has norms over its heads, which name their size, and biases onl
     "use_sliding_window": false, "vocab_size": 151936})";
   const ModelConfig config = parse_with(members);
   CHECK(config.architecture == Architecture::qwen3);
-  CHECK(config.query_key_norm);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
   CHECK(config.head_dim == 128);
   CHECK(config.group_size() == 2);
   CHECK(config.max_context == 40960);
@@ -119,6 +119,24 @@ TEST_CASE("qwen3 has norms over its heads, which name their size, and biases onl
           .max_context == 256);
 }
 
+// The members of OLMo-2-1124-7B.
+TEST_CASE("olmo2 has norms over whole projections and behind its parts") {
+  const ModelConfig config = parse_with(R"({
+    "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", "attention_bias": false,
+    "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "head_dim": null,
+    "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 500000,
+    "tie_word_embeddings": false, "torch_dtype": "float32", "vocab_size": 100352})");
+  CHECK(config.architecture == Architecture::olmo2);
+  CHECK(config.query_key_norm == QueryKeyNorm::projection);
+  CHECK(config.norms_behind);
+  CHECK(config.head_dim == 128);
+  CHECK(config.attention_window == 0);
+  CHECK_FALSE(config.attention_bias);
+  CHECK_FALSE(parse_with(R"({"model_type": "qwen3"})").norms_behind);
+  CHECK(parse_with(R"({"model_type": "olmo2", "attention_bias": true})").output_bias);
+}
+
 TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
   struct Case {
     const char* members;
@@ -140,6 +158,9 @@ TEST_CASE("a window bounds the texts that can be read, where transformers would 
            "max_window_layers": 1})",
        0},
       {R"({"model_type": "qwen3", "sliding_window": 64, "max_window_layers": 1})", 0},
+      {R"({"model_type": "olmo2", "sliding_window": 64, "use_sliding_window": true,
+           "max_window_layers": 1})",
+       0},
       {R"({"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 2})",
        0},

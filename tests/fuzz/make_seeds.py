@@ -111,6 +111,18 @@ QWEN3_PAIRS = [
 ]
 
 
+OLMO2_PAIRS = [
+    pair("general.architecture", STRING, "olmo2"),
+    pair("olmo2.block_count", U32, 1),
+    pair("olmo2.embedding_length", U32, 8),
+    pair("olmo2.attention.head_count", U32, 2),
+    pair("olmo2.feed_forward_length", U32, 16),
+    pair("olmo2.context_length", U32, 64),
+    pair("olmo2.attention.layer_norm_rms_epsilon", F32, 1e-6),
+    pair("olmo2.rope.freq_base", F32, 5e5),
+]
+
+
 def write(target, name, content):
     path = SEEDS / target / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +136,8 @@ def write_gguf():
     write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
     write("gguf", "qwen3", gguf(QWEN3_PAIRS + TOKENIZER_PAIRS,
                                 [plain, ("blk.0.attn_q_norm.weight", [8], 0, bytes(32))]))
+    write("gguf", "olmo2", gguf(OLMO2_PAIRS + TOKENIZER_PAIRS,
+                                [plain, ("blk.0.post_ffw_norm.weight", [8], 0, bytes(32))]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
     write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
     for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
@@ -162,6 +176,8 @@ def write_config():
              "use_sliding_window": False,
              "rope_scaling": {"rope_type": "yarn", "factor": 4.0,
                               "original_max_position_embeddings": 32}}
+    olmo2 = {**llama, "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2",
+             "rope_scaling": None, "attention_bias": False, "num_key_value_heads": None}
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
@@ -173,8 +189,8 @@ def write_config():
     mistral = {**llama, "architectures": ["MistralForCausalLM"], "model_type": "mistral",
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
-    for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("newer", newer),
-                         ("yarn", yarn), ("mistral", mistral)):
+    for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("olmo2", olmo2),
+                         ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

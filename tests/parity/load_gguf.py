@@ -1,9 +1,13 @@
-"""A GGUF llama, qwen2 or qwen3 file as reference.Model: every tensor dequantised to float64."""
+"""A GGUF file of a family that Longshadow reads as reference.Model: every tensor dequantised to float64."""
 
 import numpy as np
 from gguf import GGUFReader, dequantize
 
 from reference import Layer, Model, Rope
+
+NORMS = {"attention_norm": "attn_norm", "feed_forward_norm": "ffn_norm",
+         "query_norm": "attn_q_norm", "key_norm": "attn_k_norm",
+         "attention_output_norm": "post_attention_norm", "feed_forward_output_norm": "post_ffw_norm"}
 
 
 def rotated_halves(weight, n_heads):
@@ -55,14 +59,13 @@ def load_gguf(path):
                              ("up_bias", "ffn_up"), ("down_bias", "ffn_down")):
             if f"blk.{i}.{stored}.bias" in tensors:
                 bias[name] = part(f"{stored}.bias")
-        norms = {name: part(f"{stored}.weight")
-                 for name, stored in (("query_norm", "attn_q_norm"), ("key_norm", "attn_k_norm"))
-                 if f"blk.{i}.{stored}.weight" in tensors}
+        norms = {name: part(f"{stored}.weight") if f"blk.{i}.{stored}.weight" in tensors else None
+                 for name, stored in NORMS.items()}
         layers.append(Layer(
-            part("attn_norm.weight"),
-            paired(part("attn_q.weight"), n_heads), paired(part("attn_k.weight"), n_kv_heads),
-            part("attn_v.weight"), part("attn_output.weight"), part("ffn_norm.weight"),
-            part("ffn_gate.weight"), part("ffn_up.weight"), part("ffn_down.weight"), **bias, **norms))
+            query=paired(part("attn_q.weight"), n_heads), key=paired(part("attn_k.weight"), n_kv_heads),
+            value=part("attn_v.weight"), attention_output=part("attn_output.weight"),
+            gate=part("ffn_gate.weight"), up=part("ffn_up.weight"), down=part("ffn_down.weight"),
+            **bias, **norms))
 
     embedding = tensor("token_embd.weight")
     output = tensor("output.weight") if "output.weight" in tensors else embedding

@@ -41,7 +41,7 @@ LOGITS_POSITIONS = [0, 1, 31, 63, 95, TOKENS - 1]
 @dataclass
 class Spec:
     name: str
-    family: str  # "llama", "qwen2" or "qwen3"
+    family: str  # as config.json's model_type names it
     hidden_size: int
     n_layers: int
     n_heads: int
@@ -89,6 +89,8 @@ SPECS = [
     Spec("qwen3_yarn", "qwen3", 32, 2, 6, 3, 48, False,
          ref.Rope(theta=100.0, scaling="yarn", factor=4.0, original_context=48), "rope_scaling",
          "qwen2", "float16", seed=7, head_dim=8, norm_epsilon=1e-6),
+    Spec("olmo2", "olmo2", 64, 2, 4, 2, 80, False, ref.Rope(theta=5e5), "rope_scaling", "gpt-2",
+         "float16", seed=8, norm_epsilon=1e-6),
 ]
 
 
@@ -133,6 +135,11 @@ def random_weights(spec):
                 # A head's rotated vector has this size whatever its projection's gain, so scores
                 # get theirs from here.
                 weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(spec.head_dim, 1.4, 0.4)
+        if spec.family == "olmo2":
+            del weights[f"{prefix}input_layernorm.weight"]
+            weights[f"{prefix}post_feedforward_layernorm.weight"] = vector(wide, 1.0, 0.2)
+            for name, size in (("q", queries), ("k", kv)):
+                weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(size, 1.4, 0.4)
         if spec.family == "qwen2" or spec.all_biases:
             for name, size in (("q", queries), ("k", kv), ("v", kv)):
                 weights[f"{prefix}self_attn.{name}_proj.bias"] = vector(size, 0.0, 0.5)
@@ -156,12 +163,9 @@ def reference_model(spec, weights):
         bias = {f"{name}_bias": part(f"{stored}_proj.bias")
                 for name, stored in BIASES.items()
                 if f"model.layers.{index}.{stored}_proj.bias" in w}
-        norms = {}
-        if spec.family == "qwen3":
-            norms = {f"{name}_norm": part(f"self_attn.{name[0]}_norm.weight")
-                     for name in ("query", "key")}
-        layers.append(ref.Layer(*(part(f"{name}.weight") for name in tiny_files.LAYER_PARTS),
-                                **bias, **norms))
+        parts = {field: part(f"{name}.weight")
+                 for name, (_, field) in tiny_files.layer_parts(spec.family).items()}
+        layers.append(ref.Layer(**parts, **bias))
     embedding = w["model.embed_tokens.weight"]
     return ref.Model(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.norm_epsilon, spec.rope,
                      embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers)

@@ -55,12 +55,10 @@ class Rope:
 
 @dataclass
 class Layer:
-    attention_norm: np.ndarray  # [D]
     query: np.ndarray  # [H d, D]; rows in rotated-half order, as Hugging Face stores them
     key: np.ndarray  # [K d, D]
     value: np.ndarray  # [K d, D]
     attention_output: np.ndarray  # [D, H d]
-    feed_forward_norm: np.ndarray  # [D]
     gate: np.ndarray  # [F, D]
     up: np.ndarray  # [F, D]
     down: np.ndarray  # [D, F]
@@ -71,8 +69,15 @@ class Layer:
     gate_bias: np.ndarray | float = 0.0
     up_bias: np.ndarray | float = 0.0
     down_bias: np.ndarray | float = 0.0
-    query_norm: np.ndarray | None = None  # [d]; RMSNorm over each head, before the rotation
-    key_norm: np.ndarray | None = None  # [d]
+    # [D]; RMSNorm of what attention and feed-forward read of the residual stream
+    attention_norm: np.ndarray | None = None
+    feed_forward_norm: np.ndarray | None = None
+    # RMSNorm before the rotation: [d] over each head, or [H d] and [K d] over the whole projection.
+    query_norm: np.ndarray | None = None
+    key_norm: np.ndarray | None = None
+    # [D]; RMSNorm of what attention and feed-forward add to the residual stream
+    attention_output_norm: np.ndarray | None = None
+    feed_forward_output_norm: np.ndarray | None = None
 
 
 @dataclass
@@ -101,6 +106,9 @@ class FullPass:
 
 
 def rms_norm(x, weight, epsilon):
+    """x itself where there is no such norm (weight None)."""
+    if weight is None:
+        return x
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
 
 
@@ -149,8 +157,9 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         k = (h @ layer.key.T + layer.key_bias).reshape(rows, model.n_kv_heads, model.head_dim)
         v = (h @ layer.value.T + layer.value_bias).reshape(rows, model.n_kv_heads, model.head_dim)
         if layer.query_norm is not None:
-            q = rms_norm(q, layer.query_norm, model.norm_epsilon)
-            k = rms_norm(k, layer.key_norm, model.norm_epsilon)
+            q, k = (rms_norm(x.reshape(rows, -1, len(weight)), weight,
+                             model.norm_epsilon).reshape(x.shape)
+                    for x, weight in ((q, layer.query_norm), (k, layer.key_norm)))
         q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
         run.keys.append(k)
         run.values.append(v)
@@ -165,12 +174,14 @@ def run_rows(model, token_ids, start, prefix, removed=()):
             attention[head] = softmax(np.where(visible(index, head // group), scores, -np.inf))
             mixed[:, head] = attention[head] @ v[:, head // group]
         run.attention.append(attention)
-        x = x + mixed.reshape(rows, -1) @ layer.attention_output.T + layer.output_bias
+        mixed = mixed.reshape(rows, -1) @ layer.attention_output.T + layer.output_bias
+        x = x + rms_norm(mixed, layer.attention_output_norm, model.norm_epsilon)
 
         h = rms_norm(x, layer.feed_forward_norm, model.norm_epsilon)
         gate = h @ layer.gate.T + layer.gate_bias
         up = h @ layer.up.T + layer.up_bias
-        x = x + (gate / (1.0 + np.exp(-gate)) * up) @ layer.down.T + layer.down_bias
+        fed = (gate / (1.0 + np.exp(-gate)) * up) @ layer.down.T + layer.down_bias
+        x = x + rms_norm(fed, layer.feed_forward_output_norm, model.norm_epsilon)
         run.residuals.append(x)
     run.logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
     return run

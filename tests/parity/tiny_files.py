@@ -12,27 +12,39 @@ from safetensors.torch import save_file
 import tiny_tokenizers
 
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
-# Hugging Face's name of a layer's part -> GGUF's.
-LAYER_PARTS = {
-    "input_layernorm": "attn_norm",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
+# Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
+PROJECTIONS = {
+    "self_attn.q_proj": ("attn_q", "query"),
+    "self_attn.k_proj": ("attn_k", "key"),
+    "self_attn.v_proj": ("attn_v", "value"),
+    "self_attn.o_proj": ("attn_output", "attention_output"),
+    "mlp.gate_proj": ("ffn_gate", "gate"),
+    "mlp.up_proj": ("ffn_up", "up"),
+    "mlp.down_proj": ("ffn_down", "down"),
 }
-HEAD_NORMS = {
-    "self_attn.q_norm": "attn_q_norm",
-    "self_attn.k_norm": "attn_k_norm",
+NORMS_BEFORE = {
+    "input_layernorm": ("attn_norm", "attention_norm"),
+    "post_attention_layernorm": ("ffn_norm", "feed_forward_norm"),
+}
+NORMS_BEHIND = {
+    "post_attention_layernorm": ("post_attention_norm", "attention_output_norm"),
+    "post_feedforward_layernorm": ("post_ffw_norm", "feed_forward_output_norm"),
+}
+QUERY_KEY_NORMS = {
+    "self_attn.q_norm": ("attn_q_norm", "query_norm"),
+    "self_attn.k_norm": ("attn_k_norm", "key_norm"),
 }
 GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
+
+
+def layer_parts(family):
+    """The names of the parts that have a weight in a layer of the family."""
+    norms = NORMS_BEHIND if family == "olmo2" else NORMS_BEFORE
+    return norms | PROJECTIONS | (QUERY_KEY_NORMS if family in ("qwen3", "olmo2") else {})
 
 
 def write_hugging_face(spec, weights, tokenizer, folder):
@@ -151,19 +163,19 @@ def write_gguf(spec, weights, tokenizer, path):
             weight = interleaved_pairs(weight, spec.n_heads)
         if spec.family == "llama" and ".k_proj." in name:
             weight = interleaved_pairs(weight, spec.n_kv_heads)
-        writer.add_tensor(_gguf_name(name), gguf.quantize(weight, stored), raw_dtype=stored)
+        writer.add_tensor(_gguf_name(name, spec.family), gguf.quantize(weight, stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def _gguf_name(name):
+def _gguf_name(name, family):
     if name in GLOBAL_NAMES:
         return GLOBAL_NAMES[name]
     layer, part = name.removeprefix("model.layers.").split(".", 1)
     part, kind = part.rsplit(".", 1)
-    return f"blk.{layer}.{(LAYER_PARTS | HEAD_NORMS)[part]}.{kind}"
+    return f"blk.{layer}.{layer_parts(family)[part][0]}.{kind}"
 
 
 def _add_vocabulary(writer, spec, tokenizer):

@@ -132,6 +132,8 @@ CASES = [
          config(vocab_size=321)),
     Case(96, "norms over heads that are not stored", "'model.layers.0.self_attn.k_norm.weight' is missing",
          config(model_type="qwen3")),
+    Case(96, "norms behind the parts that are not stored",
+         "'model.layers.0.input_layernorm.weight' is not part of a olmo2 model", config(model_type="olmo2")),
     Case(97, "tokenizer over the size cap", "expected at most 134217728 bytes of JSON, found 134217729",
          sized(TOKENIZER, LARGEST_JSON + 1)),
     Case(97, "config over the size cap", "expected at most 134217728 bytes", sized(CONFIG, 2**33)),

@@ -86,7 +86,9 @@ class GatedModel {
   const twin::Rows& weights(WeightKind kind, std::size_t layer) const {
     return weights_.at({kind, layer});
   }
+  /// x itself where the model has no such norm.
   twin::Row norm(WeightKind kind, std::size_t layer, const twin::Row& x) const {
+    if (!weights_.contains({kind, layer})) return x;
     return twin::rms_norm(x, weights(kind, layer)[0], config_.norm_epsilon);
   }
   twin::Row times(WeightKind kind, std::size_t layer, const twin::Row& x) const {
@@ -106,13 +108,13 @@ class GatedModel {
     }
     return y;
   }
-  /// Normalises each head in the row, where the model has such norms.
+  /// Normalises each head in the row, or all together, where the model has such norms.
   void normalise_heads(WeightKind kind, std::size_t layer, twin::Row& row) const {
     if (!weights_.contains({kind, layer})) return;
-    for (std::size_t head = 0; head * config_.head_dim < row.size(); ++head) {
-      const twin::Row normed = norm(kind, layer, head_of(row, head));
-      std::copy(normed.begin(), normed.end(),
-                row.begin() + static_cast<std::ptrdiff_t>(head * config_.head_dim));
+    const std::size_t width = weights(kind, layer)[0].size();
+    for (std::size_t first = 0; first < row.size(); first += width) {
+      const twin::Row normed = norm(kind, layer, twin::row(row.data() + first, width));
+      std::copy(normed.begin(), normed.end(), row.begin() + static_cast<std::ptrdiff_t>(first));
     }
   }
   twin::Row rotate(const twin::Row& head, std::size_t position) const {
@@ -167,7 +169,9 @@ class GatedModel {
         if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, values, result);
         attended.insert(attended.end(), result.out.begin(), result.out.end());
       }
-      add(project(WeightKind::attention_output, WeightKind::output_bias, layer, attended), x[r]);
+      const twin::Row output =
+          project(WeightKind::attention_output, WeightKind::output_bias, layer, attended);
+      add(norm(WeightKind::attention_output_norm, layer, output), x[r]);
     }
   }
 
@@ -188,7 +192,8 @@ class GatedModel {
       const twin::Row gate = project(WeightKind::gate, WeightKind::gate_bias, layer, in);
       twin::Row gated = project(WeightKind::up, WeightKind::up_bias, layer, in);
       for (std::size_t i = 0; i < gate.size(); ++i) gated[i] *= twin::silu(gate[i]);
-      add(project(WeightKind::down, WeightKind::down_bias, layer, gated), row);
+      const twin::Row output = project(WeightKind::down, WeightKind::down_bias, layer, gated);
+      add(norm(WeightKind::feed_forward_output_norm, layer, output), row);
     }
   }
 
