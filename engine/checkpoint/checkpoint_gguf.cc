@@ -12,8 +12,9 @@ StoredModel open_gguf_model(const std::filesystem::path& path) {
   if (config.name.empty() || config.name == files.path.stem()) config.name = files.name;
   // Converted into config.rope.
   std::erase_if(gguf.tensors, [](const StoredTensor& t) { return t.name == "rope_freqs.weight"; });
-  // llama.cpp's converter interleaves the rotary halves of llama, not of qwen2.
-  const bool interleaved = config.architecture == Architecture::llama;
+  // llama.cpp's converter interleaves the rotary halves of these alone.
+  const bool interleaved =
+      config.architecture == Architecture::llama || config.architecture == Architecture::smollm3;
 
   Tokenizer tokenizer = Tokenizer::from_gguf(gguf, gguf.source);
   GenerationSettings generation = generation_settings(gguf, tokenizer);

@@ -58,6 +58,8 @@ const char* name_of(Architecture architecture) {
       return "qwen3";
     case Architecture::olmo2:
       return "olmo2";
+    case Architecture::smollm3:
+      return "smollm3";
   }
   return "";
 }

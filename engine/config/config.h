@@ -10,7 +10,7 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3 };
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
@@ -69,6 +69,9 @@ struct ModelConfig {
   bool norms_behind = false;
   bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
+  /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
+  /// every fourth).
+  std::vector<bool> rotary_layers;
   /// What the file says and is left aside, a line each.
   std::vector<std::string> warnings;
 
@@ -76,7 +79,7 @@ struct ModelConfig {
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2".
+/// "qwen3", "olmo2", "smollm3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

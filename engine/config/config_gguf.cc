@@ -145,7 +145,7 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   refuse_other_types(gguf);
   // Mistral's files call themselves llama.
   constexpr std::array kSupported{Architecture::llama, Architecture::qwen2, Architecture::qwen3,
-                                  Architecture::olmo2};
+                                  Architecture::olmo2, Architecture::smollm3};
   const auto& architecture = gguf.at<std::string>("general.architecture");
   ModelConfig config;
   config.architecture =
@@ -175,6 +175,12 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   if (config.architecture == Architecture::olmo2) {
     config.query_key_norm = QueryKeyNorm::projection;
     config.norms_behind = true;
+  }
+  if (config.architecture == Architecture::smollm3) {
+    // A file does not say which; llama.cpp leaves every fourth layer as it is.
+    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+      config.rotary_layers.push_back((layer + 1) % 4 != 0);
+    }
   }
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;
   config.feed_forward_bias = gguf.find("blk.0.ffn_down.bias") != nullptr;

@@ -92,8 +92,10 @@ double read_factor(const json& parameters, const std::string& where, const RopeC
   return positive(json_at<double>(parameters, "factor", where), where + ": 'factor'");
 }
 
-RopeConfig read_rope(const json& config, const std::string& source, std::size_t max_context) {
+RopeConfig read_rope(const json& config, const std::string& source, std::size_t max_context,
+                     double default_theta) {
   RopeConfig rope;
+  rope.theta = default_theta;
   std::string where;
   const json* parameters = find_rope_parameters(config, source, where);
   rope.theta = json_find<double>(config, "rope_theta", source).value_or(rope.theta);
@@ -160,16 +162,19 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   constexpr std::uint64_t kDefaultWindow = 4096, kDefaultFullLayers = 28;
   const std::optional<bool> by_layer = windowed_layers(config, source);
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
-  const bool none = config.contains(kKey) && config[kKey].is_null();
+  const bool smollm3 = model.architecture == Architecture::smollm3;
+  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3;
   bool windowed = by_layer.value_or(false);
   if (model.architecture == Architecture::mistral) {
     windowed = !none;
-  } else if ((model.architecture == Architecture::qwen2 ||
-              model.architecture == Architecture::qwen3) &&
-             !by_layer) {
+  } else if (!by_layer && (model.architecture == Architecture::qwen2 ||
+                           model.architecture == Architecture::qwen3)) {
     windowed = used && !none &&
                model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
                                     .value_or(kDefaultFullLayers);
+  } else if (!by_layer && smollm3) {
+    windowed =
+        used && !none && std::ranges::find(model.rotary_layers, false) != model.rotary_layers.end();
   }
   if (!windowed) return 0;
   if (none) {
@@ -177,6 +182,37 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   }
   return in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow),
                   kMaxContext, source + ": " + quote(kKey));
+}
+
+/// SmolLM3's layers whose queries and keys are rotated, [L], with transformers' defaults.
+std::vector<bool> read_rotary_layers(const json& config, const std::string& source,
+                                     std::size_t n_layers) {
+  constexpr const char* kKey = "no_rope_layers";  // in spite of its name 1 where they are rotated
+  std::vector<bool> rotary(n_layers);
+  const json* named = json_array_find(config, kKey, source);
+  if (named == nullptr) {
+    constexpr const char* kInterval = "no_rope_layer_interval";
+    const std::size_t interval =
+        in_range(json_find<std::uint64_t>(config, kInterval, source).value_or(4), kMaxLayers,
+                 source + ": " + quote(kInterval));
+    for (std::size_t layer = 0; layer < n_layers; ++layer) {
+      rotary[layer] = (layer + 1) % interval != 0;
+    }
+    return rotary;
+  }
+  if (named->size() < n_layers) {
+    throw Error(source + ": " + quote(kKey) + ": expected a number for each of the " +
+                std::to_string(n_layers) + " layers, found " + std::to_string(named->size()));
+  }
+  for (std::size_t layer = 0; layer < n_layers; ++layer) {
+    const json& one = (*named)[layer];
+    if (one != 0 && one != 1) {
+      throw Error(source + ": " + quote(kKey) + ": expected 0 or 1 for layer " +
+                  std::to_string(layer) + ", found " + quote(one.dump()));
+    }
+    rotary[layer] = one == 1;
+  }
+  return rotary;
 }
 
 /// What the weights are stored in, as "bfloat16"; empty where it does not say.
@@ -190,8 +226,9 @@ std::string weight_type(const json& config, const std::string& source) {
 }  // namespace
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
-  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
-                                  Architecture::qwen3, Architecture::olmo2};
+  constexpr std::array kSupported{Architecture::llama, Architecture::mistral,
+                                  Architecture::qwen2, Architecture::qwen3,
+                                  Architecture::olmo2, Architecture::smollm3};
   const json document = parse_json(config_json, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
@@ -222,16 +259,20 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
       positive(json_at<double>(document, "rms_norm_eps", source), source + ": 'rms_norm_eps'");
 
   const bool llama = config.architecture == Architecture::llama;
-  config.tied_embeddings = flag("tie_word_embeddings");
+  const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool olmo2 = config.architecture == Architecture::olmo2;
-  config.output_bias = (llama || qwen3 || olmo2) && flag("attention_bias");
-  config.attention_bias = config.architecture == Architecture::qwen2 || config.output_bias;
+  const bool smollm3 = config.architecture == Architecture::smollm3;
+  config.tied_embeddings =
+      json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
+  config.output_bias = (llama || qwen3 || olmo2 || smollm3) && flag("attention_bias");
+  config.attention_bias = qwen2 || config.output_bias;
   if (qwen3) config.query_key_norm = QueryKeyNorm::head;
   if (olmo2) config.query_key_norm = QueryKeyNorm::projection;
   config.norms_behind = olmo2;
-  config.feed_forward_bias = llama && flag("mlp_bias");
+  config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
-  config.rope = read_rope(document, source, config.max_context);
+  config.rope = read_rope(document, source, config.max_context, smollm3 ? 2e6 : 1e4);
+  if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);
   const std::size_t window = read_window(document, source, config);

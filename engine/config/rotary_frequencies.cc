@@ -81,4 +81,14 @@ std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_
   return frequencies;
 }
 
+std::vector<std::vector<double>> layer_frequencies(const ModelConfig& config,
+                                                   std::size_t n_tokens) {
+  std::vector<std::vector<double>> layers(
+      config.n_layers, rotary_frequencies(config.rope, config.head_dim, n_tokens));
+  for (std::size_t layer = 0; layer < config.rotary_layers.size(); ++layer) {
+    if (!config.rotary_layers[layer]) std::ranges::fill(layers[layer], 0.0);
+  }
+  return layers;
+}
+
 }  // namespace longshadow

@@ -23,4 +23,8 @@ namespace longshadow {
 std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_dim,
                                        std::size_t n_tokens);
 
+/// rotary_frequencies() of every layer, [L] of [head_dim / 2]: zeros, by which nothing turns, where
+/// the layer has no rotary positions.
+std::vector<std::vector<double>> layer_frequencies(const ModelConfig& config, std::size_t n_tokens);
+
 }  // namespace longshadow

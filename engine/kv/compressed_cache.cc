@@ -23,10 +23,16 @@ std::size_t stored_bytes(Device& device, TensorView keys, TensorView values,
 
 void require_compression(const Compression& compression, std::size_t n_layers,
                          std::size_t n_kv_heads, std::size_t n_slots, std::size_t head_dim,
-                         std::span<const double> frequencies) {
+                         std::span<const std::vector<double>> frequencies) {
   if constexpr (kContracts) {
     constexpr const char* kName = "a compression of a cache";
     require_equal(kName, "layers.size()", compression.layers.size(), n_layers);
+    if (compression.rotates_keys) {
+      require_equal(kName, "frequencies.size()", frequencies.size(), n_layers);
+      for (const std::vector<double>& layer : frequencies) {
+        require_equal(kName, "2 frequencies.size() of a layer", 2 * layer.size(), head_dim);
+      }
+    }
     for (const KeptSlots& layer : compression.layers) {
       require_equal(kName, "by_head.size()", layer.by_head.size(), n_kv_heads);
       for (const std::vector<std::uint32_t>& slots : layer.by_head) {
@@ -35,7 +41,6 @@ void require_compression(const Compression& compression, std::size_t n_layers,
         if (!compression.rotates_keys) continue;
         require_equal(kName, "slots.size() of keys that move", slots.size(),
                       layer.by_head.front().size());
-        require_equal(kName, "2 frequencies.size()", 2 * frequencies.size(), head_dim);
       }
     }
   }
@@ -43,7 +48,7 @@ void require_compression(const Compression& compression, std::size_t n_layers,
 
 CompressedCache::CompressedCache(Device& device, const KvCache& full,
                                  std::span<const Compression> compressions,
-                                 std::span<const double> frequencies)
+                                 std::span<const std::vector<double>> frequencies)
     : n_kv_heads_(full.layer(0).keys.n_heads),
       head_dim_(full.layer(0).keys.head_dim),
       bytes_(compressions.size()) {
@@ -70,7 +75,7 @@ CompressedCache::CompressedCache(Device& device, const KvCache& full,
         gather_rows(device, from.keys.head(head), slots, keys);
         const TensorView values = layer.values.view().row_range(first, slots.size());
         gather_rows(device, from.values.head(head), slots, values);
-        if (one.rotates_keys) rotate_kept_keys(device, kept, frequencies, keys);
+        if (one.rotates_keys) rotate_kept_keys(device, kept, frequencies[index], keys);
         bytes_[c] += stored_bytes(device, keys, values, one.quantization);
         layer.rows.push_back({first, first + slots.size()});
         first += slots.size();

@@ -25,20 +25,21 @@ struct Compression {
 };
 
 /// Throws ContractError, where contracts are checked (engine/core/require.h), unless the
-/// compression fits a cache of L layers and K KV heads with `n_slots` slots of `head_dim`.
+/// compression fits a cache of L layers and K KV heads with `n_slots` slots of `head_dim`, and
+/// frequencies [L] of [d / 2] where keys move.
 void require_compression(const Compression& compression, std::size_t n_layers,
                          std::size_t n_kv_heads, std::size_t n_slots, std::size_t head_dim,
-                         std::span<const double> frequencies);
+                         std::span<const std::vector<double>> frequencies);
 
 /// The keys and values of the slots that compressions of one cache keep, and no others. Layers and
 /// KV heads may keep different numbers of them, so a layer is one matrix with the rows of one KV
 /// head behind those of another, of one compression behind those of another.
 class CompressedCache {
  public:
-  /// Copies from `full`, for one compression or more; frequencies [d / 2], radians per position,
-  /// turn keys that move.
+  /// Copies from `full`, for one compression or more; frequencies [L] of [d / 2], radians per
+  /// position, turn keys that move.
   CompressedCache(Device& device, const KvCache& full, std::span<const Compression> compressions,
-                  std::span<const double> frequencies);
+                  std::span<const std::vector<double>> frequencies);
 
   /// The rows of all compressions, as attention() takes them for a Stream of ragged_prefix.
   KeysValuesView layer(std::size_t index) const {

@@ -22,7 +22,7 @@ void copy_row_range(Device& device, const Tensor& source, std::size_t from, std:
 }  // namespace
 
 GrowingCache::GrowingCache(Device& device, const KvCache& prefilled, const Compression& compression,
-                           std::span<const double> frequencies)
+                           std::span<const std::vector<double>> frequencies)
     : device_(&device),
       element_(prefilled.element()),
       frequencies_(frequencies.begin(), frequencies.end()),
@@ -40,7 +40,7 @@ GrowingCache::GrowingCache(Device& device, const KvCache& prefilled, const Compr
     }
     const KeysValuesView as_one_head{as_heads(full.keys.all(), 1), as_heads(full.values.all(), 1)};
     const auto& kept = compression.layers[index].by_head;
-    layers_.push_back(gather({as_one_head, by_head}, kept, rotates_keys_));
+    layers_.push_back(gather(index, {as_one_head, by_head}, kept));
     for (std::size_t head = 0; head < kept.size(); ++head) {
       layers_.back().heads[head].tokens = kept[head];
     }
@@ -48,8 +48,8 @@ GrowingCache::GrowingCache(Device& device, const KvCache& prefilled, const Compr
 }
 
 GrowingCache::Layer GrowingCache::gather(
-    CachedLayer from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
-    bool rotates) const {
+    std::size_t index, CachedLayer from,
+    const std::vector<std::vector<std::uint32_t>>& slots_by_head) const {
   Layer layer;
   std::size_t n_rows = 0;
   for (const std::vector<std::uint32_t>& slots : slots_by_head) {
@@ -72,8 +72,8 @@ GrowingCache::Layer GrowingCache::gather(
                 keys.view());
     gather_rows(*device_, from.rows.values.head(0).row_range(rows.begin, rows.size()), ids,
                 values.view());
-    if (rotates) {
-      rotate_kept_keys(*device_, std::span(slots), frequencies_, keys.view());
+    if (rotates_keys_) {
+      rotate_kept_keys(*device_, std::span(slots), frequencies_[index], keys.view());
     }
     const std::size_t n_plain = head.plain.size(), n_packed = slots.size() - n_plain;
     if (n_packed != 0) {
@@ -176,7 +176,7 @@ void GrowingCache::keep(std::size_t index,
     require_below("GrowingCache::keep", "slots", std::span(slots_by_head[h]),
                   layers_[index].heads[h].tokens.size());
   }
-  Layer kept = gather(read(index), slots_by_head, rotates_keys_);
+  Layer kept = gather(index, read(index), slots_by_head);
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     for (const std::uint32_t slot : slots_by_head[h]) {
       kept.heads[h].tokens.push_back(layers_[index].heads[h].tokens[slot]);

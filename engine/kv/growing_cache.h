@@ -28,9 +28,9 @@ struct CachedLayer {
 class GrowingCache {
  public:
   /// Begins with what `compression` keeps of a prefilled cache. `device` must outlive this;
-  /// frequencies [d / 2], radians per position, turn keys that move.
+  /// frequencies [L] of [d / 2], radians per position, turn keys that move.
   GrowingCache(Device& device, const KvCache& prefilled, const Compression& compression,
-               std::span<const double> frequencies);
+               std::span<const std::vector<double>> frequencies);
 
   std::size_t n_layers() const { return layers_.size(); }
   /// The tokens of a KV head's slots, as positions in the text.
@@ -65,9 +65,9 @@ class GrowingCache {
     std::vector<Head> heads;
   };
 
-  /// A layer of the named rows of each head.
-  Layer gather(CachedLayer from, const std::vector<std::vector<std::uint32_t>>& slots_by_head,
-               bool rotates) const;
+  /// Layer number `index`, of the named rows of each head.
+  Layer gather(std::size_t index, CachedLayer from,
+               const std::vector<std::vector<std::uint32_t>>& slots_by_head) const;
   /// Packs whole groups of rows and puts them behind the head's other groups.
   void pack(ConstTensorView keys, ConstTensorView values, Head& head) const;
   /// So that every head of the layer has rows to spare.
@@ -75,7 +75,7 @@ class GrowingCache {
 
   Device* device_;
   Element element_;
-  std::vector<double> frequencies_;
+  std::vector<std::vector<double>> frequencies_;
   std::optional<Quantization> quantization_;
   bool rotates_keys_;
   std::size_t head_dim_;

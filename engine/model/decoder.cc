@@ -34,10 +34,8 @@ class TokenCache final : public LayerCache {
 Decoder::Decoder(Device& device, const Weights& weights, std::size_t max_tokens)
     : device_(device),
       weights_(weights),
-      rotary_(make_rotary_table(
-          device, weights.element(),
-          rotary_frequencies(weights.config.rope, weights.config.head_dim, max_tokens), max_tokens,
-          weights.config.rope.attention_factor)),
+      rotary_(device, weights.element(), layer_frequencies(weights.config, max_tokens), max_tokens,
+              weights.config.rope.attention_factor),
       walk_(device, weights, kFewRows),
       hidden_(device.memory(), weights.element(), kFewRows, weights.config.hidden_size),
       logits_(device.memory(), weights.element(), kFewRows, weights.config.vocab_size),

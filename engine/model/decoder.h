@@ -31,7 +31,7 @@ class Decoder {
  private:
   Device& device_;
   const Weights& weights_;
-  RotaryTable rotary_;
+  RotaryTables rotary_;
   LayerWalk walk_;
   Tensor hidden_;       ///< [kFewRows, D], of which the first row counts
   Tensor logits_;       ///< [kFewRows, V], likewise

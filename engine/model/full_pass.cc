@@ -50,12 +50,12 @@ FullPass run_full_pass(Device& device, const Weights& weights, std::span<const s
   const ModelConfig& config = weights.config;
   const std::size_t n = tokens.size();
   const std::size_t padded_n = round_up(n, kRowTile) + kRowTile;
-  const std::vector<double> frequencies =
-      rotary_frequencies(config.rope, config.head_dim, std::max(n, options.text_tokens));
+  const std::vector<std::vector<double>> frequencies =
+      layer_frequencies(config, std::max(n, options.text_tokens));
   FullPass pass{
       {tokens.begin(), tokens.end()},
       frequencies,
-      make_rotary_table(device, weights.element(), frequencies, n, config.rope.attention_factor),
+      RotaryTables(device, weights.element(), frequencies, n, config.rope.attention_factor),
       KvCache(device.memory(), weights.element(), config.n_layers, config.n_kv_heads, n,
               config.head_dim),
       Tensor(device.memory(), weights.element(), padded_n, config.hidden_size),

@@ -20,10 +20,11 @@ inline constexpr std::size_t kPrefillChunk = 512;
 /// The teacher-forced run over a whole document with nothing removed.
 struct FullPass {
   std::vector<std::int32_t> tokens;  ///< n
-  std::vector<double> frequencies;   ///< [d / 2], radians per position: keys were rotated by them
-  RotaryTable rotary;                ///< n positions
-  KvCache cache;                     ///< n positions
-  Tensor hidden;                     ///< [n + padding, D], after the final norm
+  /// [L] of [d / 2], radians per position: keys were rotated by them.
+  std::vector<std::vector<double>> frequencies;
+  RotaryTables rotary;  ///< n positions
+  KvCache cache;        ///< n positions
+  Tensor hidden;        ///< [n + padding, D], after the final norm
   /// n, zeros where none was asked for; the last one's target is token 0 for want of another.
   std::vector<Prediction> predictions;
   std::vector<double> log_normalisers;  ///< n, the predictions'

@@ -10,8 +10,9 @@ LayerWalk::LayerWalk(Device& device, const Weights& weights, std::size_t max_row
       residual_(device.memory(), weights.element(), max_rows, weights.config.hidden_size),
       activations_(device, weights.config, weights.element(), max_rows) {}
 
-void LayerWalk::run(std::span<const std::int32_t> tokens, RowBatch& rows, const RotaryTable& rotary,
-                    LayerCache& cache, TensorView hidden, ColumnOrder order, const Chunk& chunk,
+void LayerWalk::run(std::span<const std::int32_t> tokens, RowBatch& rows,
+                    const RotaryTables& rotary, LayerCache& cache, TensorView hidden,
+                    ColumnOrder order, const Chunk& chunk,
                     std::span<LayerObserver* const> observers) {
   const TensorView x = rows_of(residual_, rows.padded_rows());
   const TensorView normed = rows_of(activations_.normed, rows.padded_rows());
@@ -21,8 +22,8 @@ void LayerWalk::run(std::span<const std::int32_t> tokens, RowBatch& rows, const 
     const LayerMatrices& matrices = weights_.matrices[index];
     for (auto* observer : observers) observer->before_layer(chunk, index, x);
     const KeysValuesView prefix = cache.enter(index, rows);
-    layer.attention.forward(device_, matrices.attention, rotary, rows, prefix, order, normed,
-                            activations_.attention, x);
+    layer.attention.forward(device_, matrices.attention, rotary.of(index), rows, prefix, order,
+                            normed, activations_.attention, x);
     const ConstHeadsView keys = cache.store(index, activations_.keys_values(weights_.config));
     for (auto* observer : observers) observer->after_attention(chunk, index, activations_, keys, x);
     layer.feed_forward.forward(device_, matrices.feed_forward, normed, activations_.feed_forward,

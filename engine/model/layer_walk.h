@@ -5,8 +5,8 @@
 #include <span>
 
 #include "engine/core/tensor.h"
+#include "engine/model/rotary_tables.h"
 #include "engine/model/weights.h"
-#include "engine/ops/projection/rotary.h"
 #include "engine/parts/layer.h"
 
 namespace longshadow {
@@ -53,7 +53,7 @@ class LayerWalk {
 
   /// Row r gets tokens[r]; what padding rows hold never reaches the others.
   ///   hidden [rows.padded_rows(), D]: after the final norm.
-  void run(std::span<const std::int32_t> tokens, RowBatch& rows, const RotaryTable& rotary,
+  void run(std::span<const std::int32_t> tokens, RowBatch& rows, const RotaryTables& rotary,
            LayerCache& cache, TensorView hidden, ColumnOrder order = ColumnOrder::forward,
            const Chunk& chunk = {}, std::span<LayerObserver* const> observers = {});
 

@@ -25,7 +25,8 @@ struct LayerView {
   HeadRows<const float> values;  ///< K heads, rows [0, n)
   /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).
   MatrixView<const float> queries;
-  std::span<const double> frequencies;  ///< [d / 2], radians per position
+  /// [d / 2], radians per position; zeros in a layer without rotary positions.
+  std::span<const double> frequencies;
   /// H heads, those of a KV head together, of the last PolicyTraits::window_queries rows: the
   /// queries of the last tokens, rotated as keys are.
   HeadRows<const float> window_queries{};

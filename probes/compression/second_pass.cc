@@ -57,8 +57,8 @@ class RowsBehind {
   RowsBehind(Device& device, const Weights& weights, const FullPass& full, std::size_t context,
              std::size_t max_tokens)
       : context_(context),
-        rotary_(make_rotary_table(device, weights.element(), full.frequencies, context + max_tokens,
-                                  weights.config.rope.attention_factor)),
+        rotary_(device, weights.element(), full.frequencies, context + max_tokens,
+                weights.config.rope.attention_factor),
         cache_(full.cache),
         walk_(device, weights, round_up(max_tokens, kRowTile)),
         hidden_(device.memory(), weights.element(), round_up(max_tokens, kRowTile),
@@ -78,7 +78,7 @@ class RowsBehind {
 
  private:
   std::size_t context_;
-  RotaryTable rotary_;
+  RotaryTables rotary_;
   ReadCache cache_;
   LayerWalk walk_;
   Tensor hidden_;  ///< [padded rows, D], which nobody looks at

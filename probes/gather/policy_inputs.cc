@@ -31,8 +31,8 @@ PolicyInputs::PolicyInputs(Device& device, const Weights& weights, std::size_t c
     : device_(device),
       config_(weights.config),
       context_(context),
-      frequencies_(rotary_frequencies(config_.rope, config_.head_dim, text_tokens)),
-      rotary_(make_rotary_table(device, weights.element(), frequencies_, context)),
+      frequencies_(layer_frequencies(config_, text_tokens)),
+      rotary_(device, weights.element(), frequencies_, context),
       outside_(device.memory(), config_.n_kv_heads, context) {
   const ModelConfig& config = config_;
   bool any_queries = false, any_drift = false;
@@ -119,7 +119,7 @@ void PolicyInputs::add_queries(const Chunk& chunk, std::size_t layer,
   std::vector<std::uint32_t> positions(rows);
   std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(chunk.first_position));
   Tensor plain(device_.memory(), heads.element, rows, rotated.cols());
-  rotate_rows(device_, rotary_, Turn::back, positions, rotated.view(), plain.view());
+  rotate_rows(device_, rotary_.of(layer), Turn::back, positions, rotated.view(), plain.view());
   copy_to_host(device_, plain.view(), queries_[layer].view().row_range(chunk.first_position, rows));
 }
 
@@ -173,7 +173,7 @@ LayerView PolicyInputs::view(const PolicyTraits& traits) const {
   view.keys = as_heads(keys_.view(), config_.n_kv_heads);
   view.values = as_heads(values_.view(), config_.n_kv_heads);
   if (traits.queries) view.queries = queries_[shown_].view();
-  view.frequencies = frequencies_;
+  view.frequencies = frequencies_[shown_];
   if (traits.attention_queries != 0) {
     view.attention = shown_windows_.at(traits.attention_queries).view();
   }

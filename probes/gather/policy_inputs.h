@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/model/full_pass.h"
-#include "engine/ops/projection/rotary.h"
+#include "engine/model/rotary_tables.h"
 #include "engine/policy/policy.h"
 #include "probes/gather/token_signals.h"
 
@@ -55,8 +55,8 @@ class PolicyInputs final : public LayerObserver {
   Device& device_;
   const ModelConfig& config_;
   std::size_t context_;
-  std::vector<double> frequencies_;
-  RotaryTable rotary_;  ///< of the context's positions, which keeps lengths
+  std::vector<std::vector<double>> frequencies_;  ///< as layer_frequencies()
+  RotaryTables rotary_;  ///< of the context's positions, which keep lengths
   /// On the host, per layer [T, H d], before rotation; empty: not needed.
   std::vector<Matrix<float>> queries_;
   /// On the host, of the last so many queries, per layer [H queries, d].

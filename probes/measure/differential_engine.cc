@@ -57,7 +57,7 @@ void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<do
     const Layer& layer = weights_.layers[index];
     const LayerMatrices& matrices = delta_weights_.matrices[index];
     const LayerTape& tape = tape_.layer(index);
-    layer.attention.delta(device_, matrices.attention, full_.rotary, rows, tape.attention,
+    layer.attention.delta(device_, matrices.attention, full_.rotary.of(index), rows, tape.attention,
                           FullCache{full_.cache.layer(index), delta_weights_.cache[index]},
                           tape_.row_tiles_before(), dnormed, attention_, dx);
     layer.feed_forward.delta(device_, matrices.feed_forward, rows, tape.feed_forward, dnormed,

@@ -69,10 +69,10 @@ void FisherSketch::run(const Range& bin, const ProbeDraws& draws, std::size_t n_
     const LayerTape& tape = tape_.layer(index);
     layer.feed_forward.backward(device_, transposed.feed_forward, rows, tape.feed_forward, rounded,
                                 dnormed, feed_forward_, dx);
-    layer.attention.backward(device_, transposed.attention, full_.rotary, rows, tape.attention,
-                             FullCache{full_.cache.layer(index), gradient_weights_.cache[index]},
-                             rounded, dnormed, attention_,
-                             gates.row_range(index * gate_rows, gate_rows), dx);
+    layer.attention.backward(
+        device_, transposed.attention, full_.rotary.of(index), rows, tape.attention,
+        FullCache{full_.cache.layer(index), gradient_weights_.cache[index]}, rounded, dnormed,
+        attention_, gates.row_range(index * gate_rows, gate_rows), dx);
   }
 }
 

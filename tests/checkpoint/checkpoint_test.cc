@@ -73,6 +73,9 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(b.query_key_norm == a.query_key_norm);
       CHECK(a.norms_behind == (name == "olmo2"));
       CHECK(b.norms_behind == a.norms_behind);
+      CHECK(a.rotary_layers ==
+            (name == "smollm3" ? std::vector{true, true, true, false} : std::vector<bool>{}));
+      CHECK(b.rotary_layers == a.rotary_layers);
       CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3"));
       CHECK(b.bf16_layers == a.bf16_layers);
       CHECK(a.rope.theta == b.rope.theta);

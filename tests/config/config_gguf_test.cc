@@ -117,6 +117,14 @@ TEST_CASE("an olmo2 GGUF has norms over whole projections and behind its parts")
   CHECK(config.norms_behind);
 }
 
+TEST_CASE("a smollm3 GGUF has no rotary positions in every fourth layer") {
+  Gguf gguf = small("smollm3");
+  gguf.metadata["smollm3.block_count"] = std::uint64_t{5};
+  const ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::smollm3);
+  CHECK(config.rotary_layers == std::vector{true, true, true, false, true});
+}
+
 TEST_CASE("a qwen3 GGUF has norms over its heads, and biases where they are stored") {
   Gguf gguf = small("qwen3");
   gguf.metadata["qwen3.attention.key_length"] = std::uint64_t{128};

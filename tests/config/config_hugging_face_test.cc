@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/config/config.h"
+#include "engine/config/rotary_frequencies.h"
 #include "engine/io/json.h"
 #include "tests/support/error_of.h"
 
@@ -137,6 +138,54 @@ TEST_CASE("olmo2 has norms over whole projections and behind its parts") {
   CHECK(parse_with(R"({"model_type": "olmo2", "attention_bias": true})").output_bias);
 }
 
+// The members of SmolLM3-3B.
+TEST_CASE("smollm3 names the layers without rotary positions, or every so many") {
+  const char* members = R"({
+    "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "attention_bias": false,
+    "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 8, "mlp_bias": false,
+    "num_attention_heads": 16, "num_key_value_heads": 4, "max_position_embeddings": 65536,
+    "max_window_layers": 28, "no_rope_layer_interval": 4, "rms_norm_eps": 1e-06,
+    "no_rope_layers": [1, 1, 1, 0, 1, 1, 1, 0, 1], "rope_scaling": null, "rope_theta": 5000000.0,
+    "sliding_window": null, "torch_dtype": "bfloat16", "use_sliding_window": false,
+    "vocab_size": 128256})";
+  const std::vector<bool> every_fourth{true, true, true, false, true, true, true, false};
+  const ModelConfig config = parse_with(members);
+  CHECK(config.architecture == Architecture::smollm3);
+  CHECK(config.rotary_layers == every_fourth);
+  CHECK(config.head_dim == 128);
+  CHECK(config.attention_window == 0);
+  CHECK(config.rope.theta == 5e6);
+  CHECK(config.tied_embeddings);  // transformers' default for this family
+  const auto smollm3 = [](json more) {
+    more["model_type"] = "smollm3";
+    return parse_with(more.dump().c_str());
+  };
+  CHECK(smollm3({{"num_hidden_layers", 8}}).rotary_layers == every_fourth);
+  CHECK(smollm3({{"no_rope_layer_interval", 2}}).rotary_layers == std::vector{true, false});
+  CHECK(smollm3({{"no_rope_layers", {0, 1}}, {"no_rope_layer_interval", 2}}).rotary_layers ==
+        std::vector{false, true});
+  CHECK(smollm3({{"rope_theta", nullptr}}).rope.theta == 2e6);
+  CHECK(smollm3({{"attention_bias", true}}).output_bias);
+  CHECK(smollm3({{"mlp_bias", true}}).feed_forward_bias);
+  CHECK_FALSE(smollm3({{"tie_word_embeddings", false}}).tied_embeddings);
+  CHECK(parse_with("{}").rotary_layers.empty());
+
+  const ModelConfig yarn =
+      smollm3({{"no_rope_layers", {0, 1}}, {"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}});
+  const auto frequencies = layer_frequencies(yarn, 1);
+  REQUIRE(frequencies.size() == 2);
+  CHECK(frequencies[0] == std::vector<double>(yarn.head_dim / 2));
+  CHECK(frequencies[1] == rotary_frequencies(yarn.rope, yarn.head_dim, 1));
+
+  const auto refusal = [&](json more) { return test::error_of([&] { smollm3(std::move(more)); }); };
+  CHECK(refusal({{"no_rope_layers", {1}}}) ==
+        "config.json: 'no_rope_layers': expected a number for each of the 2 layers, found 1");
+  CHECK(refusal({{"no_rope_layers", {1, 2}}}) ==
+        "config.json: 'no_rope_layers': expected 0 or 1 for layer 1, found '2'");
+  CHECK(refusal({{"no_rope_layer_interval", 0}}) ==
+        "config.json: 'no_rope_layer_interval': expected 1 to 1024, found 0");
+}
+
 TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
   struct Case {
     const char* members;
@@ -158,6 +207,13 @@ TEST_CASE("a window bounds the texts that can be read, where transformers would 
            "max_window_layers": 1})",
        0},
       {R"({"model_type": "qwen3", "sliding_window": 64, "max_window_layers": 1})", 0},
+      {R"({"model_type": "smollm3", "sliding_window": 64, "use_sliding_window": true,
+           "no_rope_layers": [1, 0]})",
+       64},
+      {R"({"model_type": "smollm3", "sliding_window": 64, "use_sliding_window": true,
+           "no_rope_layers": [1, 1]})",
+       0},
+      {R"({"model_type": "smollm3", "use_sliding_window": true, "no_rope_layers": [1, 0]})", 0},
       {R"({"model_type": "olmo2", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
        0},

@@ -178,6 +178,9 @@ def write_config():
                               "original_max_position_embeddings": 32}}
     olmo2 = {**llama, "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2",
              "rope_scaling": None, "attention_bias": False, "num_key_value_heads": None}
+    smollm3 = {**llama, "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3",
+               "num_hidden_layers": 2, "no_rope_layers": [1, 0], "no_rope_layer_interval": 2,
+               "use_sliding_window": False, "sliding_window": None, "rope_scaling": None}
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
@@ -190,7 +193,7 @@ def write_config():
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
     for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("olmo2", olmo2),
-                         ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
+                         ("smollm3", smollm3),                         ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

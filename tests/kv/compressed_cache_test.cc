@@ -12,7 +12,8 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kLayers = 2, kHeads = 2, kSlots = 9, kHeadDim = 4;
-const std::vector<double> kFrequencies{1.0, 0.1};
+/// The second layer has no rotary positions.
+const std::vector<std::vector<double>> kFrequencies{{1.0, 0.1}, {0.0, 0.0}};
 
 template <class T>
 KvCache random_cache(Device& device) {
@@ -62,13 +63,13 @@ TEMPLATE_TEST_CASE("A compressed cache holds the kept slots and no others", "", 
           const auto key = twin::row(keys.row(range.begin + r), kHeadDim);
           const auto old =
               twin::row(full.layer(layer).keys.head(head).as<T>().row(kept[r]), kHeadDim);
-          if (!compressions[c].rotates_keys) {
+          if (!compressions[c].rotates_keys || layer == 1) {
             CHECK(key == old);
             continue;
           }
           // Rotated to its old position, the moved key is the old one. The angle, its cos and sin,
           // two products and their sum round: 5 u and 8 u of the angle.
-          const auto back = twin::rotate(key, kFrequencies, kept[r] - r);
+          const auto back = twin::rotate(key, kFrequencies[layer], kept[r] - r);
           for (std::size_t i = 0; i < kHeadDim; ++i) {
             const double largest =
                 std::abs(old[0]) + std::abs(old[1]) + std::abs(old[2]) + std::abs(old[3]);
@@ -112,6 +113,13 @@ TEMPLATE_TEST_CASE("a compression that does not fit the cache is refused", "[con
   CHECK(test::error_of([&] {
           compress({{one_each, {kSlots, {{1}, {2, 3}}}}, true});
         }) == name + "slots.size() of keys that move is 2, expected 1");
+  const Compression moved{{one_each, one_each}, true};
+  CHECK(test::error_of([&] {
+          CompressedCache(on.device, full, std::span(&moved, 1), std::span(kFrequencies).first(1));
+        }) == name + "frequencies.size() is 1, expected 2");
+  const std::vector<std::vector<double>> uneven{{1.0, 0.1}, {1.0}};
+  CHECK(test::error_of([&] { CompressedCache(on.device, full, std::span(&moved, 1), uneven); }) ==
+        name + "2 frequencies.size() of a layer is 2, expected 4");
   CHECK(test::error_of([&] { CompressedCache(on.device, full, {}, kFrequencies); }) ==
         "CompressedCache: compressions.size() is 0, expected at least 1");
 }

@@ -14,7 +14,7 @@ namespace longshadow {
 namespace {
 
 constexpr std::size_t kHeads = 2, kSlots = 100, kHeadDim = 16;
-const std::vector<double> kNoFrequencies(kHeadDim / 2, 0.0);
+const std::vector<std::vector<double>> kNoFrequencies(1, std::vector<double>(kHeadDim / 2, 0.0));
 using Slots = std::vector<std::vector<std::uint32_t>>;
 
 KvCache random_cache(Device& device) {

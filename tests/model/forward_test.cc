@@ -80,9 +80,8 @@ Matrix<double> hidden_in_one_batch(Cpu& cpu, const Weights& weights,
   std::iota(batch.positions.begin(),
             batch.positions.begin() + static_cast<std::ptrdiff_t>(tokens.size()), 0u);
   batch.streams = {{0, tokens.size(), 0}};
-  const RotaryTable rotary = make_rotary_table(
-      cpu, element_of<double>(), rotary_frequencies(config.rope, config.head_dim, tokens.size()),
-      tokens.size());
+  const RotaryTables rotary(cpu, element_of<double>(), layer_frequencies(config, tokens.size()),
+                            tokens.size());
   Matrix<double> hidden(cpu.memory(), batch.padded_rows(), config.hidden_size);
   NoCache nothing(config);
   LayerWalk(cpu, weights, batch.padded_rows()).run(tokens, batch, rotary, nothing, hidden.view());

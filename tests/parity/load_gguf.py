@@ -44,7 +44,7 @@ def load_gguf(path):
         rope = Rope(theta=plain.theta)
         rope.frequencies = lambda d: plain.frequencies(d) / stretch
 
-    paired = rotated_halves if architecture == "llama" else lambda weight, heads: weight
+    paired = rotated_halves if architecture in ("llama", "smollm3") else lambda weight, heads: weight
     layers = []
     for i in range(setting("block_count")):
         def part(name):
@@ -65,7 +65,7 @@ def load_gguf(path):
             query=paired(part("attn_q.weight"), n_heads), key=paired(part("attn_k.weight"), n_kv_heads),
             value=part("attn_v.weight"), attention_output=part("attn_output.weight"),
             gate=part("ffn_gate.weight"), up=part("ffn_up.weight"), down=part("ffn_down.weight"),
-            **bias, **norms))
+            rotary=architecture != "smollm3" or i % 4 != 3, **bias, **norms))
 
     embedding = tensor("token_embd.weight")
     output = tensor("output.weight") if "output.weight" in tensors else embedding

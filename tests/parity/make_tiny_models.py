@@ -57,6 +57,7 @@ class Spec:
     embedding_rows: int = VOCABULARY
     head_dim: int = 16
     all_biases: bool = False  # of every product but the output's
+    unrotated: tuple = ()  # layers without rotary positions
     max_context: int = 256
     norm_epsilon: float = 1e-5
 
@@ -91,6 +92,10 @@ SPECS = [
          "qwen2", "float16", seed=7, head_dim=8, norm_epsilon=1e-6),
     Spec("olmo2", "olmo2", 64, 2, 4, 2, 80, False, ref.Rope(theta=5e5), "rope_scaling", "gpt-2",
          "float16", seed=8, norm_epsilon=1e-6),
+    # The fourth layer has no rotary positions; yarn makes the others' queries and keys longer.
+    Spec("smollm3", "smollm3", 32, 4, 4, 2, 48, True,
+         ref.Rope(theta=100.0, scaling="yarn", factor=4.0, original_context=48), "rope_scaling",
+         "llama-bpe", "float16", seed=9, head_dim=8, norm_epsilon=1e-6, unrotated=(3,)),
 ]
 
 
@@ -165,7 +170,7 @@ def reference_model(spec, weights):
                 if f"model.layers.{index}.{stored}_proj.bias" in w}
         parts = {field: part(f"{name}.weight")
                  for name, (_, field) in tiny_files.layer_parts(spec.family).items()}
-        layers.append(ref.Layer(**parts, **bias))
+        layers.append(ref.Layer(**parts, **bias, rotary=index not in spec.unrotated))
     embedding = w["model.embed_tokens.weight"]
     return ref.Model(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.norm_epsilon, spec.rope,
                      embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers)

@@ -78,6 +78,7 @@ class Layer:
     # [D]; RMSNorm of what attention and feed-forward add to the residual stream
     attention_output_norm: np.ndarray | None = None
     feed_forward_output_norm: np.ndarray | None = None
+    rotary: bool = True  # whether queries and keys are rotated by their positions
 
 
 @dataclass
@@ -160,7 +161,8 @@ def run_rows(model, token_ids, start, prefix, removed=()):
             q, k = (rms_norm(x.reshape(rows, -1, len(weight)), weight,
                              model.norm_epsilon).reshape(x.shape)
                     for x, weight in ((q, layer.query_norm), (k, layer.key_norm)))
-        q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
+        if layer.rotary:
+            q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
         run.keys.append(k)
         run.values.append(v)
         if start:

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 
 import tiny_tokenizers
 
+CLASS_NAMES = {"smollm3": "SmolLM3"}  # of transformers, where the family's is not capitalized alone
+INTERLEAVED = ("llama", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
 PROJECTIONS = {
@@ -94,7 +96,7 @@ def config(spec):
         rotary = {"rope_theta": spec.rope.theta, "rope_scaling": scaling}
 
     settings = {
-        "architectures": [f"{spec.family.capitalize()}ForCausalLM"],
+        "architectures": [f"{CLASS_NAMES.get(spec.family, spec.family.capitalize())}ForCausalLM"],
         "model_type": spec.family,
         "hidden_act": "silu",
         "hidden_size": spec.hidden_size,
@@ -117,11 +119,14 @@ def config(spec):
     if spec.family == "qwen3":  # as its public files spell it out
         settings |= {"attention_bias": False, "max_window_layers": spec.n_layers,
                      "sliding_window": None, "use_sliding_window": False}
+    if spec.family == "smollm3":
+        settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
+            int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
     return settings
 
 
 def interleaved_pairs(weight, n_heads):
-    """A head's rows i and i + d/2, which rotate together, side by side: GGUF's order for llama."""
+    """A head's rows i and i + d/2, which rotate together, side by side: GGUF's order for INTERLEAVED."""
     rows = weight.reshape(n_heads, 2, -1, *weight.shape[1:])
     return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(weight.shape)
 
@@ -137,10 +142,10 @@ def write_gguf(spec, weights, tokenizer, path):
     writer.add_head_count_kv(spec.n_kv_heads)
     writer.add_layer_norm_rms_eps(spec.norm_epsilon)
     writer.add_rope_freq_base(spec.rope.theta)
-    if spec.family == "llama":
+    if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "qwen3"):
+    if spec.family in ("llama", "qwen3", "smollm3"):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
     if spec.rope.scaling == "linear":
@@ -159,9 +164,9 @@ def write_gguf(spec, weights, tokenizer, path):
 
     for name, weight in weights.items():
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
-        if spec.family == "llama" and ".q_proj." in name:
+        if spec.family in INTERLEAVED and ".q_proj." in name:
             weight = interleaved_pairs(weight, spec.n_heads)
-        if spec.family == "llama" and ".k_proj." in name:
+        if spec.family in INTERLEAVED and ".k_proj." in name:
             weight = interleaved_pairs(weight, spec.n_kv_heads)
         writer.add_tensor(_gguf_name(name, spec.family), gguf.quantize(weight, stored), raw_dtype=stored)
     writer.write_header_to_file()

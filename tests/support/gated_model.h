@@ -117,7 +117,8 @@ class GatedModel {
       std::copy(normed.begin(), normed.end(), row.begin() + static_cast<std::ptrdiff_t>(first));
     }
   }
-  twin::Row rotate(const twin::Row& head, std::size_t position) const {
+  twin::Row rotate(const twin::Row& head, std::size_t layer, std::size_t position) const {
+    if (!config_.rotary_layers.empty() && !config_.rotary_layers[layer]) return head;
     twin::Row rotated = twin::rotate(head, frequencies_, position);
     for (double& element : rotated) element *= config_.rope.attention_factor;
     return rotated;
@@ -127,10 +128,10 @@ class GatedModel {
   }
 
   /// Of all heads of a row, one behind the other.
-  twin::Row rotate_heads(const twin::Row& heads, std::size_t position) const {
+  twin::Row rotate_heads(const twin::Row& heads, std::size_t layer, std::size_t position) const {
     twin::Row rotated;
     for (std::size_t head = 0; head < heads.size() / config_.head_dim; ++head) {
-      const twin::Row one = rotate(head_of(heads, head), position);
+      const twin::Row one = rotate(head_of(heads, head), layer, position);
       rotated.insert(rotated.end(), one.begin(), one.end());
     }
     return rotated;
@@ -147,8 +148,8 @@ class GatedModel {
       twin::Row key = of(WeightKind::key, WeightKind::key_bias);
       normalise_heads(WeightKind::query_norm, layer, query);
       normalise_heads(WeightKind::key_norm, layer, key);
-      heads.queries.push_back(rotate_heads(query, r));
-      heads.keys.push_back(rotate_heads(key, r));
+      heads.queries.push_back(rotate_heads(query, layer, r));
+      heads.keys.push_back(rotate_heads(key, layer, r));
       heads.values.push_back(of(WeightKind::value, WeightKind::value_bias));
       heads.inputs.push_back(in);
     }

@@ -18,10 +18,11 @@ namespace longshadow::test {
 inline const std::filesystem::path kTinyModels = LONGSHADOW_FIXTURES "/models";
 inline const std::vector<std::string> kTinyModelNames{"llama_plain", "llama_linear", "llama_llama3",
                                                       "qwen2",       "llama_yarn",   "qwen3",
-                                                      "qwen3_yarn",  "olmo2"};
+                                                      "qwen3_yarn",  "olmo2",        "smollm3"};
 /// A few of them for tests that take their time: more layers than two, biases, norms over heads,
-/// norms behind the parts.
-inline const std::vector<std::string> kFewTinyModelNames{"llama_llama3", "qwen2", "qwen3", "olmo2"};
+/// norms behind the parts, a layer without rotary positions.
+inline const std::vector<std::string> kFewTinyModelNames{"llama_llama3", "qwen2", "qwen3", "olmo2",
+                                                         "smollm3"};
 
 struct TinyModel {
   std::filesystem::path path;

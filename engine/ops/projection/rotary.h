@@ -11,6 +11,7 @@
 namespace longshadow {
 
 /// scale * cos and scale * sin of position * frequency, each [positions, d / 2], computed in f64.
+/// A pair of frequency 0 is none that is rotated, and keeps its length: cos 1, sin 0.
 struct RotaryTable {
   Tensor cos;
   Tensor sin;

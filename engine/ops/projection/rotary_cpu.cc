@@ -57,8 +57,9 @@ void fill_rotary_table_on_cpu(Cpu& device, std::span<const double> frequencies, 
   device.parallel_for(cos.rows, [&](std::size_t position) {
     for (std::size_t i = 0; i < frequencies.size(); ++i) {
       const double angle = static_cast<double>(position) * frequencies[i];
-      cos.row(position)[i] = static_cast<T>(scale * std::cos(angle));
-      sin.row(position)[i] = static_cast<T>(scale * std::sin(angle));
+      const double length = frequencies[i] == 0 ? 1 : scale;
+      cos.row(position)[i] = static_cast<T>(length * std::cos(angle));
+      sin.row(position)[i] = static_cast<T>(length * std::sin(angle));
     }
   });
 }

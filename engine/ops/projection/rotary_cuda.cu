@@ -10,9 +10,11 @@ __global__ void rotary_table_kernel(const double* frequencies, std::size_t half,
                                     std::size_t positions, double scale, T* cosines, T* sines) {
   const std::size_t i = global_thread();
   if (i >= positions * half) return;
-  const double angle = static_cast<double>(i / half) * frequencies[i % half];
-  cosines[i] = static_cast<T>(scale * cos(angle));
-  sines[i] = static_cast<T>(scale * sin(angle));
+  const double frequency = frequencies[i % half];
+  const double angle = static_cast<double>(i / half) * frequency;
+  const double length = frequency == 0 ? 1 : scale;
+  cosines[i] = static_cast<T>(length * cos(angle));
+  sines[i] = static_cast<T>(length * sin(angle));
 }
 
 /// A thread for each pair of elements that are rotated together.

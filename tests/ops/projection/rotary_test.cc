@@ -142,6 +142,21 @@ TEMPLATE_TEST_CASE("a table's scale makes what it rotates longer", "", test::Cpu
   }
 }
 
+TEMPLATE_TEST_CASE("a pair of frequency 0 is not rotated and keeps its length", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  const std::vector<double> frequencies{0.0, 0.5};
+  const RotaryTable table = make_rotary_table(on.device, element_of<T>(), frequencies, 100, 1.25);
+  const Matrix<T> cos = test::host_copy<T>(on.device, table.cos.view());
+  const Matrix<T> sin = test::host_copy<T>(on.device, table.sin.view());
+  for (std::size_t p = 0; p < 100; ++p) {
+    CHECK(cos.row(p)[0] == 1);
+    CHECK(sin.row(p)[0] == 0);
+  }
+  CHECK(cos.row(0)[1] == T{1.25});
+}
+
 #ifdef LONGSHADOW_CONTRACTS
 TEMPLATE_TEST_CASE("rotations refuse shapes and positions that do not fit", "[contract]",
                    test::CpuF32, test::CudaF32) {
