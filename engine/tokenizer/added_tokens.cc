@@ -1,6 +1,8 @@
 #include "engine/tokenizer/added_tokens.h"
 
 #include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "engine/text/unicode.h"
@@ -24,31 +26,22 @@ std::size_t begin_of_spaces_before(std::string_view text, std::size_t at, std::s
   return at;
 }
 
+std::vector<std::string> spellings_of(std::span<const AddedToken> tokens) {
+  std::vector<std::string> spellings;
+  spellings.reserve(tokens.size());
+  for (const AddedToken& token : tokens) spellings.push_back(token.content);
+  return spellings;
+}
+
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  std::sort(tokens_.begin(), tokens_.end(),
-            [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
-}
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens)
+    : tokens_(std::move(tokens)), spellings_(spellings_of(tokens_)) {}
 
 AddedTokens::Found AddedTokens::longest_at(std::string_view text, std::size_t at) const {
   Found longest;
-  auto first = tokens_.begin();
-  auto last = tokens_.end();
-  for (std::size_t depth = 0; first != last; ++depth) {
-    // The tokens from first to last begin with the `depth` bytes of the text from `at`.
-    while (first != last && first->content.size() == depth) longest.token = &*first++;
-    if (at + depth == text.size()) {
-      longest.is_open = first != last;
-      break;
-    }
-    const auto byte_of = [depth](const AddedToken& token) {
-      return static_cast<unsigned char>(token.content[depth]);
-    };
-    const auto next = static_cast<unsigned char>(text[at + depth]);
-    first = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) < next; });
-    last = std::partition_point(first, last, [&](const auto& t) { return byte_of(t) == next; });
-  }
+  longest.is_open = spellings_.find_prefixes(
+      text.substr(at), [&](std::size_t k, std::size_t) { longest.token = &tokens_[k]; });
   return longest;
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/core/range.h"
 #include "engine/text/aligned_text.h"
+#include "engine/text/prefix_tree.h"
 #include "engine/tokenizer/definition/tokenizer_definition.h"
 
 namespace longshadow {
@@ -16,7 +17,7 @@ namespace longshadow {
 /// only where the end of one token's spelling is the beginning of another's.)
 class AddedTokens {
  public:
-  /// Spellings are not empty.
+  /// Spellings are distinct and not empty.
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
   /// A stretch of the text: an added token, or what lies between two of them.
@@ -40,7 +41,8 @@ class AddedTokens {
   Found longest_at(std::string_view text, std::size_t at) const;
   bool strips_spaces_before() const;
 
-  std::vector<AddedToken> tokens_;  ///< sorted by content
+  std::vector<AddedToken> tokens_;
+  PrefixTree spellings_;  ///< of `tokens_`, in their order
 };
 
 }  // namespace longshadow

@@ -1,6 +1,8 @@
 #include "engine/tokenizer/tokenizer.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -22,6 +24,7 @@ namespace {
 AddedTokens added_tokens_of(const TokenizerDefinition& definition, const Normalizer& normalizer,
                             bool after_normalization) {
   std::vector<AddedToken> tokens;
+  std::set<std::string> spellings;
   for (AddedToken token : definition.added_tokens) {
     const bool is_after = token.normalized && !normalizer.is_empty();
     if (is_after != after_normalization) continue;
@@ -29,7 +32,9 @@ AddedTokens added_tokens_of(const TokenizerDefinition& definition, const Normali
       token.content =
           normalizer.normalize(as_utf8(token.content, {0, token.content.size()})).bytes();
     }
-    tokens.push_back(std::move(token));
+    // Normalised, a spelling may be empty or another's.
+    const bool is_new = spellings.insert(token.content).second;
+    if (is_new && !token.content.empty()) tokens.push_back(std::move(token));
   }
   return AddedTokens(std::move(tokens));
 }

@@ -1,5 +1,6 @@
 // Tokenizers of characters with bytes to fall back to, from both file formats.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <limits>
 #include <string>
@@ -139,6 +140,29 @@ TEST_CASE("a long text is merged in time", "[long]") {
        {test::from_json(definition()), test::from_gguf(sentencepiece_gguf())}) {
     CHECK(tokenizer.encode(text).back().end == text.size());
   }
+}
+
+TEST_CASE(
+    "an added token that normalisation leaves nothing or another's spelling of is in no text") {
+  json changed = definition();
+  changed["normalizer"] = {
+      {"type", "Replace"}, {"pattern", {{"Regex", R"(^\s+|\s+$)"}}}, {"content", ""}};
+  const Tokenizer without = test::from_json(changed);
+  json added = changed["added_tokens"][3];
+  added["normalized"] = true;
+  added["special"] = false;
+  int id = static_cast<int>(without.vocab_size());
+  for (const char* content : {" ", " ca", "ca "}) {
+    added["content"] = content;
+    added["id"] = id++;
+    changed["added_tokens"].push_back(added);
+  }
+  const Tokenizer with = test::from_json(changed);
+  const std::string text = std::string(" a b\n") + '\0' + " ";
+  CHECK(ids_of(with, text) == ids_of(without, text));
+  const std::vector<TokenId> ids = ids_of(with, std::string(" a ca") + '\0' + "t \n");
+  CHECK(std::ranges::count(ids, id - 2) == 1);
+  CHECK(std::ranges::count(ids, id - 1) == 0);
 }
 
 TEST_CASE("unknown characters are not fused where there is no token for them") {
