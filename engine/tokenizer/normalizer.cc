@@ -14,11 +14,13 @@ namespace longshadow {
 namespace {
 
 /// Whether the character is its own normal form and composes with no character before it: all below
-/// U+0300, and the letters of Chinese, Japanese and Korean, so that their texts, which may have
-/// nothing else for pages, are normalised character by character too. Says no where in doubt.
-bool stands_alone(char32_t c) {
-  return c < 0x300 || (c >= 0x3041 && c <= 0x3096) || (c >= 0x30a1 && c <= 0x30fa) ||
-         (c >= 0x4e00 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7a3);
+/// U+0300 (NFKC: U+00A0, a space to it), and the letters of Chinese, Japanese and Korean, so that
+/// their texts, which may have nothing else for pages, are normalised character by character too.
+/// Says no where in doubt.
+bool stands_alone(char32_t c, NormalForm form) {
+  return c < (form == NormalForm::nfc ? 0x300 : 0xa0) || (c >= 0x3041 && c <= 0x3096) ||
+         (c >= 0x30a1 && c <= 0x30fa) || (c >= 0x4e00 && c <= 0x9fff) ||
+         (c >= 0xac00 && c <= 0xd7a3);
 }
 
 struct Character {
@@ -30,13 +32,16 @@ int combining_class(utf8proc_int32_t value) {
   return utf8proc_get_property(value)->combining_class;
 }
 
-void append_decomposition(const Character& character, std::vector<Character>& decomposed) {
-  constexpr std::size_t kLongest = 4;  // no canonical decomposition has more characters
+void append_decomposition(const Character& character, NormalForm form,
+                          std::vector<Character>& decomposed) {
+  constexpr std::size_t kLongest = 18;  // U+FDFA's; no decomposition has more characters
   std::array<utf8proc_int32_t, kLongest> parts{};
   int boundary_class = 0;
   const utf8proc_ssize_t count = utf8proc_decompose_char(
       character.value, parts.data(), kLongest,
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE), &boundary_class);
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
+                                     (form == NormalForm::nfc ? 0 : UTF8PROC_COMPAT)),
+      &boundary_class);
   for (utf8proc_ssize_t k = 0; k < count; ++k) decomposed.push_back({parts[k], character.source});
 }
 
@@ -85,6 +90,19 @@ std::vector<Character> compose(const std::vector<Character>& decomposed) {
   return composed;
 }
 
+AlignedText stripped(const Strip& step, const AlignedText& text) {
+  const std::string_view bytes = text.bytes();
+  Range kept{step.left ? behind_white_space(bytes, 0) : 0, bytes.size()};
+  while (step.right && kept.size() != 0) {
+    const auto last = code_point_before(bytes, kept.end);
+    if (!last || !is_white_space(last->value)) break;
+    kept.end -= last->length;
+  }
+  AlignedText result;
+  result.append(text, kept);
+  return result;
+}
+
 AlignedText prepended(const std::string& prefix, const AlignedText& text) {
   if (text.bytes().empty()) return text;
   const std::size_t begin = text.source_of({0, 1}).begin;
@@ -124,10 +142,10 @@ AlignedText replaced(const Pattern& pattern, const std::string& content, const A
 
 }  // namespace
 
-AlignedText normalize_nfc(const AlignedText& text, Extent extent) {
+AlignedText to_normal_form(const AlignedText& text, NormalForm form, Extent extent) {
   const std::string& bytes = text.bytes();
   const auto may_combine_at = [&](std::size_t at) {
-    return at < bytes.size() && !stands_alone(code_point_at(bytes, at)->value);
+    return at < bytes.size() && !stands_alone(code_point_at(bytes, at)->value, form);
   };
   AlignedText normalized;
   std::vector<Character> decomposed;
@@ -144,7 +162,7 @@ AlignedText normalize_nfc(const AlignedText& text, Extent extent) {
       const CodePoint code_point = *code_point_at(bytes, at);
       const Range range{at, at + code_point.length};
       append_decomposition({static_cast<utf8proc_int32_t>(code_point.value), text.source_of(range)},
-                           decomposed);
+                           form, decomposed);
       at = range.end;
     } while (may_combine_at(at));
     if (extent == Extent::beginning && at == bytes.size()) break;
@@ -164,8 +182,10 @@ Normalizer::Normalizer(std::span<const NormalizerStep> steps, const std::string&
       steps_.push_back(Replacement{Pattern(replace->pattern, source), replace->content});
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
       steps_.push_back(*prepend);
+    } else if (const auto* strip = std::get_if<Strip>(&step)) {
+      steps_.push_back(*strip);
     } else {
-      steps_.push_back(ComposeNfc{});
+      steps_.push_back(std::get<Compose>(step));
     }
   }
 }
@@ -176,8 +196,10 @@ AlignedText Normalizer::normalize(AlignedText text, Extent extent) const {
       text = replaced(replacement->pattern, replacement->content, text, extent);
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
       text = prepended(prepend->text, text);
+    } else if (const auto* strip = std::get_if<Strip>(&step)) {
+      text = stripped(*strip, text);
     } else {
-      text = normalize_nfc(text, extent);
+      text = to_normal_form(text, std::get<Compose>(step).form, extent);
     }
   }
   return text;

@@ -11,11 +11,12 @@
 
 namespace longshadow {
 
-/// Unicode Normalization Form C (UAX #15) of well-formed text, each character still aligned with
-/// what it was composed from. Data of utf8proc, Unicode 15 in version 2.8. The `tokenizers` package
-/// 0.23 has Unicode 9: it may order marks assigned since then differently.
+/// Composes well-formed text to a normal form (UAX #15), each character still aligned with what it
+/// was made from. Data of utf8proc, Unicode 15 in version 2.8. The `tokenizers` package 0.23 has
+/// Unicode 9: it may order marks assigned since then differently, and keeps compatibility
+/// characters assigned since then.
 /// Of a `beginning`, what is normalised ends before the characters that more text could change.
-AlignedText normalize_nfc(const AlignedText& text, Extent extent = Extent::whole);
+AlignedText to_normal_form(const AlignedText& text, NormalForm form, Extent extent = Extent::whole);
 
 /// The changes that a tokenizer makes to a text before it looks for tokens.
 class Normalizer {
@@ -32,7 +33,7 @@ class Normalizer {
     Pattern pattern;
     std::string content;
   };
-  std::vector<std::variant<ComposeNfc, Prepend, Replacement>> steps_;
+  std::vector<std::variant<Compose, Strip, Prepend, Replacement>> steps_;
 };
 
 }  // namespace longshadow

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 
 #include "engine/core/error.h"
 #include "engine/text/aligned_text.h"
@@ -13,6 +14,7 @@
 #include "engine/tokenizer/definition/tokenizer_definition.h"
 #include "engine/tokenizer/encoding/byte_pair_encoding.h"
 #include "engine/tokenizer/encoding/scored_encoding.h"
+#include "engine/tokenizer/encoding/unigram_encoding.h"
 #include "engine/tokenizer/encoding/vocabulary.h"
 #include "engine/tokenizer/normalizer.h"
 #include "engine/tokenizer/pretokenizer.h"
@@ -39,6 +41,19 @@ AddedTokens added_tokens_of(const TokenizerDefinition& definition, const Normali
   return AddedTokens(std::move(tokens));
 }
 
+using Encoding = std::variant<BytePairEncoding, ScoredEncoding, UnigramEncoding>;
+
+Encoding encoding_of(const TokenizerDefinition& definition, const Vocabulary& vocabulary) {
+  switch (definition.model) {
+    case TokenModel::scored_merges:
+      return ScoredEncoding(vocabulary, definition.scores);
+    case TokenModel::unigram:
+      return UnigramEncoding(definition.vocabulary, definition.scores, definition.unknown);
+    default:
+      return BytePairEncoding(resolve_merges(definition, vocabulary));
+  }
+}
+
 }  // namespace
 
 struct Tokenizer::Implementation {
@@ -55,8 +70,7 @@ struct Tokenizer::Implementation {
   AddedTokens added_after_normalization;
   Pretokenizer pretokenizer;
   bool ignores_merges;
-  BytePairEncoding merges;
-  std::optional<ScoredEncoding> scored;  // instead of merges
+  Encoding encoding;
   std::optional<TokenId> unknown;
   bool fuses_unknown;
   std::vector<TokenId> unused;  // ascending
@@ -73,14 +87,13 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       added_after_normalization(added_tokens_of(definition, normalizer, true)),
       pretokenizer(definition.pretokenizer, definition.source),
       ignores_merges(definition.ignores_merges),
-      merges(resolve_merges(definition, vocabulary)),
+      encoding(encoding_of(definition, vocabulary)),
       unknown(definition.unknown),
       fuses_unknown(definition.fuses_unknown),
       unused(std::move(definition.unused)),
       bos(definition.bos),
       adds_bos(definition.adds_bos),
       warnings(std::move(definition.warnings)) {
-  if (definition.scores) scored.emplace(vocabulary, std::move(*definition.scores));
   if (!bos) {
     no_bos = definition.source + ": this tokenizer has no beginning-of-sequence token";
   } else if (vocabulary.bytes_of(*bos) == nullptr) {
@@ -95,8 +108,13 @@ std::vector<Piece> Tokenizer::Implementation::pieces_of(const std::string& word)
   if (ignores_merges) {
     if (const auto whole = vocabulary.find(word)) return {{*whole, word.size()}};
   }
-  if (scored) return vocabulary.with_byte_fallback(scored->encode(word), word);
-  return merges.encode(vocabulary.with_byte_fallback(vocabulary.characters_of(word), word));
+  if (const auto* merges = std::get_if<BytePairEncoding>(&encoding)) {
+    return merges->encode(vocabulary.with_byte_fallback(vocabulary.characters_of(word), word));
+  }
+  const auto* const scored = std::get_if<ScoredEncoding>(&encoding);
+  const std::vector<Piece> pieces =
+      scored != nullptr ? scored->encode(word) : std::get<UnigramEncoding>(encoding).encode(word);
+  return vocabulary.with_byte_fallback(pieces, word);
 }
 
 class Tokenizer::Implementation::Encoder {

@@ -15,9 +15,9 @@
 namespace longshadow {
 
 /// Byte-pair encoding (Sennrich et al. 2016) of bytes (GPT-2's byte alphabet), or of characters
-/// with bytes for those that are in no token (SentencePiece; Kudo and Richardson 2018). The ids are
-/// those of llama.cpp for a GGUF file and of the `tokenizers` package for a tokenizer.json. An
-/// object may be used from several threads at once.
+/// with bytes for those that are in no token (SentencePiece; Kudo and Richardson 2018), or the
+/// unigram language model (Kudo 2018). The ids are those of llama.cpp for a GGUF file and of the
+/// `tokenizers` package for a tokenizer.json. An object may be used from several threads at once.
 class Tokenizer {
  public:
   /// Throws Error naming the key where the definition is malformed or not supported.

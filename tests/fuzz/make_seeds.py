@@ -232,6 +232,12 @@ def write_tokenizer():
                   "vocab": {token: index for index, token in enumerate(TEXTS)},
                   "merges": ["a b", SPACE + " t", SPACE + " ab"]}}
     write("tokenizer", "sentencepiece", json.dumps(sentencepiece) + "\0" + text)
+    unigram = sentencepiece | {
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFKC"}, {"type": "Strip", "strip_left": True, "strip_right": True}]},
+        "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": True,
+                  "vocab": [[token, -1.5 * index] for index, token in enumerate(TEXTS)]}}
+    write("tokenizer", "unigram", json.dumps(unigram) + "\0" + " \ufb01" + text)
 
 
 def write_chat_template():

@@ -3,8 +3,8 @@
     python3 tests/parity/make_tokenizer_fixtures.py [--smollm2 GGUF] [--documents DIR]
 
 The references are the `tokenizers` package for tokenizer.json and llama.cpp for GGUF. Written by
-hand are nasty_texts.json, variants.json and sentencepiece_variants.json (a variant is a small
-tokenizer with some keys set anew). Made here:
+hand are nasty_texts.json, variants.json, sentencepiece_variants.json and unigram_variants.json (a
+variant is a small tokenizer with some keys set anew). Made here:
 
   NAME.json       a small tokenizer for each pre-tokenizer that Longshadow reads
   expected.json   {reference: {tokenizer: {mode: [ids of each valid nasty text, in their order]}}}
@@ -12,12 +12,15 @@ tokenizer with some keys set anew). Made here:
   unsplit.json    a tokenizer whose tokens cross every boundary between words
   names.json      {name: sha256 of llama.cpp's ids of all valid nasty texts, a -1 behind each, for unsplit.json under
                   that pre-tokenizer's name}, and under none: ""
-  sentencepiece.json  a tokenizer of characters with bytes to fall back to
-  sentencepiece_ids.json  {variant of its splitting: digest like that of names.json, by the tokenizers package},
-                  and by llama.cpp, for the same tokens with scores: "llama.cpp", "llama.cpp, no prefix"
+  sentencepiece.json  a byte-pair tokenizer of characters with bytes to fall back to
+  unigram.json    the same of the unigram language model
+  sentencepiece_ids.json, unigram_ids.json  {variant: {mode: digest like that of names.json, by the tokenizers package,
+                  "places": such a digest of where the tokens of text are, in characters}}, and for byte pairs by
+                  llama.cpp, for the same tokens with scores: "llama.cpp", "llama.cpp, no prefix"
   documents.json  {reference: {tokenizer: {file: {count, sha256 of the ids as little-endian int32}}}}
 
-Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is.
+Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is. A tokenizer that is
+there stays, since training it anew would change every id: remove its file for that.
 """
 
 import argparse
@@ -39,6 +42,7 @@ FIXTURES = ROOT / "data/fixtures/tokenizer"
 VOCAB_SIZE = 700
 UNSPLIT_VOCAB_SIZE = 1500
 SENTENCEPIECE_VOCAB_SIZE = 900
+UNIGRAM_VOCAB_SIZE = 800
 MODES = ("as_text", "parse")
 
 
@@ -50,6 +54,14 @@ def compact(value, depth):
         lines = [f"{json.dumps(key)}: {compact(item, depth - 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(lines) + "\n}"
     return "[\n" + ",\n".join(compact(item, depth - 1) for item in value) + "\n]"
+
+
+def tokenizer_text(name, train):
+    """NAME.json's text, trained where there is none."""
+    path = FIXTURES / f"{name}.json"
+    if not path.exists():
+        path.write_text(train() + "\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 def nasty_texts():
@@ -107,13 +119,13 @@ def write_gguf(definition, pre, path):
 
 
 def train_tokenizers(folder):
-    """Writes the small tokenizers; returns {reference: {name: encode}}."""
+    """Makes the small tokenizers; returns {reference: {name: encode}}."""
     sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
     text = sample + "\n".join(nasty_texts())
     encoders = {"tokenizers": {}, "llama.cpp": {}}
     for pre in tiny_tokenizers.CONTROL_TOKENS:
-        definition = tiny_tokenizers.to_json(tiny_tokenizers.train(pre, text, VOCAB_SIZE), pre)
-        (FIXTURES / f"{pre}.json").write_text(definition + "\n", encoding="utf-8")
+        definition = tokenizer_text(
+            pre, lambda pre=pre: tiny_tokenizers.to_json(tiny_tokenizers.train(pre, text, VOCAB_SIZE), pre))
         write_gguf(json.loads(definition), pre, folder / f"{pre}.gguf")
         encoders["tokenizers"][pre] = tokenizers_encoder(definition)
         encoders["llama.cpp"][pre] = llama_cpp_encoder(folder / f"{pre}.gguf")
@@ -129,11 +141,11 @@ def digest_of_texts(encode, mode):
 
 
 def ids_by_name(folder):
-    """Writes unsplit.json; returns {name: digest}."""
+    """Makes unsplit.json; returns {name: digest}."""
     texts = nasty_texts()
     sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
-    definition = tiny_tokenizers.unsplit_json(sample + "".join(3 * texts), UNSPLIT_VOCAB_SIZE)
-    (FIXTURES / "unsplit.json").write_text(definition + "\n", encoding="utf-8")
+    definition = tokenizer_text(
+        "unsplit", lambda: tiny_tokenizers.unsplit_json(sample + "".join(3 * texts), UNSPLIT_VOCAB_SIZE))
     digests = {}
     for name in [*known_names(), ""]:
         write_gguf(json.loads(definition), name, folder / "named.gguf")
@@ -160,18 +172,64 @@ def write_sentencepiece_gguf(definition, path, adds_prefix):
     writer.close()
 
 
+def places(encoding, text):
+    """[begin, end, ...] of the tokens in characters of the text. A mark before a text stands for nothing here, for the
+    first character in the package; each of a run of fallback bytes stands for its own character, in the package's
+    unigram model for all of the run's."""
+    tokens, offsets = encoding.tokens, list(encoding.offsets)
+    for k, (begin, _) in enumerate(offsets[:-1]):
+        if tokens[k] == tiny_tokenizers.SPACE and offsets[k + 1][0] == begin:
+            offsets[k] = begin, begin
+    characters = []  # of the bytes of the run in hand, last first
+    for k, (begin, end) in enumerate(offsets):
+        if not tokens[k].startswith("<0x") or end == begin + 1:
+            continue
+        if not characters:
+            characters = [at for at in range(begin, end) for _ in text[at].encode()][::-1]
+        at = characters.pop()
+        offsets[k] = at, at + 1
+    return [edge for place in offsets for edge in place]
+
+
+def digest_of_places(definition):
+    tokenizer = Tokenizer.from_str(definition)
+    tokenizer.encode_special_tokens = True
+    found = [[*places(tokenizer.encode(text, add_special_tokens=False), text), -1] for text in nasty_texts()]
+    return digest(sum(found, []))["sha256"]
+
+
+def digests_of_variants(name, text):
+    """Of a tokenizer.json's variants: {variant: {mode: digest, "places": digest}}. No places where characters are
+    composed: a token of the composed one is where all its parts are, but in the package where one of them is."""
+    digests = {}
+    for variant, pointers in json.loads((FIXTURES / f"{name}_variants.json").read_text()).items():
+        definition = json.dumps(with_values_set(json.loads(text), pointers))
+        encode = tokenizers_encoder(definition)
+        digests[variant] = {mode: digest_of_texts(encode, mode) for mode in MODES}
+        if "NF" not in json.dumps(json.loads(definition)["normalizer"]):
+            digests[variant]["places"] = digest_of_places(definition)
+    return digests
+
+
 def sentencepiece_ids(folder):
-    """Writes sentencepiece.json; returns {variant: {mode: digest}}."""
+    """Makes sentencepiece.json; returns its encoders by reference, and {variant: {mode: digest}}."""
     sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
-    text = tiny_tokenizers.sentencepiece_json(sample + "".join(nasty_texts()), SENTENCEPIECE_VOCAB_SIZE)
-    (FIXTURES / "sentencepiece.json").write_text(text + "\n", encoding="utf-8")
-    variants = json.loads((FIXTURES / "sentencepiece_variants.json").read_text())
-    encoders = {name: tokenizers_encoder(json.dumps(with_values_set(json.loads(text), pointers)))
-                for name, pointers in variants.items()}
-    for name, adds_prefix in (("llama.cpp", True), ("llama.cpp, no prefix", False)):
+    text = tokenizer_text("sentencepiece", lambda: tiny_tokenizers.sentencepiece_json(
+        sample + "".join(nasty_texts()), SENTENCEPIECE_VOCAB_SIZE))
+    digests = digests_of_variants("sentencepiece", text)
+    encoders = {"tokenizers": tokenizers_encoder(text)}
+    for name, adds_prefix in (("llama.cpp, no prefix", False), ("llama.cpp", True)):
         write_sentencepiece_gguf(json.loads(text), folder / "sentencepiece.gguf", adds_prefix)
-        encoders[name] = llama_cpp_encoder(folder / "sentencepiece.gguf")
-    return {name: {mode: digest_of_texts(encode, mode) for mode in MODES} for name, encode in encoders.items()}
+        encoders["llama.cpp"] = llama_cpp_encoder(folder / "sentencepiece.gguf")
+        digests[name] = {mode: digest_of_texts(encoders["llama.cpp"], mode) for mode in MODES}
+    return encoders, digests
+
+
+def unigram_ids():
+    """Makes unigram.json; returns the same of it."""
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    text = tokenizer_text("unigram", lambda: tiny_tokenizers.unigram_json(sample, UNIGRAM_VOCAB_SIZE))
+    return {"tokenizers": tokenizers_encoder(text)}, digests_of_variants("unigram", text)
 
 
 def variant_ids(variant):
@@ -197,7 +255,11 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         encoders = train_tokenizers(Path(folder))
-        (FIXTURES / "sentencepiece_ids.json").write_text(compact(sentencepiece_ids(Path(folder)), 1) + "\n")
+        of_texts = {}  # encoders of vocabularies of texts
+        of_texts["sentencepiece"], digests = sentencepiece_ids(Path(folder))
+        (FIXTURES / "sentencepiece_ids.json").write_text(compact(digests, 1) + "\n")
+        of_texts["unigram"], digests = unigram_ids()
+        (FIXTURES / "unigram_ids.json").write_text(compact(digests, 1) + "\n")
         (FIXTURES / "names.json").write_text(compact(ids_by_name(Path(folder)), 1) + "\n")
     if options.smollm2:
         encoders["llama.cpp"]["smollm2"] = llama_cpp_encoder(options.smollm2)
@@ -212,6 +274,9 @@ def main():
     expected = {variant["name"]: variant_ids(variant) for variant in variants}
     (FIXTURES / "expected_variants.json").write_text(compact(expected, 3) + "\n")
 
+    for name, by_reference in of_texts.items():
+        for reference, encode in by_reference.items():
+            encoders[reference][name] = encode
     if options.documents:
         documents = {path.name: path.read_bytes().decode()
                      for path in sorted(options.documents.glob("*.txt"))}

@@ -1,7 +1,9 @@
-"""Small byte-level BPE tokenizers, one of each pre-tokenizer that Longshadow reads."""
+"""Small tokenizers: byte-level BPE, one of each pre-tokenizer that Longshadow reads, and those of SentencePiece."""
 
+import io
 import json
 
+import sentencepiece
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
@@ -85,20 +87,40 @@ def sentencepiece_json(text, vocab_size):
         vocab_size=vocab_size, special_tokens=special + byte_tokens, max_token_length=8, limit_alphabet=150,
         show_progress=False))
     definition = json.loads(tokenizer.to_str())
-    definition["added_tokens"] = [token for token in definition["added_tokens"] if token["content"] in special]
-    for token in definition["added_tokens"]:
-        token["normalized"] = False
-    definition["normalizer"] = {"type": "Sequence", "normalizers": [
-        {"type": "Prepend", "prepend": SPACE}, {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]}
-    definition["decoder"] = {"type": "Sequence", "decoders": [
-        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
-        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
-    definition["post_processor"] = {
-        "type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}
-    return json.dumps(definition, ensure_ascii=False, indent=1)
+    return json.dumps(definition | _as_llama_2(special), ensure_ascii=False, indent=1)
+
+
+def unigram_json(text, vocab_size):
+    """tokenizer.json's text of a unigram model that SentencePiece trained, with bytes for characters in no token."""
+    special = ["<|im_start|>", "<|endoftext|>"]
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.split("\n")), model_writer=trained, model_type="unigram", vocab_size=vocab_size,
+        byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        user_defined_symbols=special, num_threads=1, minloglevel=2)
+    model = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
+    vocabulary = [[model.id_to_piece(id), round(model.get_score(id), 6)] for id in range(model.vocab_size())]
+    definition = {"version": "1.0", "pre_tokenizer": None, "model": {
+        "type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": vocabulary}}
+    return json.dumps(definition | _as_llama_2(["<unk>", "<s>", "</s>", *special]), ensure_ascii=False, indent=1)
+
+
+def _as_llama_2(special):
+    """What transformers puts around a SentencePiece model whose first tokens are `special`, in their order."""
+    return {
+        "added_tokens": [{"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+                          "normalized": False, "special": True} for id, content in enumerate(special)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": SPACE},
+            {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": SPACE}, "content": " "}, {"type": "ByteFallback"},
+            {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}}
 
 
 def to_json(tokenizer, pre):

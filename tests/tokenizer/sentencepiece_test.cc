@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
-#include "engine/core/sha256.h"
 #include "tests/support/error_of.h"
+#include "tests/tokenizer/reference_ids.h"
 #include "tests/tokenizer/tokenizer_fixtures.h"
 
 namespace longshadow {
@@ -17,68 +17,21 @@ using nlohmann::json;
 using test::error_of;
 using test::ids_of;
 
-constexpr int kUnknown = 2;
-constexpr int kControl = 3;
-constexpr int kByte = 6;
+constexpr int kByte = 6;  // ggml's type of such a token
 
 json definition() { return test::tokenizer_fixture("sentencepiece.json"); }
 
-/// The same tokens as a GGUF file has them, with scores in place of merges: later ones are worse.
-Gguf sentencepiece_gguf() {
-  const json source = definition();
-  std::vector<std::string> tokens(source.at("model").at("vocab").size());
-  for (const auto& [spelling, id] : source.at("model").at("vocab").items()) tokens[id] = spelling;
-  std::vector<std::int64_t> types;
-  std::vector<double> scores;
-  for (const std::string& token : tokens) {
-    types.push_back(token.starts_with("<0x") ? kByte : 1);
-    scores.push_back(-static_cast<double>(scores.size()));
-  }
-  for (const json& added : source.at("added_tokens")) {
-    types[added.at("id")] = added.at("content") == "<unk>" ? kUnknown : kControl;
-  }
-  Gguf gguf;
-  gguf.source = "model.gguf";
-  gguf.metadata = {{"tokenizer.ggml.model", std::string("llama")},
-                   {"tokenizer.ggml.tokens", tokens},
-                   {"tokenizer.ggml.scores", scores},
-                   {"tokenizer.ggml.token_type", types}};
-  return gguf;
-}
+Gguf sentencepiece_gguf() { return test::sentencepiece_gguf(definition()); }
 
-/// Of the ids of all nasty texts, a -1 behind each.
-std::string digest_of_texts(const Tokenizer& tokenizer, SpecialTokens special) {
-  std::vector<TokenId> ids;
-  for (const test::NastyText& text : test::nasty_texts(/*utf8=*/true)) {
-    for (const TokenId id : ids_of(tokenizer, text.bytes, special)) ids.push_back(id);
-    ids.push_back(-1);
-  }
-  return sha256_hex(std::as_bytes(std::span(ids)));
-}
-
-void check_digests(const Tokenizer& tokenizer, const json& expected) {
-  CHECK(digest_of_texts(tokenizer, SpecialTokens::as_text) == expected.at("as_text"));
-  CHECK(digest_of_texts(tokenizer, SpecialTokens::parse) == expected.at("parse"));
-}
-
-// Expected are the ids of the tokenizers package and llama.cpp
+// Expected are the ids and places of the tokenizers package, and llama.cpp's ids
 // (tests/parity/make_tokenizer_fixtures.py).
 TEST_CASE("tokenizers of characters and bytes get the reference tokenizers' ids") {
   const json expected = test::tokenizer_fixture("sentencepiece_ids.json");
-  const json variants = test::tokenizer_fixture("sentencepiece_variants.json");
-  REQUIRE(expected.size() == variants.size() + 2);
-  for (const auto& [name, pointers] : variants.items()) {
-    INFO(name);
-    json changed = definition();
-    for (const auto& [pointer, value] : pointers.items()) {
-      changed[json::json_pointer(pointer)] = value;
-    }
-    check_digests(test::from_json(changed), expected.at(name));
-  }
+  CHECK(expected.size() == test::check_variants("sentencepiece") + 2);
   Gguf gguf = sentencepiece_gguf();
-  check_digests(test::from_gguf(gguf), expected.at("llama.cpp"));
+  test::check_digests(test::from_gguf(gguf), expected.at("llama.cpp"));
   gguf.metadata["tokenizer.ggml.add_space_prefix"] = false;
-  check_digests(test::from_gguf(gguf), expected.at("llama.cpp, no prefix"));
+  test::check_digests(test::from_gguf(gguf), expected.at("llama.cpp, no prefix"));
 }
 
 TEST_CASE("the bytes of spelled spaces, characters and fallback bytes are the text's own") {
@@ -86,21 +39,8 @@ TEST_CASE("the bytes of spelled spaces, characters and fallback bytes are the te
   const std::string text = " a  caf\xc3\xa9 \xf0\x9f\x9a\x80\xff\n";
   for (const Tokenizer& tokenizer :
        {test::from_json(definition()), test::from_gguf(sentencepiece_gguf())}) {
-    const std::vector<Token> tokens = tokenizer.encode(text);
-    CHECK(tokens.front().begin == 0);
-    std::size_t end = 0;
-    std::vector<std::size_t> single_bytes;
-    for (const Token& token : tokens) {
-      CHECK(token.begin == end);
-      end = token.end;
-      const TokenId id = token.id;
-      const std::string bytes = tokenizer.decode({&id, 1});
-      const std::string spanned = text.substr(token.begin, token.end - token.begin);
-      // But for the space before the text.
-      CHECK((bytes == spanned || (token.begin == 0 && bytes == " " + spanned)));
-    }
-    CHECK(end == text.size());
-    CHECK(tokenizer.decode(ids_of(tokens)) == " " + text);
+    test::check_places(tokenizer, text);
+    CHECK(tokenizer.decode(ids_of(tokenizer, text)) == " " + text);
     CHECK(tokenizer.encode("").empty());
   }
 }

@@ -76,6 +76,26 @@ TEST_CASE("a beginning has the whole text's tokens in every variant of a tokeniz
   }
 }
 
+TEST_CASE("a beginning has the whole text's tokens where tokens are texts") {
+  std::string joined;
+  for (const bool utf8 : {true, false}) {
+    for (const test::NastyText& text : test::nasty_texts(utf8)) {
+      if (text.bytes.size() < 300) joined += text.bytes;
+    }
+  }
+  for (const std::string name : {"sentencepiece", "unigram"}) {
+    const json variants = test::tokenizer_fixture(name + "_variants.json");
+    for (const auto& [variant, pointers] : variants.items()) {
+      INFO(name << ", " << variant);
+      json definition = test::tokenizer_fixture(name + ".json");
+      for (const auto& [pointer, value] : pointers.items()) {
+        definition[json::json_pointer(pointer)] = value;
+      }
+      check_cuts(test::from_json(definition), joined, 23);
+    }
+  }
+}
+
 TEST_CASE("of documents, a beginning has all tokens but the last few") {
   const fs::path folder = fs::path(LONGSHADOW_SHARED) / "data/docs";
   std::vector<fs::path> documents = {fs::path(LONGSHADOW_FIXTURES).parent_path() /

@@ -99,6 +99,32 @@ inline Gguf gguf_of(const nlohmann::json& definition, const std::string& pre) {
   return gguf;
 }
 
+/// The metadata that a GGUF file of a tokenizer.json of byte pairs of texts has, with scores in
+/// place of merges: later tokens are worse.
+inline Gguf sentencepiece_gguf(const nlohmann::json& source) {
+  constexpr int kUnknown = 2;
+  constexpr int kControl = 3;
+  constexpr int kByte = 6;
+  std::vector<std::string> tokens(source.at("model").at("vocab").size());
+  for (const auto& [spelling, id] : source.at("model").at("vocab").items()) tokens[id] = spelling;
+  std::vector<std::int64_t> types;
+  std::vector<double> scores;
+  for (const std::string& token : tokens) {
+    types.push_back(token.starts_with("<0x") ? kByte : 1);
+    scores.push_back(-static_cast<double>(scores.size()));
+  }
+  for (const nlohmann::json& added : source.at("added_tokens")) {
+    types[added.at("id")] = added.at("content") == "<unk>" ? kUnknown : kControl;
+  }
+  Gguf gguf;
+  gguf.source = "model.gguf";
+  gguf.metadata = {{"tokenizer.ggml.model", std::string("llama")},
+                   {"tokenizer.ggml.tokens", tokens},
+                   {"tokenizer.ggml.scores", scores},
+                   {"tokenizer.ggml.token_type", types}};
+  return gguf;
+}
+
 inline Tokenizer from_gguf(const Gguf& gguf) { return Tokenizer::from_gguf(gguf, "model.gguf"); }
 
 inline std::vector<TokenId> ids_of(std::span<const Token> tokens) {

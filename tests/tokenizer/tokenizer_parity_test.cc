@@ -111,6 +111,17 @@ TEST_CASE("documents get the reference tokenizers' ids") {
   }
 }
 
+TEST_CASE("documents get the reference tokenizers' ids where tokens are texts") {
+  if (!have_documents()) return;
+  const json expected = test::tokenizer_fixture("documents.json");
+  const json byte_pairs = test::tokenizer_fixture("sentencepiece.json");
+  check_documents(test::from_json(byte_pairs), expected.at("tokenizers").at("sentencepiece"));
+  check_documents(test::from_gguf(test::sentencepiece_gguf(byte_pairs)),
+                  expected.at("llama.cpp").at("sentencepiece"));
+  const Tokenizer unigram = test::from_json(test::tokenizer_fixture("unigram.json"));
+  check_documents(unigram, expected.at("tokenizers").at("unigram"));
+}
+
 TEST_CASE("SmolLM2's own tokenizer gives llama.cpp's ids") {
   const std::optional<Tokenizer> tokenizer = smollm2();
   if (!tokenizer) return;

@@ -74,7 +74,7 @@ bool is_ascii(std::string_view text) {
 }
 
 std::string nfc(std::string_view text) {
-  return normalize_nfc(as_utf8(text, {0, text.size()})).bytes();
+  return to_normal_form(as_utf8(text, {0, text.size()}), NormalForm::nfc).bytes();
 }
 
 class Alignment {

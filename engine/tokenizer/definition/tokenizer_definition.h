@@ -44,7 +44,18 @@ struct SpellSpaces {
 
 using PretokenizerStep = std::variant<SplitRule, PrefixSpace, SpellSpaces>;
 
-struct ComposeNfc {};
+/// Unicode's Normalization Forms (UAX #15) that compose: NFC keeps every character's looks, NFKC
+/// takes "\uFB01" for "fi" and "\uFF21" for "A".
+enum class NormalForm { nfc, nfkc };
+/// Brings the text into a normal form.
+struct Compose {
+  NormalForm form = NormalForm::nfc;
+};
+/// Takes the white space away that each stretch of text between added tokens begins or ends with.
+struct Strip {
+  bool left = false;
+  bool right = false;
+};
 /// Puts `text` before each stretch of text between added tokens.
 struct Prepend {
   std::string text;
@@ -55,7 +66,7 @@ struct Replace {
   std::string content;
 };
 
-using NormalizerStep = std::variant<ComposeNfc, Prepend, Replace>;
+using NormalizerStep = std::variant<Compose, Strip, Prepend, Replace>;
 
 /// A token found by its spelling in the text before anything else is looked at.
 struct AddedToken {
@@ -68,21 +79,28 @@ struct AddedToken {
   bool normalized = false;   ///< is looked for in the normalised text
 };
 
-/// A byte-pair tokenizer as its file defines it, whichever format the file has.
+/// How a word's bytes or characters become tokens.
+enum class TokenModel {
+  merges,         ///< byte-pair encoding by a list of merges (Sennrich, Haddow and Birch 2016)
+  scored_merges,  ///< SentencePiece's: two tokens make a third, that of the highest score first
+  unigram,        ///< the tokens of the highest sum of scores (Kudo 2018)
+};
+
+/// A tokenizer as its file defines it, whichever format the file has.
 struct TokenizerDefinition {
   std::string source;  ///< names the file in error messages
   /// What the file leaves out that a user should know of, a line each.
   std::vector<std::string> warnings;
 
+  TokenModel model = TokenModel::merges;
   /// Whether tokens are strings of bytes, or else texts.
   bool byte_level = true;
   /// Spellings by id, in the byte alphabet or as texts; ids may have holes.
   std::vector<std::optional<std::string>> vocabulary;
-  /// Spellings of the two parts, best merge first.
+  /// Spellings of the two parts, best merge first, where the model has merges.
   std::vector<std::pair<std::string, std::string>> merges;
-  /// In place of merges: every token is merged from its parts, that of the highest score first. By
-  /// id, finite.
-  std::optional<std::vector<double>> scores;
+  /// Scores by id, finite, where the model has them.
+  std::vector<double> scores;
   /// The token of each single byte, or -1, for characters that are in no token.
   std::optional<std::array<TokenId, 256>> byte_fallback;
   std::vector<AddedToken> added_tokens;

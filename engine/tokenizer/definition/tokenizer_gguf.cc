@@ -155,11 +155,12 @@ void read_byte_level(const Gguf& gguf, const std::string& source, TokenizerDefin
 void read_sentencepiece(const Gguf& gguf, const std::vector<double>* scores,
                         const std::string& source, TokenizerDefinition& definition) {
   const std::size_t n_tokens = definition.vocabulary.size();
+  definition.model = TokenModel::scored_merges;
   definition.scores = scores == nullptr ? std::vector<double>(n_tokens, 0.0) : *scores;
   for (std::size_t id = 0; id < n_tokens; ++id) {
-    if (!std::isfinite((*definition.scores)[id])) {
+    if (!std::isfinite(definition.scores[id])) {
       throw Error(source + ": " + std::string(kScoresKey) + ": token " + std::to_string(id) +
-                  ": expected a finite number, found " + std::to_string((*definition.scores)[id]));
+                  ": expected a finite number, found " + std::to_string(definition.scores[id]));
     }
   }
   definition.byte_fallback = byte_fallback_of(definition.vocabulary);
@@ -187,7 +188,7 @@ TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source) 
     throw Error(source + ": " + std::string(kModelKey) +
                 ": expected 'gpt2' (byte-level byte-pair encoding) or 'llama' (SentencePiece's), "
                 "found " +
-                quote(model));
+                quote(model) + "; a Hugging Face folder of the model may have one that is read");
   }
   TokenizerDefinition definition;
   definition.source = source;

@@ -89,10 +89,34 @@ void read_merges(const json& model, const std::string& where, TokenizerDefinitio
   }
 }
 
-void read_model(const json& model, const Ids& ids, const std::string& where,
-                TokenizerDefinition& definition) {
-  const std::string type = json_find<std::string>(model, "type", where).value_or("BPE");
-  if (type != "BPE") refuse(where + ": type", "'BPE'", type);
+/// A list of [token, score] by id. The package fuses unknown characters whatever the file says.
+void read_unigram(const json& model, const std::string& where, TokenizerDefinition& definition) {
+  definition.model = TokenModel::unigram;
+  definition.byte_level = false;
+  definition.fuses_unknown = true;
+  for (const json& entry : json_array_at(model, "vocab", where)) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
+      refuse(where + ": vocab: entry " + std::to_string(definition.scores.size()),
+             "['token', score]", entry.dump());
+    }
+    definition.vocabulary.emplace_back(entry[0].get<std::string>());
+    definition.scores.push_back(entry[1].get<double>());
+  }
+  if (json_find<bool>(model, "byte_fallback", where).value_or(false)) {
+    definition.byte_fallback = byte_fallback_of(definition.vocabulary);
+  }
+  const auto unknown = json_find<std::uint64_t>(model, "unk_id", where);
+  if (!unknown) return;
+  if (*unknown >= definition.vocabulary.size()) {
+    refuse(where + ": unk_id",
+           "an id below the " + std::to_string(definition.vocabulary.size()) + " tokens",
+           std::to_string(*unknown));
+  }
+  definition.unknown = static_cast<TokenId>(*unknown);
+}
+
+void read_byte_pairs(const json& model, const Ids& ids, const std::string& where,
+                     TokenizerDefinition& definition) {
   if (json_find<double>(model, "dropout", where).value_or(0.0) != 0.0) {
     throw Error(where + ": dropout is not supported; its ids would be random");
   }
@@ -111,6 +135,18 @@ void read_model(const json& model, const Ids& ids, const std::string& where,
     const auto entry = vocab.find(*unknown);
     if (entry == vocab.end()) refuse(where + ": unk_token", "a token of the vocabulary", *unknown);
     definition.unknown = ids.checked(*entry, where);
+  }
+}
+
+void read_model(const json& model, const Ids& ids, const std::string& where,
+                TokenizerDefinition& definition) {
+  const std::string type = json_find<std::string>(model, "type", where).value_or("BPE");
+  if (type == "BPE") {
+    read_byte_pairs(model, ids, where, definition);
+  } else if (type == "Unigram") {
+    read_unigram(model, where, definition);
+  } else {
+    refuse(where + ": type", "'BPE' or 'Unigram'", type);
   }
 }
 
@@ -162,15 +198,19 @@ void read_normalizer(const json& root, const std::string& source, TokenizerDefin
   for (const json* step :
        sequence_of(json_object_find(root, "normalizer", source), "normalizers", where)) {
     const auto type = json_at<std::string>(*step, "type", where);
-    if (type == "NFC") {
-      definition.normalizer.emplace_back(ComposeNfc{});
+    if (type == "NFC" || type == "NFKC") {
+      definition.normalizer.emplace_back(
+          Compose{type == "NFC" ? NormalForm::nfc : NormalForm::nfkc});
+    } else if (type == "Strip") {
+      definition.normalizer.emplace_back(Strip{json_at<bool>(*step, "strip_left", where),
+                                               json_at<bool>(*step, "strip_right", where)});
     } else if (type == "Prepend") {
       definition.normalizer.emplace_back(Prepend{json_at<std::string>(*step, "prepend", where)});
     } else if (type == "Replace") {
       definition.normalizer.emplace_back(
           Replace{read_pattern(*step, where), json_at<std::string>(*step, "content", where)});
     } else {
-      refuse(where + ": type", "NFC, Prepend, Replace or a Sequence of these", type);
+      refuse(where + ": type", "NFC, NFKC, Strip, Prepend, Replace or a Sequence of these", type);
     }
   }
 }
@@ -237,7 +277,7 @@ void read_pretokenizer(const json& root, const std::string& source,
   if (definition.byte_level && !byte_level) {
     throw Error(where +
                 ": expected a ByteLevel step, found none; of tokenizers that are not byte-level, "
-                "those with byte_fallback are supported");
+                "those with byte_fallback or of type Unigram are supported");
   }
 }
 
