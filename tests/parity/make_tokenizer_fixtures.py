@@ -35,7 +35,7 @@ from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 import tiny_tokenizers
-from compare_with_llama_cpp import known_names
+from compare_token_ids import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "data/fixtures/tokenizer"

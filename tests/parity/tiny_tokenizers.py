@@ -87,7 +87,7 @@ def sentencepiece_json(text, vocab_size):
         vocab_size=vocab_size, special_tokens=special + byte_tokens, max_token_length=8, limit_alphabet=150,
         show_progress=False))
     definition = json.loads(tokenizer.to_str())
-    return json.dumps(definition | _as_llama_2(special), ensure_ascii=False, indent=1)
+    return json.dumps(definition | as_llama_2(dict(enumerate(special))), ensure_ascii=False, indent=1)
 
 
 def unigram_json(text, vocab_size):
@@ -102,14 +102,15 @@ def unigram_json(text, vocab_size):
     vocabulary = [[model.id_to_piece(id), round(model.get_score(id), 6)] for id in range(model.vocab_size())]
     definition = {"version": "1.0", "pre_tokenizer": None, "model": {
         "type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": vocabulary}}
-    return json.dumps(definition | _as_llama_2(["<unk>", "<s>", "</s>", *special]), ensure_ascii=False, indent=1)
+    return json.dumps(definition | as_llama_2(dict(enumerate(["<unk>", "<s>", "</s>", *special]))),
+                      ensure_ascii=False, indent=1)
 
 
-def _as_llama_2(special):
-    """What transformers puts around a SentencePiece model whose first tokens are `special`, in their order."""
+def as_llama_2(special):
+    """What transformers puts around a SentencePiece model whose special tokens are `special`, by id."""
     return {
         "added_tokens": [{"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
-                          "normalized": False, "special": True} for id, content in enumerate(special)],
+                          "normalized": False, "special": True} for id, content in special.items()],
         "normalizer": {"type": "Sequence", "normalizers": [
             {"type": "Prepend", "prepend": SPACE},
             {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]},

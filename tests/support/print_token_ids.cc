@@ -1,4 +1,4 @@
-// Prints the token ids of each file, a line a file, for tests/parity/compare_with_llama_cpp.py:
+// Prints the token ids of each file, a line a file, for tests/parity/compare_token_ids.py:
 //
 //   print_token_ids VOCABULARY.gguf|tokenizer.json as_text|parse FILE...
 

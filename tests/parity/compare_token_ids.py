@@ -1,12 +1,13 @@
-"""Compares token ids with llama.cpp's, for vocabularies as GGUF files and for every pre-tokenizer name.
+"""Compares token ids with llama.cpp's, for vocabularies as GGUF files and for every pre-tokenizer name, and with the
+tokenizers package's, for tokenizer.json.
 
-    python3 tests/parity/compare_with_llama_cpp.py VOCABULARY.gguf... [--documents DIR] [--every-name]
+    python3 tests/parity/compare_token_ids.py VOCABULARY.gguf|VOCABULARY.json... [--documents DIR] [--every-name]
 
 Texts are the nasty ones of data/fixtures/tokenizer and, with --documents, a folder's .txt files. --every-name tries
-each vocabulary under each name that `tokenizer.ggml.pre` may have, and under none: what a name means does not depend
+each GGUF file under each name that `tokenizer.ggml.pre` may have, and under none: what a name means does not depend
 on the vocabulary. llama.cpp's own vocabularies are in the source package of llama-cpp-python (pip download --no-deps
---no-binary :all: llama-cpp-python==0.3.36), in vendor/llama.cpp/models. Needs tests/parity/requirements.txt and a build
-of the target print_token_ids.
+--no-binary :all: llama-cpp-python==0.3.36), in vendor/llama.cpp/models; convert_sentencepiece.py makes others. Needs
+tests/parity/requirements.txt and a build of the target print_token_ids.
 """
 
 import argparse
@@ -29,6 +30,19 @@ llama = Llama(sys.argv[1], vocab_only=True, verbose=False)
 for path in sys.argv[3:]:
     print(*llama.tokenize(open(path, "rb").read(), add_bos=False, special=sys.argv[2] == "parse"))
 """
+TOKENIZERS = """
+import sys
+from tokenizers import Tokenizer
+tokenizer = Tokenizer.from_file(sys.argv[1])
+tokenizer.encode_special_tokens = sys.argv[2] == "as_text"
+for path in sys.argv[3:]:
+    print(*tokenizer.encode(open(path, "rb").read().decode(), add_special_tokens=False).ids)
+"""
+
+
+def reference(vocabulary):
+    """Whose ids count, and a program that prints them."""
+    return ("tokenizers", TOKENIZERS) if vocabulary.suffix == ".json" else ("llama.cpp", LLAMA_CPP)
 
 
 def known_names():
@@ -67,24 +81,25 @@ def ids_by(command, vocabulary, mode, files):
     return [[int(number) for number in line.split()] for line in outcome.stdout.split("\n")[:len(files)]]
 
 
-def first_difference(ours, theirs, files):
+def first_difference(ours, theirs, files, whose):
     for path, a, b in zip(files, ours, theirs):
         if a != b:
             at = next((k for k, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-            return f"{path.name}: token {at} of {len(b)}: {a[at:at + 4]}, llama.cpp {b[at:at + 4]}"
+            return f"{path.name}: token {at} of {len(b)}: {a[at:at + 4]}, {whose} {b[at:at + 4]}"
     return None
 
 
 def compare(title, vocabulary, files, ours_command):
     """Prints a line; whether all ids are equal."""
+    whose, program = reference(vocabulary)
     for mode in MODES:
-        theirs = ids_by([sys.executable, "-c", LLAMA_CPP], vocabulary, mode, files)
+        theirs = ids_by([sys.executable, "-c", program], vocabulary, mode, files)
         ours = ids_by(ours_command, vocabulary, mode, files)
         if isinstance(theirs, str) or isinstance(ours, str):
-            print(f"{title:40} {mode}: ours: {ours if isinstance(ours, str) else 'ids'}; llama.cpp: "
+            print(f"{title:40} {mode}: ours: {ours if isinstance(ours, str) else 'ids'}; {whose}: "
                   f"{theirs if isinstance(theirs, str) else 'ids'}")
             return False
-        difference = first_difference(ours, theirs, files)
+        difference = first_difference(ours, theirs, files, whose)
         if difference:
             print(f"{title:40} {mode}: {difference}")
             return False
@@ -94,7 +109,7 @@ def compare(title, vocabulary, files, ours_command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("vocabularies", type=Path, nargs="+", metavar="VOCABULARY.gguf")
+    parser.add_argument("vocabularies", type=Path, nargs="+", metavar="VOCABULARY")
     parser.add_argument("--documents", type=Path, help="a folder of .txt files")
     parser.add_argument("--every-name", action="store_true")
     parser.add_argument("--program", type=Path, default=ROOT / "build/tests/print_token_ids")
@@ -112,7 +127,7 @@ def main():
 
         outcomes = []
         for vocabulary in options.vocabularies:
-            if not options.every_name:
+            if not options.every_name or vocabulary.suffix == ".json":
                 outcomes.append(compare(vocabulary.name, vocabulary, files, [options.program]))
                 continue
             for pre in known_names() + [None]:
