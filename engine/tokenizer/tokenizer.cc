@@ -11,6 +11,7 @@
 #include "engine/text/aligned_text.h"
 #include "engine/text/utf8.h"
 #include "engine/tokenizer/added_tokens.h"
+#include "engine/tokenizer/definition/split_between_tokens.h"
 #include "engine/tokenizer/definition/tokenizer_definition.h"
 #include "engine/tokenizer/encoding/byte_pair_encoding.h"
 #include "engine/tokenizer/encoding/scored_encoding.h"
@@ -39,6 +40,12 @@ AddedTokens added_tokens_of(const TokenizerDefinition& definition, const Normali
     if (is_new && !token.content.empty()) tokens.push_back(std::move(token));
   }
   return AddedTokens(std::move(tokens));
+}
+
+std::vector<PretokenizerStep> pretokenizer_steps(const TokenizerDefinition& definition) {
+  std::vector<PretokenizerStep> steps = definition.pretokenizer;
+  if (const auto split = split_between_tokens(definition)) steps.emplace_back(*split);
+  return steps;
 }
 
 using Encoding = std::variant<BytePairEncoding, ScoredEncoding, UnigramEncoding>;
@@ -85,7 +92,7 @@ Tokenizer::Implementation::Implementation(TokenizerDefinition definition)
       normalizer(definition.normalizer, definition.source),
       added_before_normalization(added_tokens_of(definition, normalizer, false)),
       added_after_normalization(added_tokens_of(definition, normalizer, true)),
-      pretokenizer(definition.pretokenizer, definition.source),
+      pretokenizer(pretokenizer_steps(definition), definition.source),
       ignores_merges(definition.ignores_merges),
       encoding(encoding_of(definition, vocabulary)),
       unknown(definition.unknown),

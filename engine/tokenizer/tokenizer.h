@@ -39,7 +39,7 @@ class Tokenizer {
                             SpecialTokens special = SpecialTokens::as_text) const;
   /// The tokens that encode() gives first for every text that begins with `beginning`: those that
   /// nothing behind it can change. All but the last few, unless the beginning ends in one word that
-  /// goes on without end, as a whole text is for SentencePiece.
+  /// goes on without end, as a whole text may be for the unigram model.
   std::vector<Token> encode_beginning(std::string_view beginning,
                                       SpecialTokens special = SpecialTokens::as_text) const;
   /// The exact bytes of the tokens, one after the other, the space before a text among them. Throws

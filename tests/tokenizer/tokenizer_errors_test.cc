@@ -16,7 +16,6 @@ using Catch::Contains;
 using Catch::StartsWith;
 using nlohmann::json;
 using test::error_of;
-using test::tokenizer_fixture;
 
 std::string refusal_of_text(const std::string& text) {
   const std::string error =
@@ -176,7 +175,7 @@ TEST_CASE("a GGUF file's tokenizer that is malformed or not supported is refused
   using Strings = std::vector<std::string>;
   const Gguf valid = test::gguf_of(tiny_json(), "gpt-2");
   REQUIRE(test::from_gguf(valid).vocab_size() == 5);
-  const auto set = [](const std::string& key, GgufValue value) {
+  const auto set = [](const std::string& key, const GgufValue& value) {
     return [key, value](Gguf& gguf) { gguf.metadata["tokenizer.ggml." + key] = value; };
   };
   const auto erase = [](const std::string& key) {
