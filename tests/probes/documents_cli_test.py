@@ -7,8 +7,10 @@ import bz2
 import codecs
 import gzip
 import io
+import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import zipfile
 
 import cli_test
 import h5py
-from cli_test import ARTICLE, BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, CommandLine, longshadow
+from cli_test import ARTICLE, BAD_USAGE, DOCUMENT, DONE, FAILED, MODEL, MODELS, CommandLine, longshadow
 
 TEXT = "It is a caf\u00e9 that no one minds; \u201cso it goes\u201d, he says.\n" * 40
 
@@ -283,6 +285,41 @@ class Long(Documents):
                 tokens = file["documents/text.txt/tokens"]
                 runs.append([tokens[name][:].tolist() for name in ("id", "bytes", "upos", "word")])
         self.assertEqual(*runs)
+
+
+class SentencePiece(Documents):
+    """A vocabulary of characters, with bytes for the others and a mark for a space, also before the text."""
+
+    MARK = "\u2581"
+    SPECIAL = ["<unk>", "<s>", "</s>"]
+    SPELLINGS = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256)), MARK, *"acfit.", MARK + "c", MARK + "ca"]
+
+    def model(self):
+        """The small model with these tokens."""
+        folder = self.folder / "model"
+        shutil.copytree(MODELS / "llama_plain", folder)
+        fixture = json.loads((MODELS.parent / "tokenizer/sentencepiece.json").read_text(encoding="utf-8"))
+        fixture["added_tokens"] = fixture["added_tokens"][:len(self.SPECIAL)]
+        fixture["model"] |= {"vocab": {spelling: id for id, spelling in enumerate(self.SPELLINGS)},
+                             "merges": [[self.MARK, "c"], [self.MARK + "c", "a"]]}
+        (folder / "tokenizer.json").write_text(json.dumps(fixture), encoding="utf-8")
+        return folder
+
+    def test_tokens_have_the_bytes_that_they_stand_for(self):
+        result = self.probe(model=self.model(), document=self.write("text.txt", "\u6f22 caf\u00e9 it. ".encode() * 40))
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        byte = "\ufffd"
+        self.assertEqual(self.tokens()["text.txt"][:15], [
+            ("<s>", (0, 0)), (" ", (0, 0)), (byte, (0, 1)), (byte, (1, 2)), (byte, (2, 3)),
+            (" ca", (3, 6)), ("f", (6, 7)), (byte, (7, 8)), (byte, (8, 9)),
+            (" ", (9, 10)), ("i", (10, 11)), ("t", (11, 12)), (".", (12, 13)), (" ", (13, 14)), (byte, (14, 15))])
+        with h5py.File(self.output) as file:
+            words = file["documents/text.txt/tokens/word"][:15].tolist()
+        self.assertEqual(words, [-1, -1, 0, 0, 0, 1, 1, 1, 1, -1, 2, 2, 3, -1, 4])
+
+    def test_a_text_of_many_megabytes_is_no_single_word(self):
+        result = self.probe(model=self.model(), document=self.write("long.txt", b"it. cat " * (9 << 17)))
+        self.assertEqual(result.returncode, DONE, result.stderr)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ TEST_CASE("a document's first tokens and their tags are those of the whole") {
     const MappedFile file(path);
     const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     const std::vector<TaggedWord> words = tag_text(perceptron, text);
-    for (const std::string name : {"smollm", "qwen2", "llama-bpe"}) {
+    for (const std::string name : {"smollm", "qwen2", "llama-bpe", "sentencepiece", "unigram"}) {
       const Tokenizer tokenizer = tokenizer_named(name);
       const std::vector<Token> whole = tokenizer.encode(text);
       const Document document =
