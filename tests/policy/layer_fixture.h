@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/safetensors.h"

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/backend/cpu.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/model/decoder.h"
 #include "engine/policies/registry.h"

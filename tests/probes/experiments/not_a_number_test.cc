@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 
+#include "engine/backend/cpu.h"
 #include "probes/experiments/retain.h"
 #include "tests/support/error_of.h"
 #include "tests/support/probe_case.h"

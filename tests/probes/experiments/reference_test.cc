@@ -6,6 +6,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "engine/backend/cpu.h"
 #include "engine/backend/tile_product.h"
 #include "engine/policy/policy.h"
 #include "probes/documents/document.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/backend/cpu.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "probes/gather/signals.h"
 #include "probes/measure/probe_model.h"

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "engine/backend/cpu.h"
 #include "tests/support/larger.h"
 #include "tests/support/probe_case.h"
 

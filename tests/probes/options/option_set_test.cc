@@ -1,6 +1,7 @@
 #include "probes/options/option_set.h"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/support/error_of.h"
