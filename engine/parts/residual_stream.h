@@ -30,8 +30,8 @@ inline Tensor make_part_output(Device& device, const ModelConfig& config, Elemen
   return Tensor(device.memory(), element, rows, config.hidden_size);
 }
 
-/// What a part reads of the residual stream x: norm(x), or x itself where the norm is absent. All
-/// matrices [rows, D].
+/// The input of a part, read from the residual stream x: norm(x), or x itself where the norm is
+/// absent. All matrices are [rows, D].
 struct PartInput {
   Norm norm;
 

@@ -285,10 +285,10 @@ class Plan(ModelTest):
         model = self.copy_of("llama_yarn")
         self.assert_done(self.plan(model))
         content = json.loads((model / "tokenizer.json").read_text())
-        content["model"]["type"] = "Unigram"
+        content["model"]["type"] = "WordPiece"
         (model / "tokenizer.json").write_text(json.dumps(content))
         for named in (model, model / "config.json"):
-            self.assert_refused(self.plan(named), FAILED, "tokenizer.json", "Unigram")
+            self.assert_refused(self.plan(named), FAILED, "tokenizer.json", "WordPiece")
         (model / "tokenizer.json").rename(model / "tokenizer.model")
         self.assert_refused(self.plan(model), FAILED, "SentencePiece")
         (model / "model.safetensors").rename(model / "pytorch_model.bin")
