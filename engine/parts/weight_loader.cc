@@ -1,6 +1,8 @@
 #include "engine/parts/weight_loader.h"
 
+#include <algorithm>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "engine/backend/transfer.h"
@@ -57,14 +59,13 @@ Tensor WeightLoader::read(const WeightName& name, Element element) const {
   std::vector<float> values(size);
   source_.read(name, values);
   with_element<double, BF16>("WeightLoader", element, [&]<class P>() {
-    P* const to = matrix.view().as<P>().data;
-    for (std::size_t i = 0; i < size; ++i) {
+    std::transform(values.begin(), values.end(), matrix.view().as<P>().data, [](float value) {
       if constexpr (std::is_same_v<P, BF16>) {
-        to[i] = to_bf16(values[i]);
+        return to_bf16(value);
       } else {
-        to[i] = static_cast<P>(values[i]);
+        return static_cast<P>(value);
       }
-    }
+    });
   });
   return matrix;
 }
