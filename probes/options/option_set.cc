@@ -63,11 +63,13 @@ OptionValue optional_value(std::optional<T>& target) {
 }  // namespace
 
 struct OptionSet::State {
+  explicit State(CommandHelp of_command) : help(std::move(of_command)) {}
+
   CommandHelp help;
   po::options_description options{"Options"};
-  po::positional_options_description positional{};
-  std::deque<Declaration> declarations{};
-  po::variables_map parsed{};
+  po::positional_options_description positional;
+  std::deque<Declaration> declarations;
+  po::variables_map parsed;
 };
 
 OptionSet::OptionSet(CommandHelp help) : state_(std::make_unique<State>(std::move(help))) {}
