@@ -57,7 +57,9 @@ nlohmann::json as_it_was_read(const po::variable_value& given) {
 
 template <class T>
 OptionValue optional_value(std::optional<T>& target) {
-  return {po::value<T>()->notifier([&](const T& given) { target = given; }), as_it_was_read<T>};
+  return {
+      [&target] { return po::value<T>()->notifier([&target](const T& given) { target = given; }); },
+      as_it_was_read<T>};
 }
 
 }  // namespace
@@ -77,13 +79,15 @@ OptionSet::~OptionSet() = default;
 
 OptionValue value(const Target& target) {
   return target.visit([]<class T>(T* place) {
-    return OptionValue{po::value(place)->default_value(*place), as_it_was_read<T>};
+    return OptionValue{[place] { return po::value(place)->default_value(*place); },
+                       as_it_was_read<T>};
   });
 }
 
 OptionValue value(const Target& target, const std::string& shown) {
   return target.visit([&]<class T>(T* place) {
-    return OptionValue{po::value(place)->default_value(*place, shown), as_it_was_read<T>};
+    return OptionValue{[place, shown] { return po::value(place)->default_value(*place, shown); },
+                       as_it_was_read<T>};
   });
 }
 
@@ -91,18 +95,23 @@ OptionValue value(std::optional<std::string>& target) { return optional_value(ta
 OptionValue value(std::optional<std::size_t>& target) { return optional_value(target); }
 OptionValue value(std::optional<double>& target) { return optional_value(target); }
 
-OptionValue flag(bool& target) { return {po::bool_switch(&target), as_it_was_read<bool>}; }
+OptionValue flag(bool& target) {
+  return {[&target] { return po::bool_switch(&target); }, as_it_was_read<bool>};
+}
 
 OptionValue required(std::string& target) {
-  return {po::value(&target)->required(), as_it_was_read<std::string>};
+  return {[&target] { return po::value(&target)->required(); }, as_it_was_read<std::string>};
 }
 
 OptionValue required_list(Words& target) {
-  return {po::value(&target)->multitoken()->required(), as_it_was_read<Words>};
+  return {[&target] { return po::value(&target)->multitoken()->required(); },
+          as_it_was_read<Words>};
 }
 
 OptionValue list(Words& target, const char* shown) {
-  return {po::value(&target)->multitoken()->default_value(target, shown), as_it_was_read<Words>};
+  return {
+      [&target, shown] { return po::value(&target)->multitoken()->default_value(target, shown); },
+      as_it_was_read<Words>};
 }
 
 OptionValue parsed_text(std::function<void(const std::string& text)> read,
@@ -115,7 +124,10 @@ OptionValue parsed_text(std::function<void(const std::string& text)> read,
       return nlohmann::json();
     });
   };
-  return {po::value<std::string>()->default_value(standard, shown), to_json, std::move(read)};
+  const auto semantic = [standard, shown] {
+    return po::value<std::string>()->default_value(standard, shown);
+  };
+  return {semantic, to_json, std::move(read)};
 }
 
 void refuse_choice(std::span<const std::string> names) {
@@ -150,7 +162,7 @@ Declaration& Declaration::only(const Condition& condition) {
 
 Declaration& OptionSet::add(const std::string& name, const OptionValue& value,
                             const std::string& help) {
-  state_->options.add_options()(name.c_str(), value.semantic, help.c_str());
+  state_->options.add_options()(name.c_str(), value.semantic(), help.c_str());
   Declaration& declaration = state_->declarations.emplace_back();
   declaration.name_ = name.substr(0, name.find(','));
   declaration.value_ = value;

@@ -48,7 +48,8 @@ class Target {
 /// Where the value of an option goes, how it is read, and what it is where it is not given. Boost's
 /// types are named and not included: this header is seen by every command.
 struct OptionValue {
-  boost::program_options::value_semantic* semantic;  ///< owned by the set that it is added to
+  /// Makes what Boost parses the option by, which owns that.
+  std::function<boost::program_options::value_semantic*()> semantic;
   /// The option as a member of a run's configuration.
   std::function<nlohmann::json(const boost::program_options::variable_value&)> to_json;
   /// Reads what was typed, where Boost does not. Throws UsageError, which need not name the option.
