@@ -32,8 +32,8 @@ inline void check_entropies_of_top_k(const char* operation, ConstTensorView hidd
 /// The output matrix in bytes, each token's row over a scale of its own: exact enough to say which
 /// tokens may be among the likeliest, at a quarter of the f32 product's time (has_byte_products()).
 struct ScreeningOutput {
-  std::vector<float> scales;          ///< [V, and to a multiple of kOutputMultiple zeros]
-  PackedWeights packed;  ///< [V, D]
+  std::vector<float> scales;  ///< [V, and to a multiple of kOutputMultiple zeros]
+  PackedWeights packed;       ///< [V, D]
 
   /// output [V, D]
   ScreeningOutput(Cpu& cpu, MatrixView<const float> output);
