@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/config/config.h"
 
@@ -35,6 +36,12 @@ std::size_t divided_head_dim(const ModelConfig& config, const std::string& where
 /// Checks what must hold between the dimensions, however they were stored, and of the numbers that
 /// stretch the rotary frequencies. Throws Error.
 void check_config(const ModelConfig& config, const std::string& source);
+
+/// Sets where the architecture, and no key of a file, says that norms lie.
+void place_norms(ModelConfig& config);
+
+/// [L], for ModelConfig::rotary_layers: every `interval`-th layer is not rotated.
+std::vector<bool> rotary_but_every(std::size_t interval, std::size_t n_layers);
 
 /// yarn's attention factor where the file names none: 0.1 log_multiplier ln(factor) + 1 (Peng et
 /// al. 2023, arXiv 2309.00071, equation 22).

@@ -171,16 +171,10 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   config.tied_embeddings = gguf.find("output.weight") == nullptr;
   config.attention_bias =
       config.architecture == Architecture::qwen2 || gguf.find("blk.0.attn_q.bias") != nullptr;
-  if (config.architecture == Architecture::qwen3) config.query_key_norm = QueryKeyNorm::head;
-  if (config.architecture == Architecture::olmo2) {
-    config.query_key_norm = QueryKeyNorm::projection;
-    config.norms_behind = true;
-  }
+  place_norms(config);
   if (config.architecture == Architecture::smollm3) {
     // A file does not say which; llama.cpp leaves every fourth layer as it is.
-    for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-      config.rotary_layers.push_back((layer + 1) % 4 != 0);
-    }
+    config.rotary_layers = rotary_but_every(4, config.n_layers);
   }
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;
   config.feed_forward_bias = gguf.find("blk.0.ffn_down.bias") != nullptr;

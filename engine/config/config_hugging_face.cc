@@ -188,22 +188,19 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
 std::vector<bool> read_rotary_layers(const json& config, const std::string& source,
                                      std::size_t n_layers) {
   constexpr const char* kKey = "no_rope_layers";  // in spite of its name 1 where they are rotated
-  std::vector<bool> rotary(n_layers);
   const json* named = json_array_find(config, kKey, source);
   if (named == nullptr) {
     constexpr const char* kInterval = "no_rope_layer_interval";
     const std::size_t interval =
         in_range(json_find<std::uint64_t>(config, kInterval, source).value_or(4), kMaxLayers,
                  source + ": " + quote(kInterval));
-    for (std::size_t layer = 0; layer < n_layers; ++layer) {
-      rotary[layer] = (layer + 1) % interval != 0;
-    }
-    return rotary;
+    return rotary_but_every(interval, n_layers);
   }
   if (named->size() < n_layers) {
     throw Error(source + ": " + quote(kKey) + ": expected a number for each of the " +
                 std::to_string(n_layers) + " layers, found " + std::to_string(named->size()));
   }
+  std::vector<bool> rotary(n_layers);
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
     const json& one = (*named)[layer];
     if (one != 0 && one != 1) {
@@ -266,9 +263,7 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
       json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
   config.output_bias = (llama || qwen3 || olmo2 || smollm3) && flag("attention_bias");
   config.attention_bias = qwen2 || config.output_bias;
-  if (qwen3) config.query_key_norm = QueryKeyNorm::head;
-  if (olmo2) config.query_key_norm = QueryKeyNorm::projection;
-  config.norms_behind = olmo2;
+  place_norms(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
   config.rope = read_rope(document, source, config.max_context, smollm3 ? 2e6 : 1e4);

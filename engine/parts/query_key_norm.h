@@ -13,13 +13,6 @@
 
 namespace longshadow {
 
-/// The rows of one head in a matrix [rows, heads d] of heads side by side.
-template <class Bytes>
-BasicTensorView<Bytes> head_columns(BasicTensorView<Bytes> x, std::size_t head,
-                                    std::size_t head_dim) {
-  return x.column_range(head * head_dim, head_dim);
-}
-
 /// RMSNorm over projected queries or keys and the rotation behind it: over each head, all with one
 /// weight [1, d] (Qwen3, arXiv 2505.09388), or over the whole projection, with a weight
 /// [1, heads d] (OLMo 2, arXiv 2501.00656).
@@ -71,7 +64,8 @@ struct ProjectionNorm {
   static void rotate(Device& device, const RotaryTable& rotary,
                      std::span<const std::uint32_t> positions, ConstTensorView rows, HeadsView to) {
     for (std::size_t head = 0; head < to.n_heads; ++head) {
-      rotate_rows(device, rotary, Turn::forward, positions, head_columns(rows, head, to.head_dim),
+      rotate_rows(device, rotary, Turn::forward, positions,
+                  rows.column_range(head * to.head_dim, to.head_dim),
                   to.head(head).row_range(0, rows.rows));
     }
   }

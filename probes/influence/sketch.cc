@@ -163,14 +163,6 @@ RunSketch sketch_bins(Device& device, const ModelConfig& config, Element element
   return sketch;
 }
 
-GradientWeights gradient_weights(const TransposedWeights& transposed, const KvCache& cache) {
-  GradientWeights weights{transposed, {}};
-  for (std::size_t layer = 0; layer < transposed.layers.size(); ++layer) {
-    weights.cache.push_back(cache.layer(layer));
-  }
-  return weights;
-}
-
 }  // namespace
 
 const char* name_of(ProbeKind kind) { return kind == ProbeKind::signs ? "signs" : "sampled"; }
@@ -195,8 +187,7 @@ RunSketch sketch_document(Device& device, const ProbeModel& model, const FullPas
   if (model.rounded_output) {
     rounded = round_cache(device, weights.config, full.cache, full.tokens.size());
   }
-  FisherSketch fisher(device, weights,
-                      gradient_weights(*model.transposed, rounded ? *rounded : full.cache), full,
+  FisherSketch fisher(device, weights, {*model.transposed, rounded ? *rounded : full.cache}, full,
                       tape, max_rows);
   return sketch_bins(device, weights.config, weights.element(), fisher, tape.positions().begin,
                      options, progress);

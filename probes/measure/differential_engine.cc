@@ -1,7 +1,6 @@
 #include "probes/measure/differential_engine.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "engine/backend/device.h"
 #include "engine/ops/common/rows.h"
@@ -9,12 +8,12 @@
 
 namespace longshadow {
 DifferentialEngine::DifferentialEngine(Device& device, const Weights& weights,
-                                       DeltaWeights delta_weights, const FullPass& full,
+                                       const DeltaWeights& delta_weights, const FullPass& full,
                                        const ActivationTape& tape, std::size_t horizon,
                                        std::size_t max_batch)
     : device_(device),
       weights_(weights),
-      delta_weights_(std::move(delta_weights)),
+      delta_weights_(delta_weights),
       full_(full),
       tape_(tape),
       horizon_(horizon),
@@ -58,7 +57,7 @@ void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<do
     const LayerMatrices& matrices = delta_weights_.matrices[index];
     const LayerTape& tape = tape_.layer(index);
     layer.attention.delta(device_, matrices.attention, full_.rotary.of(index), rows, tape.attention,
-                          FullCache{full_.cache.layer(index), delta_weights_.cache[index]},
+                          FullCache{full_.cache.layer(index), delta_weights_.cache.layer(index)},
                           tape_.row_tiles_before(), dnormed, attention_, dx);
     layer.feed_forward.delta(device_, matrices.feed_forward, rows, tape.feed_forward, dnormed,
                              feed_forward_, dx);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "engine/model/full_pass.h"
 #include "engine/model/weights.h"
@@ -16,7 +15,7 @@ namespace longshadow {
 struct DeltaWeights {
   std::span<const LayerMatrices> matrices;  ///< [L]
   const PackedWeights& output;              ///< [V, D]
-  std::vector<KeysValuesView> cache;        ///< per layer, the full pass's
+  const KvCache& cache;                     ///< the full pass's
 };
 
 /// The differential form: what goes through the layers is delta = evicted - full, by formulas that
@@ -27,7 +26,7 @@ class DifferentialEngine final : public CounterfactualEngine {
  public:
   /// References must outlive the engine; the tape must hold every position that a counterfactual
   /// measures. `horizon` and `max_batch` as for DirectEngine.
-  DifferentialEngine(Device& device, const Weights& weights, DeltaWeights delta_weights,
+  DifferentialEngine(Device& device, const Weights& weights, const DeltaWeights& delta_weights,
                      const FullPass& full, const ActivationTape& tape, std::size_t horizon,
                      std::size_t max_batch);
 

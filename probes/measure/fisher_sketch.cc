@@ -1,17 +1,17 @@
 #include "probes/measure/fisher_sketch.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "engine/backend/device.h"
 #include "engine/ops/common/rows.h"
 
 namespace longshadow {
-FisherSketch::FisherSketch(Device& device, const Weights& weights, GradientWeights gradient_weights,
-                           const FullPass& full, const ActivationTape& tape, std::size_t max_rows)
+FisherSketch::FisherSketch(Device& device, const Weights& weights,
+                           const GradientWeights& gradient_weights, const FullPass& full,
+                           const ActivationTape& tape, std::size_t max_rows)
     : device_(device),
       weights_(weights),
-      gradient_weights_(std::move(gradient_weights)),
+      gradient_weights_(gradient_weights),
       full_(full),
       tape_(tape),
       max_rows_(std::max(max_rows, full.tokens.size() - tape.positions().begin)),
@@ -71,7 +71,7 @@ void FisherSketch::run(const Range& bin, const ProbeDraws& draws, std::size_t n_
                                 dnormed, feed_forward_, dx);
     layer.attention.backward(
         device_, transposed.attention, full_.rotary.of(index), rows, tape.attention,
-        FullCache{full_.cache.layer(index), gradient_weights_.cache[index]}, rounded, dnormed,
+        FullCache{full_.cache.layer(index), gradient_weights_.cache.layer(index)}, rounded, dnormed,
         attention_, gates.row_range(index * gate_rows, gate_rows), dx);
   }
 }

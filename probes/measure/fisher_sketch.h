@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "engine/core/range.h"
 #include "engine/model/full_pass.h"
@@ -17,7 +16,7 @@ namespace longshadow {
 /// The factors of the products with gradients, in their precision.
 struct GradientWeights {
   const TransposedWeights& transposed;
-  std::vector<KeysValuesView> cache;  ///< per layer, the full pass's
+  const KvCache& cache;  ///< the full pass's
 };
 
 /// Takes random directions at the predictions of the rows that follow a context back to gates on
@@ -35,7 +34,7 @@ class FisherSketch {
   /// References must outlive the object; the tape begins at T, the context's end, and the full
   /// pass's positions from there on are the future. At most `max_rows` rows go back at once, or
   /// those of one draw.
-  FisherSketch(Device& device, const Weights& weights, GradientWeights gradient_weights,
+  FisherSketch(Device& device, const Weights& weights, const GradientWeights& gradient_weights,
                const FullPass& full, const ActivationTape& tape, std::size_t max_rows);
 
   /// Draws that one call of run() takes for a bin that ends at `bin_end`.

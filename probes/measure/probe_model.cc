@@ -6,18 +6,6 @@
 #include "probes/measure/direct_engine.h"
 
 namespace longshadow {
-namespace {
-
-DeltaWeights delta_weights(const ProbeModel& model, const KvCache& cache) {
-  DeltaWeights weights{model.product_matrices(), model.product_output(), {}};
-  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
-    weights.cache.push_back(cache.layer(layer));
-  }
-  return weights;
-}
-
-}  // namespace
-
 std::span<const LayerMatrices> ProbeModel::product_matrices() const {
   return rounded_output ? rounded_matrices : weights.matrices;
 }
@@ -68,7 +56,8 @@ PreparedEngine make_engine(Device& device, const ProbeModel& model, const FullPa
   }
   const KvCache& cache = prepared.rounded_cache ? *prepared.rounded_cache : full.cache;
   prepared.engine = std::make_unique<DifferentialEngine>(
-      device, weights, delta_weights(model, cache), full, *tape, horizon, max_batch);
+      device, weights, DeltaWeights{model.product_matrices(), model.product_output(), cache}, full,
+      *tape, horizon, max_batch);
   return prepared;
 }
 

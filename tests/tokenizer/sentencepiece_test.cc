@@ -126,9 +126,7 @@ TEST_CASE("unknown characters are not fused where there is no token for them") {
 
 TEST_CASE("malformed tokenizers of characters are refused") {
   const auto refusal = [](const std::string& pointer, const json& value) {
-    json changed = definition();
-    changed[json::json_pointer(pointer)] = value;
-    return error_of([&] { test::from_json(changed); });
+    return test::refusal_with(definition(), pointer, value);
   };
   CHECK_THAT(refusal("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "_"}}),
              Contains("replacement: expected") && Contains("found '_'"));

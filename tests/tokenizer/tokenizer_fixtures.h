@@ -12,6 +12,7 @@
 #include "engine/io/gguf.h"
 #include "engine/io/json.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/support/error_of.h"
 
 namespace longshadow::test {
 
@@ -58,6 +59,13 @@ inline std::vector<NastyText> nasty_texts(bool utf8) {
 
 inline Tokenizer from_json(const nlohmann::json& definition) {
   return Tokenizer::from_json(bytes_of(definition.dump()), "tokenizer.json");
+}
+
+/// Why tokenizer.json is refused with another value at `pointer`, "/model/type".
+inline std::string refusal_with(nlohmann::json definition, const std::string& pointer,
+                                const nlohmann::json& value) {
+  definition[nlohmann::json::json_pointer(pointer)] = value;
+  return error_of([&] { from_json(definition); });
 }
 
 /// The metadata that a GGUF file of this tokenizer.json has, its added tokens as control tokens.

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "engine/tokenizer/encoding/unigram_encoding.h"
-#include "tests/support/error_of.h"
 #include "tests/tokenizer/reference_ids.h"
 #include "tests/tokenizer/tokenizer_fixtures.h"
 
@@ -19,7 +18,6 @@ namespace {
 
 using Catch::Contains;
 using nlohmann::json;
-using test::error_of;
 using test::ids_of;
 
 json definition() { return test::tokenizer_fixture("unigram.json"); }
@@ -143,9 +141,7 @@ TEST_CASE("characters without a token or bytes are passed over where none stands
 
 TEST_CASE("malformed tokenizers of the unigram model are refused") {
   const auto refusal = [](const std::string& pointer, const json& value) {
-    json changed = definition();
-    changed[json::json_pointer(pointer)] = value;
-    return error_of([&] { test::from_json(changed); });
+    return test::refusal_with(definition(), pointer, value);
   };
   CHECK_THAT(refusal("/model/vocab", json::array({json::object()})),
              Contains("model: vocab: entry 0: expected ['token', score], found"));

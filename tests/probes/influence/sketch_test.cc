@@ -57,17 +57,9 @@ struct Case {
                          std::span<LayerObserver* const>(&observer, 1), {});
   }
 
-  GradientWeights gradient_weights() const {
-    GradientWeights weights{*model.transposed, {}};
-    for (std::size_t layer = 0; layer < config().n_layers; ++layer) {
-      weights.cache.push_back(full.cache.layer(layer));
-    }
-    return weights;
-  }
-
   /// The gates' derivatives along draws of a bin, as FisherSketch::run() gives them.
   Matrix<T> gates(const Range& bin, const ProbeDraws& draws, std::size_t n_draws) {
-    FisherSketch fisher(device, model.weights, gradient_weights(), full, tape, 64);
+    FisherSketch fisher(device, model.weights, {*model.transposed, full.cache}, full, tape, 64);
     Matrix<T> there(device.memory(), config().n_layers * n_draws * config().n_kv_heads, kContext);
     fisher.run(bin, draws, n_draws, there.view());
     return to_host(device, std::move(there));

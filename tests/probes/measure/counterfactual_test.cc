@@ -187,12 +187,9 @@ struct Engines {
     return std::make_unique<DirectEngine>(cpu, weights, full, kHorizon, kBatch.size(), order);
   }
   std::unique_ptr<CounterfactualEngine> differential() {
-    DeltaWeights delta{weights.matrices, weights.head.packed_output, {}};
-    for (std::size_t layer = 0; layer < weights.config.n_layers; ++layer) {
-      delta.cache.push_back(std::as_const(full.cache).layer(layer));
-    }
-    return std::make_unique<DifferentialEngine>(cpu, weights, std::move(delta), full, *tape,
-                                                kHorizon, kBatch.size());
+    const DeltaWeights delta{weights.matrices, weights.head.packed_output, full.cache};
+    return std::make_unique<DifferentialEngine>(cpu, weights, delta, full, *tape, kHorizon,
+                                                kBatch.size());
   }
 };
 
