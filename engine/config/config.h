@@ -55,10 +55,14 @@ struct ModelConfig {
   std::size_t head_dim = 0;           // d
   std::size_t feed_forward_size = 0;  // F
   std::size_t vocab_size = 0;         // V
-  std::size_t max_context = 0;        // tokens the model was made to read, and can be read here
-  /// Tokens that attention looks back over in some layer, where that is why max_context is no
-  /// larger: windows are not computed, and in a text that fits into one none is needed. Else 0.
-  std::size_t attention_window = 0;
+  std::size_t max_context = 0;        // tokens the model was made to read
+  /// [L], the tokens that a layer's attention looks back over, the one that looks included; 0: all.
+  /// Empty: no layer has a window.
+  std::vector<std::size_t> windows;
+  /// Scores are q.k times this; 0: 1 / sqrt(d).
+  double attention_scale = 0;
+  /// Scores s become cap tanh(s / cap) (Gemma 2); 0: they stay.
+  double attention_score_cap = 0;
   double norm_epsilon = 1e-5;
   bool tied_embeddings = false;                      ///< the output matrix is the embedding matrix
   bool attention_bias = false;                       ///< biases on q, k and v (Qwen2)
@@ -76,6 +80,8 @@ struct ModelConfig {
   std::vector<std::string> warnings;
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
+  /// As in windows.
+  std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",

@@ -262,4 +262,22 @@ LONGSHADOW_INLINE Lanes<T> expm1_of_small(Lanes<T> x) {
   return x * taylor<T, 1, last>(x);
 }
 
+/// tanh x within 8 ulp, its sign and a NaN kept: expm1(2|x|) / (expm1(2|x|) + 2), which is 1 from
+/// |x| = 20 on.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> tanh(Lanes<T> x) {
+  const Lanes<T> twice = 2 * minimum<T>(broadcast<T>(20), magnitude<T>(x));
+  const Lanes<T> growth = expm1<T>(twice);
+  const Lanes<T> size = growth / (growth + 2);
+  return x < 0 ? -size : size;
+}
+
+/// tanh(a + b) - tanh a from tanh a and b, with an error relative to itself: with t_b = tanh b it
+/// is t_b (1 - tanh² a) / (1 + tanh a t_b).
+template <class T>
+LONGSHADOW_INLINE Lanes<T> tanh_change(Lanes<T> tanh_a, Lanes<T> b) {
+  const Lanes<T> tanh_b = tanh<T>(b);
+  return tanh_b * ((1 - tanh_a) * (1 + tanh_a)) / (1 + tanh_a * tanh_b);
+}
+
 }  // namespace longshadow
