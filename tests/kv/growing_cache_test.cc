@@ -119,15 +119,15 @@ TEMPLATE_TEST_CASE("a growing cache of a window shows what the next token sees, 
 
 TEST_CASE("packed slots leave a window when none of those they were packed with is seen") {
   Cpu cpu(1);
-  constexpr std::size_t kWindow = 20, kGroup = 8;
+  constexpr std::size_t kWindow = 80, kGroup = 32;
   const KvCache full = random_cache(cpu);
-  // 19 slots, two groups packed at once and three slots behind them.
+  // 79 slots: two groups packed at once, and 15 slots behind them.
   const auto start = from_to(static_cast<std::uint32_t>(kSlots + 1 - kWindow), kSlots);
   Compression compression{{{kSlots, {start, start}, kWindow}}};
   compression.quantization = Quantization{8, kGroup};
   GrowingCache cache(cpu, full, compression, kNoFrequencies);
   std::size_t most = 0;
-  for (std::uint32_t token = kSlots; token < kSlots + 100; ++token) {
+  for (std::uint32_t token = kSlots; token < kSlots + 200; ++token) {
     const auto seen = from_to(static_cast<std::uint32_t>(token + 1 - kWindow), token);
     CHECK(shown_tokens(cache) == Slots{seen, seen});
     most = std::max(most, cache.tokens(0, 0).size());

@@ -130,7 +130,7 @@ TEST_CASE("the window's statistics are those of softmax rows and of outputs with
       largest = test::larger(largest, found[head].largest[j]);
     }
   }
-  if (query_scale > 1 && n > 9) CHECK(largest > 0.9999);
+  if (query_scale > 1 && n > 9 && text.score.cap == 0) CHECK(largest > 0.9999);
 }
 
 TEST_CASE("a query that sees one token alone loses that token's value with it") {
