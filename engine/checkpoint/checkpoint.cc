@@ -36,8 +36,9 @@ void check_tensors(const StoredModel& model, std::span<const WeightName> table) 
     if (tensor == nullptr) {
       throw Error(model.source + ": the tensor " + quote(name) + " is missing");
     }
-    const std::vector<std::size_t> shape =
-        weight->rows == 1 ? std::vector{weight->cols} : std::vector{weight->rows, weight->cols};
+    const std::vector<std::size_t> shape = weight->rows == 1
+                                               ? std::vector{weight->cols}
+                                               : std::vector{weight->stored_rows(), weight->cols};
     if (tensor->shape != shape) {
       throw Error(model.source + ": the tensor " + quote(name) + ": expected the shape " +
                   describe_shape(shape) + ", found " + describe_shape(tensor->shape));
@@ -54,12 +55,20 @@ bool has_bf16_layers(const StoredModel& model, std::span<const WeightName> table
   });
 }
 
-/// Where row r of the halves order lies among rows that alternate between the halves.
-std::size_t interleaved_row(std::size_t r, std::size_t head_dim) {
-  const std::size_t head_begin = r / head_dim * head_dim;
-  const std::size_t element = r - head_begin;
+/// Where an element of a head, whose pairs are (i, i + d / 2), lies in a file that keeps each pair
+/// side by side.
+std::size_t interleaved_element(std::size_t element, std::size_t head_dim) {
   const std::size_t half = element / (head_dim / 2);
-  return head_begin + 2 * (element % (head_dim / 2)) + half;
+  return 2 * (element % (head_dim / 2)) + half;
+}
+
+/// Where an element of a head, whose pairs are (i, i + d / 2), lies in a file that rotates the
+/// first r elements alone, in pairs (i, i + r / 2): these are the first r / 2 pairs here, and what
+/// is not rotated makes up the other pairs in the file's order.
+std::size_t partly_rotated_element(std::size_t element, std::size_t head_dim, std::size_t rotated) {
+  const std::size_t half = element / (head_dim / 2), pair = element % (head_dim / 2);
+  if (pair < rotated / 2) return half * (rotated / 2) + pair;
+  return rotated + half * (head_dim - rotated) / 2 + (pair - rotated / 2);
 }
 
 bool all_finite(std::span<const float> values) {
@@ -101,13 +110,12 @@ class StoredCheckpoint final : public Checkpoint {
   void read(const WeightName& weight, std::span<float> out) const override {
     const StoredTensor* tensor = find_tensor(model_.tensors, weight.*model_.tensor_name);
     if (tensor == nullptr || out.size() != weight.rows * weight.cols ||
-        tensor->elements() != out.size()) {
+        tensor->elements() != weight.stored_rows() * weight.cols) {
       throw Error(model_.source + ": no tensor " + quote(weight.*model_.tensor_name) + " of " +
                   std::to_string(out.size()) + " elements to read");
     }
-    const bool interleaved = model_.interleaved_rotary && weight.rotary_rows;
-    const bool finite = weight.rows == 1 ? read_vector(*tensor, interleaved, out)
-                                         : read_matrix(*tensor, interleaved, weight.cols, out);
+    const bool finite =
+        weight.rows == 1 ? read_vector(*tensor, weight, out) : read_matrix(*tensor, weight, out);
     if (!finite) {
       throw Error(model_.source + ": the tensor " + quote(tensor->name) +
                   " holds a value that is not finite; the file is damaged");
@@ -125,27 +133,38 @@ class StoredCheckpoint final : public Checkpoint {
   }
 
  private:
+  /// The row of the tensor that is row r of the weight.
+  std::size_t stored_row(const WeightName& weight, std::size_t r) const {
+    const std::size_t d = model_.config.head_dim, rotated = model_.config.rope.rotated_elements;
+    const std::size_t head_begin = r / d * d, element = r - head_begin;
+    if (weight.rotary_rows && model_.interleaved_rotary) {
+      return weight.first_row + head_begin + interleaved_element(element, d);
+    }
+    if (weight.rotary_rows && rotated != 0) {
+      return weight.first_row + head_begin + partly_rotated_element(element, d, rotated);
+    }
+    return weight.first_row + r;
+  }
+
   /// Whether every element read is finite.
-  bool read_matrix(const StoredTensor& tensor, bool interleaved, std::size_t cols,
+  bool read_matrix(const StoredTensor& tensor, const WeightName& weight,
                    std::span<float> out) const {
     std::atomic<bool> finite = true;
     // Rows are whole blocks of a range that has been checked, so that nothing throws in here.
-    parallel_for(out.size() / cols, [&](std::size_t row) {
-      const std::size_t stored = interleaved ? interleaved_row(row, model_.config.head_dim) : row;
-      const std::span<float> values = out.subspan(row * cols, cols);
-      dequantize(tensor, stored * cols, values);
+    parallel_for(weight.rows, [&](std::size_t row) {
+      const std::span<float> values = out.subspan(row * weight.cols, weight.cols);
+      dequantize(tensor, stored_row(weight, row) * weight.cols, values);
       if (!all_finite(values)) finite = false;
     });
     return finite;
   }
 
-  bool read_vector(const StoredTensor& tensor, bool interleaved, std::span<float> out) const {
+  bool read_vector(const StoredTensor& tensor, const WeightName& weight,
+                   std::span<float> out) const {
     dequantize(tensor, 0, out);
-    if (interleaved) {
+    if (weight.rotary_rows) {
       const std::vector<float> stored(out.begin(), out.end());
-      for (std::size_t i = 0; i < out.size(); ++i) {
-        out[i] = stored[interleaved_row(i, model_.config.head_dim)];
-      }
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = stored[stored_row(weight, i)];
     }
     return all_finite(out);
   }

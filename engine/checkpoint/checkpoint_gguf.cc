@@ -11,7 +11,11 @@ StoredModel open_gguf_model(const std::filesystem::path& path) {
   ModelConfig config = config_from_gguf(gguf);
   if (config.name.empty() || config.name == files.path.stem()) config.name = files.name;
   // Converted into config.rope.
-  std::erase_if(gguf.tensors, [](const StoredTensor& t) { return t.name == "rope_freqs.weight"; });
+  const bool longrope = config.rope.scaling == RopeScaling::longrope;
+  std::erase_if(gguf.tensors, [=](const StoredTensor& t) {
+    return t.name == "rope_freqs.weight" || (longrope && (t.name == "rope_factors_short.weight" ||
+                                                          t.name == "rope_factors_long.weight"));
+  });
   // llama.cpp's converter interleaves the rotary halves of these alone.
   const bool interleaved =
       config.architecture == Architecture::llama || config.architecture == Architecture::smollm3;

@@ -22,8 +22,30 @@ void check_heads(const ModelConfig& config, const std::string& source) {
   }
 }
 
+void check_divisors(const std::vector<double>& divisors, std::size_t n_pairs,
+                    const std::string& where) {
+  if (divisors.size() == n_pairs) return;
+  throw Error(where + ": expected a number for each of the " + std::to_string(n_pairs) +
+              " rotated pairs of a head, found " + std::to_string(divisors.size()));
+}
+
 void check_rope(const ModelConfig& config, const std::string& source) {
   const RopeConfig& rope = config.rope;
+  const std::size_t rotated = rope.rotated_elements == 0 ? config.head_dim : rope.rotated_elements;
+  if (rotated > config.head_dim || rotated % 2 != 0) {
+    throw Error(source + ": expected an even number of rotated elements, of the " +
+                std::to_string(config.head_dim) + " of a head, found " + std::to_string(rotated));
+  }
+  // The attention factor divides by the context's logarithm.
+  if (rope.scaling == RopeScaling::longrope && rope.original_context < 2) {
+    throw Error(source +
+                ": expected an original context of at least 2 tokens for longrope, found " +
+                std::to_string(rope.original_context));
+  }
+  if (rope.scaling == RopeScaling::longrope) {
+    check_divisors(rope.short_divisors, rotated / 2, source + ": longrope's short factors");
+    check_divisors(rope.long_divisors, rotated / 2, source + ": longrope's long factors");
+  }
   if (rope.scaling == RopeScaling::llama3 && rope.frequency_divisors.empty() &&
       rope.low_frequency_factor >= rope.high_frequency_factor) {
     throw Error(source + ": expected low_freq_factor below high_freq_factor, found " +
@@ -60,6 +82,8 @@ const char* name_of(Architecture architecture) {
       return "olmo2";
     case Architecture::smollm3:
       return "smollm3";
+    case Architecture::phi3:
+      return "phi3";
   }
   return "";
 }
@@ -76,6 +100,8 @@ const char* name_of(RopeScaling scaling) {
       return "yarn";
     case RopeScaling::llama3:
       return "llama3";
+    case RopeScaling::longrope:
+      return "longrope";
   }
   return "";
 }
@@ -121,6 +147,12 @@ std::size_t divided_head_dim(const ModelConfig& config, const std::string& where
 void check_config(const ModelConfig& config, const std::string& source) {
   check_heads(config, source);
   check_rope(config, source);
+}
+
+double longrope_attention_factor(double factor, std::size_t original_context) {
+  return factor <= 1
+             ? 1.0
+             : std::sqrt(1 + std::log(factor) / std::log(static_cast<double>(original_context)));
 }
 
 double yarn_attention_factor(double factor, double log_multiplier) {

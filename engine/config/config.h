@@ -10,20 +10,24 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3 };
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
 
 /// The ways rotary frequencies are stretched for long contexts, by Hugging Face's names;
 /// rotary_frequencies() has their formulas.
-enum class RopeScaling { none, linear, dynamic, yarn, llama3 };
+enum class RopeScaling { none, linear, dynamic, yarn, llama3, longrope };
 
 struct RopeConfig {
   double theta = 10000.0;  ///< base of the frequencies
+  /// Elements of each head that are rotated, the first ones; 0: all. Rows of queries and keys are
+  /// then read in an order by which the rotated pairs are (i, i + d / 2) again, and the first.
+  std::size_t rotated_elements = 0;
   RopeScaling scaling = RopeScaling::none;
   double factor = 1.0;  ///< positions are stretched by this much
-  /// dynamic, yarn and llama3: tokens the model was trained to read before it was stretched.
+  /// dynamic, yarn, llama3 and longrope: tokens the model was trained to read before it was
+  /// stretched.
   std::size_t original_context = 8192;
   /// llama3 only.
   double low_frequency_factor = 1.0;
@@ -31,13 +35,16 @@ struct RopeConfig {
   /// llama3 only, [d / 2]: what each frequency is divided by, where the file stores the divisors (a
   /// GGUF file's rope_freqs.weight). Used instead of the four numbers above; empty otherwise.
   std::vector<double> frequency_divisors;
+  /// longrope only, [rotated pairs]: what each frequency is divided by in texts of up to
+  /// original_context tokens, and in longer ones.
+  std::vector<double> short_divisors, long_divisors;
   /// yarn only: pairs that turn more often than beta_fast within the original context stay, those
   /// that turn less often than beta_slow are stretched; whether the band between them is widened to
   /// whole pairs.
   double beta_fast = 32.0;
   double beta_slow = 1.0;
   bool truncate = true;
-  /// Rotated queries and keys are longer by this (yarn), so scores larger by its square.
+  /// Rotated queries and keys are longer by this (yarn, longrope), so scores larger by its square.
   double attention_factor = 1.0;
 };
 
@@ -71,6 +78,8 @@ struct ModelConfig {
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;  ///< head: Qwen3; projection: OLMo 2
   /// Norms lie behind attention and feed-forward, before the sum, instead of before them (OLMo 2).
   bool norms_behind = false;
+  /// Queries, keys and values are stored as one matrix, gate and up as another (Phi-3).
+  bool fused_projections = false;
   bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
@@ -89,7 +98,7 @@ struct ModelConfig {
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2", "smollm3".
+/// "qwen3", "olmo2", "smollm3", "phi3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

@@ -43,6 +43,10 @@ void place_norms(ModelConfig& config);
 /// [L], for ModelConfig::rotary_layers: every `interval`-th layer is not rotated.
 std::vector<bool> rotary_but_every(std::size_t interval, std::size_t n_layers);
 
+/// What longrope makes rotated queries and keys longer by, where nothing else is said:
+/// sqrt(1 + ln factor / ln original_context), 1 for a factor of up to 1.
+double longrope_attention_factor(double factor, std::size_t original_context);
+
 /// yarn's attention factor where the file names none: 0.1 log_multiplier ln(factor) + 1 (Peng et
 /// al. 2023, arXiv 2309.00071, equation 22).
 double yarn_attention_factor(double factor, double log_multiplier = 1.0);

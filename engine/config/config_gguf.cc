@@ -60,21 +60,22 @@ std::size_t read_head_dim(const ArchitectureKeys& keys, const ModelConfig& confi
 }
 
 std::vector<double> read_frequency_divisors(const Gguf& gguf, const StoredTensor& tensor,
-                                            std::size_t head_dim) {
+                                            std::size_t rotated) {
   const std::string where = gguf.source + ": tensor " + quote(tensor.name);
-  if (tensor.type != StorageType::f32 || tensor.shape != std::vector{head_dim / 2}) {
-    throw Error(where + ": expected F32 [" + std::to_string(head_dim / 2) + "], found " +
+  if (tensor.type != StorageType::f32 || tensor.shape != std::vector{rotated / 2}) {
+    throw Error(where + ": expected F32 [" + std::to_string(rotated / 2) + "], found " +
                 std::string(name_of(tensor.type)) + " " + describe_shape(tensor.shape));
   }
-  std::vector<float> stored(head_dim / 2);
+  std::vector<float> stored(rotated / 2);
   dequantize(tensor, 0, stored);
   std::vector<double> divisors;
   for (const float divisor : stored) divisors.push_back(positive(divisor, where));
   return divisors;
 }
 
-RopeScaling scaling_of(const ArchitectureKeys& keys, double factor) {
+RopeScaling scaling_of(const ArchitectureKeys& keys, double factor, bool phi3) {
   const auto* const type = keys.find<std::string>("rope.scaling.type");
+  if (phi3 && type != nullptr && *type == "longrope") return RopeScaling::longrope;
   if (type != nullptr && *type == "none") return RopeScaling::none;
   if (type != nullptr && *type == "yarn") return RopeScaling::yarn;
   if (type != nullptr && *type != "linear") {
@@ -107,16 +108,46 @@ void read_yarn(const ArchitectureKeys& keys, ModelConfig& config) {
   }
 }
 
+/// Elements of a head that are rotated.
+std::size_t read_rotated_elements(const ArchitectureKeys& keys, const ModelConfig& config) {
+  constexpr const char* kKey = "rope.dimension_count";
+  const std::size_t rotated = keys.dimension_or(kKey, config.head_dim, kMaxHeadDim);
+  if (rotated != config.head_dim && config.architecture != Architecture::phi3) {
+    throw Error(keys.place(kKey) + ": expected the head size, " + std::to_string(config.head_dim) +
+                ": partly rotated heads are not supported in a " + name_of(config.architecture) +
+                " model");
+  }
+  return rotated;
+}
+
+/// Phi-3's divisors, by whose presence llama.cpp knows longrope.
+void read_longrope(const Gguf& gguf, const ArchitectureKeys& keys, std::size_t rotated,
+                   ModelConfig& config) {
+  const StoredTensor* const of_short = gguf.find("rope_factors_short.weight");
+  const StoredTensor* const of_long = gguf.find("rope_factors_long.weight");
+  RopeConfig& rope = config.rope;
+  if (of_short == nullptr && of_long == nullptr && rope.scaling != RopeScaling::longrope) return;
+  if (of_short == nullptr || of_long == nullptr ||
+      (rope.scaling != RopeScaling::none && rope.scaling != RopeScaling::longrope)) {
+    throw Error(gguf.source +
+                ": expected the tensors rope_factors_short.weight and rope_factors_long.weight "
+                "together, and no other rope scaling beside them");
+  }
+  rope.scaling = RopeScaling::longrope;
+  rope.original_context =
+      keys.dimension_or("rope.scaling.original_context_length", config.max_context, kMaxContext);
+  rope.short_divisors = read_frequency_divisors(gguf, *of_short, rotated);
+  rope.long_divisors = read_frequency_divisors(gguf, *of_long, rotated);
+}
+
 void read_rope(const Gguf& gguf, const ArchitectureKeys& keys, ModelConfig& config) {
   RopeConfig& rope = config.rope;
   rope.theta = keys.positive_number_or("rope.freq_base", 10000.0);
-  if (keys.dimension_or("rope.dimension_count", config.head_dim, kMaxHeadDim) != config.head_dim) {
-    throw Error(keys.place("rope.dimension_count") + ": expected the head size, " +
-                std::to_string(config.head_dim) + ": partly rotated heads are not supported");
-  }
+  const std::size_t rotated = read_rotated_elements(keys, config);
+  if (rotated != config.head_dim) rope.rotated_elements = rotated;
   const double factor = keys.positive_number_or("rope.scaling.factor",
                                                 keys.positive_number_or("rope.scale_linear", 1.0));
-  rope.scaling = scaling_of(keys, factor);
+  rope.scaling = scaling_of(keys, factor, config.architecture == Architecture::phi3);
   if (rope.scaling != RopeScaling::none) rope.factor = factor;
   rope.attention_factor = keys.positive_number_or("rope.scaling.attn_factor", 1.0);
   if (rope.scaling == RopeScaling::yarn) read_yarn(keys, config);
@@ -125,8 +156,9 @@ void read_rope(const Gguf& gguf, const ArchitectureKeys& keys, ModelConfig& conf
       throw Error(gguf.source + ": rope scaling together with rope_freqs.weight is not supported");
     }
     rope.scaling = RopeScaling::llama3;
-    rope.frequency_divisors = read_frequency_divisors(gguf, *tensor, config.head_dim);
+    rope.frequency_divisors = read_frequency_divisors(gguf, *tensor, rotated);
   }
+  if (config.architecture == Architecture::phi3) read_longrope(gguf, keys, rotated, config);
 }
 
 void refuse_other_types(const Gguf& gguf) {
@@ -144,8 +176,8 @@ void refuse_other_types(const Gguf& gguf) {
 ModelConfig config_from_gguf(const Gguf& gguf) {
   refuse_other_types(gguf);
   // Mistral's files call themselves llama.
-  constexpr std::array kSupported{Architecture::llama, Architecture::qwen2, Architecture::qwen3,
-                                  Architecture::olmo2, Architecture::smollm3};
+  constexpr std::array kSupported{Architecture::llama, Architecture::qwen2,   Architecture::qwen3,
+                                  Architecture::olmo2, Architecture::smollm3, Architecture::phi3};
   const auto& architecture = gguf.at<std::string>("general.architecture");
   ModelConfig config;
   config.architecture =
@@ -176,11 +208,17 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
     // A file does not say which; llama.cpp leaves every fourth layer as it is.
     config.rotary_layers = rotary_but_every(4, config.n_layers);
   }
+  config.fused_projections = config.architecture == Architecture::phi3;
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;
   config.feed_forward_bias = gguf.find("blk.0.ffn_down.bias") != nullptr;
   read_rope(gguf, keys, config);
   check_config(config, gguf.source);
   stretch_max_context(config);
+  if (const auto* window = keys.find<std::uint64_t>("attention.sliding_window");
+      config.architecture == Architecture::phi3 && window && *window != 0 &&
+      *window < config.max_context) {
+    config.max_context = config.attention_window = *window;
+  }
   return config;
 }
 

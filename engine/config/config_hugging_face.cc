@@ -35,33 +35,33 @@ const json* find_rope_parameters(const json& config, const std::string& source,
   return nullptr;
 }
 
-RopeScaling scaling_of(const json& parameters, const std::string& where) {
+RopeScaling scaling_of(const json& parameters, const std::string& where, bool phi3) {
   // `type` is the older spelling of `rope_type`.
   const auto old_type = json_find<std::string>(parameters, "type", where);
-  const std::string type =
+  std::string type =
       json_find<std::string>(parameters, "rope_type", where).value_or(old_type.value_or("default"));
-  constexpr std::pair<const char*, RopeScaling> kTypes[] = {{"default", RopeScaling::none},
-                                                            {"linear", RopeScaling::linear},
-                                                            {"dynamic", RopeScaling::dynamic},
-                                                            {"yarn", RopeScaling::yarn},
-                                                            {"llama3", RopeScaling::llama3}};
+  if (phi3 && (type == "su" || type == "yarn")) type = "longrope";  // what Phi-3 once called it
+  constexpr std::pair<const char*, RopeScaling> kTypes[] = {
+      {"default", RopeScaling::none},    {"linear", RopeScaling::linear},
+      {"dynamic", RopeScaling::dynamic}, {"yarn", RopeScaling::yarn},
+      {"llama3", RopeScaling::llama3},   {"longrope", RopeScaling::longrope}};
   for (const auto& [name, scaling] : kTypes) {
     if (type == name) return scaling;
   }
   throw Error(where + ": the rope type " + quote(type) +
-              " is not supported; expected default, linear, dynamic, yarn or llama3");
+              " is not supported; expected default, linear, dynamic, yarn, llama3 or longrope");
 }
 
 /// Tokens that the model was trained to read before it was stretched.
 std::size_t read_original_context(const json& config, const std::string& source,
                                   const json& parameters, const std::string& where,
-                                  std::size_t max_context) {
+                                  std::size_t otherwise) {
   constexpr const char* kKey = "original_max_position_embeddings";
   // Beside the object it goes first.
   if (const auto outside = json_find<std::uint64_t>(config, kKey, source)) {
     return in_range(*outside, kMaxContext, source + ": " + quote(kKey));
   }
-  return in_range(json_find<std::uint64_t>(parameters, kKey, where).value_or(max_context),
+  return in_range(json_find<std::uint64_t>(parameters, kKey, where).value_or(otherwise),
                   kMaxContext, where + ": " + quote(kKey));
 }
 
@@ -82,32 +82,72 @@ void read_yarn(const json& parameters, const std::string& where, RopeConfig& rop
   }
 }
 
-/// The factor; yarn's may be left to the two contexts.
+std::vector<double> read_divisors(const json& parameters, const char* key,
+                                  const std::string& where) {
+  const json* found = json_array_find(parameters, key, where);
+  if (found == nullptr) throw Error(where + ": " + quote(key) + " is missing");
+  std::vector<double> divisors;
+  for (const json& one : *found) {
+    if (!one.is_number()) {
+      throw Error(where + ": " + quote(key) + ": expected numbers, found " + quote(one.dump()));
+    }
+    divisors.push_back(positive(one.get<double>(), where + ": " + quote(key)));
+  }
+  return divisors;
+}
+
+void read_longrope(const json& parameters, const std::string& where, RopeConfig& rope) {
+  rope.short_divisors = read_divisors(parameters, "short_factor", where);
+  rope.long_divisors = read_divisors(parameters, "long_factor", where);
+  const auto named = json_find<double>(parameters, "attention_factor", where);
+  rope.attention_factor = named ? positive(*named, where + ": 'attention_factor'")
+                                : longrope_attention_factor(rope.factor, rope.original_context);
+}
+
+/// The factor; yarn's and longrope's may be left to the two contexts.
 double read_factor(const json& parameters, const std::string& where, const RopeConfig& rope,
                    std::size_t max_context) {
-  if (rope.scaling == RopeScaling::yarn && parameters.contains("factor") &&
-      parameters["factor"].is_null()) {
+  const bool named = parameters.contains("factor") && !parameters["factor"].is_null();
+  if ((rope.scaling == RopeScaling::longrope && !named) ||
+      (rope.scaling == RopeScaling::yarn && !named && parameters.contains("factor"))) {
     return static_cast<double>(max_context) / static_cast<double>(rope.original_context);
   }
   return positive(json_at<double>(parameters, "factor", where), where + ": 'factor'");
 }
 
-RopeConfig read_rope(const json& config, const std::string& source, std::size_t max_context,
-                     double default_theta) {
+/// Elements of a head that are rotated, by the share that the rotary settings or the configuration
+/// names; 0: all.
+std::size_t read_rotated_elements(const json& config, const json* parameters,
+                                  const std::string& source, const ModelConfig& model) {
+  constexpr const char* kKey = "partial_rotary_factor";
+  double share = json_find<double>(config, kKey, source).value_or(1.0);
+  if (parameters != nullptr) share = json_find<double>(*parameters, kKey, source).value_or(share);
+  if (share == 1.0) return 0;
+  const std::string where = source + ": " + quote(kKey);
+  if (model.architecture != Architecture::phi3) {
+    throw Error(where + ": partly rotated heads are not supported in a " +
+                name_of(model.architecture) + " model");
+  }
+  if (!(share > 0 && share < 1)) {
+    throw Error(where + ": expected a share of a head above 0 and up to 1, found " +
+                std::to_string(share));
+  }
+  return in_range(static_cast<std::uint64_t>(static_cast<double>(model.head_dim) * share),
+                  model.head_dim, where + " of the elements of a head");
+}
+
+RopeConfig read_rope(const json& config, const std::string& source, const ModelConfig& model) {
+  const bool phi3 = model.architecture == Architecture::phi3;
+  const std::size_t max_context = model.max_context;
   RopeConfig rope;
-  rope.theta = default_theta;
+  if (model.architecture == Architecture::smollm3) rope.theta = 2e6;  // transformers' default
   std::string where;
   const json* parameters = find_rope_parameters(config, source, where);
   rope.theta = json_find<double>(config, "rope_theta", source).value_or(rope.theta);
-  for (const json* holder : {&config, parameters}) {
-    if (holder != nullptr &&
-        json_find<double>(*holder, "partial_rotary_factor", source).value_or(1.0) != 1.0) {
-      throw Error(source + ": 'partial_rotary_factor': partly rotated heads are not supported");
-    }
-  }
+  rope.rotated_elements = read_rotated_elements(config, parameters, source, model);
   if (parameters != nullptr) {
     rope.theta = json_find<double>(*parameters, "rope_theta", where).value_or(rope.theta);
-    rope.scaling = scaling_of(*parameters, where);
+    rope.scaling = scaling_of(*parameters, where, phi3);
   }
   positive(rope.theta, source + ": 'rope_theta'");
   if (rope.scaling == RopeScaling::none) return rope;
@@ -115,9 +155,10 @@ RopeConfig read_rope(const json& config, const std::string& source, std::size_t 
   rope.original_context =
       rope.scaling == RopeScaling::dynamic
           ? max_context
-          : read_original_context(config, source, *parameters, where, max_context);
+          : read_original_context(config, source, *parameters, where, phi3 ? 4096 : max_context);
   rope.factor = read_factor(*parameters, where, rope, max_context);
   if (rope.scaling == RopeScaling::yarn) read_yarn(*parameters, where, rope);
+  if (rope.scaling == RopeScaling::longrope) read_longrope(*parameters, where, rope);
   if (rope.scaling == RopeScaling::llama3) {
     const auto number = [&](const char* key) {
       return positive(json_at<double>(*parameters, key, where), where + ": " + quote(key));
@@ -162,7 +203,7 @@ std::optional<std::vector<bool>> windowed_layers(const json& config, const std::
   return windowed;
 }
 
-/// ModelConfig::windows, with transformers' defaults.
+/// ModelConfig::windows, with transformers' defaults; none where no text is longer than they are.
 std::vector<std::size_t> read_windows(const json& config, const std::string& source,
                                       const ModelConfig& model) {
   constexpr const char* kKey = "sliding_window";
@@ -170,14 +211,15 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const std::size_t n_layers = model.n_layers;
   const bool mistral = model.architecture == Architecture::mistral;
   const bool smollm3 = model.architecture == Architecture::smollm3;
+  const bool phi3 = model.architecture == Architecture::phi3;
   const bool qwen =
       model.architecture == Architecture::qwen2 || model.architecture == Architecture::qwen3;
   const auto by_layer = windowed_layers(config, source, n_layers);
-  if (!mistral && !smollm3 && !qwen) return {};
+  if (!mistral && !phi3 && !smollm3 && !qwen) return {};
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
-  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3;
+  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || phi3;
   std::vector<bool> windowed(n_layers);
-  if (mistral) {
+  if (mistral || phi3) {
     windowed.assign(n_layers, !none);
   } else if (by_layer) {
     windowed = *by_layer;
@@ -197,6 +239,7 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const std::size_t window =
       in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow), kMaxContext,
                source + ": " + quote(kKey));
+  if (window >= model.max_context) return {};
   std::vector<std::size_t> windows;
   for (const bool has_one : windowed) windows.push_back(has_one ? window : 0);
   return windows;
@@ -241,9 +284,9 @@ std::string weight_type(const json& config, const std::string& source) {
 }  // namespace
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
-  constexpr std::array kSupported{Architecture::llama, Architecture::mistral,
-                                  Architecture::qwen2, Architecture::qwen3,
-                                  Architecture::olmo2, Architecture::smollm3};
+  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
+                                  Architecture::qwen3, Architecture::olmo2,   Architecture::smollm3,
+                                  Architecture::phi3};
   const json document = parse_json(config_json, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
@@ -284,7 +327,8 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   place_norms(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
-  config.rope = read_rope(document, source, config.max_context, smollm3 ? 2e6 : 1e4);
+  config.fused_projections = config.architecture == Architecture::phi3;
+  config.rope = read_rope(document, source, config);
   if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);

@@ -59,18 +59,23 @@ struct YarnBand {
 
 std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_dim,
                                        std::size_t n_tokens) {
+  const std::size_t rotated = rope.rotated_elements == 0 ? head_dim : rope.rotated_elements;
   std::optional<YarnBand> yarn;
-  if (rope.scaling == RopeScaling::yarn) yarn.emplace(rope, head_dim);
+  if (rope.scaling == RopeScaling::yarn) yarn.emplace(rope, rotated);
   const double theta =
-      rope.scaling == RopeScaling::dynamic ? stretch_base(rope, head_dim, n_tokens) : rope.theta;
+      rope.scaling == RopeScaling::dynamic ? stretch_base(rope, rotated, n_tokens) : rope.theta;
+  const std::vector<double>& longrope =
+      n_tokens > rope.original_context ? rope.long_divisors : rope.short_divisors;
   std::vector<double> frequencies(head_dim / 2);
-  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+  for (std::size_t i = 0; i < rotated / 2; ++i) {
     double& frequency = frequencies[i];
-    frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotated));
     if (!rope.frequency_divisors.empty()) {
       frequency /= rope.frequency_divisors[i];
     } else if (rope.scaling == RopeScaling::linear) {
       frequency /= rope.factor;
+    } else if (rope.scaling == RopeScaling::longrope) {
+      frequency /= longrope[i];
     } else if (rope.scaling == RopeScaling::llama3) {
       frequency = stretch_llama3(frequency, rope);
     } else if (yarn) {

@@ -15,8 +15,8 @@ namespace longshadow {
 /// them.
 class Decoder {
  public:
-  /// For texts of up to `max_tokens` tokens, by which dynamic rotary scaling goes. References must
-  /// outlive it.
+  /// For texts of up to `max_tokens` tokens, by which dynamic rotary scaling and longrope go.
+  /// References must outlive it.
   Decoder(Device& device, const Weights& weights, std::size_t max_tokens);
 
   /// The logits [1, V], on the host, behind token number `index` of the text, whose keys and values

@@ -36,8 +36,8 @@ struct FullPassOptions {
   /// Positions a row tile and more before it get no prediction, which saves their product with the
   /// output matrix.
   std::size_t predict_from = 0;
-  /// The length of the whole text where more is to follow, else 0: dynamic rotary scaling goes by
-  /// it.
+  /// The length of the whole text where more is to follow, else 0: dynamic rotary scaling and
+  /// longrope go by it.
   std::size_t text_tokens = 0;
   /// Called after each chunk with the number of tokens done.
   std::function<void(std::size_t)> progress = [](std::size_t) {};

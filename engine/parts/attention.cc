@@ -120,9 +120,19 @@ void Attention::add_names(const ModelConfig& config, LayerNames& names) {
   if (!config.norms_behind) {
     names.add(attention_norm, 1, hidden, "attn_norm.weight", "input_layernorm.weight");
   }
-  names.add(query, queries, hidden, "attn_q.weight", "self_attn.q_proj.weight", true);
-  names.add(key, keys, hidden, "attn_k.weight", "self_attn.k_proj.weight", true);
-  names.add(value, keys, hidden, "attn_v.weight", "self_attn.v_proj.weight");
+  if (config.fused_projections) {
+    const auto add = [&](WeightKind kind, std::size_t rows, std::size_t first, bool rotary) {
+      names.add_rows_of(kind, rows, hidden, "attn_qkv.weight", "self_attn.qkv_proj.weight", first,
+                        queries + 2 * keys, rotary);
+    };
+    add(query, queries, 0, true);
+    add(key, keys, queries, true);
+    add(value, keys, queries + keys, false);
+  } else {
+    names.add(query, queries, hidden, "attn_q.weight", "self_attn.q_proj.weight", true);
+    names.add(key, keys, hidden, "attn_k.weight", "self_attn.k_proj.weight", true);
+    names.add(value, keys, hidden, "attn_v.weight", "self_attn.v_proj.weight");
+  }
   if (config.attention_bias) {
     names.add(query_bias, 1, queries, "attn_q.bias", "self_attn.q_proj.bias", true);
     names.add(key_bias, 1, keys, "attn_k.bias", "self_attn.k_proj.bias", true);

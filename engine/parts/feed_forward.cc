@@ -50,8 +50,17 @@ void FeedForward::add_names(const ModelConfig& config, LayerNames& names) {
   if (!config.norms_behind) {
     names.add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
   }
-  names.add(gate, inner, hidden, "ffn_gate.weight", "mlp.gate_proj.weight");
-  names.add(up, inner, hidden, "ffn_up.weight", "mlp.up_proj.weight");
+  if (config.fused_projections) {
+    const auto add = [&](WeightKind kind, std::size_t first) {
+      names.add_rows_of(kind, inner, hidden, "ffn_up.weight", "mlp.gate_up_proj.weight", first,
+                        2 * inner);
+    };
+    add(gate, 0);
+    add(up, inner);
+  } else {
+    names.add(gate, inner, hidden, "ffn_gate.weight", "mlp.gate_proj.weight");
+    names.add(up, inner, hidden, "ffn_up.weight", "mlp.up_proj.weight");
+  }
   names.add(down, hidden, inner, "ffn_down.weight", "mlp.down_proj.weight");
   if (config.feed_forward_bias) {
     names.add(gate_bias, 1, inner, "ffn_gate.bias", "mlp.gate_proj.bias");

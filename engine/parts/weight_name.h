@@ -44,12 +44,26 @@ struct WeightName {
   std::string hugging_face;  ///< e.g. model.layers.3.self_attn.q_proj.weight
   /// Rows are elements of heads that are rotated in pairs; some files store them in another order.
   bool rotary_rows = false;
+  /// Where the rows begin in the tensor of that name, and how many it has; 0: these rows alone.
+  std::size_t first_row = 0;
+  std::size_t all_rows = 0;
+
+  std::size_t stored_rows() const { return all_rows == 0 ? rows : all_rows; }
 };
 
 /// Collects the tensors of one layer: a part adds each of its own once.
 class LayerNames {
  public:
   LayerNames(std::size_t layer, std::vector<WeightName>& table) : layer_(layer), table_(table) {}
+
+  /// A matrix that is stored among others, as the rows from `first_row` on of `all_rows`.
+  void add_rows_of(WeightKind kind, std::size_t rows, std::size_t cols, const std::string& gguf,
+                   const std::string& hugging_face, std::size_t first_row, std::size_t all_rows,
+                   bool rotary_rows = false) {
+    add(kind, rows, cols, gguf, hugging_face, rotary_rows);
+    table_.back().first_row = first_row;
+    table_.back().all_rows = all_rows;
+  }
 
   /// Names as they follow the layer's prefix: "attn_q.weight", "self_attn.q_proj.weight".
   void add(WeightKind kind, std::size_t rows, std::size_t cols, const std::string& gguf,

@@ -41,7 +41,9 @@ void print(const char* what, std::size_t value) { print(what, std::to_string(val
 /// "dynamic, by the length of each text": T + H of a run that evicts at the context's end.
 std::string describe(const RopeConfig& rope) {
   std::string text = name_of(rope.scaling);
-  if (rope.scaling == RopeScaling::dynamic) text += ", by the length of each text";
+  const bool by_length =
+      rope.scaling == RopeScaling::dynamic || rope.scaling == RopeScaling::longrope;
+  if (by_length) text += ", by the length of each text";
   return text;
 }
 

@@ -56,7 +56,8 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       const ModelConfig& a = folder->config();
       const ModelConfig& b = file->config();
       CHECK(a.name == name);
-      CHECK(a.architecture == b.architecture);
+      // Mistral's GGUF files call themselves llama.
+      CHECK((name == "mistral" ? Architecture::llama : a.architecture) == b.architecture);
       CHECK(a.n_layers == b.n_layers);
       CHECK(a.hidden_size == b.hidden_size);
       CHECK(a.n_heads == b.n_heads);
@@ -76,12 +77,19 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(a.rotary_layers ==
             (name == "smollm3" ? std::vector{true, true, true, false} : std::vector<bool>{}));
       CHECK(b.rotary_layers == a.rotary_layers);
-      CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3"));
+      CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3" || name == "mistral"));
       CHECK(b.bf16_layers == a.bf16_layers);
       CHECK(a.rope.theta == b.rope.theta);
       CHECK(a.rope.scaling == b.rope.scaling);
       if (a.rope.scaling == RopeScaling::linear) CHECK(a.rope.factor == b.rope.factor);
-      CHECK(a.rope.attention_factor == b.rope.attention_factor);
+      CHECK(static_cast<float>(a.rope.attention_factor) ==
+            static_cast<float>(b.rope.attention_factor));
+      CHECK(a.rope.rotated_elements == (name == "phi_longrope" ? 12 : 0));
+      CHECK(b.rope.rotated_elements == a.rope.rotated_elements);
+      CHECK(a.rope.short_divisors == b.rope.short_divisors);
+      CHECK(a.rope.long_divisors == b.rope.long_divisors);
+      CHECK(a.fused_projections == name.starts_with("phi_"));
+      CHECK(b.fused_projections == a.fused_projections);
       CHECK(a.output_bias == b.output_bias);
       CHECK(a.feed_forward_bias == b.feed_forward_bias);
       CHECK(a.output_bias == (name == "llama_yarn"));

@@ -125,6 +125,42 @@ TEST_CASE("a smollm3 GGUF has no rotary positions in every fourth layer") {
   CHECK(config.rotary_layers == std::vector{true, true, true, false, true});
 }
 
+TEST_CASE("a phi3 GGUF fuses projections, rotates a part of each head and may have longrope") {
+  Gguf gguf = small("phi3");
+  ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::phi3);
+  CHECK(config.fused_projections);
+  CHECK(config.rope.scaling == RopeScaling::none);
+
+  gguf.metadata["phi3.attention.sliding_window"] = std::uint64_t{64};
+  CHECK(config_from_gguf(gguf).attention_window == 64);
+  CHECK(config_from_gguf(gguf).max_context == 64);
+  for (const std::uint64_t none : {0, 128}) {
+    gguf.metadata["phi3.attention.sliding_window"] = none;
+    CHECK(config_from_gguf(gguf).attention_window == 0);
+  }
+
+  const std::size_t rotated = config.head_dim - 2;
+  gguf.metadata["phi3.rope.dimension_count"] = std::uint64_t{rotated};
+  CHECK(config_from_gguf(gguf).rope.rotated_elements == rotated);
+  gguf.metadata["phi3.rope.scaling.original_context_length"] = std::uint64_t{32};
+  gguf.metadata["phi3.rope.scaling.attn_factor"] = 1.25;
+  const std::vector<float> divisors(rotated / 2, 2.0f);
+  add_tensor(gguf, "rope_factors_long.weight", divisors);
+  CHECK_THAT(error_of([&] { config_from_gguf(gguf); }),
+             Contains("rope_factors_short.weight and rope_factors_long.weight together"));
+  add_tensor(gguf, "rope_factors_short.weight", divisors);
+  config = config_from_gguf(gguf);
+  CHECK(config.rope.scaling == RopeScaling::longrope);
+  CHECK(config.rope.original_context == 32);
+  CHECK(config.rope.attention_factor == 1.25);
+  CHECK(config.rope.long_divisors == std::vector(rotated / 2, 2.0));
+  gguf.metadata["phi3.rope.scaling.type"] = std::string("longrope");
+  CHECK(config_from_gguf(gguf).rope.scaling == RopeScaling::longrope);
+  gguf.metadata["phi3.rope.scaling.type"] = std::string("yarn");
+  CHECK_THAT(error_of([&] { config_from_gguf(gguf); }), Contains("no other rope scaling"));
+}
+
 TEST_CASE("a qwen3 GGUF has norms over its heads, and biases where they are stored") {
   Gguf gguf = small("qwen3");
   gguf.metadata["qwen3.attention.key_length"] = std::uint64_t{128};

@@ -186,7 +186,83 @@ TEST_CASE("smollm3 names the layers without rotary positions, or every so many")
         "config.json: 'no_rope_layer_interval': expected 1 to 1024, found 0");
 }
 
+<<<<<<< HEAD
 TEST_CASE("layers have windows where transformers would use one") {
+=======
+// The members of Phi-4-mini-instruct, with heads of 16 instead of 128.
+TEST_CASE("phi3 fuses projections, rotates a part of each head and stretches by longrope") {
+  const char* members = R"({
+    "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "attention_bias": false,
+    "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 2, "mlp_bias": false,
+    "num_attention_heads": 24, "num_key_value_heads": 8, "max_position_embeddings": 131072,
+    "original_max_position_embeddings": 4096, "partial_rotary_factor": 0.75,
+    "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144,
+    "rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 1, 1, 1.5],
+                     "long_factor": [1, 1.25, 1.5, 8, 16.5, 47.75]},
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "vocab_size": 200064})";
+  const ModelConfig config = parse_with(members);
+  CHECK(config.architecture == Architecture::phi3);
+  CHECK(config.fused_projections);
+  CHECK(config.head_dim == 16);
+  CHECK(config.rope.rotated_elements == 12);
+  CHECK(config.rope.scaling == RopeScaling::longrope);
+  CHECK(config.rope.original_context == 4096);
+  CHECK(config.rope.attention_factor == Approx(std::sqrt(1 + 5.0 / 12)).epsilon(1e-15));
+  CHECK(config.max_context == 131072);
+  CHECK(config.attention_window == 0);
+  CHECK_FALSE(config.attention_bias);
+  const auto shorter = rotary_frequencies(config.rope, config.head_dim, 4096);
+  const auto longer = rotary_frequencies(config.rope, config.head_dim, 4097);
+  REQUIRE(shorter.size() == 8);
+  CHECK(shorter[5] == Approx(std::pow(1e4, -10.0 / 12) / 1.5).epsilon(1e-14));
+  CHECK(longer[5] == Approx(std::pow(1e4, -10.0 / 12) / 47.75).epsilon(1e-14));
+  CHECK(longer[6] == 0);
+  CHECK(longer[7] == 0);
+
+  const auto phi3 = [](json more) {
+    more["model_type"] = "phi3";
+    more["rope_theta"] = nullptr;
+    more["num_attention_heads"] = 6;
+    return parse_with(more.dump().c_str());
+  };
+  const json divisors(4, 2.0);
+  const auto longrope = [&](json more) {
+    more.update({{"short_factor", divisors}, {"long_factor", divisors}});
+    return json{{"rope_scaling", more}, {"original_max_position_embeddings", 32}};
+  };
+  CHECK(phi3(json::object()).rope.scaling == RopeScaling::none);
+  CHECK(phi3(json::object()).rope.rotated_elements == 0);
+  CHECK(phi3({{"attention_bias", true}}).output_bias == false);
+  CHECK(phi3(longrope({{"type", "su"}})).rope.scaling == RopeScaling::longrope);
+  CHECK(phi3(longrope({{"type", "yarn"}})).rope.scaling == RopeScaling::longrope);
+  CHECK(phi3(longrope({{"type", "longrope"}, {"attention_factor", 1.25}})).rope.attention_factor ==
+        1.25);
+  CHECK(phi3(longrope({{"type", "longrope"}, {"factor", 1.0}})).rope.attention_factor == 1.0);
+  const auto refusal = [&](json more) { return test::error_of([&] { phi3(std::move(more)); }); };
+  json uneven = longrope({{"type", "longrope"}});
+  uneven["rope_scaling"]["long_factor"] = json(3, 2.0);
+  CHECK(refusal(uneven) ==
+        "config.json: longrope's long factors: expected a number for each of the 4 rotated pairs "
+        "of a head, found 3");
+  uneven["rope_scaling"]["long_factor"] = json(4, "2");
+  CHECK(refusal(uneven) ==
+        "config.json: 'rope_scaling': 'long_factor': expected numbers, found '\"2\"'");
+  uneven["rope_scaling"].erase("long_factor");
+  CHECK(refusal(uneven) == "config.json: 'rope_scaling': 'long_factor' is missing");
+  json short_context = longrope({{"type", "longrope"}});
+  short_context["original_max_position_embeddings"] = 1;
+  CHECK_THAT(refusal(short_context), Contains("an original context of at least 2 tokens"));
+  CHECK(refusal({{"partial_rotary_factor", 1.5}}) ==
+        "config.json: 'partial_rotary_factor': expected a share of a head above 0 and up to 1, "
+        "found 1.500000");
+  CHECK_THAT(refusal({{"partial_rotary_factor", 0.4}}),
+             Contains("an even number of rotated elements, of the 8 of a head, found 3"));
+  CHECK_THAT(refusal({{"partial_rotary_factor", 0.01}}),
+             Contains("'partial_rotary_factor' of the elements of a head: expected 1 to 8"));
+}
+
+TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
+>>>>>>> 884d6b7 (Phi-3 and Phi-4-mini: fused projections are split as they are read, heads may be rotated in part, and longrope divides frequencies by the text's length; a Mistral model is among the tiny ones)
   struct Case {
     const char* members;
     std::vector<std::size_t> windows;
@@ -212,8 +288,16 @@ TEST_CASE("layers have windows where transformers would use one") {
        {0, 64}},
       {R"({"model_type": "smollm3", "sliding_window": 64, "use_sliding_window": true,
            "no_rope_layers": [1, 1]})",
+<<<<<<< HEAD
        {}},
       {R"({"model_type": "smollm3", "use_sliding_window": true, "no_rope_layers": [1, 0]})", {}},
+=======
+       0},
+      {R"({"model_type": "smollm3", "use_sliding_window": true, "no_rope_layers": [1, 0]})", 0},
+      {R"({"model_type": "phi3", "sliding_window": 64})", 64},
+      {R"({"model_type": "phi3", "sliding_window": 128})", 0},
+      {R"({"model_type": "phi3"})", 0},
+>>>>>>> 884d6b7 (Phi-3 and Phi-4-mini: fused projections are split as they are read, heads may be rotated in part, and longrope divides frequencies by the text's length; a Mistral model is among the tiny ones)
       {R"({"model_type": "olmo2", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
        {}},
@@ -299,8 +383,9 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
       {"zero eps", R"({"rms_norm_eps": 0})", "'rms_norm_eps': expected a positive number"},
       {"negative theta", R"({"rope_theta": -1})", "'rope_theta': expected a positive number"},
       {"huge context", R"({"max_position_embeddings": 18446744073709551615})", "expected 1 to"},
-      {"rope type", R"({"rope_scaling": {"rope_type": "longrope", "factor": 4}})",
-       "rope type 'longrope' is not supported; expected default, linear, dynamic, yarn or llama3"},
+      {"rope type", R"({"rope_scaling": {"rope_type": "proportional", "factor": 4}})",
+       "rope type 'proportional' is not supported; expected default, linear, dynamic, yarn, "
+       "llama3 or longrope"},
       {"rope type", R"({"rope_scaling": {"type": "mrope"}})", "rope type 'mrope'"},
       {"yarn without factor", R"({"rope_scaling": {"type": "yarn"}})", "'factor' is missing"},
       {"yarn's context", R"({"rope_scaling": {"type": "yarn", "factor": 4,

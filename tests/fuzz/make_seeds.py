@@ -123,6 +123,21 @@ OLMO2_PAIRS = [
 ]
 
 
+PHI3_PAIRS = [
+    pair("general.architecture", STRING, "phi3"),
+    pair("phi3.block_count", U32, 1),
+    pair("phi3.embedding_length", U32, 16),
+    pair("phi3.attention.head_count", U32, 2),
+    pair("phi3.attention.sliding_window", U32, 32),
+    pair("phi3.feed_forward_length", U32, 16),
+    pair("phi3.context_length", U32, 64),
+    pair("phi3.attention.layer_norm_rms_epsilon", F32, 1e-5),
+    pair("phi3.rope.dimension_count", U32, 4),
+    pair("phi3.rope.scaling.original_context_length", U32, 16),
+    pair("phi3.rope.scaling.attn_factor", F32, 1.25),
+]
+
+
 def write(target, name, content):
     path = SEEDS / target / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +151,9 @@ def write_gguf():
     write("gguf", "model", gguf(LLAMA_PAIRS + TOKENIZER_PAIRS, [plain]))
     write("gguf", "qwen3", gguf(QWEN3_PAIRS + TOKENIZER_PAIRS,
                                 [plain, ("blk.0.attn_q_norm.weight", [8], 0, bytes(32))]))
+    divisors = [(f"rope_factors_{which}.weight", [2], 0, struct.pack("<2f", 1.0, 1.5))
+                for which in ("long", "short")]
+    write("gguf", "phi3", gguf(PHI3_PAIRS + TOKENIZER_PAIRS, divisors))
     write("gguf", "olmo2", gguf(OLMO2_PAIRS + TOKENIZER_PAIRS,
                                 [plain, ("blk.0.post_ffw_norm.weight", [8], 0, bytes(32))]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
@@ -181,6 +199,11 @@ def write_config():
     smollm3 = {**llama, "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3",
                "num_hidden_layers": 2, "no_rope_layers": [1, 0], "no_rope_layer_interval": 2,
                "use_sliding_window": False, "sliding_window": None, "rope_scaling": None}
+    phi3 = {**llama, "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "head_dim": 8,
+            "partial_rotary_factor": 0.5, "sliding_window": 2047,
+            "original_max_position_embeddings": 32,
+            "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.5],
+                             "long_factor": [1.25, 4.0]}}
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
@@ -193,7 +216,8 @@ def write_config():
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
     for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("olmo2", olmo2),
-                         ("smollm3", smollm3),                         ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
+                         ("smollm3", smollm3), ("phi3", phi3), ("newer", newer), ("yarn", yarn),
+                         ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

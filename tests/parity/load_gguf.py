@@ -39,6 +39,11 @@ def load_gguf(path):
         rope.scaling, rope.factor = setting("rope.scaling.type"), setting("rope.scaling.factor")
         rope.original_context = setting("rope.scaling.original_context_length",
                                         setting("context_length"))
+    rope.partial = setting("rope.dimension_count", head_dim) / head_dim
+    if "rope_factors_long.weight" in tensors:
+        rope.scaling, rope.long_factor = "longrope", tensor("rope_factors_long.weight")
+        rope.original_context = setting("rope.scaling.original_context_length")
+        rope.longrope_attention_factor = setting("rope.scaling.attn_factor")
     if "rope_freqs.weight" in tensors:
         stretch, plain = tensor("rope_freqs.weight"), rope
         rope = Rope(theta=plain.theta)
@@ -49,6 +54,14 @@ def load_gguf(path):
     for i in range(setting("block_count")):
         def part(name):
             return tensor(f"blk.{i}.{name}")
+
+        if architecture == "phi3":
+            queries, keys = n_heads * head_dim, n_kv_heads * head_dim
+            query, key, value = np.split(part("attn_qkv.weight"), [queries, queries + keys])
+            gate, up = np.split(part("ffn_up.weight"), 2)
+        else:
+            query, key, value = (part(f"attn_{name}.weight") for name in "qkv")
+            gate, up = part("ffn_gate.weight"), part("ffn_up.weight")
 
         bias = {}
         if f"blk.{i}.attn_q.bias" in tensors:
@@ -62,9 +75,8 @@ def load_gguf(path):
         norms = {name: part(f"{stored}.weight") if f"blk.{i}.{stored}.weight" in tensors else None
                  for name, stored in NORMS.items()}
         layers.append(Layer(
-            query=paired(part("attn_q.weight"), n_heads), key=paired(part("attn_k.weight"), n_kv_heads),
-            value=part("attn_v.weight"), attention_output=part("attn_output.weight"),
-            gate=part("ffn_gate.weight"), up=part("ffn_up.weight"), down=part("ffn_down.weight"),
+            query=paired(query, n_heads), key=paired(key, n_kv_heads), value=value,
+            attention_output=part("attn_output.weight"), gate=gate, up=up, down=part("ffn_down.weight"),
             rotary=architecture != "smollm3" or i % 4 != 3, **bias, **norms))
 
     embedding = tensor("token_embd.weight")

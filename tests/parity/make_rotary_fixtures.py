@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers import AutoConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.phi3.modeling_phi3 import Phi3RotaryEmbedding
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 
 OUTPUT = Path(__file__).resolve().parents[2] / "data/fixtures/models/rotary.json"
@@ -32,6 +33,24 @@ def yarn(spelling="rope_type", **members):
     return {spelling: "yarn", "factor": 4.0, "original_max_position_embeddings": 32768} | members
 
 
+# Of heads of 16, of which 12 elements are rotated.
+PHI = {"model_type": "phi3", "num_attention_heads": 32, "partial_rotary_factor": 0.75,
+       "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
+       "rope_scaling": {"type": "longrope", "short_factor": [1, 1.02, 1.05, 1.1, 1.3, 1.6],
+                        "long_factor": [1.1, 1.3, 2.7, 9.5, 31.25, 47.77]}}
+# As their config.json files spell them, but for the divisors, of which only the numbers count here.
+LONGROPE_48 = {"type": "longrope", "short_factor": [1 + i / 64 for i in range(48)],
+               "long_factor": [1 + i * i / 40 for i in range(48)]}
+PHI_3_MINI = {"model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_attention_heads": 32,
+              "num_key_value_heads": 32, "vocab_size": 32064, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+              "attention_bias": False, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+              "original_max_position_embeddings": 4096}
+PHI_3_MINI_4K = PHI_3_MINI | {"max_position_embeddings": 4096, "rope_scaling": None, "sliding_window": 2047}
+PHI_3_MINI_128K = PHI_3_MINI | {"max_position_embeddings": 131072, "rope_scaling": LONGROPE_48,
+                                "sliding_window": 262144}
+PHI_4_MINI = PHI_3_MINI_128K | {"num_attention_heads": 24, "num_key_value_heads": 8, "vocab_size": 200064,
+                                "partial_rotary_factor": 0.75, "tie_word_embeddings": True, "mlp_bias": False,
+                                "lm_head_bias": False, "full_attn_mod": 1, "interpolate_factor": 1}
 DYNAMIC = {"type": "dynamic", "factor": 2.0}
 CASES = [
     case(model_type="qwen2", rope_theta=1e6, rope_scaling=yarn("type")),
@@ -64,14 +83,31 @@ CASES = [
     # Qwen3's model cards ask for this; positions on both sides of the original context.
     case(model_type="qwen3", head_dim=128, max_position_embeddings=40960, rope_theta=1e6,
          rope_scaling=yarn(), positions=[0, 1, 4096, 32767, 32768, 40959]),
+    case(4096, **PHI),
+    case(4097, **PHI),
+    case(4097, **PHI | {"rope_scaling": PHI["rope_scaling"] | {
+        "type": "su", "original_max_position_embeddings": 4096}}),
+    case(**PHI_3_MINI_4K, positions=[1, 4095]),
+    case(4096, **PHI_3_MINI_128K, positions=[1, 4095]),
+    case(40960, **PHI_3_MINI_128K, positions=[1, 4095, 4096, 40959]),
+    case(4096, **PHI_4_MINI, positions=[1, 4095]),
+    case(40960, **PHI_4_MINI, positions=[1, 4095, 4096, 40959]),
+    case(2049, head_dim=8, max_position_embeddings=2048, rope_scaling={
+        "rope_type": "longrope", "factor": 4.0, "original_max_position_embeddings": 2048,
+        "short_factor": [1, 1, 1.5, 2], "long_factor": [1, 2, 3, 4.5]}),
+    case(2048, head_dim=8, max_position_embeddings=8192, rope_scaling={
+        "rope_type": "longrope", "original_max_position_embeddings": 2048, "attention_factor": 1.3,
+        "short_factor": [1, 1, 1.5, 2], "long_factor": [1, 2, 3, 4.5]}),
     case(model_type="qwen3", rope_theta=1e6, rope_scaling=yarn()),  # heads of 128 for want of a size
 ]
 
 
 def turns(config, positions):
-    """cos and sin, each [positions, d / 2], times the attention factor."""
-    with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64):
-        rotary = Qwen3RotaryEmbedding(config)
+    """cos and sin, each [positions, rotated pairs], times the attention factor."""
+    embedding = {"phi3": Phi3RotaryEmbedding, "qwen3": Qwen3RotaryEmbedding}[config.model_type]
+    with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64), \
+            mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
+        rotary = embedding(config)
         cos, sin = rotary(torch.zeros(1, dtype=torch.float64), torch.tensor([positions]))
     half = cos.shape[-1] // 2
     return {"cos": cos[0, :, :half].tolist(), "sin": sin[0, :, :half].tolist()}
@@ -81,7 +117,8 @@ def expected(one):
     members = dict(one["config"])
     config = AutoConfig.for_model(members.pop("model_type"), **json.loads(json.dumps(members)))
     kind = config.rope_parameters["rope_type"]
-    frequencies, factor = ROPE_INIT_FUNCTIONS[kind](config, "cpu", seq_len=one["tokens"] or None)
+    of_kind = ROPE_INIT_FUNCTIONS.get(kind, Phi3RotaryEmbedding.compute_default_rope_parameters)
+    frequencies, factor = of_kind(config, "cpu", seq_len=one["tokens"] or None)
     result = one | {"frequencies": frequencies.double().tolist(), "attention_factor": factor}
     return result | turns(config, one["positions"]) if "positions" in one else result
 

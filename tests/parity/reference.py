@@ -13,7 +13,7 @@ import numpy as np
 @dataclass
 class Rope:
     theta: float = 10000.0
-    scaling: str = "default"  # default, linear, yarn or llama3
+    scaling: str = "default"  # default, linear, yarn, llama3 or longrope
     factor: float = 1.0
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
@@ -21,15 +21,25 @@ class Rope:
 
     beta_fast: float = 32.0
     beta_slow: float = 1.0
+    partial: float = 1.0  # share of a head's elements, the first ones, that are rotated
+    # longrope's divisors, each [rotated pairs]; texts are longer than the original context here
+    short_factor: tuple = ()
+    long_factor: tuple = ()
+    longrope_attention_factor: float = 1.0
 
     @property
     def attention_factor(self):
-        """What yarn makes rotated queries and keys longer by."""
+        """What yarn and longrope (arXiv 2402.13753) make rotated queries and keys longer by."""
+        if self.scaling == "longrope":
+            return self.longrope_attention_factor
         return 0.1 * np.log(self.factor) + 1.0 if self.scaling == "yarn" else 1.0
 
     def frequencies(self, head_dim):
-        """Radians per position of each rotated pair, [d / 2]."""
+        """Radians per position of each rotated pair, [d / 2] where all of a head is rotated."""
+        head_dim = int(head_dim * self.partial)
         frequency = self.theta ** (-np.arange(0, head_dim, 2) / head_dim)
+        if self.scaling == "longrope":
+            return frequency / self.long_factor
         if self.scaling == "linear":
             return frequency / self.factor
         if self.scaling == "llama3":
@@ -123,13 +133,13 @@ def log_softmax(x):
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def rotate(x, positions, frequencies):
-    """x [n, heads, d]; element i turns with element i + d/2."""
+def rotate(x, positions, frequencies, factor):
+    """x [n, heads, d]; of its first r = 2 len(frequencies) elements, i turns with i + r/2."""
     angle = (positions[:, None] * frequencies[None, :])[:, None, :]
-    first, second = np.split(x, 2, axis=-1)
+    first, second, rest = np.split(x, [len(frequencies), 2 * len(frequencies)], axis=-1)
     return np.concatenate(
-        [first * np.cos(angle) - second * np.sin(angle),
-         second * np.cos(angle) + first * np.sin(angle)], axis=-1)
+        [factor * (first * np.cos(angle) - second * np.sin(angle)),
+         factor * (second * np.cos(angle) + first * np.sin(angle)), rest], axis=-1)
 
 
 def run_rows(model, token_ids, start, prefix, removed=()):
@@ -162,7 +172,7 @@ def run_rows(model, token_ids, start, prefix, removed=()):
                              model.norm_epsilon).reshape(x.shape)
                     for x, weight in ((q, layer.query_norm), (k, layer.key_norm)))
         if layer.rotary:
-            q, k = (rotate(x, positions, frequencies) * model.rope.attention_factor for x in (q, k))
+            q, k = (rotate(x, positions, frequencies, model.rope.attention_factor) for x in (q, k))
         run.keys.append(k)
         run.values.append(v)
         if start:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 import tiny_tokenizers
 
 CLASS_NAMES = {"smollm3": "SmolLM3"}  # of transformers, where the family's is not capitalized alone
-INTERLEAVED = ("llama", "smollm3")  # GGUF's pairs lie side by side
+INTERLEAVED = ("llama", "mistral", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
 PROJECTIONS = {
@@ -43,6 +43,25 @@ GLOBAL_NAMES = {
 }
 
 
+# What Phi-3 stores as one matrix, rows below rows.
+FUSED = {
+    "self_attn.qkv_proj": ("attn_qkv", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
+    "mlp.gate_up_proj": ("ffn_up", ("mlp.gate_proj", "mlp.up_proj")),
+}
+
+
+def as_stored(spec, weights):
+    """The weights with those that the family fuses in one."""
+    if spec.family != "phi3":
+        return weights
+    stored = dict(weights)
+    for layer in range(spec.n_layers):
+        for name, (_, parts) in FUSED.items():
+            stored[f"model.layers.{layer}.{name}.weight"] = np.concatenate(
+                [stored.pop(f"model.layers.{layer}.{part}.weight") for part in parts])
+    return stored
+
+
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
     norms = NORMS_BEHIND if family == "olmo2" else NORMS_BEFORE
@@ -57,7 +76,7 @@ def write_hugging_face(spec, weights, tokenizer, folder):
         tiny_tokenizers.to_json(tokenizer, spec.pre) + "\n", encoding="utf-8")
 
     tensors = {name: torch.from_numpy(w).to(getattr(torch, spec.dtype))
-               for name, w in weights.items()}
+               for name, w in as_stored(spec, weights).items()}
     if spec.shards == 1:
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         return
@@ -86,6 +105,9 @@ def config(spec):
                  "original_max_position_embeddings": spec.rope.original_context}
     if spec.rope.scaling == "yarn":
         rope |= {"original_max_position_embeddings": spec.rope.original_context}
+    if spec.rope.scaling == "longrope":
+        rope = {"rope_type": "longrope", "short_factor": spec.rope.short_factor,
+                "long_factor": spec.rope.long_factor, "attention_factor": spec.rope.attention_factor}
     if spec.rope_spelling == "rope_parameters":  # transformers 5
         rotary = {"rope_parameters": rope | {"rope_theta": spec.rope.theta}}
     elif spec.rope_spelling == "type":  # the oldest files
@@ -119,6 +141,12 @@ def config(spec):
     if spec.family == "qwen3":  # as its public files spell it out
         settings |= {"attention_bias": False, "max_window_layers": spec.n_layers,
                      "sliding_window": None, "use_sliding_window": False}
+    if spec.family == "mistral":
+        settings |= {"sliding_window": None}
+    if spec.family == "phi3":  # a window that no text outgrows
+        settings |= {"pad_token_id": None, "sliding_window": spec.max_context,
+                     "original_max_position_embeddings": min(spec.max_context, spec.rope.original_context),
+                     "partial_rotary_factor": spec.rope.partial}
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
@@ -132,7 +160,8 @@ def interleaved_pairs(weight, n_heads):
 
 
 def write_gguf(spec, weights, tokenizer, path):
-    writer = gguf.GGUFWriter(path, spec.family)
+    # Mistral's files call themselves llama.
+    writer = gguf.GGUFWriter(path, "llama" if spec.family == "mistral" else spec.family)
     writer.add_name(spec.name)
     writer.add_context_length(spec.max_context)
     writer.add_embedding_length(spec.hidden_size)
@@ -145,9 +174,17 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "qwen3", "smollm3"):
+    if spec.family in ("llama", "mistral", "qwen3", "smollm3"):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
+    if spec.family == "phi3":
+        writer.add_rope_dimension_count(int(spec.head_dim * spec.rope.partial))
+        writer.add_rope_scaling_orig_ctx_len(min(spec.max_context, spec.rope.original_context))
+        writer.add_sliding_window(spec.max_context)
+    if spec.rope.scaling == "longrope":
+        writer.add_rope_scaling_attn_factors(spec.rope.attention_factor)
+        for which, factors in (("short", spec.rope.short_factor), ("long", spec.rope.long_factor)):
+            writer.add_tensor(f"rope_factors_{which}.weight", np.array(factors, np.float32))
     if spec.rope.scaling == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(spec.rope.factor)
@@ -162,7 +199,7 @@ def write_gguf(spec, weights, tokenizer, path):
         writer.add_tensor("rope_freqs.weight", divisors.astype(np.float32))
     _add_vocabulary(writer, spec, tokenizer)
 
-    for name, weight in weights.items():
+    for name, weight in as_stored(spec, weights).items():
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
         if spec.family in INTERLEAVED and ".q_proj." in name:
             weight = interleaved_pairs(weight, spec.n_heads)
@@ -180,7 +217,7 @@ def _gguf_name(name, family):
         return GLOBAL_NAMES[name]
     layer, part = name.removeprefix("model.layers.").split(".", 1)
     part, kind = part.rsplit(".", 1)
-    return f"blk.{layer}.{layer_parts(family)[part][0]}.{kind}"
+    return f"blk.{layer}.{(FUSED | layer_parts(family))[part][0]}.{kind}"
 
 
 def _add_vocabulary(writer, spec, tokenizer):

@@ -120,7 +120,9 @@ class GatedModel {
   twin::Row rotate(const twin::Row& head, std::size_t layer, std::size_t position) const {
     if (!config_.rotary_layers.empty() && !config_.rotary_layers[layer]) return head;
     twin::Row rotated = twin::rotate(head, frequencies_, position);
-    for (double& element : rotated) element *= config_.rope.attention_factor;
+    for (std::size_t i = 0; i < rotated.size(); ++i) {
+      if (frequencies_[i % frequencies_.size()] != 0) rotated[i] *= config_.rope.attention_factor;
+    }
     return rotated;
   }
   twin::Row head_of(const twin::Row& row, std::size_t head) const {

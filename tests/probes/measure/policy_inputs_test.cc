@@ -44,8 +44,9 @@ TEMPLATE_TEST_CASE("Policies see what the pass computed", "", float, double) {
   Cpu cpu(2);
   // Folders: llama_plain; llama_yarn, whose rotations make vectors longer; qwen3_yarn, whose heads
   // have norms before that; olmo2, whose norms are of all heads together;
-  // smollm3, of which a layer has no rotary positions.
-  const test::TinyModel model = test::tiny_models()[GENERATE(0, 8, 12, 14, 16)];
+  // smollm3, of which a layer has no rotary positions;
+  // phi_longrope, whose heads are rotated in part.
+  const test::TinyModel model = test::tiny_models()[GENERATE(0, 8, 12, 14, 16, 20)];
   const auto checkpoint = open_checkpoint(model.path);
   const ModelConfig& config = checkpoint->config();
   const auto ids = model.expected["token_ids"].get<std::vector<TokenId>>();
