@@ -217,7 +217,7 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   if (const auto* window = keys.find<std::uint64_t>("attention.sliding_window");
       config.architecture == Architecture::phi3 && window && *window != 0 &&
       *window < config.max_context) {
-    config.max_context = config.attention_window = *window;
+    config.windows.assign(config.n_layers, *window);
   }
   return config;
 }

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/model/weights.h"
 #include "engine/text/utf8.h"
 #include "probes/commands/commands.h"
+#include "probes/cost/model_size.h"
 #include "probes/models/model_location.h"
 #include "probes/options/option_set.h"
 
@@ -38,23 +38,98 @@ void print(const char* what, const std::string& value) {
 
 void print(const char* what, std::size_t value) { print(what, std::to_string(value)); }
 
-/// "dynamic, by the length of each text": T + H of a run that evicts at the context's end.
-std::string describe(const RopeConfig& rope) {
-  std::string text = name_of(rope.scaling);
-  const bool by_length =
-      rope.scaling == RopeScaling::dynamic || rope.scaling == RopeScaling::longrope;
-  if (by_length) text += ", by the length of each text";
+/// "1.1386294", "1000000": to eight digits.
+std::string to_text(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.8g", number);
   return text;
+}
+
+/// "before attention and feed-forward; of each head's queries and keys".
+std::string describe_norms(const ModelConfig& config) {
+  std::string text = config.norms_behind ? "behind" : "before";
+  text += " attention and feed-forward";
+  switch (config.query_key_norm) {
+    case QueryKeyNorm::none:
+      return text;
+    case QueryKeyNorm::head:
+      return text + "; of each head's queries and keys";
+    case QueryKeyNorm::projection:
+      return text + "; of all heads' queries and keys together";
+  }
+  return text;
+}
+
+/// "query, key, value"; empty where the model has none.
+std::string describe_biases(const ModelConfig& config) {
+  std::string text;
+  const auto add = [&](bool there, const char* names) {
+    if (there) text += (text.empty() ? "" : ", ") + std::string(names);
+  };
+  add(config.attention_bias, "query, key, value");
+  add(config.output_bias, "attention's output");
+  add(config.feed_forward_bias, "gate, up, down");
+  return text;
+}
+
+/// "yarn, 4 times 32768 tokens; queries and keys times 1.1386294".
+std::string describe_scaling(const RopeConfig& rope) {
+  std::string text = name_of(rope.scaling);
+  const std::string original = std::to_string(rope.original_context) + " tokens";
+  switch (rope.scaling) {
+    case RopeScaling::none:
+      break;
+    case RopeScaling::linear:
+      text += ", " + to_text(rope.factor) + " times";
+      break;
+    case RopeScaling::yarn:
+      text += ", " + to_text(rope.factor) + " times " + original;
+      break;
+    case RopeScaling::llama3:
+      text += rope.frequency_divisors.empty() ? ", " + to_text(rope.factor) + " times " + original
+                                              : ", by the file's divisors";
+      break;
+    case RopeScaling::dynamic:
+      text +=
+          ", " + to_text(rope.factor) + " times, by the length of a text of more than " + original;
+      break;
+    case RopeScaling::longrope:
+      text += ", other divisors in a text of more than " + original;
+      break;
+  }
+  if (rope.attention_factor != 1) {
+    text += "; queries and keys times " + to_text(rope.attention_factor);
+  }
+  return text;
+}
+
+/// "3, 7": layers, from 0, that have no rotary positions; empty where all have.
+std::string describe_unrotated(const ModelConfig& config) {
+  std::string text;
+  for (std::size_t layer = 0; layer < config.rotary_layers.size(); ++layer) {
+    if (config.rotary_layers[layer]) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(layer);
+  }
+  return text;
+}
+
+void print_rope(const ModelConfig& config) {
+  print("rotary base", to_text(config.rope.theta));
+  print("rotary scaling", describe_scaling(config.rope));
+  if (config.rope.rotated_elements != 0) {
+    print("rotated elements", std::to_string(config.rope.rotated_elements) + " of a head's " +
+                                  std::to_string(config.head_dim));
+  }
+  const std::string unrotated = describe_unrotated(config);
+  if (!unrotated.empty()) print("unrotated layers", unrotated);
 }
 
 int run(const std::string& model) {
   const auto checkpoint = open_model(model, std::cerr);
   const ModelConfig& config = checkpoint->config();
-  std::size_t parameters = 0;
-  for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
   print("name", printable(config.name, kLongestName));
   print("architecture", name_of(config.architecture));
-  print("parameters", parameters);
+  print("parameters", parameter_count(config));
   print("layers", config.n_layers);
   print("hidden size", config.hidden_size);
   print("query heads", config.n_heads);
@@ -64,8 +139,13 @@ int run(const std::string& model) {
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
   if (!config.windows.empty()) print("attention windows", describe_windows(config));
-  print("rotary scaling", describe(config.rope));
+  print_rope(config);
+  print("norms", describe_norms(config));
+  if (const std::string biases = describe_biases(config); !biases.empty()) print("biases", biases);
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
+  const std::size_t cached = cache_elements(config);
+  print("cache per token", std::to_string(cached) + " numbers, " +
+                               std::to_string(cached * sizeof(float)) + " bytes in f32");
   print("weights sha256", checkpoint->weights_sha256());
   return 0;
 }

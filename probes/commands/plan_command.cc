@@ -7,6 +7,7 @@
 #include "engine/io/mapped_file.h"
 #include "probes/commands/commands.h"
 #include "probes/cost/arithmetic.h"
+#include "probes/cost/model_size.h"
 #include "probes/experiments/document_run.h"
 #include "probes/experiments/probe.h"
 #include "probes/models/model_location.h"
@@ -73,6 +74,13 @@ void print_flops(const char* what, double flops) {
   std::printf("%-20s %10.4g TFLOP\n", what, flops * 1e-12);
 }
 
+/// Prints the sizes that no measurement changes.
+void print_model(const ModelConfig& config) {
+  std::printf("%-20s %10zu\n", "parameters", parameter_count(config));
+  std::printf("%-20s %10zu bytes in f32\n\n", "cache per token",
+              cache_elements(config) * sizeof(float));
+}
+
 void print_memory(const ProbeRoom& room, std::size_t horizon) {
   const std::size_t batch = room.batch_rows * room.plan.bytes_per_batch_row;
   for (const MemoryPlan::Part& part : room.plan.parts) {
@@ -102,7 +110,9 @@ int run(PlanCommand& command) {
   probe.method = command.method.settled_method();
   const ModelConfig config = config_of(command.model);
   check_lengths(config, {probe.context, probe.horizon, probe.evict_at, probe.entropy_top_k});
-  print_memory(divide_memory(config, probe), probe.horizon);
+  const ProbeRoom room = divide_memory(config, probe);
+  print_model(config);
+  print_memory(room, probe.horizon);
   print_arithmetic(config, probe);
   return 0;
 }

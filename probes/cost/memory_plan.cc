@@ -11,6 +11,7 @@
 #include "engine/core/range.h"
 #include "engine/model/full_pass.h"
 #include "engine/parts/layer.h"
+#include "probes/cost/model_size.h"
 
 namespace longshadow {
 namespace {
@@ -85,8 +86,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t p = rounded != 0 ? rounded : e;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
-  const std::size_t cache =
-      2 * config.n_layers * demand.tokens * config.n_kv_heads * config.head_dim;
+  const std::size_t cache = demand.tokens * cache_elements(config);
   const PartSize layer = Layer::size(config);  // whose activations every layer uses in turn
   const bool differential = demand.method == Method::differential;
   MemoryPlan plan;
@@ -130,8 +130,7 @@ MemoryPlan plan_retain_memory(const ModelConfig& config, const MemoryDemand& dem
                               const RetainDemand& retain) {
   const std::size_t e = size_of(element_of_pass(demand.precision));
   MemoryPlan plan = plan_memory(config, demand);
-  const std::size_t cache =
-      2 * config.n_layers * config.n_kv_heads * config.head_dim * retain.context * e;
+  const std::size_t cache = retain.context * cache_elements(config) * e;
   plan.bytes_per_batch_row +=
       static_cast<std::size_t>(static_cast<double>(cache) * retain.largest_share) / retain.horizon +
       1;

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -268,6 +269,48 @@ class Architectures(ModelTest):
             model = self.copy_of("llama_linear", **members)
             for command in (("info", model), ("plan", "-m", model), ("plan", "-m", model / "config.json")):
                 self.assert_refused(longshadow(*command), FAILED, model / "config.json", *words)
+
+
+class Info(ModelTest):
+    def lines(self, command, model):
+        """By name, of what the command prints of the model."""
+        result = longshadow(*command, model)
+        self.assert_done(result)
+        pairs = (re.split(r"\s{2,}", line, maxsplit=1) for line in result.stdout.splitlines() if line)
+        return {pair[0]: pair[-1] for pair in pairs}
+
+    def test_what_a_family_has_of_its_own_is_told(self):
+        plain = "before attention and feed-forward"
+        for name, expected in {
+            "llama_plain": {"architecture": "llama", "norms": plain, "rotary scaling": "none", "rotary base": "10000",
+                            "cache per token": "128 numbers, 512 bytes in f32"},
+            "llama_linear": {"rotary scaling": "linear, 4 times"},
+            "llama_llama3": {"rotary scaling": "llama3, 8 times 64 tokens", "rotary base": "500"},
+            "llama_llama3.gguf": {"rotary scaling": "llama3, by the file's divisors"},
+            "llama_yarn": {"biases": "query, key, value, attention's output, gate, up, down"},
+            "qwen2": {"biases": "query, key, value", "rotary base": "1000000"},
+            "qwen3": {"norms": plain + "; of each head's queries and keys"},
+            "olmo2": {"norms": "behind attention and feed-forward; of all heads' queries and keys together"},
+            "smollm3": {"rotary scaling": "yarn, 4 times 48 tokens; queries and keys times 1.1386294",
+                        "unrotated layers": "3", "cache per token": "128 numbers, 512 bytes in f32"},
+            "phi_longrope": {
+                "architecture": "phi3", "rotated elements": "12 of a head's 16",
+                "rotary scaling": "longrope, other divisors in a text of more than 48 tokens; queries and keys times 1.125"},
+        }.items():
+            with self.subTest(name):
+                found = self.lines(["info"], MODELS / name)
+                self.assertEqual({what: found.get(what) for what in expected}, expected)
+                for line, families in {"biases": ("llama_yarn", "qwen2"), "unrotated layers": ("smollm3",),
+                                       "rotated elements": ("phi_longrope",)}.items():
+                    self.assertEqual(line in found, name in families, line)
+        dynamic = self.copy_of("llama_plain", rope_scaling={"type": "dynamic", "factor": 2})
+        self.assertEqual(self.lines(["info"], dynamic)["rotary scaling"],
+                         "dynamic, 2 times, by the length of a text of more than 256 tokens")
+
+    def test_a_plan_begins_with_the_models_size(self):
+        found = self.lines(["plan", "-T", 48, "-H", 16, "-m"], MODELS / "phi_longrope")
+        self.assertEqual(found["parameters"], self.lines(["info"], MODELS / "phi_longrope")["parameters"])
+        self.assertEqual(found["cache per token"], "512 bytes in f32")
 
 
 class Plan(ModelTest):

@@ -1,0 +1,17 @@
+#include "probes/cost/model_size.h"
+
+#include "engine/model/weights.h"
+
+namespace longshadow {
+
+std::size_t parameter_count(const ModelConfig& config) {
+  std::size_t parameters = 0;
+  for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
+  return parameters;
+}
+
+std::size_t cache_elements(const ModelConfig& config) {
+  return 2 * config.n_layers * config.n_kv_heads * config.head_dim;
+}
+
+}  // namespace longshadow

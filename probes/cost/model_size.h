@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/config/config.h"
+
+namespace longshadow {
+
+/// Weights of the model; an embedding matrix that is the output matrix too counts once.
+std::size_t parameter_count(const ModelConfig& config);
+
+/// Numbers that the cache holds of a token: 2 L K d.
+std::size_t cache_elements(const ModelConfig& config);
+
+}  // namespace longshadow
