@@ -186,6 +186,31 @@ TEST_CASE("smollm3 names the layers without rotary positions, or every so many")
         "config.json: 'no_rope_layer_interval': expected 1 to 1024, found 0");
 }
 
+// What these files say and leave out, with other sizes.
+TEST_CASE("Llama 2 and the models that are converted into a Llama load as they are written") {
+  const ModelConfig llama2 = parse_with(R"({
+    "architectures": ["LlamaForCausalLM"], "initializer_range": 0.02, "num_key_value_heads": 4,
+    "num_attention_heads": 4, "pretraining_tp": 1, "rope_scaling": null, "rope_theta": null,
+    "tie_word_embeddings": false, "torch_dtype": "float16", "use_cache": true})");
+  CHECK(llama2.rope.theta == 1e4);
+  CHECK(llama2.rope.scaling == RopeScaling::none);
+  CHECK(llama2.head_dim == llama2.hidden_size / 4);
+  CHECK(llama2.group_size() == 1);
+  CHECK_FALSE(llama2.tied_embeddings);
+  CHECK_FALSE(llama2.attention_bias);
+
+  const ModelConfig yi = parse_with(R"({"attention_bias": false, "rope_theta": 5000000.0})");
+  CHECK(yi.rope.theta == 5e6);
+
+  // InternLM's own files say "bias"; a converted one has these on attention's four products.
+  const ModelConfig internlm = parse_with(R"({"attention_bias": true, "bias": true})");
+  CHECK(internlm.attention_bias);
+  CHECK(internlm.output_bias);
+  CHECK_FALSE(internlm.feed_forward_bias);
+  CHECK_THAT(test::error_of([] { parse_with(R"({"model_type": "internlm", "bias": true})"); }),
+             Contains("'model_type': the architecture 'internlm' is not supported"));
+}
+
 // The members of Phi-4-mini-instruct, with heads of 16 instead of 128.
 TEST_CASE("phi3 fuses projections, rotates a part of each head and stretches by longrope") {
   const char* members = R"({
