@@ -145,15 +145,16 @@ TEST_CASE("a phi3 GGUF fuses projections, rotates a part of each head and may ha
   CHECK(config_from_gguf(gguf).rope.rotated_elements == rotated);
   gguf.metadata["phi3.rope.scaling.original_context_length"] = std::uint64_t{32};
   gguf.metadata["phi3.rope.scaling.attn_factor"] = 1.25;
-  const std::vector<float> divisors(rotated / 2, 2.0f);
-  add_tensor(gguf, "rope_factors_long.weight", divisors);
+  const std::vector<float> of_long(rotated / 2, 2.0f), of_short(rotated / 2, 1.5f);
+  add_tensor(gguf, "rope_factors_long.weight", of_long);
   CHECK_THAT(error_of([&] { config_from_gguf(gguf); }),
              Contains("rope_factors_short.weight and rope_factors_long.weight together"));
-  add_tensor(gguf, "rope_factors_short.weight", divisors);
+  add_tensor(gguf, "rope_factors_short.weight", of_short);
   config = config_from_gguf(gguf);
   CHECK(config.rope.scaling == RopeScaling::longrope);
   CHECK(config.rope.original_context == 32);
   CHECK(config.rope.attention_factor == 1.25);
+  CHECK(config.rope.short_divisors == std::vector(rotated / 2, 1.5));
   CHECK(config.rope.long_divisors == std::vector(rotated / 2, 2.0));
   gguf.metadata["phi3.rope.scaling.type"] = std::string("longrope");
   CHECK(config_from_gguf(gguf).rope.scaling == RopeScaling::longrope);
