@@ -108,6 +108,16 @@ void check_unread(const std::set<std::string>& weights, std::span<const UnreadTe
   }
 }
 
+/// From tokenizer.json, or else from SentencePiece's tokenizer.model.
+Tokenizer open_tokenizer(const std::filesystem::path& folder) {
+  if (const auto json = folder / "tokenizer.json"; std::filesystem::exists(json)) {
+    const MappedFile file(json);
+    return Tokenizer::from_json(file.bytes(), file.path().string());
+  }
+  const MappedFile file(folder / "tokenizer.model");
+  return Tokenizer::from_sentencepiece(file.bytes(), file.path().string());
+}
+
 }  // namespace
 
 StoredModel open_hugging_face_model(const std::filesystem::path& folder) {
@@ -116,9 +126,7 @@ StoredModel open_hugging_face_model(const std::filesystem::path& folder) {
   ModelConfig config = config_from_json(config_file.bytes(), config_file.path().string());
   config.name = model_name(folder);
 
-  const MappedFile tokenizer_file(folder / "tokenizer.json");
-  Tokenizer tokenizer =
-      Tokenizer::from_json(tokenizer_file.bytes(), tokenizer_file.path().string());
+  Tokenizer tokenizer = open_tokenizer(folder);
   GenerationSettings generation = generation_settings(folder, tokenizer);
 
   SafetensorsFolder weights = open_safetensors(folder);

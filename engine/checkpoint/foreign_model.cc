@@ -134,7 +134,7 @@ void refuse_foreign_folder(const fs::path& folder) {
                 ": expected config.json beside the weights, found none; fetch all of the "
                 "model");
   }
-  if (!names.contains("tokenizer.json")) {
+  if (!names.contains("tokenizer.json") && !names.contains("tokenizer.model")) {
     const std::string where = source + ": expected tokenizer.json";
     refuse_first(where, names, kTokenizers);
     throw Error(where + ", found no tokenizer; fetch all of the model");

@@ -32,7 +32,8 @@ struct StoredModel {
 /// Throws Error.
 StoredModel open_gguf_model(const std::filesystem::path& path);
 
-/// `folder` holds config.json, tokenizer.json and safetensors. Throws Error.
+/// `folder` holds config.json, tokenizer.json (or SentencePiece's tokenizer.model) and safetensors.
+/// Throws Error.
 StoredModel open_hugging_face_model(const std::filesystem::path& folder);
 
 }  // namespace longshadow

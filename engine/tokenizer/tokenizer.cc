@@ -223,6 +223,11 @@ Tokenizer Tokenizer::from_json(std::span<const std::byte> tokenizer_json,
   return Tokenizer(std::make_unique<Implementation>(read_tokenizer(tokenizer_json, source)));
 }
 
+Tokenizer Tokenizer::from_sentencepiece(std::span<const std::byte> model,
+                                        const std::string& source) {
+  return Tokenizer(std::make_unique<Implementation>(read_sentencepiece_model(model, source)));
+}
+
 std::vector<Token> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
   return Implementation::Encoder(*implementation_, text, special).encode(Extent::whole);
 }

@@ -16,13 +16,15 @@ namespace longshadow {
 
 /// Byte-pair encoding (Sennrich et al. 2016) of bytes (GPT-2's byte alphabet), or of characters
 /// with bytes for those that are in no token (SentencePiece; Kudo and Richardson 2018), or the
-/// unigram language model (Kudo 2018). The ids are those of llama.cpp for a GGUF file and of the
-/// `tokenizers` package for a tokenizer.json. An object may be used from several threads at once.
+/// unigram language model (Kudo 2018). The ids are those of llama.cpp for a GGUF file, of the
+/// `tokenizers` package for a tokenizer.json and of SentencePiece for its own tokenizer.model. An
+/// object may be used from several threads at once.
 class Tokenizer {
  public:
   /// Throws Error naming the key where the definition is malformed or not supported.
   static Tokenizer from_gguf(const Gguf& gguf, const std::string& source);
   static Tokenizer from_json(std::span<const std::byte> tokenizer_json, const std::string& source);
+  static Tokenizer from_sentencepiece(std::span<const std::byte> model, const std::string& source);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

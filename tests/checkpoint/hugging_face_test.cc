@@ -247,9 +247,9 @@ TEST_CASE("a folder of something else says what it is and how to convert it") {
   CHECK_THAT(folder_refusal(rest, {}), Contains("found no weights; fetch all of the model"));
   CHECK_THAT(folder_refusal({weights, tokenizer}, {}), Contains("expected config.json"));
   CHECK_THAT(folder_refusal({weights, config}, {{"tokenizer.model", "\n"}}),
-             Contains("a SentencePiece tokenizer alone; AutoTokenizer.from_pretrained(FOLDER)"));
+             Contains("tokenizer.model: this is no SentencePiece model: expected a Protocol"));
   CHECK_THAT(folder_refusal({weights, config}, {{"tokenizer.model.v3", "\n"}}),
-             Contains("a SentencePiece tokenizer alone"));
+             Contains("a SentencePiece tokenizer alone; AutoTokenizer.from_pretrained(FOLDER)"));
   CHECK_THAT(folder_refusal({weights, config}, {{"vocab.json", "{}"}, {"merges.txt", ""}}),
              Contains("a vocabulary alone; AutoTokenizer"));
   CHECK_THAT(folder_refusal({weights, config}, {}), Contains("found no tokenizer"));

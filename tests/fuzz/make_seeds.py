@@ -312,7 +312,26 @@ def write_conllu():
     write("conllu", "spaces", spaces + "\0" + "\n a\n\tb")
 
 
+def write_sentencepiece():
+    fixtures = pathlib.Path(__file__).resolve().parents[2] / "data/fixtures/tokenizer"
+    write("sentencepiece", "characters", (fixtures / "characters.model").read_bytes())
+
+    def field(number, content):  # of fewer than 128 bytes, or a number
+        if isinstance(content, int):
+            return bytes([number << 3, content]) if number < 16 else bytes([number << 3 & 127 | 128, number >> 4, content])
+        if isinstance(content, float):
+            return bytes([number << 3 | 5]) + struct.pack("<f", content)
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    pieces = [(b"<unk>", 0.0, 2), (b"<s>", 0.0, 3), (b"ab", -1.0, 1), (b"a", -2.0, 1), (b"b", -3.0, 1),
+              ("\u2581".encode(), -4.0, 1), (b"<0xC3>", 0.0, 6), (b"\n", 0.0, 4), (b"c", 0.0, 5)]
+    model = b"".join(field(1, field(1, text) + field(2, score) + field(3, kind)) for text, score, kind in pieces)
+    write("sentencepiece", "bytes", model + field(2, field(3, 2) + field(35, 1) + field(41, 1)) + field(3, field(4, 0)))
+    write("sentencepiece", "spaces", model + field(2, field(3, 2)) + field(3, field(1, b"identity") + field(3, 0)))
+
+
 if __name__ == "__main__":
+    write_sentencepiece()
     write_gguf()
     write_safetensors()
     write_config()

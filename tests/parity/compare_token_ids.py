@@ -1,7 +1,7 @@
-"""Compares token ids with llama.cpp's, for vocabularies as GGUF files and for every pre-tokenizer name, and with the
-tokenizers package's, for tokenizer.json.
+"""Compares token ids with llama.cpp's, for vocabularies as GGUF files and for every pre-tokenizer name, with the
+tokenizers package's, for tokenizer.json, and with SentencePiece's, for its own files.
 
-    python3 tests/parity/compare_token_ids.py VOCABULARY.gguf|VOCABULARY.json... [--documents DIR] [--every-name]
+    python3 tests/parity/compare_token_ids.py VOCABULARY.gguf|.json|.model... [--documents DIR] [--every-name]
 
 Texts are the nasty ones of data/fixtures/tokenizer and, with --documents, a folder's .txt files. --every-name tries
 each GGUF file under each name that `tokenizer.ggml.pre` may have, and under none: what a name means does not depend
@@ -40,9 +40,19 @@ for path in sys.argv[3:]:
 """
 
 
+SENTENCEPIECE = """
+import sys
+import sentencepiece
+model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
+for path in sys.argv[3:]:
+    print(*model.encode(open(path, "rb").read().decode()))
+"""
+REFERENCES = {".json": ("tokenizers", TOKENIZERS), ".model": ("SentencePiece", SENTENCEPIECE)}
+
+
 def reference(vocabulary):
     """Whose ids count, and a program that prints them."""
-    return ("tokenizers", TOKENIZERS) if vocabulary.suffix == ".json" else ("llama.cpp", LLAMA_CPP)
+    return REFERENCES.get(vocabulary.suffix, ("llama.cpp", LLAMA_CPP))
 
 
 def known_names():
@@ -92,7 +102,7 @@ def first_difference(ours, theirs, files, whose):
 def compare(title, vocabulary, files, ours_command):
     """Prints a line; whether all ids are equal."""
     whose, program = reference(vocabulary)
-    for mode in MODES:
+    for mode in MODES if vocabulary.suffix != ".model" else ("as_text",):  # SentencePiece has no other
         theirs = ids_by([sys.executable, "-c", program], vocabulary, mode, files)
         ours = ids_by(ours_command, vocabulary, mode, files)
         if isinstance(theirs, str) or isinstance(ours, str):
@@ -127,7 +137,7 @@ def main():
 
         outcomes = []
         for vocabulary in options.vocabularies:
-            if not options.every_name or vocabulary.suffix == ".json":
+            if not options.every_name or vocabulary.suffix in REFERENCES:
                 outcomes.append(compare(vocabulary.name, vocabulary, files, [options.program]))
                 continue
             for pre in known_names() + [None]:

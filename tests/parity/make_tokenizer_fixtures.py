@@ -17,6 +17,9 @@ variant is a small tokenizer with some keys set anew). Made here:
   sentencepiece_ids.json, unigram_ids.json  {variant: {mode: digest like that of names.json, by the tokenizers package,
                   "places": such a digest of where the tokens of text are, in characters}}, and for byte pairs by
                   llama.cpp, for the same tokens with scores: "llama.cpp", "llama.cpp, no prefix"
+  byte_pairs.model, characters.model  SentencePiece's own files of byte pairs, with bytes to fall back to and spaces
+                  kept, and without either
+  models_ids.json  {file: digest like that of names.json, by SentencePiece}
   documents.json  {reference: {tokenizer: {file: {count, sha256 of the ids as little-endian int32}}}}
 
 Without --smollm2 or --documents (both are too large to commit) what needs them is left as it is. A tokenizer that is
@@ -31,6 +34,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import sentencepiece
 from llama_cpp import Llama
 from tokenizers import Tokenizer
 
@@ -232,6 +236,22 @@ def unigram_ids():
     return {"tokenizers": tokenizers_encoder(text)}, digests_of_variants("unigram", text)
 
 
+def sentencepiece_encoders():
+    """Makes SentencePiece's own files; returns {name: encode}."""
+    sample = (ROOT / "data/documents/how_a_cache_forgets.txt").read_text()
+    settings = {"byte_pairs": dict(model_type="bpe", vocab_size=500, byte_fallback=True, split_digits=True,
+                                   allow_whitespace_only_pieces=True, remove_extra_whitespaces=False),
+                "characters": dict(model_type="bpe", vocab_size=300)}
+    encoders = {}
+    for name, options in settings.items():
+        path = FIXTURES / f"{name}.model"
+        if not path.exists():
+            path.write_bytes(tiny_tokenizers.sentencepiece_model(sample, **options))
+        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        encoders[name] = lambda text, mode, model=model: model.encode(text)  # control tokens are text in any mode
+    return encoders
+
+
 def variant_ids(variant):
     definition = with_values_set(json.loads((FIXTURES / f"{variant['base']}.json").read_text()),
                                  variant["set"])
@@ -273,6 +293,10 @@ def main():
     variants = json.loads((FIXTURES / "variants.json").read_text())
     expected = {variant["name"]: variant_ids(variant) for variant in variants}
     (FIXTURES / "expected_variants.json").write_text(compact(expected, 3) + "\n")
+
+    encoders["SentencePiece"] = sentencepiece_encoders()
+    digests = {name: digest_of_texts(encode, "as_text") for name, encode in encoders["SentencePiece"].items()}
+    (FIXTURES / "models_ids.json").write_text(compact(digests, 1) + "\n")
 
     for name, by_reference in of_texts.items():
         for reference, encode in by_reference.items():

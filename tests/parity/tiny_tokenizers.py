@@ -90,15 +90,21 @@ def sentencepiece_json(text, vocab_size):
     return json.dumps(definition | as_llama_2(dict(enumerate(special))), ensure_ascii=False, indent=1)
 
 
+def sentencepiece_model(text, **options):
+    """The bytes of a tokenizer.model that SentencePiece trained."""
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.split("\n")), model_writer=trained, normalization_rule_name="identity",
+        num_threads=1, minloglevel=2, **options)
+    return trained.getvalue()
+
+
 def unigram_json(text, vocab_size):
     """tokenizer.json's text of a unigram model that SentencePiece trained, with bytes for characters in no token."""
     special = ["<|im_start|>", "<|endoftext|>"]
-    trained = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.split("\n")), model_writer=trained, model_type="unigram", vocab_size=vocab_size,
-        byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
-        user_defined_symbols=special, num_threads=1, minloglevel=2)
-    model = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
+    model = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(
+        text, model_type="unigram", vocab_size=vocab_size, byte_fallback=True, remove_extra_whitespaces=False,
+        user_defined_symbols=special))
     vocabulary = [[model.id_to_piece(id), round(model.get_score(id), 6)] for id in range(model.vocab_size())]
     definition = {"version": "1.0", "pre_tokenizer": None, "model": {
         "type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": vocabulary}}

@@ -271,6 +271,17 @@ class Architectures(ModelTest):
                 self.assert_refused(longshadow(*command), FAILED, model / "config.json", *words)
 
 
+class SentencePieceModel(ModelTest):
+    def test_a_folder_may_have_tokenizer_model_alone(self):
+        model = self.copy_of("llama_plain")
+        (model / "tokenizer.json").unlink()
+        shutil.copy(ROOT / "data/fixtures/tokenizer/characters.model", model / "tokenizer.model")
+        self.assert_done(longshadow("info", model))
+        text = self.folder / "text.txt"
+        text.write_text("A cache is a notebook. " * 20)
+        self.assert_done(self.probe(model, document=text))
+
+
 class Info(ModelTest):
     def lines(self, command, model):
         """By name, of what the command prints of the model."""
@@ -333,7 +344,7 @@ class Plan(ModelTest):
         for named in (model, model / "config.json"):
             self.assert_refused(self.plan(named), FAILED, "tokenizer.json", "WordPiece")
         (model / "tokenizer.json").rename(model / "tokenizer.model")
-        self.assert_refused(self.plan(model), FAILED, "SentencePiece")
+        self.assert_refused(self.plan(model), FAILED, "tokenizer.model: this is no SentencePiece model")
         (model / "model.safetensors").rename(model / "pytorch_model.bin")
         self.assert_refused(self.plan(model), FAILED, "PyTorch's weights")
 

@@ -11,9 +11,18 @@ from malformed import DOCUMENT, MODELS, PROBE, Case
 from malformed_gguf import llama, tokenizer as gguf_tokenizer
 
 MODEL = MODELS / "llama_plain"
+SENTENCEPIECE = MODELS.parent / "tokenizer/byte_pairs.model"
 
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 LARGEST_JSON = 128 * 2**20
+
+
+def sentencepiece(change):
+    """A tokenizer.model, changed, in the place of tokenizer.json."""
+    def spoil(folder):
+        (folder / TOKENIZER).unlink()
+        (folder / "tokenizer.model").write_bytes(change(SENTENCEPIECE.read_bytes()))
+    return spoil
 
 
 def replaced(file, old, new):
@@ -119,6 +128,16 @@ CASES = [
     Case(90, "unknown pre-tokenizer", "found 'Metaspace'", tokenizer(pre_tokenizer={"type": "Metaspace"})),
     Case(90, "bytes and texts at once", "expected Split, Digits, Metaspace or a Sequence of these",
          model(byte_fallback=True)),
+    Case(90, "SentencePiece model that is Base64", "tokenizer.model: this is no SentencePiece model",
+         sentencepiece(lambda model: b"IQ== 0\nIg== 1\n")),
+    Case(90, "SentencePiece model that ends early", "found an end within a field before byte",
+         sentencepiece(lambda model: model[:-1])),
+    Case(90, "SentencePiece piece that is no UTF-8", "piece 2: expected UTF-8",
+         sentencepiece(lambda model: model.replace(b"</s>", b"\xff/s>", 1))),
+    Case(90, "SentencePiece unigram model", "model_type: expected 2 (byte-pair encoding), found 1",
+         sentencepiece(lambda model: model + b"\x12\x02\x18\x01")),
+    Case(90, "SentencePiece model over the size cap", "expected at most 8388608 bytes of a SentencePiece model",
+         sentencepiece(lambda model: model + bytes(2**23))),
     Case(91, "added token of another's id", "has the id of", added_token(content="<x>", id=300)),
     Case(91, "added token twice", "of another added token", added_token()),
     Case(91, "added token of another's spelling", "is in the vocabulary as token", added_token(content="he", id=320)),

@@ -1,10 +1,12 @@
 // Prints the token ids of each file, a line a file, for tests/parity/compare_token_ids.py:
 //
-//   print_token_ids VOCABULARY.gguf|tokenizer.json as_text|parse FILE...
+//   print_token_ids VOCABULARY.gguf|tokenizer.json|tokenizer.model as_text|parse FILE...
 
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "engine/io/gguf.h"
@@ -13,6 +15,12 @@
 
 namespace longshadow {
 namespace {
+
+Tokenizer tokenizer_of(std::span<const std::byte> bytes, const std::string& name) {
+  if (name.ends_with(".json")) return Tokenizer::from_json(bytes, name);
+  if (name.ends_with(".model")) return Tokenizer::from_sentencepiece(bytes, name);
+  return Tokenizer::from_gguf(parse_gguf(bytes, name), name);
+}
 
 void print_ids(const Tokenizer& tokenizer, const char* path, SpecialTokens special) {
   const MappedFile file(path);
@@ -28,16 +36,12 @@ void print_ids(const Tokenizer& tokenizer, const char* path, SpecialTokens speci
 int main(int n_words, char** words) {
   using namespace longshadow;
   if (n_words < 3) {
-    std::fprintf(stderr,
-                 "usage: print_token_ids VOCABULARY.gguf|tokenizer.json as_text|parse FILE...\n");
+    std::fprintf(stderr, "usage: print_token_ids VOCABULARY as_text|parse FILE...\n");
     return 2;
   }
   try {
     const MappedFile file(words[1]);
-    const Tokenizer tokenizer =
-        std::string_view(words[1]).ends_with(".json")
-            ? Tokenizer::from_json(file.bytes(), words[1])
-            : Tokenizer::from_gguf(parse_gguf(file.bytes(), words[1]), words[1]);
+    const Tokenizer tokenizer = tokenizer_of(file.bytes(), words[1]);
     const bool parses = std::strcmp(words[2], "parse") == 0;
     for (int k = 3; k < n_words; ++k) {
       print_ids(tokenizer, words[k], parses ? SpecialTokens::parse : SpecialTokens::as_text);

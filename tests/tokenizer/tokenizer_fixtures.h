@@ -61,6 +61,13 @@ inline Tokenizer from_json(const nlohmann::json& definition) {
   return Tokenizer::from_json(bytes_of(definition.dump()), "tokenizer.json");
 }
 
+/// SentencePiece's own file NAME.model.
+inline Tokenizer from_model(const std::string& name) {
+  const std::string model =
+      read_file(std::filesystem::path(LONGSHADOW_FIXTURES) / "tokenizer" / (name + ".model"));
+  return Tokenizer::from_sentencepiece(bytes_of(model), name);
+}
+
 /// Why tokenizer.json is refused with another value at `pointer`, "/model/type".
 inline std::string refusal_with(nlohmann::json definition, const std::string& pointer,
                                 const nlohmann::json& value) {

@@ -120,6 +120,10 @@ TEST_CASE("documents get the reference tokenizers' ids where tokens are texts") 
                   expected.at("llama.cpp").at("sentencepiece"));
   const Tokenizer unigram = test::from_json(test::tokenizer_fixture("unigram.json"));
   check_documents(unigram, expected.at("tokenizers").at("unigram"));
+  for (const auto& [name, digests] : expected.at("SentencePiece").items()) {
+    INFO(name);
+    check_documents(test::from_model(name), digests);
+  }
 }
 
 TEST_CASE("SmolLM2's own tokenizer gives llama.cpp's ids") {

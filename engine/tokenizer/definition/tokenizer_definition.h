@@ -125,5 +125,9 @@ inline constexpr char kGpt2Pattern[] =
 TokenizerDefinition read_tokenizer(const Gguf& gguf, const std::string& source);
 TokenizerDefinition read_tokenizer(std::span<const std::byte> tokenizer_json,
                                    const std::string& source);
+/// SentencePiece's own file, of byte pairs. (Of the unigram model SentencePiece sums scores in f32
+/// over a whole text, so that what a word becomes depends on how far into the text it stands.)
+TokenizerDefinition read_sentencepiece_model(std::span<const std::byte> model,
+                                             const std::string& source);
 
 }  // namespace longshadow
