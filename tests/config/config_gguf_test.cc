@@ -134,7 +134,7 @@ TEST_CASE("a phi3 GGUF fuses projections, rotates a part of each head and may ha
 
   gguf.metadata["phi3.attention.sliding_window"] = std::uint64_t{64};
   CHECK(config_from_gguf(gguf).windows == std::vector<std::size_t>{64, 64});
-  CHECK(config_from_gguf(gguf).max_context == 64);
+  CHECK(config_from_gguf(gguf).max_context == 128);
   for (const std::uint64_t none : {0, 128}) {
     gguf.metadata["phi3.attention.sliding_window"] = none;
     CHECK(config_from_gguf(gguf).windows.empty());
