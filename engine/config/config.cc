@@ -60,6 +60,10 @@ const char* name_of(Architecture architecture) {
       return "olmo2";
     case Architecture::smollm3:
       return "smollm3";
+    case Architecture::gemma2:
+      return "gemma2";
+    case Architecture::gemma3:
+      return "gemma3";
   }
   return "";
 }

@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/activation.h"
+
 namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, gemma2, gemma3 };
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
@@ -59,16 +61,33 @@ struct ModelConfig {
   /// Tokens that attention looks back over in some layer, where that is why max_context is no
   /// larger: windows are not computed, and in a text that fits into one none is needed. Else 0.
   std::size_t attention_window = 0;
+  /// [L], the tokens that a layer's attention looks back over, the one that looks included; 0: all.
+  /// Empty: no layer has a window.
+  std::vector<std::size_t> windows;
+  /// Scores are q.k times this; 0: 1 / sqrt(d).
+  double attention_scale = 0;
+  /// Scores s become cap tanh(s / cap) (Gemma 2); 0: they stay.
+  double attention_score_cap = 0;
   double norm_epsilon = 1e-5;
   bool tied_embeddings = false;                      ///< the output matrix is the embedding matrix
   bool attention_bias = false;                       ///< biases on q, k and v (Qwen2)
   bool output_bias = false;                          ///< a bias on attention's output product
   bool feed_forward_bias = false;                    ///< biases on gate, up and down
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;  ///< head: Qwen3; projection: OLMo 2
-  /// Norms lie behind attention and feed-forward, before the sum, instead of before them (OLMo 2).
+  /// Norms lie before attention and feed-forward, or behind them, before the sum (OLMo 2), or both
+  /// (Gemma 2).
+  bool norms_before = true;
   bool norms_behind = false;
-  bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
+  /// The file's weights of norms are 1 less than what rows are multiplied with (Gemma, but not in
+  /// GGUF files).
+  bool norm_weights_less_1 = false;
+  Activation activation = Activation::silu;  ///< of the feed-forward's gate
+  double embedding_scale = 1;  ///< a token's residual stream begins with its embedding times this
+  double logit_cap = 0;        ///< logits l become cap tanh(l / cap) (Gemma 2); 0: they stay
+  bool bf16_layers = false;    ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
+  /// Of layers that have a window, where it differs from the others' (Gemma 3).
+  std::optional<RopeConfig> window_rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).
   std::vector<bool> rotary_layers;
@@ -76,10 +95,12 @@ struct ModelConfig {
   std::vector<std::string> warnings;
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
+  /// As in windows.
+  std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2", "smollm3".
+/// "qwen3", "olmo2", "smollm3", "gemma2", "gemma3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

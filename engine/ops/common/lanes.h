@@ -57,6 +57,14 @@ LONGSHADOW_INLINE void store(T* to, Lanes<T> lanes) {
   std::memcpy(to, &lanes, sizeof lanes);
 }
 
+/// The first `count` elements, 0 in the other lanes.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> load_first(const T* from, std::size_t count) {
+  Lanes<T> lanes{};
+  std::memcpy(&lanes, from, count * sizeof(T));
+  return lanes;
+}
+
 /// Stores what to_bf16 gives for every lane.
 template <class T>
 LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
@@ -70,6 +78,14 @@ LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
       lanes != lanes ? high | 0x40u : (bits + 0x7fffu + (high & 1u)) >> 16;  // NaN: made quiet
   const Halves halves = __builtin_convertvector(rounded, Halves);
   std::memcpy(to, &halves, sizeof halves);
+}
+
+/// Stores the first `count` lanes as the store() of P does.
+template <class T, class P>
+LONGSHADOW_INLINE void store_first(P* to, std::size_t count, Lanes<T> lanes) {
+  P whole[kLanes<T>];
+  store<T>(whole, lanes);
+  std::memcpy(to, whole, count * sizeof(P));
 }
 
 template <class T>
@@ -260,6 +276,24 @@ template <class T>
 LONGSHADOW_INLINE Lanes<T> expm1_of_small(Lanes<T> x) {
   constexpr int last = sizeof(T) == 4 ? 7 : 13;
   return x * taylor<T, 1, last>(x);
+}
+
+/// tanh x within 8 ulp, its sign and a NaN kept: expm1(2|x|) / (expm1(2|x|) + 2), which is 1 from
+/// |x| = 20 on.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> tanh(Lanes<T> x) {
+  const Lanes<T> twice = 2 * minimum<T>(broadcast<T>(20), magnitude<T>(x));
+  const Lanes<T> growth = expm1<T>(twice);
+  const Lanes<T> size = growth / (growth + 2);
+  return x < 0 ? -size : size;
+}
+
+/// tanh(a + b) - tanh a from tanh a and b, with an error relative to itself: with t_b = tanh b it
+/// is t_b (1 - tanh² a) / (1 + tanh a t_b).
+template <class T>
+LONGSHADOW_INLINE Lanes<T> tanh_change(Lanes<T> tanh_a, Lanes<T> b) {
+  const Lanes<T> tanh_b = tanh<T>(b);
+  return tanh_b * ((1 - tanh_a) * (1 + tanh_a)) / (1 + tanh_a * tanh_b);
 }
 
 }  // namespace longshadow

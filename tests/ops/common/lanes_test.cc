@@ -169,6 +169,62 @@ TEMPLATE_TEST_CASE("e^x comes with e^x - 1 as exact as alone", "", float, double
   CHECK(largest_error_in_ulp<T>(apply_whole_of_pair<T>, exact_exp, between<T>(-1, 1)) <= 2);
 }
 
+template <class T>
+LONGSHADOW_PER_CPU void apply_tanh(const T* x, T* y, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes<T>) store<T>(y + i, tanh<T>(load(x + i)));
+}
+
+template <class T>
+LONGSHADOW_PER_CPU void apply_tanh_change(const T* tanh_a, const T* b, T* y, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes<T>) {
+    store<T>(y + i, tanh_change<T>(load(tanh_a + i), load(b + i)));
+  }
+}
+
+long double exact_tanh(long double x) { return std::tanh(x); }
+
+// expm1's 5 ulp go into the quotient less than once, as the divisor moves along; the sum and the
+// quotient round once each.
+TEMPLATE_TEST_CASE("tanh keeps its digits near 0, its sign and NaN", "", float, double) {
+  using T = TestType;
+  const auto error = [](double low, double high) {
+    return largest_error_in_ulp<T>(apply_tanh<T>, exact_tanh, between<T>(low, high));
+  };
+  CHECK(error(-30, 30) <= 8);
+  CHECK(error(-1e-6, 1e-6) <= 8);
+
+  std::vector<T> x(kLanes<T>, T{-1e9});
+  x[1] = std::numeric_limits<T>::infinity();
+  x[2] = std::numeric_limits<T>::quiet_NaN();
+  x[3] = 0;
+  const std::vector<T> y = apply<T>(apply_tanh<T>, x);
+  CHECK(y[0] == -1);
+  CHECK(y[1] == 1);
+  CHECK(std::isnan(y[2]));
+  CHECK(y[3] == 0);
+}
+
+// Given tanh a as T has it, the form rounds tanh b (8 ulp) and seven times more; 1 - tanh² a and
+// 1 + tanh a tanh b are sums that lose at most a factor of 2 each where |a|, |b| <= 1.
+TEMPLATE_TEST_CASE("a change of tanh has an error relative to itself", "", float, double) {
+  using T = TestType;
+  for (const double size : {1.0, 1e-3, 1e-9}) {
+    const std::vector<T> a = between<T>(-1, 1, 1 << 10);
+    std::vector<T> tanh_a, b, found(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      tanh_a.push_back(static_cast<T>(std::tanh(a[i])));
+      b.push_back(static_cast<T>(size * std::sin(static_cast<double>(7 * i + 1))));
+    }
+    apply_tanh_change(tanh_a.data(), b.data(), found.data(), a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const auto t = static_cast<long double>(tanh_a[i]);
+      const long double tanh_b = std::tanh(static_cast<long double>(b[i]));
+      const long double exact = tanh_b * (1 - t * t) / (1 + t * tanh_b);
+      CHECK(std::abs(found[i] - exact) <= 24 * ulp<T>(exact));
+    }
+  }
+}
+
 LONGSHADOW_PER_CPU void store_all(const float* x, BF16* y, std::size_t size) {
   for (std::size_t i = 0; i < size; i += kLanes<float>) store<float>(y + i, load(x + i));
 }
