@@ -85,11 +85,6 @@ const char* name_of(RopeScaling scaling) {
 }
 
 std::string describe_max_context(const ModelConfig& config) {
-  if (config.attention_window != 0) {
-    return "the model's attention looks back over a window of " +
-           std::to_string(config.attention_window) +
-           " tokens, and texts longer than that are not supported";
-  }
   return "the model was trained to read " + std::to_string(config.max_context);
 }
 

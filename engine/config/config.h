@@ -57,10 +57,7 @@ struct ModelConfig {
   std::size_t head_dim = 0;           // d
   std::size_t feed_forward_size = 0;  // F
   std::size_t vocab_size = 0;         // V
-  std::size_t max_context = 0;        // tokens the model was made to read, and can be read here
-  /// Tokens that attention looks back over in some layer, where that is why max_context is no
-  /// larger: windows are not computed, and in a text that fits into one none is needed. Else 0.
-  std::size_t attention_window = 0;
+  std::size_t max_context = 0;        // tokens the model was made to read
   /// [L], the tokens that a layer's attention looks back over, the one that looks included; 0: all.
   /// Empty: no layer has a window.
   std::vector<std::size_t> windows;

@@ -140,48 +140,66 @@ void refuse_unsupported_options(const json& config, const std::string& source) {
   }
 }
 
-/// Whether config.json says so itself that some layer's attention has a window; empty where it
-/// leaves that to the architecture.
-std::optional<bool> windowed_layers(const json& config, const std::string& source) {
-  const json* types = json_array_find(config, "layer_types", source);
+/// Whether each layer's attention has a window, [L], where config.json says so itself; empty where
+/// it leaves that to the architecture.
+std::optional<std::vector<bool>> windowed_layers(const json& config, const std::string& source,
+                                                 std::size_t n_layers) {
+  constexpr const char* kKey = "layer_types";
+  const json* types = json_array_find(config, kKey, source);
   if (types == nullptr) return std::nullopt;
-  bool windowed = false;
+  if (types->size() != n_layers) {
+    throw Error(source + ": " + quote(kKey) + ": expected a type for each of the " +
+                std::to_string(n_layers) + " layers, found " + std::to_string(types->size()));
+  }
+  std::vector<bool> windowed;
   for (const json& type : *types) {
     if (type != "full_attention" && type != "sliding_attention") {
-      throw Error(source + ": 'layer_types': only full_attention and sliding_attention are " +
+      throw Error(source + ": " + quote(kKey) + ": only full_attention and sliding_attention are " +
                   "supported, found " + quote(type.dump()));
     }
-    windowed |= type == "sliding_attention";
+    windowed.push_back(type == "sliding_attention");
   }
   return windowed;
 }
 
-/// Tokens that attention looks back over in some layer; 0: all. With transformers' defaults.
-std::size_t read_window(const json& config, const std::string& source, const ModelConfig& model) {
+/// ModelConfig::windows, with transformers' defaults.
+std::vector<std::size_t> read_windows(const json& config, const std::string& source,
+                                      const ModelConfig& model) {
   constexpr const char* kKey = "sliding_window";
   constexpr std::uint64_t kDefaultWindow = 4096, kDefaultFullLayers = 28;
-  const std::optional<bool> by_layer = windowed_layers(config, source);
-  const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
+  const std::size_t n_layers = model.n_layers;
+  const bool mistral = model.architecture == Architecture::mistral;
   const bool smollm3 = model.architecture == Architecture::smollm3;
+  const bool qwen =
+      model.architecture == Architecture::qwen2 || model.architecture == Architecture::qwen3;
+  const auto by_layer = windowed_layers(config, source, n_layers);
+  if (!mistral && !smollm3 && !qwen) return {};
+  const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
   const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3;
-  bool windowed = by_layer.value_or(false);
-  if (model.architecture == Architecture::mistral) {
-    windowed = !none;
-  } else if (!by_layer && (model.architecture == Architecture::qwen2 ||
-                           model.architecture == Architecture::qwen3)) {
-    windowed = used && !none &&
-               model.n_layers > json_find<std::uint64_t>(config, "max_window_layers", source)
-                                    .value_or(kDefaultFullLayers);
-  } else if (!by_layer && smollm3) {
-    windowed =
-        used && !none && std::ranges::find(model.rotary_layers, false) != model.rotary_layers.end();
+  std::vector<bool> windowed(n_layers);
+  if (mistral) {
+    windowed.assign(n_layers, !none);
+  } else if (by_layer) {
+    windowed = *by_layer;
+  } else if (used && !none && qwen) {
+    const std::size_t full =
+        json_find<std::uint64_t>(config, "max_window_layers", source).value_or(kDefaultFullLayers);
+    for (std::size_t layer = full; layer < n_layers; ++layer) windowed[layer] = true;
+  } else if (used && !none && smollm3) {
+    for (std::size_t layer = 0; layer < n_layers; ++layer) {
+      windowed[layer] = !model.rotary_layers[layer];
+    }
   }
-  if (!windowed) return 0;
+  if (std::ranges::find(windowed, true) == windowed.end()) return {};
   if (none) {
     throw Error(source + ": 'layer_types' has sliding_attention, but 'sliding_window' is null");
   }
-  return in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow),
-                  kMaxContext, source + ": " + quote(kKey));
+  const std::size_t window =
+      in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow), kMaxContext,
+               source + ": " + quote(kKey));
+  std::vector<std::size_t> windows;
+  for (const bool has_one : windowed) windows.push_back(has_one ? window : 0);
+  return windows;
 }
 
 /// SmolLM3's layers whose queries and keys are rotated, [L], with transformers' defaults.
@@ -270,10 +288,7 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);
-  const std::size_t window = read_window(document, source, config);
-  if (window != 0 && window < config.max_context) {
-    config.max_context = config.attention_window = window;
-  }
+  config.windows = read_windows(document, source, config);
   return config;
 }
 

@@ -12,6 +12,8 @@ namespace longshadow {
 struct KeptSlots {
   std::size_t n = 0;                                ///< slots before the eviction
   std::vector<std::vector<std::uint32_t>> by_head;  ///< [K], each sorted
+  /// The tokens that the layer's later queries look back over, their own included; 0: all.
+  std::size_t window = 0;
 
   /// Slots kept, of all KV heads together.
   std::size_t total() const;

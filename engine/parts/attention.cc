@@ -11,8 +11,9 @@
 
 namespace longshadow {
 
-AttentionShape attention_shape(const ModelConfig& config) {
-  return {config.n_heads, config.n_kv_heads, config.head_dim};
+AttentionShape attention_shape(const ModelConfig& config, std::size_t layer) {
+  return {config.n_heads,       config.n_kv_heads,      config.head_dim,
+          config.window(layer), config.attention_scale, config.attention_score_cap};
 }
 
 namespace {
@@ -40,7 +41,7 @@ AttentionActivations::AttentionActivations(Device& device, const ModelConfig& co
 
 AttentionTape::AttentionTape(Device& device, const ModelConfig& config, Element element,
                              std::size_t rows)
-    : shape(attention_shape(config)),
+    : n_heads(config.n_heads),
       residual(make_part_residual(device, config, element, rows)),
       query_heads(device.memory(), element, config.n_heads * rows, config.head_dim),
       log_normalisers(device.memory(), element, rows, config.n_heads),
@@ -54,9 +55,9 @@ void AttentionTape::keep_residual(Device& device, const KeptRows& rows, ConstTen
 }
 
 void AttentionTape::keep(Device& device, const KeptRows& rows, const AttentionActivations& from) {
-  const ConstHeadsView queries = as_heads(from.query_heads.view(), shape.n_heads);
-  copy_head_rows(device, queries.part(0, shape.n_heads, rows.from), rows.count,
-                 as_heads(query_heads.view(), shape.n_heads), rows.to);
+  const ConstHeadsView queries = as_heads(from.query_heads.view(), n_heads);
+  copy_head_rows(device, queries.part(0, n_heads, rows.from), rows.count,
+                 as_heads(query_heads.view(), n_heads), rows.to);
   if (query_projections.rows() != 0) {
     keep_rows(device, rows, from.query_projections.view(), query_projections);
     keep_rows(device, rows, from.key_projections.view(), key_projections);
@@ -97,7 +98,7 @@ AttentionGradientRows::AttentionGradientRows(Device& device, const ModelConfig& 
 }
 
 Attention::Attention(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
-    : shape_(attention_shape(config)),
+    : shape_(attention_shape(config, layer)),
       input_{{load.norm_weight(WeightKind::attention_norm, layer), config.norm_epsilon}},
       query_bias_(load.plain(WeightKind::query_bias, layer)),
       key_bias_(load.plain(WeightKind::key_bias, layer)),

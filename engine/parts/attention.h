@@ -55,7 +55,7 @@ struct AttentionActivations {
 
 /// The full pass's activations that the delta and the backward pass start from, for m rows.
 struct AttentionTape {
-  AttentionShape shape;
+  std::size_t n_heads;     ///< H
   Tensor residual;         ///< [m, D], the part's input; empty where no norm reads it
   Tensor query_heads;      ///< [H m, d], rotated
   Tensor log_normalisers;  ///< [m, H]
@@ -149,6 +149,6 @@ class Attention {
   PartOutput output_;
 };
 
-AttentionShape attention_shape(const ModelConfig& config);
+AttentionShape attention_shape(const ModelConfig& config, std::size_t layer);
 
 }  // namespace longshadow

@@ -1,5 +1,7 @@
 #include <cstdio>
 #include <iostream>
+#include <map>
+#include <string>
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/model/weights.h"
@@ -10,6 +12,19 @@
 
 namespace longshadow {
 namespace {
+
+/// "4096 tokens in 14 of 28 layers"; windows of different lengths after each other.
+std::string describe_windows(const ModelConfig& config) {
+  std::map<std::size_t, std::size_t> layers;  // by length
+  for (const std::size_t window : config.windows) ++layers[window];
+  std::string text;
+  for (const auto& [window, count] : layers) {
+    if (window == 0) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(window) + " tokens in " +
+            std::to_string(count) + " of " + std::to_string(config.n_layers) + " layers";
+  }
+  return text;
+}
 
 const CommandHelp kHelp{"info [MODEL]", "Says what a model file or folder holds.",
                         "  longshadow info\n  longshadow info path/to/model.gguf\n"
@@ -46,7 +61,7 @@ int run(const std::string& model) {
   print("feed-forward size", config.feed_forward_size);
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
-  if (config.attention_window != 0) print("attention window", config.attention_window);
+  if (!config.windows.empty()) print("attention windows", describe_windows(config));
   print("rotary scaling", describe(config.rope));
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
   print("weights sha256", checkpoint->weights_sha256());

@@ -108,7 +108,7 @@ class ReplayGather final : public LayerObserver {
     const Range& slots = replay_.slots;
     const ConstHeadsView keys = cache_.layer(layer).keys.part(0, config_.n_kv_heads, slots.begin);
     const Tensor normalisers = log_normalisers(layer, activations);
-    raise_largest_attention(device_, attention_shape(config_), activations.queries(config_),
+    raise_largest_attention(device_, attention_shape(config_, layer), activations.queries(config_),
                             replay_.tokens.size(), keys, normalisers.view(),
                             largest_[layer].view().column_range(slots.begin, slots.size()));
   }
@@ -126,7 +126,7 @@ class ReplayGather final : public LayerObserver {
       const std::vector<RemovedColumns> removed(config_.n_kv_heads, RemovedColumns(unseen_));
       const Stream stream{.first_row = 0, .n_rows = n, .prefix = context_, .removed = removed};
       Tensor attended(device_.memory(), cache_.element(), n, config_.n_heads * config_.head_dim);
-      attention(device_, attention_shape(config_), activations.queries(config_),
+      attention(device_, attention_shape(config_, layer), activations.queries(config_),
                 cache_.layer(layer), activations.keys_values(config_), std::span(&stream, 1),
                 attended.view(), normalisers.view());
     }

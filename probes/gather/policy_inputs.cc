@@ -99,7 +99,7 @@ void PolicyInputs::add_window(std::size_t window, const Chunk& chunk, std::size_
   const std::size_t end = std::min(chunk.first_position + chunk.used_rows, context_);
   if (begin >= end) return;
   const std::size_t row = begin - chunk.first_position;
-  add_attention_received(device_, attention_shape(config_),
+  add_attention_received(device_, attention_shape(config_, layer),
                          activations.queries(config_).part(0, config_.n_heads, row), begin,
                          end - begin, keys,
                          activations.attention.log_normalisers.view().row_range(row, end - begin),

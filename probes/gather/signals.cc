@@ -12,7 +12,7 @@ SignalObserver::SignalObserver(Device& device, const Weights& weights, std::size
                                std::size_t context)
     : device_(device),
       config_(weights.config),
-      shape_(attention_shape(config_)),
+      n_kv_heads_(config_.n_kv_heads),
       n_layers_(config_.n_layers),
       n_(n),
       context_(context),
@@ -20,8 +20,8 @@ SignalObserver::SignalObserver(Device& device, const Weights& weights, std::size
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
     inputs_.emplace_back(device.memory(), weights.element(), chunk_rows, config_.hidden_size);
-    all_.emplace_back(device.memory(), shape_.n_kv_heads, context);
-    window_.emplace_back(device.memory(), shape_.n_kv_heads, context);
+    all_.emplace_back(device.memory(), n_kv_heads_, context);
+    window_.emplace_back(device.memory(), n_kv_heads_, context);
   }
 }
 
@@ -35,8 +35,9 @@ void SignalObserver::after_attention(const Chunk& chunk, std::size_t layer,
   if (chunk.first_position >= context_) return;
   const std::size_t rows = std::min(chunk.used_rows, context_ - chunk.first_position);
   const std::size_t window_begin = context_ > kAttentionWindow ? context_ - kAttentionWindow : 0;
-  add_attention_received(device_, shape_, activations.queries(config_), chunk.first_position, rows,
-                         keys, activations.attention.log_normalisers.view(), window_begin,
+  add_attention_received(device_, attention_shape(config_, layer), activations.queries(config_),
+                         chunk.first_position, rows, keys,
+                         activations.attention.log_normalisers.view(), window_begin,
                          all_[layer].view(), window_[layer].view());
 }
 
@@ -51,12 +52,12 @@ void SignalObserver::after_layers(const Chunk& chunk, ConstTensorView residual) 
 template <class Divisor>
 std::vector<float> SignalObserver::divided(const std::vector<Matrix<double>>& sums,
                                            Divisor&& divisor) const {
-  std::vector<float> signal(n_layers_ * shape_.n_kv_heads * n_);
-  Matrix<double> of_layer(host_memory(), shape_.n_kv_heads, context_);
+  std::vector<float> signal(n_layers_ * n_kv_heads_ * n_);
+  Matrix<double> of_layer(host_memory(), n_kv_heads_, context_);
   for (std::size_t layer = 0; layer < n_layers_; ++layer) {
     copy_to_host(device_, sums[layer].view(), of_layer.view());
-    for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
-      float* const row = signal.data() + (layer * shape_.n_kv_heads + head) * n_;
+    for (std::size_t head = 0; head < n_kv_heads_; ++head) {
+      float* const row = signal.data() + (layer * n_kv_heads_ + head) * n_;
       for (std::size_t j = 0; j < context_; ++j) {
         row[j] = static_cast<float>(of_layer.row(head)[j] / divisor(j));
       }

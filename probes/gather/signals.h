@@ -37,7 +37,7 @@ class SignalObserver final : public LayerObserver {
 
   Device& device_;
   const ModelConfig& config_;
-  AttentionShape shape_;
+  std::size_t n_kv_heads_;
   std::size_t n_layers_;
   std::size_t n_;
   std::size_t context_;

@@ -77,7 +77,7 @@ TEST_CASE("a configuration is read from config.json") {
   CHECK(qwen.architecture == Architecture::qwen2);
   CHECK(qwen.attention_bias);
   CHECK_FALSE(qwen.output_bias);
-  CHECK(qwen.attention_window == 0);
+  CHECK(qwen.windows.empty());
   CHECK(qwen.query_key_norm == QueryKeyNorm::none);
 }
 
@@ -96,7 +96,7 @@ TEST_CASE("qwen3 has norms over its heads, which name their size, and biases onl
   CHECK(config.head_dim == 128);
   CHECK(config.group_size() == 2);
   CHECK(config.max_context == 40960);
-  CHECK(config.attention_window == 0);
+  CHECK(config.windows.empty());
   CHECK(config.tied_embeddings);
   CHECK(config.bf16_layers);
   CHECK(config.rope.theta == 1e6);
@@ -132,7 +132,7 @@ TEST_CASE("olmo2 has norms over whole projections and behind its parts") {
   CHECK(config.query_key_norm == QueryKeyNorm::projection);
   CHECK(config.norms_behind);
   CHECK(config.head_dim == 128);
-  CHECK(config.attention_window == 0);
+  CHECK(config.windows.empty());
   CHECK_FALSE(config.attention_bias);
   CHECK_FALSE(parse_with(R"({"model_type": "qwen3"})").norms_behind);
   CHECK(parse_with(R"({"model_type": "olmo2", "attention_bias": true})").output_bias);
@@ -153,7 +153,7 @@ TEST_CASE("smollm3 names the layers without rotary positions, or every so many")
   CHECK(config.architecture == Architecture::smollm3);
   CHECK(config.rotary_layers == every_fourth);
   CHECK(config.head_dim == 128);
-  CHECK(config.attention_window == 0);
+  CHECK(config.windows.empty());
   CHECK(config.rope.theta == 5e6);
   CHECK(config.tied_embeddings);  // transformers' default for this family
   const auto smollm3 = [](json more) {
@@ -186,56 +186,53 @@ TEST_CASE("smollm3 names the layers without rotary positions, or every so many")
         "config.json: 'no_rope_layer_interval': expected 1 to 1024, found 0");
 }
 
-TEST_CASE("a window bounds the texts that can be read, where transformers would use one") {
+TEST_CASE("layers have windows where transformers would use one") {
   struct Case {
     const char* members;
-    std::size_t window;
+    std::vector<std::size_t> windows;
   };
   const std::vector<Case> cases = {
-      {R"({"model_type": "mistral", "sliding_window": null})", 0},
-      {R"({"model_type": "mistral", "sliding_window": 128})", 0},
-      {R"({"model_type": "mistral", "sliding_window": 64})", 64},
-      {R"({"model_type": "mistral", "max_position_embeddings": 32768})", 4096},
-      {R"({"sliding_window": 64})", 0},
-      {R"({"sliding_window": 64, "layer_types": ["full_attention", "sliding_attention"]})", 64},
-      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": false})", 0},
-      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true})", 0},
+      {R"({"model_type": "mistral", "sliding_window": null})", {}},
+      {R"({"model_type": "mistral", "sliding_window": 128})", {128, 128}},
+      {R"({"model_type": "mistral", "sliding_window": 64})", {64, 64}},
+      {R"({"model_type": "mistral", "max_position_embeddings": 32768})", {4096, 4096}},
+      {R"({"sliding_window": 64})", {}},
+      {R"({"sliding_window": 64, "layer_types": ["full_attention", "sliding_attention"]})", {}},
+      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": false})", {}},
+      {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true})", {}},
       {R"({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
-       64},
+       {0, 64}},
       {R"({"model_type": "qwen2", "sliding_window": null, "use_sliding_window": true,
            "max_window_layers": 1})",
-       0},
-      {R"({"model_type": "qwen3", "sliding_window": 64, "max_window_layers": 1})", 0},
+       {}},
+      {R"({"model_type": "qwen3", "sliding_window": 64, "max_window_layers": 1})", {}},
       {R"({"model_type": "smollm3", "sliding_window": 64, "use_sliding_window": true,
            "no_rope_layers": [1, 0]})",
-       64},
+       {0, 64}},
       {R"({"model_type": "smollm3", "sliding_window": 64, "use_sliding_window": true,
            "no_rope_layers": [1, 1]})",
-       0},
-      {R"({"model_type": "smollm3", "use_sliding_window": true, "no_rope_layers": [1, 0]})", 0},
+       {}},
+      {R"({"model_type": "smollm3", "use_sliding_window": true, "no_rope_layers": [1, 0]})", {}},
       {R"({"model_type": "olmo2", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
-       0},
+       {}},
       {R"({"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 2})",
-       0},
+       {}},
       {R"({"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true,
            "max_window_layers": 1})",
-       64},
+       {0, 64}},
       {R"({"model_type": "qwen3", "sliding_window": 64,
            "layer_types": ["full_attention", "sliding_attention"]})",
-       64},
+       {0, 64}},
   };
   for (const Case& each : cases) {
     INFO(each.members);
     const ModelConfig config = parse_with(each.members);
-    CHECK(config.attention_window == each.window);
-    if (each.window != 0) {
-      CHECK(config.max_context == each.window);
-      CHECK_THAT(describe_max_context(config),
-                 Contains("a window of " + std::to_string(each.window)));
-    }
+    CHECK(config.windows == each.windows);
+    CHECK(describe_max_context(config) ==
+          "the model was trained to read " + std::to_string(config.max_context));
   }
   const ModelConfig mistral = parse_with(R"({"model_type": "mistral", "attention_bias": true})");
   CHECK(mistral.architecture == Architecture::mistral);
@@ -333,11 +330,13 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
       {"partly rotated", R"({"rope_parameters": {"partial_rotary_factor": 0.5}})",
        "'partial_rotary_factor'"},
       {"activation", R"({"hidden_act": "gelu"})", "only silu is supported"},
-      {"no window", R"({"layer_types": ["full_attention", "sliding_attention"],
-          "sliding_window": null})",
+      {"no window", R"({"model_type": "qwen3", "sliding_window": null,
+          "layer_types": ["full_attention", "sliding_attention"]})",
        "but 'sliding_window' is null"},
       {"window of none", R"({"model_type": "mistral", "sliding_window": 0})",
        "'sliding_window': expected 1 to"},
+      {"a layer too few", R"({"layer_types": ["full_attention"]})",
+       "'layer_types': expected a type for each of the 2 layers, found 1"},
       {"chunked layers", R"({"layer_types": ["full_attention", "chunked_attention"]})",
        "only full_attention and sliding_attention are supported, found '\"chunked_attention\"'"},
       {"quantised", R"({"quantization_config": {"bits": 4}})", "'quantization_config'"},

@@ -64,9 +64,16 @@ struct AttentionInputs {
       to.push_back(twin::row(from.head(kv_head).as<T>().row(row), d));
     };
     twin::Rows keys, values;
+    const auto in_window = [&](std::size_t query, std::size_t key) {
+      return shape.window == 0 || query < key + shape.window;
+    };
     if (!stream.ragged_prefix.empty()) {
       const Range& seen = stream.ragged_prefix[kv_head];
       for (std::size_t j = seen.begin; j < seen.end; ++j) {
+        if (shape.window != 0 &&
+            !in_window(stream.first_position + r, stream.ragged_positions[j])) {
+          continue;
+        }
         keys.push_back(twin::row(prefix().keys.all().template as<T>().row(j), d));
         values.push_back(twin::row(prefix().values.all().template as<T>().row(j), d));
       }
@@ -76,16 +83,17 @@ struct AttentionInputs {
       for (const Range& range : removed_from(kv_head, stream.removed)) {
         removed |= j >= range.begin && j < range.end;
       }
-      if (removed) continue;
+      if (removed || !in_window(stream.prefix + r, j)) continue;
       append(prefix().keys, j, keys);
       append(prefix().values, j, values);
     }
     for (std::size_t j = 0; j <= r; ++j) {
+      if (!in_window(r, j)) continue;
       append(own().keys, stream.first_row + j, keys);
       append(own().values, stream.first_row + j, values);
     }
     return twin::attend(twin::row(query_heads().head(head).row(stream.first_row + r), d), keys,
-                        values);
+                        values, {shape.scale, shape.score_cap});
   }
 
  private:
@@ -97,12 +105,14 @@ struct AttentionInputs {
 /// How far a softmax weight may be off, relative to itself: a score of d products is off by d + 1
 /// roundings of its magnitude, the score less the maximum by two more, which exp turns into a
 /// relative error, and so is the normaliser; exp, the sum over the columns, the rescalings (at most
-/// one for each) and the final quotient add the rest.
+/// one for each) and the final quotient add the rest. A cap keeps or shrinks the score's error, and
+/// brings 8 roundings of tanh and two of its own, of a score of that magnitude at most.
 template <class T>
 double weight_error(const AttentionShape& shape, const twin::Attention& row) {
   const double d = static_cast<double>(shape.head_dim);
   const double columns = static_cast<double>(row.weights.size());
-  return (2 * (d + 3) * row.score_magnitude + columns + 16) * twin::unit_roundoff<T>;
+  const double of_cap = shape.score_cap != 0 ? 2 * (8 + 2) : 0;
+  return ((2 * (d + 3) + of_cap) * row.score_magnitude + columns + 16) * twin::unit_roundoff<T>;
 }
 
 }  // namespace longshadow::test

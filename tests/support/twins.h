@@ -103,15 +103,30 @@ struct Attention {
   Row out;                     ///< sum of weight * value
   Row out_magnitude;           ///< sum of weight * |value|
   double log_normaliser;       ///< log of the sum of exp(score)
-  double score_magnitude = 0;  ///< the largest sum |q k| / sqrt(d)
+  double score_magnitude = 0;  ///< the largest sum |q k| times the score's factor
 };
 
-inline Attention attend(const Row& query, const Rows& keys, const Rows& values) {
-  const double scale = 1 / std::sqrt(static_cast<double>(query.size()));
+/// f q.k, f being 1 / sqrt(d) where it is 0, or, where there is a cap, cap tanh(f q.k / cap).
+struct ScoreForm {
+  double scale = 0;
+  double cap = 0;
+
+  double factor(std::size_t d) const {
+    return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(d));
+  }
+  double score(const Row& query, const Row& key) const {
+    const double plain = dot(query, key) * factor(query.size());
+    return cap != 0 ? cap * std::tanh(plain / cap) : plain;
+  }
+};
+
+inline Attention attend(const Row& query, const Rows& keys, const Rows& values,
+                        const ScoreForm& form = {}) {
+  const double scale = form.factor(query.size());
   Attention result;
   double sum = 0;
   for (const Row& key : keys) {
-    result.weights.push_back(std::exp(dot(query, key) * scale));
+    result.weights.push_back(std::exp(form.score(query, key)));
     result.score_magnitude = test::larger(result.score_magnitude, magnitude(query, key) * scale);
     sum += result.weights.back();
   }

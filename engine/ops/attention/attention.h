@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -15,18 +16,40 @@
 
 namespace longshadow {
 
-/// H query heads of size d share K key-value heads in groups of H / K.
+/// H query heads of size d share K key-value heads in groups of H / K. A score is f q.k, with f =
+/// 1 / sqrt(d) or as the model has it, or, where the model caps scores (Gemma 2, arXiv 2408.00118),
+/// cap tanh(f q.k / cap).
 struct AttentionShape {
   std::size_t n_heads;
   std::size_t n_kv_heads;
   std::size_t head_dim;
+  /// The tokens that a query sees at most, its own included; 0: all (Beltagy et al. 2020, arXiv
+  /// 2004.05150, section 3.1).
+  std::size_t window = 0;
+  double scale = 0;      ///< f; 0: 1 / sqrt(d)
+  double score_cap = 0;  ///< 0: none
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }
   std::size_t kv_head_of(std::size_t head) const { return head / group_size(); }
-  /// The factor of a score q.k: 1 / sqrt(d).
+  /// The first position that a query at `position` sees.
+  std::size_t first_seen(std::size_t position) const {
+    return window != 0 && position >= window ? position + 1 - window : 0;
+  }
+  /// f
+  template <class T>
+  T product_scale() const {
+    return static_cast<T>(scale != 0 ? scale : 1.0 / std::sqrt(static_cast<double>(head_dim)));
+  }
+  /// The factor of what stands for a product q.k before the softmax: of itself, or of
+  /// tanh(cap_scale() q.k), which cap_products() makes of it.
   template <class T>
   T score_scale() const {
-    return static_cast<T>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+    return score_cap != 0 ? static_cast<T>(score_cap) : product_scale<T>();
+  }
+  /// f / cap
+  template <class T>
+  T cap_scale() const {
+    return static_cast<T>(product_scale<double>() / score_cap);
   }
 };
 
@@ -60,12 +83,29 @@ struct Stream {
   /// Where KV heads see different numbers of columns: which rows of the prefix, counted over all
   /// its heads, each sees instead. Empty: the first `prefix` rows of its own.
   std::span<const Range> ragged_prefix{};
+  /// For a ragged prefix in a layer with a window: the positions of the prefix's rows, over all its
+  /// heads, ascending within each; and that of the stream's first row.
+  std::span<const std::uint32_t> ragged_positions{};
+  std::size_t first_position = 0;
 };
 
 /// The rows that a KV head sees of a prefix, `head_rows` to a head, counted over all heads.
 inline Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t head_rows) {
   if (!stream.ragged_prefix.empty()) return stream.ragged_prefix[kv_head];
   return {kv_head * head_rows, kv_head * head_rows + stream.prefix};
+}
+
+/// The first of the prefix columns that a KV head has which the stream's row r sees, counted among
+/// them; all before it lie outside of the window. `head_rows` as prefix_rows() has it.
+inline std::size_t first_seen_column(const AttentionShape& shape, const Stream& stream,
+                                     std::size_t kv_head, std::size_t r, std::size_t head_rows) {
+  if (shape.window == 0) return 0;
+  if (stream.ragged_prefix.empty())
+    return std::min(shape.first_seen(stream.prefix + r), stream.prefix);
+  const Range rows = prefix_rows(stream, kv_head, head_rows);
+  const auto positions = stream.ragged_positions.subspan(rows.begin, rows.size());
+  const std::size_t first = shape.first_seen(stream.first_position + r);
+  return static_cast<std::size_t>(std::ranges::lower_bound(positions, first) - positions.begin());
 }
 
 /// The order in which a row's prefix columns are summed. Reversed, in narrow tiles from the last to

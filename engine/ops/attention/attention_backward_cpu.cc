@@ -5,6 +5,7 @@
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention_backward.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention/softmax_weights.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/dot.h"
@@ -23,7 +24,8 @@ LONGSHADOW_PER_CPU void to_odds(const T* p, std::size_t cols, T* odds) {
   }
 }
 
-/// ds = p (dp - dout.o) of one row, and sums += odds (dp - dout.o).
+/// ds = p (dp - dout.o) of one row, p times the slope of a cap if there is one, and sums += odds
+/// (dp - dout.o).
 template <class T, class P>
 LONGSHADOW_PER_CPU void score_gradients(const T* p, const T* odds, const T* dp, std::size_t cols,
                                         T dout_dot_o, P* ds, T* sums) {
@@ -52,14 +54,21 @@ LONGSHADOW_PER_CPU void score_gradients(const T* p, const T* dp, std::size_t col
   }
 }
 
-/// scores -> p where rows lie along the lanes; rows before `first_visible` do not see the column.
+/// scores -> p where rows lie along the lanes; only the `seeing` rows see the column.
 template <class T>
-LONGSHADOW_PER_CPU void to_column_weights(T* scores, std::size_t first_visible, std::size_t cols,
-                                          T scale, const T* log_normalisers) {
+LONGSHADOW_PER_CPU void to_column_weights(T* scores, const Range& seeing, std::size_t cols, T scale,
+                                          const T* log_normalisers) {
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
     store<T>(scores + c, exp<T>(load(scores + c) * scale - load(log_normalisers + c)));
   }
-  for (std::size_t c = 0; c < first_visible; ++c) scores[c] = 0;
+  for (std::size_t c = 0; c < seeing.begin; ++c) scores[c] = 0;
+  for (std::size_t c = seeing.end; c < cols; ++c) scores[c] = 0;
+}
+
+/// slopes *= p
+template <class T>
+LONGSHADOW_PER_CPU void multiply(const T* p, std::size_t cols, T* slopes) {
+  for (std::size_t c = 0; c < cols; ++c) slopes[c] *= p[c];
 }
 
 /// An entry of a tile whose column holds much of its row's attention.
@@ -111,6 +120,7 @@ class BackwardPass {
         streams_(streams),
         gradients_(gradients),
         d_(shape.head_dim),
+        cap_(shape),
         scale_(shape.score_scale<T>()),
         parts_(row_parts(streams.front().n_rows)),
         padded_rows_(parts_.back().first + parts_.back().tile_rows),
@@ -180,33 +190,42 @@ class BackwardPass {
     const RowPart& part = parts_[part_index];
     const MatrixView<T> sums = scratch<QueryGradients>(streams_.size() * part.tile_rows, d_);
     std::fill_n(sums.data, sums.rows * d_, T{0});
+    const std::size_t first_seen = shape_.first_seen(prefix_ + part.first);
     for (const ColumnTile& tile : column_tiles(prefix_)) {
-      absorb_columns(
-          head, part, tile.begin, tile.width, [&](std::size_t) { return tile.used; },
-          removal_sums(head, part_index).column_range(tile.begin, tile.width), sums);
+      if (tile.begin + tile.used <= first_seen) continue;
+      absorb_columns(head, part, tile.begin, tile.width, tile.used,
+                     removal_sums(head, part_index).column_range(tile.begin, tile.width), sums);
     }
     for (const ColumnTile& tile : column_tiles(part.first + part.used_rows)) {
-      const auto visible = [&](std::size_t r) {
-        const std::size_t seen = part.first + r + 1;
-        return seen > tile.begin ? std::min(seen - tile.begin, tile.width) : 0;
-      };
-      absorb_columns(head, part, prefix_ + tile.begin, tile.width, visible, MatrixView<T>{}, sums);
+      if (prefix_ + tile.begin + tile.used <= first_seen) continue;
+      absorb_columns(head, part, prefix_ + tile.begin, tile.width, tile.width, MatrixView<T>{},
+                     sums);
     }
     for (std::size_t b = 0; b < streams_.size(); ++b) {
       scale_into(MatrixView<const T>(sums.row_range(b * part.tile_rows, part.tile_rows)),
-                 part.used_rows, scale_,
+                 part.used_rows, shape_.product_scale<T>(),
                  gradients_.queries.row_range(streams_[b].first_row + part.first, part.used_rows)
                      .column_range(head * d_, d_));
     }
   }
 
-  /// Columns [begin, begin + width) of the cache, of which row r sees `visible(r)`: for every
-  /// stream, sums += ds k, and removals, where there are any, += the columns' sums of ds / (1 - p).
-  template <class Visible>
+  /// Of the columns [begin, begin + used), those that row r of the part sees, counted from `begin`.
+  Range visible_columns(const RowPart& part, std::size_t r, std::size_t begin,
+                        std::size_t used) const {
+    const std::size_t position = prefix_ + part.first + r;
+    const auto within = [&](std::size_t column) {
+      return column > begin ? std::min(column - begin, used) : 0;
+    };
+    return {within(shape_.first_seen(position)), within(position + 1)};
+  }
+
+  /// Columns [begin, begin + width) of the cache, of which `used` are to be seen: for every stream,
+  /// sums += ds k, and removals, where there are any, += the columns' sums of ds / (1 - p).
   void absorb_columns(std::size_t head, const RowPart& part, std::size_t begin, std::size_t width,
-                      Visible&& visible, MatrixView<T> removals, MatrixView<T> sums) {
+                      std::size_t used, MatrixView<T> removals, MatrixView<T> sums) {
     struct Weights;
     struct Odds;
+    struct Slopes;
     struct WeightGradients;
     struct ScoreGradients;
     struct RoundedOut;
@@ -214,10 +233,13 @@ class BackwardPass {
     const MatrixView<T> p = scratch<Weights>(part.tile_rows, width);
     tile_product<T, T>(queries(head, part), full_.cache.keys.head(kv_head).row_range(begin, width),
                        RightFactor::by_output, p, false);
+    const MatrixView<T> slopes = capped_slopes<Slopes>(p);
     for (std::size_t r = 0; r < part.tile_rows; ++r) {
-      to_softmax_weights(p.row(r), r < part.used_rows ? visible(r) : 0, width, scale_,
-                         log_normalisers_.row(head)[part.first + r]);
+      to_softmax_weights(p.row(r),
+                         r < part.used_rows ? visible_columns(part, r, begin, used) : Range{},
+                         width, scale_, log_normalisers_.row(head)[part.first + r]);
     }
+    const MatrixView<const T> sloped = multiplied(slopes, p);
     const MatrixView<T> odds = scratch<Odds>(part.tile_rows, width);
     std::vector<HeavyEntry> heavy;
     if (removals.data != nullptr) {
@@ -238,15 +260,35 @@ class BackwardPass {
       }
       for (std::size_t r = 0; r < part.tile_rows; ++r) {
         if (removals.data != nullptr) {
-          score_gradients(p.row(r), odds.row(r), dp.row(r), width, shift[r], ds.row(r),
+          score_gradients(sloped.row(r), odds.row(r), dp.row(r), width, shift[r], ds.row(r),
                           removals.row(b));
         } else {
-          score_gradients(p.row(r), dp.row(r), width, shift[r], ds.row(r));
+          score_gradients(sloped.row(r), dp.row(r), width, shift[r], ds.row(r));
         }
       }
       tile_product<P, T>(MatrixView<const P>(ds), keys, RightFactor::by_input,
                          sums.row_range(b * part.tile_rows, part.tile_rows), true);
     }
+  }
+
+  /// Where scores are capped, products become what ScoreCap::apply() leaves of them; returns its
+  /// slopes, shaped like them. Else they stay, and there are none.
+  template <class Tag>
+  MatrixView<T> capped_slopes(MatrixView<T> products) {
+    if (!cap_) return {};
+    const MatrixView<T> slopes = scratch<Tag>(products.rows, products.cols);
+    for (std::size_t r = 0; r < products.rows; ++r) {
+      cap_.apply(products.row(r), products.cols);
+      cap_.slopes(products.row(r), slopes.row(r), products.cols);
+    }
+    return slopes;
+  }
+
+  /// p times the slopes, in their place; p itself where there are none.
+  static MatrixView<const T> multiplied(MatrixView<T> slopes, MatrixView<const T> p) {
+    if (slopes.rows == 0) return p;
+    for (std::size_t r = 0; r < p.rows; ++r) multiply(p.row(r), p.cols, slopes.row(r));
+    return slopes;
   }
 
   static std::vector<HeavyEntry> heavy_entries(MatrixView<const T> p) {
@@ -271,7 +313,9 @@ class BackwardPass {
     const std::size_t group = shape_.group_size();
     for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (const RowPart& part : parts_) {
-        if (part.first >= columns.first) absorb_rows(head, columns, part, dk, dv);
+        if (part.first < columns.first) continue;
+        if (shape_.first_seen(part.first) >= columns.first + columns.used_rows) continue;
+        absorb_rows(head, columns, part, dk, dv);
       }
     }
     const auto finish = [&](MatrixView<const T> sums, std::size_t b, T scale, auto to) {
@@ -280,15 +324,26 @@ class BackwardPass {
                      .column_range(kv_head * d_, d_));
     };
     for (std::size_t b = 0; b < streams_.size(); ++b) {
-      finish(dk, b, scale_, gradients_.keys);
+      finish(dk, b, shape_.product_scale<T>(), gradients_.keys);
       finish(dv, b, T{1}, gradients_.values);
     }
+  }
+
+  /// The part's rows, counted within it, that see own column `column`.
+  Range seeing_rows(const RowPart& part, std::size_t column) const {
+    const auto within = [&](std::size_t row) {
+      return row > part.first ? std::min(row - part.first, part.used_rows) : 0;
+    };
+    const std::size_t end =
+        shape_.window != 0 ? column + shape_.window : part.first + part.used_rows;
+    return {within(column), within(end)};
   }
 
   /// Everything transposed, rows along the lanes: dk += dsᵀ q, dv += pᵀ dout.
   void absorb_rows(std::size_t head, const RowPart& columns, const RowPart& part, MatrixView<T> dk,
                    MatrixView<T> dv) {
     struct Weights;
+    struct Slopes;
     struct WeightGradients;
     struct ScoreGradients;
     struct RoundedWeights;
@@ -300,13 +355,12 @@ class BackwardPass {
     const MatrixView<T> p = scratch<Weights>(n, part.tile_rows);
     tile_product<T, T>(full_.cache.keys.head(kv_head).row_range(position, n), queries(head, part),
                        RightFactor::by_output, p, false);
+    const MatrixView<T> slopes = capped_slopes<Slopes>(p);
     for (std::size_t c = 0; c < n; ++c) {
-      const std::size_t column = columns.first + c;
-      const std::size_t hidden = column > part.first ? column - part.first : 0;
-      to_column_weights(p.row(c), std::min(hidden, part.tile_rows), part.tile_rows, scale_,
+      to_column_weights(p.row(c), seeing_rows(part, columns.first + c), part.tile_rows, scale_,
                         log_normalisers_.row(head) + part.first);
-      std::fill(p.row(c) + part.used_rows, p.row(c) + part.tile_rows, T{0});
     }
+    const MatrixView<const T> sloped = multiplied(slopes, p);
     const auto q = rounded_tile<P, RoundedQueries>(cpu_, queries(head, part));
     const auto weights = rounded_tile<P, RoundedWeights>(cpu_, MatrixView<const T>(p));
     const auto values = full_.rounded_cache.values.head(kv_head).row_range(position, n);
@@ -316,7 +370,8 @@ class BackwardPass {
       const MatrixView<const P> d = dout<RoundedOut>(head, b, part);
       tile_product<P, T>(values, d, RightFactor::by_output, dp, false);
       for (std::size_t c = 0; c < n; ++c) {
-        score_gradients(p.row(c), dp.row(c), part.tile_rows, dout_dot_o(head, b, part), ds.row(c));
+        score_gradients(sloped.row(c), dp.row(c), part.tile_rows, dout_dot_o(head, b, part),
+                        ds.row(c));
       }
       tile_product<P, T>(MatrixView<const P>(ds), q, RightFactor::by_input, dk.row_range(b * n, n),
                          true);
@@ -345,7 +400,8 @@ class BackwardPass {
   std::span<const PairedRows> streams_;
   const AttentionGradients<T, P>& gradients_;
   std::size_t d_;
-  T scale_;
+  ScoreCap<T> cap_;
+  T scale_;  ///< of scores, capped or not
   std::vector<RowPart> parts_;
   std::size_t padded_rows_;    ///< of a stream
   Matrix<T> log_normalisers_;  ///< [H, padded rows]

@@ -6,6 +6,7 @@
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/running_softmax.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/lanes.h"
 #include "engine/ops/common/tile_scratch.h"
@@ -21,6 +22,12 @@ LONGSHADOW_PER_CPU void scale_row(T* row, std::size_t cols, T factor) {
 template <class T>
 void hide(T* scores, std::size_t begin, std::size_t end) {
   if (begin < end) std::fill(scores + begin, scores + end, -std::numeric_limits<T>::infinity());
+}
+
+/// Hides the tile's columns before column `first`.
+template <class T>
+void hide_before(T* scores, const ColumnTile& tile, std::size_t first) {
+  if (first > tile.begin) hide(scores, 0, std::min(first - tile.begin, tile.used));
 }
 
 /// Hides the removed columns that fall into the prefix tile.
@@ -48,6 +55,7 @@ template <class T>
 struct Accumulator {
   MatrixView<T> values;
   std::vector<RunningSoftmax<T>> softmax;
+  ScoreCap<T> cap;
   T scale;
 };
 
@@ -59,6 +67,7 @@ void absorb_tile(Cpu& cpu, MatrixView<const T> queries, MatrixView<const T> keys
   const MatrixView<T> scores = tile_scratch<T, Scores>(cpu, part.tile_rows, keys.rows);
   tile_product<T, T>(queries, keys, RightFactor::by_output, scores, false);
   for (std::size_t r = 0; r < part.used_rows; ++r) {
+    if (into.cap) into.cap.apply(scores.row(r), scores.cols);
     hide_row(r, scores.row(r));
     const T rescale = absorb_scores(scores.row(r), scores.cols, into.scale, into.softmax[r]);
     if (rescale != 1) scale_row(into.values.row(r), into.values.cols, rescale);
@@ -80,7 +89,8 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   const MatrixView<const T> q = queries.head(part.head).row_range(row, part.tile_rows);
 
   Accumulator<T> sums{tile_scratch<T, Values>(cpu, part.tile_rows, d),
-                      std::vector<RunningSoftmax<T>>(part.tile_rows), shape.score_scale<T>()};
+                      std::vector<RunningSoftmax<T>>(part.tile_rows), ScoreCap<T>(shape),
+                      shape.score_scale<T>()};
   std::fill_n(sums.values.data, part.tile_rows * d, T{0});
 
   const bool reversed = order == ColumnOrder::reversed;
@@ -88,23 +98,30 @@ void attend(Cpu& cpu, const AttentionShape& shape, HeadRows<const T> queries,
   std::vector<ColumnTile> tiles =
       column_tiles(columns.size(), reversed ? kMinColumnTile : kMaxColumnTile);
   if (reversed) std::reverse(tiles.begin(), tiles.end());
+  const auto first_seen_of_prefix = [&](std::size_t r) {
+    return first_seen_column(shape, part.stream, kv_head, part.first_row + r, prefix.keys.rows);
+  };
   for (const ColumnTile& tile : tiles) {
+    if (tile.begin + tile.used <= first_seen_of_prefix(0)) continue;
     const RemovedColumns removed = reaching_into(tile, removed_from(kv_head, part.stream.removed));
     absorb_tile<T>(
         cpu, q, prefix.keys.all().row_range(columns.begin + tile.begin, tile.width),
         prefix.values.all().row_range(columns.begin + tile.begin, tile.width), part,
-        [&](std::size_t, T* scores) {
+        [&](std::size_t r, T* scores) {
+          hide_before(scores, tile, first_seen_of_prefix(r));
           hide_removed(scores, tile, removed);
           hide(scores, tile.used, tile.width);
         },
         sums);
   }
   for (const ColumnTile& tile : column_tiles(part.first_row + part.used_rows)) {
+    if (tile.begin + tile.used <= shape.first_seen(part.first_row)) continue;
     const std::size_t first = part.stream.first_row + tile.begin;
     absorb_tile<T>(
         cpu, q, slice(own.keys, first, tile.width), slice(own.values, first, tile.width), part,
         [&](std::size_t r, T* scores) {
           const std::size_t visible = part.first_row + r + 1;
+          hide_before(scores, tile, shape.first_seen(part.first_row + r));
           hide(scores, visible > tile.begin ? visible - tile.begin : 0, tile.width);
         },
         sums);

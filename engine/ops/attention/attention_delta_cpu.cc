@@ -6,6 +6,7 @@
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/attention_delta.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention/softmax_weights.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/lanes.h"
@@ -108,10 +109,12 @@ class RowTileTask {
               std::span<const DeltaStream> streams, std::size_t row_tile, std::size_t head,
               MatrixView<P> out)
       : cpu_(cpu),
+        shape_(shape),
         full_(full),
         head_(head),
         kv_head_(shape.kv_head_of(head)),
         d_(shape.head_dim),
+        cap_(shape),
         scale_(shape.score_scale<T>()),
         full_row_(row_tile * kRowTile),
         first_start_(streams.front().prefix - streams.front().full_row),
@@ -196,23 +199,26 @@ class RowTileTask {
       std::fill_n(work.sums.data, work.sums.rows * d_, T{0});
     }
     for (const ColumnTile& tile : tiles_) {
-      std::optional<MatrixView<const T>> p;
+      std::optional<FullTile> full;
       for (Work& work : work_) {
         if (!is_seen(tile, work.member)) continue;
         const std::vector<Range> removed = removed_columns(work.member.stream, tile);
         if (work.still && form == Form::change && removed.empty()) continue;
-        if (!p) p = probabilities(tile);
+        if (!full) full = full_tile(tile);
         if (tile.begin + tile.used <= work.member.stream.prefix) {
-          absorb_prefix(form, tile, *p, removed, work);
+          absorb_prefix(form, tile, *full, removed, work);
         } else {
-          absorb_own(form, tile, *p, removed, work);
+          absorb_own(form, tile, *full, removed, work);
         }
       }
     }
   }
 
+  std::size_t position(std::size_t tile_row) const { return first_start_ + full_row_ + tile_row; }
+
   bool is_seen(const ColumnTile& tile, const Member& member) const {
-    return tile.begin < first_start_ + full_row_ + member.tile_row + member.used_rows;
+    return tile.begin < position(member.tile_row + member.used_rows) &&
+           tile.begin + tile.used > shape_.first_seen(position(member.tile_row));
   }
 
   /// Columns of the tile, counted within it, that the stream has lost.
@@ -226,27 +232,43 @@ class RowTileTask {
     return columns;
   }
 
-  /// How many of the tile's columns full row `full_row_ + r` sees.
-  std::size_t visible_columns(const ColumnTile& tile, std::size_t r) const {
-    const std::size_t seen = first_start_ + full_row_ + r + 1;
-    return seen > tile.begin ? std::min(seen - tile.begin, tile.used) : 0;
+  /// The columns, counted within the tile, that row `r` of the row tile sees.
+  Range visible_columns(const ColumnTile& tile, std::size_t r) const {
+    const auto within = [&](std::size_t column) {
+      return column > tile.begin ? std::min(column - tile.begin, tile.used) : 0;
+    };
+    return {within(shape_.first_seen(position(r))), within(position(r) + 1)};
   }
 
-  /// p [kRowTile, tile width] of the full pass.
-  MatrixView<const T> probabilities(const ColumnTile& tile) {
+  /// What the full pass computed of a tile.
+  struct FullTile {
+    MatrixView<const T> p;       ///< [kRowTile, width]
+    MatrixView<const T> capped;  ///< [kRowTile, width], as ScoreCap::apply() leaves it; or empty
+  };
+
+  FullTile full_tile(const ColumnTile& tile) {
     struct Probabilities;
+    struct Capped;
     const MatrixView<T> p = scratch<Probabilities>(kRowTile, tile.width);
+    MatrixView<T> capped{};
     tile_product<T, T>(queries_, full_.cache.keys.head(kv_head_).row_range(tile.begin, tile.width),
                        RightFactor::by_output, p, false);
+    if (cap_) {
+      capped = scratch<Capped>(kRowTile, tile.width);
+      for (std::size_t r = 0; r < kRowTile; ++r) {
+        cap_.apply(p.row(r), tile.width);
+        std::copy_n(p.row(r), tile.width, capped.row(r));
+      }
+    }
     const std::size_t known_rows = std::min(kRowTile, full_.attended.rows - full_row_);
     for (std::size_t r = 0; r < known_rows; ++r) {
       to_softmax_weights(p.row(r), visible_columns(tile, r), tile.width, scale_,
                          full_.log_normalisers.row(full_row_ + r)[head_]);
     }
-    return p;
+    return {p, capped};
   }
 
-  void absorb_prefix(Form form, const ColumnTile& tile, MatrixView<const T> p,
+  void absorb_prefix(Form form, const ColumnTile& tile, const FullTile& full,
                      std::span<const Range> removed, Work& work) {
     struct ScoreChanges;
     struct Weights;
@@ -254,13 +276,13 @@ class RowTileTask {
     const auto weights = scratch<Weights, P>(work.member.rows, tile.width);
     tile_product<P, T>(work.dq, rounded_rows(full_.rounded_cache.keys, tile),
                        RightFactor::by_output, ds, false);
-    weigh_rows(form, tile, p, removed, ds, weights, {}, work);
+    weigh_rows(form, tile, full, removed, ds, weights, {}, work);
     tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
                        RightFactor::by_input, work.sums, true);
   }
 
   /// A tile of which some columns, or all, are the stream's own.
-  void absorb_own(Form form, const ColumnTile& tile, MatrixView<const T> p,
+  void absorb_own(Form form, const ColumnTile& tile, const FullTile& full,
                   std::span<const Range> removed, Work& work) {
     struct ScoreChanges;
     struct Weights;
@@ -275,7 +297,7 @@ class RowTileTask {
     const auto kept = scratch<Kept, P>(work.member.rows, tile.width);
     tile_product<P, T>(MatrixView<const P>(work.joint), MatrixView<const P>(joint_keys),
                        RightFactor::by_output, ds, false);
-    weigh_rows(form, tile, p, removed, ds, weights, kept, work);
+    weigh_rows(form, tile, full, removed, ds, weights, kept, work);
     tile_product<P, T>(MatrixView<const P>(weights), rounded_rows(full_.rounded_cache.values, tile),
                        RightFactor::by_input, work.sums, true);
     tile_product<P, T>(MatrixView<const P>(kept), MatrixView<const P>(dv), RightFactor::by_input,
@@ -287,14 +309,17 @@ class RowTileTask {
   }
 
   /// ds -> weights, and kept where it has rows. A removed column weighs -p or nothing.
-  void weigh_rows(Form form, const ColumnTile& tile, MatrixView<const T> p,
+  void weigh_rows(Form form, const ColumnTile& tile, const FullTile& full,
                   std::span<const Range> removed, MatrixView<T> ds, MatrixView<P> weights,
                   MatrixView<P> kept, Work& work) {
     for (std::size_t r = 0; r < work.member.used_rows; ++r) {
-      const T* row_p = p.row(work.member.tile_row + r);
+      const std::size_t tile_row = work.member.tile_row + r;
+      const T* row_p = full.p.row(tile_row);
+      if (cap_) cap_.apply_to_changes(full.capped.row(tile_row), ds.row(r), tile.width);
       // Behind what the row sees lie another stream's changes: they must not choose its series.
-      const std::size_t visible = visible_columns(tile, work.member.tile_row + r);
-      std::fill(ds.row(r) + visible, ds.row(r) + tile.width, T{0});
+      const Range visible = visible_columns(tile, tile_row);
+      std::fill(ds.row(r), ds.row(r) + visible.begin, T{0});
+      std::fill(ds.row(r) + visible.end, ds.row(r) + tile.width, T{0});
       // As -p, a sink would drown the row's other changes in an f32 sum; as nothing, it must not
       // enter the sum at all.
       const T change_of_removed = form == Form::change ? T{0} : static_cast<T>(kGone);
@@ -365,11 +390,13 @@ class RowTileTask {
   }
 
   Cpu& cpu_;
+  const AttentionShape& shape_;
   const FullAttention<T, P>& full_;
   std::size_t head_;
   std::size_t kv_head_;
   std::size_t d_;
-  T scale_;
+  ScoreCap<T> cap_;
+  T scale_;                      ///< of scores, capped or not
   std::size_t full_row_;         ///< first of the tile
   std::size_t first_start_;      ///< position of full row 0
   MatrixView<const T> queries_;  ///< [kRowTile, d] of the full pass

@@ -17,15 +17,16 @@ LONGSHADOW_PER_CPU void weigh(T* scores, std::size_t cols, T scale, T log_normal
 }  // namespace
 
 template <class T>
-void to_softmax_weights(T* scores, std::size_t visible, std::size_t cols, T scale,
+void to_softmax_weights(T* scores, const Range& visible, std::size_t cols, T scale,
                         T log_normaliser) {
   require_multiple("to_softmax_weights", "cols", cols, kLanes<T>);
-  require_at_most("to_softmax_weights", "visible", visible, cols);
+  require_at_most("to_softmax_weights", "visible.end", visible.end, cols);
   weigh(scores, cols, scale, log_normaliser);
-  std::fill(scores + visible, scores + cols, T{0});
+  std::fill(scores, scores + visible.begin, T{0});
+  std::fill(scores + visible.end, scores + cols, T{0});
 }
 
-template void to_softmax_weights(float*, std::size_t, std::size_t, float, float);
-template void to_softmax_weights(double*, std::size_t, std::size_t, double, double);
+template void to_softmax_weights(float*, const Range&, std::size_t, float, float);
+template void to_softmax_weights(double*, const Range&, std::size_t, double, double);
 
 }  // namespace longshadow

@@ -12,6 +12,7 @@ namespace longshadow {
 
 /// Adds, for every context column j and KV head, what a chunk of queries attends to it: the softmax
 /// rows' entries, summed over the chunk's queries and averaged over the query heads of the KV head.
+/// Queries see what the shape's window lets them.
 ///   queries, H heads, at positions first_position + row, of which the first used_rows count;
 ///   keys, K heads, those of the queries included; log_normalisers [rows, H] from
 ///   attention(); all_queries and window_queries [K, columns] f64: window_queries receives only

@@ -4,6 +4,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention_statistics/attention_received.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/lanes.h"
@@ -12,16 +13,17 @@
 namespace longshadow {
 namespace {
 
-/// into[c] += e^(score[c] scale - log_normaliser) for the first `visible` columns.
+/// into[c] += e^(score[c] scale - log_normaliser) for the visible columns.
 template <class T>
-LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, std::size_t visible, T scale,
+LONGSHADOW_PER_CPU void add_row(const T* scores, std::size_t cols, const Range& visible, T scale,
                                 T log_normaliser, T* into) {
   typename LaneTypes<T>::Integers index;
   for (std::size_t i = 0; i < kLanes<T>; ++i) index[i] = static_cast<int>(i);
-  const auto limit = static_cast<int>(visible);
+  const auto begin = static_cast<int>(visible.begin), end = static_cast<int>(visible.end);
   for (std::size_t c = 0; c < cols; c += kLanes<T>) {
     const Lanes<T> weight = exp<T>(load(scores + c) * scale - log_normaliser);
-    const auto seen = index + static_cast<int>(c) < limit;
+    const auto column = index + static_cast<int>(c);
+    const auto seen = (column >= begin) & (column < end);
     store<T>(into + c, load(into + c) + (seen ? weight : Lanes<T>{}));
   }
 }
@@ -51,6 +53,7 @@ void add_attention_received_on_cpu(Cpu& device, const AttentionShape& shape,
   struct Scores;
   struct Sums;
   const std::size_t group = shape.group_size();
+  const ScoreCap<T> cap(shape);
   const T scale = shape.score_scale<T>();
   const std::size_t columns = std::min(first_position + used_rows, all_queries.cols);
   const std::vector<ColumnTile> tiles = column_tiles(columns);
@@ -65,14 +68,18 @@ void add_attention_received_on_cpu(Cpu& device, const AttentionShape& shape,
       for (std::size_t first = 0; first < used_rows; first += kRowTile) {
         const std::size_t rows = std::min(kRowTile, used_rows - first);
         if (first_position + first + rows <= tile.begin) continue;
+        if (shape.first_seen(first_position + first) >= tile.begin + tile.used) continue;
         tile_product<T, T>(queries.head(head).row_range(first, kRowTile),
                            keys.head(kv_head).row_range(tile.begin, tile.width),
                            RightFactor::by_output, scores, false);
         std::fill_n(sums.data, 2 * sums.stride, T{0});
         for (std::size_t r = 0; r < rows; ++r) {
           const std::size_t position = first_position + first + r;
-          if (position < tile.begin) continue;
-          const std::size_t visible = std::min(position + 1 - tile.begin, tile.used);
+          const std::size_t first_seen = std::max(shape.first_seen(position), tile.begin);
+          if (position < tile.begin || first_seen >= tile.begin + tile.used) continue;
+          const Range visible{first_seen - tile.begin,
+                              std::min(position + 1 - tile.begin, tile.used)};
+          if (cap) cap.apply(scores.row(r), tile.width);
           add_row(scores.row(r), tile.width, visible, scale, log_normalisers.row(first + r)[head],
                   sums.row(position >= window_begin));
         }

@@ -5,6 +5,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention_statistics/largest_attention.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/lanes.h"
@@ -44,6 +45,7 @@ void raise_largest_attention_on_cpu(Cpu& device, const AttentionShape& shape,
                                     MatrixView<double> largest) {
   struct Scores;
   struct Largest;
+  const ScoreCap<T> cap(shape);
   const T scale = shape.score_scale<T>();
   const std::vector<ColumnTile> tiles = column_tiles(largest.cols);
   device.parallel_for(shape.n_heads * tiles.size(), [&](std::size_t task) {
@@ -57,6 +59,7 @@ void raise_largest_attention_on_cpu(Cpu& device, const AttentionShape& shape,
                          keys.head(shape.kv_head_of(head)).row_range(tile.begin, tile.width),
                          RightFactor::by_output, scores, false);
       for (std::size_t r = 0; r < std::min(kRowTile, rows - first); ++r) {
+        if (cap) cap.apply(scores.row(r), tile.width);
         raise_row(scores.row(r), tile.width, scale, log_normalisers.row(first + r)[head],
                   of_tile.data);
       }

@@ -6,6 +6,7 @@
 #include "engine/backend/packed_weights.h"
 #include "engine/backend/tile_product.h"
 #include "engine/ops/attention/running_softmax.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention_statistics/softmax_normalisers.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/tile_scratch.h"
@@ -30,6 +31,7 @@ void softmax_normalisers_on_cpu(Cpu& device, const AttentionShape& shape, HeadRo
                                 std::size_t rows, HeadRows<const T> keys, std::size_t columns,
                                 MatrixView<T> log_normalisers) {
   struct Scores;
+  const ScoreCap<T> cap(shape);
   const T scale = shape.score_scale<T>();
   const std::size_t tile_rows = std::min(kRowTile, round_up(rows, kFewRows));
   const std::size_t parts = (rows + tile_rows - 1) / tile_rows;
@@ -44,6 +46,7 @@ void softmax_normalisers_on_cpu(Cpu& device, const AttentionShape& shape, HeadRo
                          keys.head(shape.kv_head_of(head)).row_range(tile.begin, tile.width),
                          RightFactor::by_output, scores, false);
       for (std::size_t r = 0; r < softmax.size(); ++r) {
+        if (cap) cap.apply(scores.row(r), tile.width);
         std::fill(scores.row(r) + tile.used, scores.row(r) + tile.width,
                   -std::numeric_limits<T>::infinity());
         absorb_scores(scores.row(r), tile.width, scale, softmax[r]);

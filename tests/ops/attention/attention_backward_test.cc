@@ -18,7 +18,6 @@ using test::random_matrix;
 constexpr AttentionShape kShape{4, 2, 16};
 constexpr std::size_t kGroup = 2;
 constexpr std::size_t kDim = 16;
-constexpr double kScale = 0.25;  // 1 / sqrt(d)
 
 twin::Row head_row(HeadRows<const double> heads, std::size_t head, std::size_t row) {
   return twin::row(heads.head(head).row(row), kDim);
@@ -27,12 +26,15 @@ twin::Row head_row(HeadRows<const double> heads, std::size_t head, std::size_t r
 /// A text whose positions from `prefix` on are the full rows, from full row `full_row` on, in
 /// double: queries, keys, values, and gates on the prefix.
 struct Text {
+  AttentionShape shape;
   std::size_t prefix, n_rows, full_row;
   Matrix<double> queries, keys, values;
   std::vector<double> gates;
 
-  Text(Cpu& cpu, std::size_t columns, std::size_t rows, std::size_t first)
-      : prefix(columns),
+  Text(Cpu& cpu, std::size_t columns, std::size_t rows, std::size_t first,
+       const AttentionShape& of = kShape)
+      : shape(of),
+        prefix(columns),
         n_rows(rows),
         full_row(first),
         queries(random_matrix<double>(cpu, 4 * (first + rows + kRowTile), kDim, 1)),
@@ -44,17 +46,21 @@ struct Text {
   HeadRows<const double> key_heads() const { return as_heads(keys.view(), 2); }
   HeadRows<const double> value_heads() const { return as_heads(values.view(), 2); }
 
+  /// Of a row that sees the columns from `first` on: p and out, and what a score gains of f q.k.
   struct Row {
-    twin::Row p, out;
+    std::size_t first;
+    twin::Row p, out, slope;
     double log_normaliser;
   };
+  double factor() const { return twin::ScoreForm{shape.scale, shape.score_cap}.factor(kDim); }
   /// A gate takes the result from what it is (1) straight to what it is without the column (0).
   void pass_gates(std::size_t head, Row& row) const {
     const twin::Row full = row.out;
-    for (std::size_t j = 0; j < prefix; ++j) {
+    for (std::size_t j = row.first; j < prefix; ++j) {
       const twin::Row value = head_row(value_heads(), head / kGroup, j);
+      const double p = row.p[j - row.first];
       for (std::size_t i = 0; i < kDim; ++i) {
-        const double without = (full[i] - row.p[j] * value[i]) / (1 - row.p[j]);
+        const double without = (full[i] - p * value[i]) / (1 - p);
         row.out[i] += (gates[j] - 1) * (full[i] - without);
       }
     }
@@ -62,17 +68,20 @@ struct Text {
   /// Row r of one head, with the gates.
   Row attend(std::size_t head, std::size_t r) const {
     const twin::Row query = head_row(query_heads(), head, full_row + r);
-    Row row{{}, twin::Row(kDim), 0};
+    Row row{shape.first_seen(prefix + r), {}, twin::Row(kDim), {}, 0};
+    const twin::ScoreForm form{shape.scale, shape.score_cap};
     double sum = 0;
-    for (std::size_t j = 0; j <= prefix + r; ++j) {
-      const double score = kScale * twin::dot(query, head_row(key_heads(), head / kGroup, j));
+    for (std::size_t j = row.first; j <= prefix + r; ++j) {
+      const double score = form.score(query, head_row(key_heads(), head / kGroup, j));
+      const double capped = form.cap != 0 ? score / form.cap : 0;
       row.p.push_back(std::exp(score));
+      row.slope.push_back(1 - capped * capped);
       sum += row.p.back();
     }
-    for (std::size_t j = 0; j <= prefix + r; ++j) {
-      row.p[j] /= sum;
+    for (std::size_t j = row.first; j <= prefix + r; ++j) {
+      row.p[j - row.first] /= sum;
       const twin::Row value = head_row(value_heads(), head / kGroup, j);
-      for (std::size_t i = 0; i < kDim; ++i) row.out[i] += row.p[j] * value[i];
+      for (std::size_t i = 0; i < kDim; ++i) row.out[i] += row.p[j - row.first] * value[i];
     }
     row.log_normaliser = std::log(sum);
     pass_gates(head, row);
@@ -100,23 +109,26 @@ Expected by_formula(const Text& text, HeadRows<const double> dout, std::size_t f
       const Text::Row row = text.attend(head, r);
       const twin::Row query = head_row(text.query_heads(), head, text.full_row + r);
       const twin::Row d = head_row(dout, head, first_row + r);
-      for (std::size_t j = 0; j < row.p.size(); ++j) {
+      for (std::size_t j = row.first; j <= text.prefix + r; ++j) {
+        const double p = row.p[j - row.first];
+        const double of_products = text.factor() * row.slope[j - row.first];
         const twin::Row value = head_row(text.value_heads(), kv, j);
         const twin::Row key = head_row(text.key_heads(), kv, j);
-        const double ds = row.p[j] * (twin::dot(d, value) - twin::dot(d, row.out));
-        const double size = row.p[j] * (twin::magnitude(d, value) + twin::magnitude(d, row.out));
+        const double ds = p * (twin::dot(d, value) - twin::dot(d, row.out));
+        const double size = p * (twin::magnitude(d, value) + twin::magnitude(d, row.out));
         for (std::size_t i = 0; i < kDim; ++i) {
-          sum.queries[r][head * kDim + i] += kScale * ds * key[i];
-          sum.query_sizes[r][head * kDim + i] += kScale * size * std::abs(key[i]);
+          sum.queries[r][head * kDim + i] += of_products * ds * key[i];
+          sum.query_sizes[r][head * kDim + i] += text.factor() * size * std::abs(key[i]);
           if (j < text.prefix) continue;
-          sum.keys[j - text.prefix][kv * kDim + i] += kScale * ds * query[i];
-          sum.key_sizes[j - text.prefix][kv * kDim + i] += kScale * size * std::abs(query[i]);
-          sum.values[j - text.prefix][kv * kDim + i] += row.p[j] * d[i];
-          sum.value_sizes[j - text.prefix][kv * kDim + i] += row.p[j] * std::abs(d[i]);
+          sum.keys[j - text.prefix][kv * kDim + i] += of_products * ds * query[i];
+          sum.key_sizes[j - text.prefix][kv * kDim + i] +=
+              text.factor() * size * std::abs(query[i]);
+          sum.values[j - text.prefix][kv * kDim + i] += p * d[i];
+          sum.value_sizes[j - text.prefix][kv * kDim + i] += p * std::abs(d[i]);
         }
         if (j < text.prefix) {
           // 1 - p is off by what p is.
-          const double kept = 1 - row.p[j];
+          const double kept = 1 - p;
           sum.removals[kv][j] += ds / kept;
           sum.removal_sizes[kv][j] += size / (kept * kept);
         }
@@ -178,7 +190,8 @@ Found<T> run(Device& device, const Text& text, const Matrix<double>& dout,
     const FullAttentionView full{as_heads(at.in(queries), 4), at.in(log_normalisers),
                                  at.in(attended), KeysValuesView{kv_heads(keys), kv_heads(values)},
                                  KeysValuesView{kv_heads(rounded_keys), kv_heads(rounded_values)}};
-    attention_backward(device, kShape, full, text.prefix, as_heads(at.in(gradients), 4), streams,
+    attention_backward(device, text.shape, full, text.prefix, as_heads(at.in(gradients), 4),
+                       streams,
                        AttentionGradientsView{at.out(found.queries), at.out(found.keys), at.out(dv),
                                               at.out(found.removals)});
   });
@@ -205,8 +218,15 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
   };
   // Less than a tile; a row tile and a bit, over several widths of column tiles.
   const Size size = GENERATE(Size{70, 20, 3}, Size{600, 131, 0}, Size{1, 1, 0});
-  CAPTURE(size.prefix, size.rows);
-  const Text text(cpu, size.prefix, size.rows, size.full_row);
+  // Windows within the own rows and within the prefix; a cap of about the largest scores.
+  AttentionShape shape = kShape;
+  if (size.rows != 1) shape.window = GENERATE(0u, 13u, 90u);
+  if (GENERATE(false, true)) {
+    shape.scale = 0.3;
+    shape.score_cap = 3;
+  }
+  CAPTURE(size.prefix, size.rows, shape.window, shape.score_cap);
+  const Text text(cpu, size.prefix, size.rows, size.full_row, shape);
   const std::vector<PairedRows> streams{{0, size.rows, size.full_row},
                                         {size.rows + 2, size.rows, size.full_row}};
   const Matrix<double> dout =
@@ -215,22 +235,25 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
   // A weight is off by weight_error(), a product of d terms by d roundings, sums over columns (a
   // row's) or rows (a column's) by as many; bf16 rounds both factors of two products in a row.
   const double columns = static_cast<double>(size.prefix + size.rows);
-  twin::Attention shape{twin::Row(size.prefix + size.rows), {}, {}, 0, 0};
+  twin::Attention widest{twin::Row(size.prefix + size.rows), {}, {}, 0, 0};
   for (std::size_t head = 0; head < 4; ++head) {
     for (std::size_t r = 0; r < size.rows; ++r) {
       const twin::Row query = head_row(text.query_heads(), head, size.full_row + r);
       for (std::size_t j = 0; j <= size.prefix + r; ++j) {
-        shape.score_magnitude = test::larger(
-            shape.score_magnitude,
-            kScale * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
+        widest.score_magnitude = test::larger(
+            widest.score_magnitude,
+            text.factor() * twin::magnitude(query, head_row(text.key_heads(), head / kGroup, j)));
       }
     }
   }
   for (const auto* matrix : {&found.queries, &found.keys, &found.values}) {
     for (std::size_t i = 0; i < matrix->cols(); ++i) CHECK(matrix->row(size.rows)[i] == T{-7});
   }
-  const double relative = test::weight_error<T>(kShape, shape) +
-                          (2 * kDim + kGroup * columns + 8) * twin::unit_roundoff<T> +
+  // A slope, 1 - tanh², is off by what tanh is, twice.
+  const double of_cap =
+      shape.score_cap != 0 ? 2 * (kDim + 8 + 2) * (1 + widest.score_magnitude) : 0;
+  const double relative = test::weight_error<T>(shape, widest) +
+                          (2 * kDim + kGroup * columns + 8 + of_cap) * twin::unit_roundoff<T> +
                           (std::is_same_v<P, BF16> ? 4.5 * 0x1p-8 : 0);
   for (std::size_t b = 0; b < streams.size(); ++b) {
     const std::size_t first = streams[b].first_row;
@@ -251,7 +274,11 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
 
 TEST_CASE("attention_backward is the derivative of attention under gates") {
   Cpu cpu(2);
-  Text text(cpu, 9, 5, 0);
+  AttentionShape shape = kShape;
+  shape.window = GENERATE(0u, 4u);
+  shape.score_cap = GENERATE(0.0, 2.0);
+  CAPTURE(shape.window, shape.score_cap);
+  Text text(cpu, 9, 5, 0, shape);
   const PairedRows stream{0, 5, 0};
   const Matrix<double> dout = random_matrix<double>(cpu, 4 * (5 + kRowTile), kDim, 4);
   const Found<double> found = run<double, double>(cpu, text, dout, std::span(&stream, 1));

@@ -22,6 +22,7 @@ constexpr AttentionShape kShape{4, 2, 16};
 /// changes.
 template <class T, class P>
 struct Inputs {
+  AttentionShape shape;
   std::size_t first;
   Matrix<T> queries, keys, values, log_normalisers, attended;
   Matrix<P> rounded_keys, rounded_values;
@@ -29,8 +30,9 @@ struct Inputs {
   std::size_t row_tiles_before = 0;
 
   Inputs(Cpu& cpu, std::size_t positions, std::size_t first_full, std::size_t batch_rows,
-         double scale)
-      : first(first_full),
+         double scale, const AttentionShape& of = kShape)
+      : shape(of),
+        first(first_full),
         queries(random_matrix<T>(cpu, 4 * (positions - first_full + kRowTile), 16, 1)),
         keys(random_matrix<T>(cpu, 2 * (positions + kRowTile), 16, 2)),
         values(random_matrix<T>(cpu, 2 * (positions + kRowTile), 16, 3)),
@@ -64,11 +66,21 @@ struct Inputs {
 
   twin::Attention attend_fully(std::size_t row, std::size_t head) const {
     twin::Rows seen_keys, seen_values;
-    for (std::size_t j = 0; j <= first + row; ++j) {
+    for (std::size_t j = shape.first_seen(first + row); j <= first + row; ++j) {
       seen_keys.push_back(head_row(keys, 2, head / 2, j));
       seen_values.push_back(head_row(values, 2, head / 2, j));
     }
-    return twin::attend(head_row(queries, 4, head, row), seen_keys, seen_values);
+    return twin::attend(head_row(queries, 4, head, row), seen_keys, seen_values, form());
+  }
+
+  twin::ScoreForm form() const { return {shape.scale, shape.score_cap}; }
+
+  /// The change of a score where f q.k changes from `before`, without a difference of two tanh.
+  double capped_change(double before, double change) const {
+    const double cap = shape.score_cap;
+    if (cap == 0) return change;
+    return cap * std::sinh(change / cap) /
+           (std::cosh(before / cap) * std::cosh((before + change) / cap));
   }
 
   /// The op's result, as T; -7 where it wrote nothing.
@@ -87,7 +99,7 @@ struct Inputs {
                                    KeysValuesView{kv_heads(keys), kv_heads(values)},
                                    KeysValuesView{kv_heads(rounded_keys), kv_heads(rounded_values)},
                                    row_tiles_before};
-      attention_delta(device, kShape, full, as_heads(at.in(rounded_dq), 4), kv_heads(dk),
+      attention_delta(device, shape, full, as_heads(at.in(rounded_dq), 4), kv_heads(dk),
                       kv_heads(rounded_dv), streams, at.out(out));
     });
     return test::widened_copy<T>(cpu, out);
@@ -101,8 +113,11 @@ twin::Row sum(twin::Row a, const twin::Row& b) {
 
 /// Row r of the stream against the difference of two attentions. To first order, with the full
 /// softmax p and a column's new weight p (1 + e) / (1 + z): p is off by weight_error(), a score's
-/// change by 2 d + 4 roundings of its magnitude; both enter with v less the result. Where most of
-/// the attention is lost, the op subtracts results, and only what is kept counts.
+/// change by 2 d + 4 roundings of its magnitude; both enter with v less the result. A cap
+/// multiplies the change by a slope of at most 1 + its own change, and 24 roundings more, beside
+/// that of the capped score, which is as large a part of the slope as 1 / (1 - tanh): 4 at tanh
+/// 3/4. Where most of the attention is lost, the op subtracts results, and only what is kept
+/// counts.
 template <class T, class P>
 void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r, std::size_t head,
                const T* found) {
@@ -117,9 +132,12 @@ void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r,
   std::vector<Column> columns;
   twin::Rows new_keys, new_values;
   double z = 0;
-  for (std::size_t j = 0; j <= stream.prefix + r; ++j) {
+  const std::size_t first_seen = in.shape.first_seen(stream.prefix + r);
+  const double factor = in.form().factor(16);
+  for (std::size_t j = first_seen; j <= stream.prefix + r; ++j) {
     const twin::Row k = in.head_row(in.keys, 2, head / 2, j);
-    Column column{in.head_row(in.values, 2, head / 2, j), twin::Row(16), before.weights[j], -1, 0};
+    Column column{in.head_row(in.values, 2, head / 2, j), twin::Row(16),
+                  before.weights[j - first_seen], -1, 0};
     bool removed = false;
     for (const Range& range : removed_from(head / 2, stream.removed)) {
       removed |= j >= range.begin && j < range.end;
@@ -132,18 +150,20 @@ void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r,
       }
       new_keys.push_back(sum(k, dk));
       new_values.push_back(sum(column.value, column.value_change));
-      column.e = std::expm1((twin::dot(q, dk) + twin::dot(dq, new_keys.back())) / 4);
+      const double change = (twin::dot(q, dk) + twin::dot(dq, new_keys.back())) * factor;
+      column.e = std::expm1(in.capped_change(twin::dot(q, k) * factor, change));
       column.score_change_magnitude =
-          (twin::magnitude(q, dk) + twin::magnitude(dq, k) + twin::magnitude(dq, dk)) / 4;
+          (twin::magnitude(q, dk) + twin::magnitude(dq, k) + twin::magnitude(dq, dk)) * factor;
     }
     z += column.p * column.e;
     columns.push_back(column);
   }
-  const twin::Attention after = twin::attend(sum(q, dq), new_keys, new_values);
+  const twin::Attention after = twin::attend(sum(q, dq), new_keys, new_values, in.form());
 
+  const double of_cap = in.shape.score_cap != 0 ? 24 + 4 * (16 + 8) : 0;
   const double product_error =
-      (2 * 16 + 4) * twin::unit_roundoff<T> + (std::is_same_v<P, BF16> ? 3 * 0x1p-8 : 0);
-  const double p_error = test::weight_error<T>(kShape, before) + product_error;
+      (2 * 16 + 4 + of_cap) * twin::unit_roundoff<T> + (std::is_same_v<P, BF16> ? 3 * 0x1p-8 : 0);
+  const double p_error = test::weight_error<T>(in.shape, before) + product_error;
   const bool most_is_lost = 1 + z < 0.5;
   for (std::size_t i = 0; i < 16; ++i) {
     double bound = 0;
@@ -198,6 +218,41 @@ TEMPLATE_TEST_CASE("attention_delta is the difference of two attentions", "", te
                           test::elements(alone, stream.first_row, stream.n_rows)));
   }
   for (std::size_t i = 0; i < 64; ++i) CHECK(found.row(60)[i] == T{-7});
+}
+
+// Windows that end within the own rows, and within the prefix, whose removed columns then count in
+// some rows and not in others, or in none. Caps of about the largest scores.
+TEMPLATE_TEST_CASE("attention_delta sees its window, and capped scores", "", test::CpuF32,
+                   test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
+                   test::CudaMixedBF16) {
+  test::UnderTest<typename TestType::Device> on;
+  using T = typename TestType::T;
+  using P = typename TestType::P;
+  Cpu cpu(2);
+  AttentionShape shape = kShape;
+  shape.window = GENERATE(0u, 1u, 9u, 70u, 141u, 1000u);
+  if (shape.window == 0 || GENERATE(false, true)) {
+    shape.scale = 0.3;
+    shape.score_cap = 3;
+  }
+  const double scale = GENERATE(1e-4, 0.3);
+  CAPTURE(shape.window, shape.score_cap, scale);
+  const std::vector<Range> few{{0, 1}, {63, 70}}, most{{0, 150}, {151, 199}};
+  const std::vector<RemovedColumns> both_few{few, few}, most_and_few{most, few};
+  const std::vector<DeltaStream> streams{
+      {0, 20, 140, 200, both_few}, {20, 20, 140, 200, most_and_few}, {40, 140, 60, 120, both_few}};
+  const Inputs<T, P> in(cpu, 340, 60, 180, scale, shape);
+  const Matrix<T> found = in.run(on.device, streams);
+  for (const DeltaStream& stream : streams) {
+    for (std::size_t r = 0; r<stream.n_rows; r += stream.n_rows> 100 ? 13 : 5) {
+      for (std::size_t head = 0; head < 4; ++head) {
+        check_row(in, stream, r, head, found.row(stream.first_row + r));
+      }
+    }
+    const Matrix<T> alone = in.run(on.device, std::span(&stream, 1));
+    CHECK(test::same_bits(test::elements(found, stream.first_row, stream.n_rows),
+                          test::elements(alone, stream.first_row, stream.n_rows)));
+  }
 }
 
 TEMPLATE_TEST_CASE("attention_delta has the same bits where full rows begin a tile later", "",

@@ -95,6 +95,54 @@ TEMPLATE_TEST_CASE("attention of ungrouped heads and of odd sizes", "", test::Cp
   check(in, std::span(streams), run(on.device, in, streams, 20));
 }
 
+// Windows that end within the own rows, at a tile's edge, within and before the prefix.
+TEMPLATE_TEST_CASE("attention sees its window, and capped scores", "", test::CpuF32, test::CpuF64,
+                   test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  AttentionShape shape{4, 2, 16, GENERATE(1u, 3u, 64u, 188u, 700u, 2000u, 0u)};
+  if (GENERATE(false, true)) {
+    shape.scale = 0.5;
+    shape.score_cap = 2;
+  }
+  const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
+  CAPTURE(shape.window, shape.score_cap, int(order));
+  const AttentionInputs<T> in(cpu, shape, 700, 200);
+  const std::vector<Range> few{{3, 4}, {511, 513}};
+  const std::vector<RemovedColumns> removed{few, {}};
+  const std::vector<Stream> streams{{0, 140, 700, removed}, {140, 60, 100}};
+  check(in, std::span(streams), run(on.device, in, streams, 200, order), 13);
+}
+
+TEMPLATE_TEST_CASE("a window goes by the positions of a ragged prefix", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  const AttentionShape shape{4, 2, 16, GENERATE(1u, 70u, 400u)};
+  CAPTURE(shape.window);
+  const AttentionInputs<T> in(cpu, shape, 700, 140);
+  std::vector<std::uint32_t> positions(700);
+  for (std::size_t row = 0; row < 700; ++row) {  // of two heads, every third and every other
+    positions[row] = static_cast<std::uint32_t>(row < 400 ? 3 * row : 2 * (row - 400));
+  }
+  const std::vector<Range> by_head{{0, 400}, {400, 700}}, few{{10, 11}, {450, 600}};
+  const std::vector<Stream> streams{{.first_row = 0,
+                                     .n_rows = 100,
+                                     .prefix = 0,
+                                     .ragged_prefix = by_head,
+                                     .ragged_positions = positions,
+                                     .first_position = 1300},
+                                    {.first_row = 100,
+                                     .n_rows = 40,
+                                     .prefix = 0,
+                                     .ragged_prefix = few,
+                                     .ragged_positions = positions,
+                                     .first_position = 400}};
+  check(in, std::span(streams), run(on.device, in, streams, 140), 13);
+}
+
 TEMPLATE_TEST_CASE("a KV head's removed ranges are gone, wherever tiles begin and end", "",
                    test::CpuF32, test::CpuF64, test::CudaF32, test::CudaF64) {
   using T = typename TestType::T;

@@ -23,6 +23,7 @@ struct Received {
 template <class T>
 Received expected_received(const AttentionInputs<T>& in, std::size_t queries, std::size_t columns,
                            std::size_t window_begin) {
+  const AttentionShape& shape = in.shape;
   const std::size_t group = kShape.n_heads / kShape.n_kv_heads;
   Received received{std::vector<double>(kShape.n_kv_heads * columns),
                     std::vector<double>(kShape.n_kv_heads * columns),
@@ -31,14 +32,15 @@ Received expected_received(const AttentionInputs<T>& in, std::size_t queries, st
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {
     for (std::size_t query = 0; query < queries; ++query) {
       const twin::Attention row = in.expected(whole, query, head);
-      for (std::size_t j = 0; j < std::min(query + 1, columns); ++j) {
+      const std::size_t first = shape.first_seen(query);
+      for (std::size_t j = first; j < std::min(query + 1, columns); ++j) {
         const std::size_t at = head / group * columns + j;
-        const double share = row.weights[j] / static_cast<double>(group);
+        const double share = row.weights[j - first] / static_cast<double>(group);
         received.all[at] += share;
         if (query >= window_begin) received.window[at] += share;
         // The weights' own error, the stored normaliser's rounding, and kRowTile sums in T.
         const double normaliser = twin::unit_roundoff<T> * std::abs(row.log_normaliser);
-        received.bound[at] += share * (test::weight_error<T>(kShape, row) + normaliser +
+        received.bound[at] += share * (test::weight_error<T>(shape, row) + normaliser +
                                        double(kRowTile) * twin::unit_roundoff<T>);
       }
     }
@@ -61,12 +63,12 @@ std::pair<std::vector<double>, std::vector<double>> receive(
     const auto [query_heads, prefix, own] = in.in(at);
     const MatrixView<T> normalisers = at.out(log_normalisers);
     const MatrixView<double> to_all = at.out(all), to_window = at.out(window);
-    attention(device, kShape, query_heads, own, own, std::span(&whole, 1), at.out(out),
+    attention(device, in.shape, query_heads, own, own, std::span(&whole, 1), at.out(out),
               normalisers);
     for (std::size_t first = 0; first < queries; first += chunk) {
       HeadRows<const T> part = query_heads;
       part.data += first * kShape.head_dim;  // a head's rows from `first` on
-      add_attention_received(device, kShape, part, first, std::min(chunk, queries - first),
+      add_attention_received(device, in.shape, part, first, std::min(chunk, queries - first),
                              own.keys,
                              MatrixView<const T>(normalisers.row_range(first, queries - first)),
                              window_begin, to_all, to_window);
@@ -93,6 +95,24 @@ TEMPLATE_TEST_CASE("attention received is the column sums of the softmax", "", t
   const AttentionInputs<T> in(cpu, kShape, 0, 300);
   const Received expected = expected_received(in, queries, columns, window);
   const auto [all, received_window] = receive(on.device, in, queries, columns, window, chunk);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    CHECK(std::abs(all[i] - expected.all[i]) <= expected.bound[i]);
+    CHECK(std::abs(received_window[i] - expected.window[i]) <= expected.bound[i]);
+  }
+}
+
+TEMPLATE_TEST_CASE("attention received from within a window, of capped scores", "", test::CpuF32,
+                   test::CpuF64, test::CudaF32, test::CudaF64) {
+  using T = typename TestType::T;
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(2);
+  AttentionShape shape = kShape;
+  shape.window = GENERATE(0u, 1u, 70u, 256u);
+  shape.score_cap = GENERATE(0.0, 1.5);
+  CAPTURE(shape.window, shape.score_cap);
+  const AttentionInputs<T> in(cpu, shape, 0, 300);
+  const Received expected = expected_received(in, 300, 280, 236);
+  const auto [all, received_window] = receive(on.device, in, 300, 280, 236, 128);
   for (std::size_t i = 0; i < all.size(); ++i) {
     CHECK(std::abs(all[i] - expected.all[i]) <= expected.bound[i]);
     CHECK(std::abs(received_window[i] - expected.window[i]) <= expected.bound[i]);

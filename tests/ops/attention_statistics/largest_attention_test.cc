@@ -28,7 +28,7 @@ Matrix<double> raise(Device& device, const AttentionInputs<T>& in, std::size_t p
   test::run_on(device, [&](auto& at) {
     const auto [queries, context, own] = in.in(at);
     const Stream all{0, rows, prefix};
-    attention(device, kShape, queries, context, own, std::span(&all, 1), at.out(out),
+    attention(device, in.shape, queries, context, own, std::span(&all, 1), at.out(out),
               at.out(log_normalisers));
   });
   T* const values = log_normalisers.data();
@@ -42,7 +42,7 @@ Matrix<double> raise(Device& device, const AttentionInputs<T>& in, std::size_t p
     const std::size_t share = (rows + calls - 1) / calls;
     for (std::size_t row = 0; row < rows; row += share) {
       const std::size_t count = std::min(share, rows - row);
-      raise_largest_attention(device, kShape, queries.part(0, kShape.n_heads, row), count,
+      raise_largest_attention(device, in.shape, queries.part(0, kShape.n_heads, row), count,
                               context.keys.part(0, kShape.n_kv_heads, first),
                               normalisers.row_range(row, count), to);
     }
@@ -59,8 +59,10 @@ TEMPLATE_TEST_CASE("largest attention is the largest entry of any query", "", te
   const auto [prefix, first, columns, rows, calls] =
       GENERATE(table<std::size_t, std::size_t, std::size_t, std::size_t, std::size_t>(
           {{1, 0, 1, 1, 1}, {70, 3, 65, 130, 1}, {70, 0, 70, 128, 2}, {700, 20, 600, 40, 1}}));
-  CAPTURE(prefix, first, columns, rows, calls);
-  const AttentionInputs<T> in(cpu, kShape, prefix, rows);
+  AttentionShape shape = kShape;
+  shape.score_cap = GENERATE(0.0, 1.5);
+  CAPTURE(prefix, first, columns, rows, calls, shape.score_cap);
+  const AttentionInputs<T> in(cpu, shape, prefix, rows);
   const Matrix<double> found = raise(on.device, in, prefix, first, columns, rows, calls);
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {
     twin::Row largest(columns), bound(columns);
@@ -72,8 +74,7 @@ TEMPLATE_TEST_CASE("largest attention is the largest entry of any query", "", te
       for (std::size_t j = 0; j < columns; ++j) {
         const double entry = row.weights[first + j] / kDivisor;
         largest[j] = test::larger(largest[j], entry);
-        bound[j] =
-            test::larger(bound[j], entry * (test::weight_error<T>(kShape, row) + normaliser));
+        bound[j] = test::larger(bound[j], entry * (test::weight_error<T>(shape, row) + normaliser));
       }
     }
     for (std::size_t j = 0; j < columns; ++j) {

@@ -20,7 +20,7 @@ Matrix<T> normalise(Device& device, const AttentionInputs<T>& in, std::size_t ro
   Matrix<T> log_normalisers(host_memory(), rows, kShape.n_heads);
   test::run_on(device, [&](auto& at) {
     const auto [queries, prefix, own] = in.in(at);
-    softmax_normalisers(device, kShape, queries, rows, prefix.keys, columns,
+    softmax_normalisers(device, in.shape, queries, rows, prefix.keys, columns,
                         at.out(log_normalisers));
   });
   return log_normalisers;
@@ -46,8 +46,9 @@ TEMPLATE_TEST_CASE("softmax normalisers are logs of sums over the given keys alo
   const auto [rows, columns] = GENERATE(
       table<std::size_t, std::size_t>({{1, 1}, {32, 64}, {32, 700}, {130, 65}, {128, 1100}}));
   const auto factor = static_cast<T>(GENERATE(1, 40));
-  CAPTURE(rows, columns, factor);
-  const AttentionInputs<T> in = inputs<T>(cpu, rows, columns, factor);
+  AttentionInputs<T> in = inputs<T>(cpu, rows, columns, factor);
+  in.shape.score_cap = GENERATE(0.0, 30.0);
+  CAPTURE(rows, columns, factor, in.shape.score_cap);
   const Matrix<T> found = normalise(on.device, in, rows, columns);
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {
     twin::Rows keys;
@@ -57,10 +58,10 @@ TEMPLATE_TEST_CASE("softmax normalisers are logs of sums over the given keys alo
     }
     for (std::size_t r = 0; r < rows; ++r) {
       const twin::Row query = twin::row(in.query_heads().head(head).row(r), kShape.head_dim);
-      const twin::Attention row = twin::attend(query, keys, keys);
+      const twin::Attention row = twin::attend(query, keys, keys, {0, in.shape.score_cap});
       // The sum is off, relative to itself, by what a weight and its quotient are, which the log
       // turns into an absolute error; then the log is rounded.
-      const double bound = test::weight_error<T>(kShape, row) +
+      const double bound = test::weight_error<T>(in.shape, row) +
                            twin::unit_roundoff<T> * std::abs(row.log_normaliser);
       CHECK(std::abs(found.row(r)[head] - row.log_normaliser) <= bound);
     }
