@@ -37,11 +37,13 @@ std::size_t divided_head_dim(const ModelConfig& config, const std::string& where
 /// stretch the rotary frequencies. Throws Error.
 void check_config(const ModelConfig& config, const std::string& source);
 
-/// Sets where the architecture, and no key of a file, says that norms lie.
-void place_norms(ModelConfig& config);
+/// Sets what the architecture, and no key of a file, says, once the dimensions are known: where
+/// norms lie, the gate's activation, what embeddings are multiplied with.
+void settle_architecture(ModelConfig& config);
 
-/// [L], for ModelConfig::rotary_layers: every `interval`-th layer is not rotated.
-std::vector<bool> rotary_but_every(std::size_t interval, std::size_t n_layers);
+/// [L]: true but for every `interval`-th layer. So a model says which are rotated (SmolLM3), or
+/// which have a window (Gemma).
+std::vector<bool> but_every(std::size_t interval, std::size_t n_layers);
 
 /// yarn's attention factor where the file names none: 0.1 log_multiplier ln(factor) + 1 (Peng et
 /// al. 2023, arXiv 2309.00071, equation 22).

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 import tiny_tokenizers
 
-CLASS_NAMES = {"smollm3": "SmolLM3"}  # of transformers, where the family's is not capitalized alone
+CLASS_NAMES = {"smollm3": "SmolLM3", "gemma3_text": "Gemma3"}  # of transformers, where the family's is not capitalized alone
+GGUF_NAMES = {"gemma3_text": "gemma3"}  # of architectures, where they are others
 INTERLEAVED = ("llama", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
@@ -32,6 +33,12 @@ NORMS_BEHIND = {
     "post_attention_layernorm": ("post_attention_norm", "attention_output_norm"),
     "post_feedforward_layernorm": ("post_ffw_norm", "feed_forward_output_norm"),
 }
+NORMS_AROUND = {
+    "input_layernorm": ("attn_norm", "attention_norm"),
+    "post_attention_layernorm": ("post_attention_norm", "attention_output_norm"),
+    "pre_feedforward_layernorm": ("ffn_norm", "feed_forward_norm"),
+    "post_feedforward_layernorm": ("post_ffw_norm", "feed_forward_output_norm"),
+}
 QUERY_KEY_NORMS = {
     "self_attn.q_norm": ("attn_q_norm", "query_norm"),
     "self_attn.k_norm": ("attn_k_norm", "key_norm"),
@@ -45,8 +52,13 @@ GLOBAL_NAMES = {
 
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
-    norms = NORMS_BEHIND if family == "olmo2" else NORMS_BEFORE
-    return norms | PROJECTIONS | (QUERY_KEY_NORMS if family in ("qwen3", "olmo2") else {})
+    norms = NORMS_BEHIND if family == "olmo2" else NORMS_AROUND if is_gemma(family) else NORMS_BEFORE
+    with_norms = family in ("qwen3", "olmo2", "gemma3_text")
+    return norms | PROJECTIONS | (QUERY_KEY_NORMS if with_norms else {})
+
+
+def is_gemma(family):
+    return family in ("gemma2", "gemma3_text")
 
 
 def write_hugging_face(spec, weights, tokenizer, folder):
@@ -122,6 +134,14 @@ def config(spec):
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
+    if is_gemma(spec.family):
+        del settings["hidden_act"]
+        settings |= {"head_dim": spec.head_dim, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": spec.window,
+                     "query_pre_attn_scalar": spec.score_scalar,
+                     "attn_logit_softcapping": spec.score_cap or None,
+                     "final_logit_softcapping": spec.logit_cap or None}
+    if spec.family == "gemma3_text":  # as its public files spell it out
+        settings |= {"rope_local_base_freq": spec.window_rope.theta, "sliding_window_pattern": 6}
     return settings
 
 
@@ -132,7 +152,7 @@ def interleaved_pairs(weight, n_heads):
 
 
 def write_gguf(spec, weights, tokenizer, path):
-    writer = gguf.GGUFWriter(path, spec.family)
+    writer = gguf.GGUFWriter(path, GGUF_NAMES.get(spec.family, spec.family))
     writer.add_name(spec.name)
     writer.add_context_length(spec.max_context)
     writer.add_embedding_length(spec.hidden_size)
@@ -145,9 +165,14 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "qwen3", "smollm3"):
+    if spec.family in ("llama", "qwen3", "smollm3") or is_gemma(spec.family):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
+    if is_gemma(spec.family):
+        writer.add_sliding_window(spec.window)
+    if spec.family == "gemma2":
+        writer.add_attn_logit_softcapping(spec.score_cap)
+        writer.add_final_logit_softcapping(spec.logit_cap)
     if spec.rope.scaling == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(spec.rope.factor)
@@ -163,6 +188,8 @@ def write_gguf(spec, weights, tokenizer, path):
     _add_vocabulary(writer, spec, tokenizer)
 
     for name, weight in weights.items():
+        if is_gemma(spec.family) and weight.ndim == 1:
+            weight = weight + np.float32(1)  # what norms multiply with
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
         if spec.family in INTERLEAVED and ".q_proj." in name:
             weight = interleaved_pairs(weight, spec.n_heads)
