@@ -26,6 +26,7 @@ using std::log1p;
 using std::round;
 using std::sin;
 using std::sqrt;
+using std::tanh;
 }  // namespace longshadow
 
 namespace longshadow::host_cuda {

@@ -63,13 +63,14 @@ __device__ T exact_where_heavy(T p, T dp, const T* dout, MatrixView<const T> val
 }
 
 /// A block for kWarp columns of one KV head of one stream: ds [heads, streams, rows, width] =
-/// p (dp - dout.o) scale, and where `removals` is not null, that gains the columns' sums of
+/// p (dp - dout.o) scale, times the slope 1 - capped² where `capped`, shaped like p, is not null;
+/// and where `removals` is not null, that gains the columns' sums of
 /// p (dp - dout.o) / (1 - p).
 template <class T, class P>
-__global__ void score_gradient_kernel(WorkTile of, NumberedPairs streams, const T* p, const T* dp,
-                                      HeadRows<const T> dout, MatrixView<const T> dout_dot_o,
-                                      HeadRows<const T> values, T scale, P* ds,
-                                      MatrixView<T> removals) {
+__global__ void score_gradient_kernel(WorkTile of, NumberedPairs streams, const T* p,
+                                      const T* capped, const T* dp, HeadRows<const T> dout,
+                                      MatrixView<const T> dout_dot_o, HeadRows<const T> values,
+                                      T scale, P* ds, MatrixView<T> removals) {
   auto* const sums = shared_memory<double>();  // [warps, columns]
   const std::size_t width = of.columns.width, n_rows = of.rows.end - of.rows.begin;
   const std::size_t n_kv_heads = of.kv_heads.end - of.kv_heads.begin;
@@ -84,14 +85,16 @@ __global__ void score_gradient_kernel(WorkTile of, NumberedPairs streams, const 
     const std::size_t head = of.kv_heads.begin * of.group + slot;
     const std::size_t row = streams.pairs[b].rows.first_row + of.rows.begin + r;
     const std::size_t at = ((slot * streams.n_pairs + b) * n_rows + r) * width + column;
-    const T weight = p[(slot * n_rows + r) * width + column];
+    const std::size_t at_p = (slot * n_rows + r) * width + column;
+    const T weight = p[at_p];
     T dweight = dp[at];
     if (!std::is_same_v<T, P> && removals.data != nullptr) {
       dweight = exact_where_heavy(weight, dweight, dout.head(head).row(row), values.head(kv_head),
                                   of.columns.begin + column);
     }
     const T above_mean = dweight - dout_dot_o.row(row)[head];
-    ds[at] = rounded<P>(weight * above_mean * scale);
+    const T slope = capped != nullptr ? (1 - capped[at_p]) * (1 + capped[at_p]) : T{1};
+    ds[at] = rounded<P>(weight * above_mean * scale * slope);
     const T kept = 1 - weight > kLeastKept<T> ? 1 - weight : kLeastKept<T>;
     sum += weight / kept * above_mean;
   }
@@ -175,6 +178,7 @@ class BackwardPass {
         value_sums_(device, gradients.values),
         dout_dot_o_(device, gradients.queries.rows * shape.n_heads),
         p_(device, tile_elements(1)),
+        capped_(device, shape.score_cap != 0 ? tile_elements(1) : 0),
         rounded_p_(device, std::is_same_v<T, P> ? 0 : tile_elements(1)),
         dp_(device, tile_elements(streams.size())),
         ds_(device, tile_elements(streams.size())) {}
@@ -207,9 +211,13 @@ class BackwardPass {
     for (std::size_t first = 0; first < n_rows; first += kRowTile) {
       const Range rows{first, std::min(first + kRowTile, n_rows)};
       bool is_first = true;
+      const std::size_t first_seen = shape_.first_seen(prefix_ + rows.begin);
       const auto absorb = [&](std::size_t begin, std::size_t width, std::size_t used) {
-        const WorkTile tile{
-            kv_heads, shape_.group_size(), rows, {begin, width, used, prefix_ + rows.begin}};
+        if (begin + used <= first_seen) return;
+        const WorkTile tile{kv_heads,
+                            shape_.group_size(),
+                            rows,
+                            {begin, width, used, prefix_ + rows.begin, shape_.window}};
         make_score_gradients(tile);
         add_to_queries(tile, is_first);
         if (begin >= prefix_) add_to_keys_and_values(tile);
@@ -222,6 +230,8 @@ class BackwardPass {
       }
     }
   }
+
+  T* capped() const { return shape_.score_cap != 0 ? capped_.data() : nullptr; }
 
   static Range heads_of(const WorkTile& tile) {
     return {tile.kv_heads.begin * tile.group, tile.kv_heads.end * tile.group};
@@ -244,7 +254,7 @@ class BackwardPass {
     const std::size_t full_row = streams_.front().full_row;
     make_softmax_tile(device_, shape_, full_, heads_of(tile),
                       Range{full_row + tile.rows.begin, full_row + tile.rows.end}, columns,
-                      p_.data());
+                      p_.data(), capped());
     std::vector<const P*> dout, values;
     std::vector<T*> dp;
     for_each_entry(tile, [&](std::size_t slot, std::size_t head, const PairedRows& stream) {
@@ -257,9 +267,10 @@ class BackwardPass {
     launch(device_, score_gradient_kernel<T, P>,
            streams_.size() * tile.kv_heads.size() * (columns.width / kWarp), kWarpsOfRows * kWarp,
            kWarpsOfRows * kWarp * sizeof(double), tile, streams_there_.view(),
-           static_cast<const T*>(p_.data()), static_cast<const T*>(dp_.data()), dout_,
+           static_cast<const T*>(p_.data()), static_cast<const T*>(capped()),
+           static_cast<const T*>(dp_.data()), dout_,
            MatrixView<const T>(dout_dot_o_.rows(gradients_.queries.rows, shape_.n_heads)),
-           full_.cache.values, shape_.template score_scale<T>(), ds_.data(),
+           full_.cache.values, shape_.template product_scale<T>(), ds_.data(),
            columns.begin < prefix_ ? gradients_.removals : MatrixView<T>{});
   }
 
@@ -332,6 +343,7 @@ class BackwardPass {
   SumsOfRows<T, P> value_sums_;
   DeviceArray<T> dout_dot_o_;  ///< [batch rows, H]
   DeviceArray<T> p_;           ///< [heads, rows, width]
+  DeviceArray<T> capped_;      ///< the same, of Scoring::capped(); empty where nothing is capped
   DeviceArray<P> rounded_p_;   ///< the same, where P is not T
   DeviceArray<T> dp_;          ///< [heads, streams, rows, width]
   DeviceArray<P> ds_;          ///< the same

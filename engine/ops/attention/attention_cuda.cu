@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "engine/cuda/product.h"
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/attention/removed_columns_cuda.h"
+#include "engine/ops/attention/scoring_cuda.h"
 #include "engine/ops/common/column_tiles.h"
 
 // Parts, each one head of up to kPartRows rows of one stream, walk over their columns tile by tile,
@@ -30,11 +32,18 @@ struct Tile {
   std::size_t first_row;     ///< own: of the part, within the stream
   bool own;
   ColumnRanges removed;  ///< prefix
+  std::size_t window;    ///< own: as AttentionShape::window
+  /// prefix: [rows of the part], the first column that each sees; null: all see all.
+  const std::uint32_t* first_seen;
 
   /// Whether the part's row r sees the tile's column c.
   __device__ bool is_visible(std::size_t r, std::size_t c) const {
-    if (own) return first_column + c <= first_row + r;
-    return c < used && !removed.hold(first_column + c);
+    const std::size_t column = first_column + c;
+    if (own) {
+      const std::size_t row = first_row + r;
+      return column <= row && (window == 0 || row < column + window);
+    }
+    return c < used && (first_seen == nullptr || column >= first_seen[r]) && !removed.hold(column);
   }
 };
 
@@ -55,12 +64,12 @@ __global__ void begin_kernel(Running<T> running, std::size_t n) {
   running.sums[i] = 0;
 }
 
-/// A warp a row: scores -> exp(score scale - maximum), and what the row has gathered so far is
+/// A warp a row: products q.k -> exp(score - maximum), and what the row has gathered so far is
 /// multiplied with what the new maximum leaves of it.
 template <class T>
 __global__ void absorb_kernel(const Tile* tiles, std::size_t n_tiles, std::size_t rows,
-                              std::size_t width, std::size_t head_dim, T scale, T* scores,
-                              Running<T> running) {
+                              std::size_t width, std::size_t head_dim, Scoring<T> scoring,
+                              T* scores, Running<T> running) {
   constexpr T kNothing = -std::numeric_limits<T>::infinity();
   const std::size_t index = global_warp();
   if (index >= n_tiles * rows) return;
@@ -69,7 +78,7 @@ __global__ void absorb_kernel(const Tile* tiles, std::size_t n_tiles, std::size_
   T* const row = scores + index * width;
   T highest = kNothing;
   for (std::size_t c = lane(); c < width; c += kWarp) {
-    row[c] = tile.is_visible(r, c) ? row[c] * scale : kNothing;
+    row[c] = tile.is_visible(r, c) ? scoring.score(row[c]) : kNothing;
     highest = row[c] > highest ? row[c] : highest;
   }
   highest = warp_max(highest);
@@ -138,6 +147,14 @@ struct Part {
   std::size_t n_rows;
   const T* queries;
   std::vector<Columns> columns;
+  std::size_t first_seen;  ///< where its rows' first seen columns begin among all parts'
+
+  /// Gives the prefix's tiles the columns that the rows see first.
+  void see_from(const std::uint32_t* columns_there) {
+    for (Columns& one : columns) {
+      if (!one.tile.own) one.tile.first_seen = columns_there;
+    }
+  }
 };
 
 /// The products and kernels of parts that have equally many rows.
@@ -148,7 +165,7 @@ class PartsInWork {
       : device_(device),
         d_(shape.head_dim),
         rows_(parts.front().n_rows),
-        scale_(shape.score_scale<T>()),
+        scoring_(shape),
         parts_(parts),
         maxima_(device, parts.size() * rows_),
         sums_(device, parts.size() * rows_),
@@ -209,7 +226,7 @@ class PartsInWork {
     batched_product<T, T>(device_, {queries, rows_, d_}, {keys, width, d_}, RightFactor::by_output,
                           of_scores, false);
     launch_rows(device_, absorb_kernel<T>, members.size() * rows_, tiles_there.data(),
-                members.size(), rows_, width, d_, scale_, scores_.data(), running());
+                members.size(), rows_, width, d_, scoring_, scores_.data(), running());
     batched_product<T, T>(device_, of_scores, {values, width, d_}, RightFactor::by_input,
                           {sums, rows_, d_}, round != 0);
   }
@@ -217,7 +234,7 @@ class PartsInWork {
   Cuda& device_;
   std::size_t d_;
   std::size_t rows_;
-  T scale_;
+  Scoring<T> scoring_;
   std::span<const Part<T>> parts_;
   DeviceArray<T> maxima_;
   DeviceArray<double> sums_;
@@ -225,26 +242,45 @@ class PartsInWork {
   DeviceArray<T> scores_;
 };
 
+/// The first prefix column that each row of a part sees; empty where there is no window.
+std::vector<std::uint32_t> first_seen_columns(const AttentionShape& shape, const Stream& stream,
+                                              std::size_t kv_head, const Range& rows,
+                                              std::size_t head_rows) {
+  std::vector<std::uint32_t> columns;
+  if (shape.window == 0) return columns;
+  for (std::size_t r = rows.begin; r < rows.end; ++r) {
+    columns.push_back(
+        static_cast<std::uint32_t>(first_seen_column(shape, stream, kv_head, r, head_rows)));
+  }
+  return columns;
+}
+
+/// The tiles that rows `rows` of the stream look at, in one KV head. `first_seen` as
+/// first_seen_columns(); its copy on the device is not known yet.
 template <class T>
-std::vector<typename Part<T>::Columns> columns_of(const Stream& stream, std::size_t kv_head,
-                                                  std::size_t first_row, std::size_t n_rows,
+std::vector<typename Part<T>::Columns> columns_of(const AttentionShape& shape, const Stream& stream,
+                                                  std::size_t kv_head, const Range& rows,
                                                   KeysValues<const T> prefix,
                                                   KeysValues<const T> own, ColumnRanges removed,
+                                                  std::span<const std::uint32_t> first_seen,
                                                   ColumnOrder order) {
   std::vector<typename Part<T>::Columns> columns;
   const Range seen = prefix_rows(stream, kv_head, prefix.keys.rows);
+  const std::size_t first = first_seen.empty() ? 0 : first_seen.front();
   const bool reversed = order == ColumnOrder::reversed;
   for (const ColumnTile& tile :
        column_tiles(seen.size(), reversed ? kMinColumnTile : kMaxColumnTile)) {
-    columns.push_back({{0, tile.begin, tile.used, first_row, false, removed},
+    if (tile.begin + tile.used <= first) continue;
+    columns.push_back({{0, tile.begin, tile.used, rows.begin, false, removed, 0, nullptr},
                        tile.width,
                        prefix.keys.all().row(seen.begin + tile.begin),
                        prefix.values.all().row(seen.begin + tile.begin)});
   }
   if (reversed) std::reverse(columns.begin(), columns.end());
-  for (const ColumnTile& tile : column_tiles(first_row + n_rows)) {
+  for (const ColumnTile& tile : column_tiles(rows.end)) {
+    if (tile.begin + tile.used <= shape.first_seen(rows.begin)) continue;
     const std::size_t row = stream.first_row + tile.begin;
-    columns.push_back({{0, tile.begin, tile.used, first_row, true, {}},
+    columns.push_back({{0, tile.begin, tile.used, rows.begin, true, {}, shape.window, nullptr},
                        tile.width,
                        own.keys.head(kv_head).row(row),
                        own.values.head(kv_head).row(row)});
@@ -259,18 +295,30 @@ void attention_on_cuda(Cuda& device, const AttentionShape& shape, HeadRows<const
                        MatrixView<T> log_normalisers, ColumnOrder order) {
   const RemovedOnDevice removed(device, streams, shape.n_kv_heads);
   std::map<std::size_t, std::vector<Part<T>>> by_rows;
+  std::vector<std::uint32_t> first_seen;  // of all parts' rows, part by part
   for (std::size_t s = 0; s < streams.size(); ++s) {
     for (std::size_t first = 0; first < streams[s].n_rows; first += kPartRows) {
       const std::size_t n_rows = std::min(kPartRows, streams[s].n_rows - first);
       const std::size_t row = streams[s].first_row + first;
       for (std::size_t head = 0; head < shape.n_heads; ++head) {
         const std::size_t kv_head = shape.kv_head_of(head);
+        const Range rows{first, first + n_rows};
+        const auto of_part = first_seen_columns(shape, streams[s], kv_head, rows, prefix.keys.rows);
         by_rows[n_rows].push_back({{row, head},
                                    n_rows,
                                    queries.head(head).row(row),
-                                   columns_of(streams[s], kv_head, first, n_rows, prefix, own,
-                                              removed.of(s, kv_head), order)});
+                                   columns_of(shape, streams[s], kv_head, rows, prefix, own,
+                                              removed.of(s, kv_head), std::span(of_part), order),
+                                   first_seen.size()});
+        first_seen.insert(first_seen.end(), of_part.begin(), of_part.end());
       }
+    }
+  }
+  const DeviceArray<std::uint32_t> first_seen_there(device,
+                                                    std::span<const std::uint32_t>(first_seen));
+  if (shape.window != 0) {
+    for (auto& [n_rows, parts] : by_rows) {
+      for (Part<T>& part : parts) part.see_from(first_seen_there.data() + part.first_seen);
     }
   }
   for (const auto& [n_rows, parts] : by_rows) {

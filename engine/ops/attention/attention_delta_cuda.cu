@@ -83,28 +83,30 @@ __global__ void own_change_kernel(const Entry* entries, std::size_t n_entries, S
 /// `kept` is not null p (1 + e). Totals [slots, kRowTile] gain the weights' sum.
 template <class T, class P>
 __global__ void weigh_kernel(const Entry* entries, std::size_t n_entries, SoftmaxTile tile,
-                             Form form, const T* p, std::size_t first_head, const T* ds, T scale,
-                             P* weights, P* kept, double* totals) {
+                             Form form, const T* p, const T* capped, std::size_t first_head,
+                             const T* ds, Scoring<T> scoring, P* weights, P* kept, double* totals) {
   const std::size_t index = global_warp();
   if (index >= n_entries * kRowTile) return;
   const Entry& entry = entries[index / kRowTile];
   const std::size_t r = index % kRowTile;
   if (r >= entry.used_rows) return;
   const std::size_t tile_row = entry.tile_row + r;
-  const std::size_t visible = tile.visible(tile_row);
-  const T* const row_p = p + ((entry.head - first_head) * kRowTile + tile_row) * tile.width;
+  const std::size_t first = ((entry.head - first_head) * kRowTile + tile_row) * tile.width;
+  const T* const row_p = p + first;
   T total = 0;
   double removed = 0;  // apart: a sink would drown the row's other changes in a sum of f32
   for (std::size_t c = lane(); c < tile.width; c += kWarp) {
     const std::size_t at = index * tile.width + c;
     T weight = 0, whole = 0;
-    if (c < visible && entry.removed.hold(tile.begin + c)) {
+    const bool is_visible = tile.is_visible(tile_row, c);
+    if (is_visible && entry.removed.hold(tile.begin + c)) {
       if (form == Form::change) {
         weight = -row_p[c];
         removed += static_cast<double>(row_p[c]);
       }
-    } else if (c < visible) {
-      const T change = row_p[c] * expm1(ds[at] * scale);
+    } else if (is_visible) {
+      const T before = capped != nullptr ? capped[first + c] : T{0};
+      const T change = row_p[c] * expm1(scoring.score_change(before, ds[at]));
       whole = row_p[c] + change;
       weight = form == Form::change ? change : whole;
       total += weight;
@@ -175,10 +177,11 @@ class RowTile {
         first_start_(problem.streams.front().prefix - problem.streams.front().full_row),
         heads_(heads),
         d_(problem.shape.head_dim),
-        scale_(problem.shape.template score_scale<T>()),
+        scoring_(problem.shape),
         tiles_(column_tiles_with_cuts(first_start_ - problem.full.row_tiles_before * kRowTile,
                                       kRowTile, problem.full.row_tiles_before + row_tile + 1)),
         probabilities_(device, heads.size() * kRowTile * widest_tile()),
+        capped_(device, scoring_.is_capped() ? heads.size() * kRowTile * widest_tile() : 0),
         score_changes_(device, entries.size() * kRowTile * widest_tile()),
         weights_(device, entries.size() * kRowTile * widest_tile()),
         kept_(device, entries.size() * kRowTile * kRowTile),
@@ -203,6 +206,8 @@ class RowTile {
   /// Tiles become narrower from first to last, but for the cuts of kRowTile.
   std::size_t widest_tile() const { return std::max(tiles_.front().width, kRowTile); }
 
+  T* capped() const { return scoring_.is_capped() ? capped_.data() : nullptr; }
+
   void pass(Form form, const std::vector<Entry>& entries) {
     sums_ = Matrix<T>(device_.memory(), entries_.size() * kRowTile, d_);
     totals_ = Matrix<double>(device_.memory(), entries_.size(), kRowTile);
@@ -210,14 +215,17 @@ class RowTile {
     for (const ColumnTile& tile : tiles_) {
       std::vector<Entry> in_prefix, own;
       for (const Entry& entry : entries) {
-        const std::size_t end = first_start_ + full_row_ + entry.tile_row + entry.used_rows;
-        if (tile.begin >= end) continue;
+        const std::size_t first = first_start_ + full_row_ + entry.tile_row;
+        if (tile.begin >= first + entry.used_rows) continue;
+        if (tile.begin + tile.used <= problem_.shape.first_seen(first)) continue;
         (tile.begin + tile.used <= entry.prefix ? in_prefix : own).push_back(entry);
       }
       if (in_prefix.empty() && own.empty()) continue;
-      const SoftmaxTile place{tile.begin, tile.width, tile.used, first_start_ + full_row_};
+      const SoftmaxTile place{tile.begin, tile.width, tile.used, first_start_ + full_row_,
+                              problem_.shape.window};
       make_softmax_tile(device_, problem_.shape, problem_.full, heads_,
-                        Range{full_row_, full_row_ + kRowTile}, place, probabilities_.data());
+                        Range{full_row_, full_row_ + kRowTile}, place, probabilities_.data(),
+                        capped());
       if (in_prefix.size() == entries.size()) {
         absorb_prefix(form, place, in_prefix, there);
         continue;
@@ -270,8 +278,9 @@ class RowTile {
              const DeviceArray<Entry>& there, P* kept) {
     launch_rows(device_, weigh_kernel<T, P>, entries.size() * kRowTile, there.data(),
                 entries.size(), tile, form, static_cast<const T*>(probabilities_.data()),
-                heads_.begin, static_cast<const T*>(score_changes_.data()), scale_, weights_.data(),
-                kept, totals_.data());
+                static_cast<const T*>(capped()), heads_.begin,
+                static_cast<const T*>(score_changes_.data()), scoring_, weights_.data(), kept,
+                totals_.data());
   }
 
   void add_weighted_values(const SoftmaxTile& tile, const std::vector<Entry>& entries) {
@@ -308,9 +317,10 @@ class RowTile {
   std::size_t first_start_;  ///< position of full row 0
   Range heads_;
   std::size_t d_;
-  T scale_;
+  Scoring<T> scoring_;
   std::vector<ColumnTile> tiles_;
   DeviceArray<T> probabilities_;     ///< [heads, kRowTile, width]
+  DeviceArray<T> capped_;            ///< the same, of Scoring::capped(); empty where nothing is
   DeviceArray<T> score_changes_;     ///< [entries of a tile, kRowTile, width], and so on
   DeviceArray<P> weights_;           ///< [.., kRowTile, width]
   DeviceArray<P> kept_;              ///< [.., kRowTile, kRowTile]

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/cuda/launch.h"
+#include "engine/ops/attention/scoring_cuda.h"
 #include "engine/ops/attention_statistics/attention_received.h"
 #include "engine/ops/attention_statistics/attention_scores_cuda.h"
 #include "engine/ops/common/column_tiles.h"
@@ -12,13 +13,13 @@ namespace {
 /// share the rows out among themselves.
 constexpr unsigned kWarpsOfRows = 8;
 
-/// A block for kWarp columns of one KV head.
+/// A block for kWarp columns of one KV head. `look_back` as AttentionShape::window.
 template <class T>
 __global__ void received_kernel(const T* scores, std::size_t rows, std::size_t width,
-                                ColumnTile tile, std::size_t group, T scale,
+                                ColumnTile tile, std::size_t group, Scoring<T> scoring,
                                 MatrixView<const T> log_normalisers, std::size_t first_position,
-                                std::size_t window_begin, MatrixView<double> all_queries,
-                                MatrixView<double> window_queries) {
+                                std::size_t look_back, std::size_t window_begin,
+                                MatrixView<double> all_queries, MatrixView<double> window_queries) {
   auto* const sums = shared_memory<double>();  // [warps, 2, columns]: before the window, in it
   const std::size_t blocks_of_head = (tile.used + kWarp - 1) / kWarp;
   const std::size_t kv_head = blockIdx.x / blocks_of_head;
@@ -29,8 +30,10 @@ __global__ void received_kernel(const T* scores, std::size_t rows, std::size_t w
     const std::size_t head = kv_head * group + i / rows, r = i % rows;
     const std::size_t position = first_position + r;
     if (position < tile.begin + column) continue;
+    if (look_back != 0 && position >= tile.begin + column + look_back) continue;
     const T score = scores[(head * rows + r) * width + column];
-    const auto weight = static_cast<double>(exp(score * scale - log_normalisers.row(r)[head]));
+    const auto weight =
+        static_cast<double>(exp(scoring.score(score) - log_normalisers.row(r)[head]));
     (position >= window_begin ? within : before) += weight;
   }
   sums[(warp * 2) * kWarp + lane()] = before;
@@ -60,8 +63,8 @@ void add_attention_received_on_cuda(Cuda& device, const AttentionShape& shape,
     launch(device, received_kernel<T>, shape.n_kv_heads * ((tile.used + kWarp - 1) / kWarp),
            kWarpsOfRows * kWarp, kWarpsOfRows * 2 * kWarp * sizeof(double),
            static_cast<const T*>(scores.data()), used_rows, tile.width, tile, shape.group_size(),
-           shape.score_scale<T>(), log_normalisers, first_position, window_begin, all_queries,
-           window_queries);
+           Scoring<T>(shape), log_normalisers, first_position, shape.window, window_begin,
+           all_queries, window_queries);
   }
 }
 

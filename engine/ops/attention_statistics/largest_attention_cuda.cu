@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/cuda/launch.h"
+#include "engine/ops/attention/scoring_cuda.h"
 #include "engine/ops/attention_statistics/attention_scores_cuda.h"
 #include "engine/ops/attention_statistics/largest_attention.h"
 #include "engine/ops/common/column_tiles.h"
@@ -16,8 +17,9 @@ __device__ inline double larger_or_nan(double a, double b) { return b > a || b !
 
 /// A block for kWarp columns of one query head.
 template <class T>
-__global__ void largest_kernel(const T* scores, std::size_t rows, ColumnTile tile, T scale,
-                               MatrixView<const T> log_normalisers, MatrixView<double> largest) {
+__global__ void largest_kernel(const T* scores, std::size_t rows, ColumnTile tile,
+                               Scoring<T> scoring, MatrixView<const T> log_normalisers,
+                               MatrixView<double> largest) {
   auto* const of_warps = shared_memory<double>();  // [warps, columns]
   const std::size_t blocks_of_head = (tile.used + kWarp - 1) / kWarp;
   const std::size_t head = blockIdx.x / blocks_of_head;
@@ -26,7 +28,7 @@ __global__ void largest_kernel(const T* scores, std::size_t rows, ColumnTile til
   double found = 0;
   for (std::size_t r = warp; column < tile.used && r < rows; r += kWarpsOfRows) {
     const T score = scores[(head * rows + r) * tile.width + column];
-    const T weight = exp(score * scale - log_normalisers.row(r)[head]);
+    const T weight = exp(scoring.score(score) - log_normalisers.row(r)[head]);
     found = larger_or_nan(found, static_cast<double>(weight));
   }
   of_warps[warp * kWarp + lane()] = found;
@@ -49,8 +51,8 @@ void raise_largest_attention_on_cuda(Cuda& device, const AttentionShape& shape,
     score_tile<T>(device, shape, queries, rows, keys, tile, scores.data());
     launch(device, largest_kernel<T>, shape.n_heads * ((tile.used + kWarp - 1) / kWarp),
            kWarpsOfRows * kWarp, kWarpsOfRows * kWarp * sizeof(double),
-           static_cast<const T*>(scores.data()), rows, tile, shape.score_scale<T>(),
-           log_normalisers, largest);
+           static_cast<const T*>(scores.data()), rows, tile, Scoring<T>(shape), log_normalisers,
+           largest);
   }
 }
 

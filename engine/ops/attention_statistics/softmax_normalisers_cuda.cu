@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "engine/cuda/launch.h"
+#include "engine/ops/attention/scoring_cuda.h"
 #include "engine/ops/attention_statistics/attention_scores_cuda.h"
 #include "engine/ops/attention_statistics/softmax_normalisers.h"
 #include "engine/ops/common/column_tiles.h"
@@ -17,15 +18,15 @@ struct Running {
 
 /// A warp a row of scores [heads, rows, width].
 template <class T>
-__global__ void absorb_kernel(const T* scores, std::size_t n_rows, ColumnTile tile, T scale,
-                              Running<T> running) {
+__global__ void absorb_kernel(const T* scores, std::size_t n_rows, ColumnTile tile,
+                              Scoring<T> scoring, Running<T> running) {
   constexpr T kNothing = -std::numeric_limits<T>::infinity();
   const std::size_t at = global_warp();
   if (at >= n_rows) return;
   const T* const row = scores + at * tile.width;
   T maximum = kNothing;
   for (std::size_t c = lane(); c < tile.used; c += kWarp) {
-    const T score = row[c] * scale;
+    const T score = scoring.score(row[c]);
     maximum = score > maximum ? score : maximum;
   }
   maximum = warp_max(maximum);
@@ -36,7 +37,8 @@ __global__ void absorb_kernel(const T* scores, std::size_t n_rows, ColumnTile ti
       __shfl_sync(kAllLanes, has_seen && lane() == 0 ? running.maxima[at] : kNothing, 0);
   maximum = before > maximum ? before : maximum;
   T total = 0;
-  for (std::size_t c = lane(); c < tile.used; c += kWarp) total += exp(row[c] * scale - maximum);
+  for (std::size_t c = lane(); c < tile.used; c += kWarp)
+    total += exp(scoring.score(row[c]) - maximum);
   const double sum = warp_sum(static_cast<double>(total));
   if (lane() != 0) return;
   const double seen = has_seen ? running.sums[at] * static_cast<double>(exp(before - maximum)) : 0;
@@ -67,7 +69,7 @@ void softmax_normalisers_on_cuda(Cuda& device, const AttentionShape& shape,
   for (const ColumnTile& tile : column_tiles(columns)) {
     score_tile<T>(device, shape, queries, rows, keys, tile, scores.data());
     launch_rows(device, absorb_kernel<T>, n_rows, static_cast<const T*>(scores.data()), n_rows,
-                tile, shape.score_scale<T>(), running);
+                tile, Scoring<T>(shape), running);
   }
   launch_elements(device, finish_kernel<T>, n_rows, running, rows, shape.n_heads, log_normalisers);
 }
