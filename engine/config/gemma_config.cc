@@ -13,39 +13,19 @@ namespace {
 using nlohmann::json;
 
 /// transformers' defaults that the two families share.
-json shared_defaults() {
-  return {{"hidden_size", 2304},
-          {"intermediate_size", 9216},
-          {"num_hidden_layers", 26},
-          {"num_attention_heads", 8},
-          {"num_key_value_heads", 4},
-          {"head_dim", 256},
-          {"rms_norm_eps", 1e-6},
-          {"tie_word_embeddings", true},
-          {"sliding_window", 4096},
-          {"query_pre_attn_scalar", 256},
-          {"hidden_activation", "gelu_pytorch_tanh"}};
-}
+constexpr const char* kSharedDefaults = R"({
+  "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+  "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6,
+  "tie_word_embeddings": true, "sliding_window": 4096, "query_pre_attn_scalar": 256,
+  "hidden_activation": "gelu_pytorch_tanh"})";
 
-json gemma2_defaults() {
-  json defaults = shared_defaults();
-  defaults.update({{"vocab_size", 256000},
-                   {"max_position_embeddings", 8192},
-                   {"sliding_window_pattern", 2},
-                   {"attn_logit_softcapping", 50.0},
-                   {"final_logit_softcapping", 30.0}});
-  return defaults;
-}
+constexpr const char* kGemma2Defaults = R"({
+  "vocab_size": 256000, "max_position_embeddings": 8192, "sliding_window_pattern": 2,
+  "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0})";
 
-json gemma3_defaults() {
-  json defaults = shared_defaults();
-  defaults.update({{"vocab_size", 262208},
-                   {"max_position_embeddings", 131072},
-                   {"sliding_window_pattern", 6},
-                   {"rope_theta", 1e6},
-                   {"rope_local_base_freq", 1e4}});
-  return defaults;
-}
+constexpr const char* kGemma3Defaults = R"({
+  "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window_pattern": 6,
+  "rope_theta": 1e6, "rope_local_base_freq": 1e4})";
 
 /// The members of config.json's text_config, and those beside it that hold for the whole model.
 json text_part(const json& whole, const std::string& source) {
@@ -90,7 +70,8 @@ void settle_gemma_config(json& config, const std::string& source) {
   if (type == "gemma3") config = text_part(config, source);
   if (type == "gemma3_text") type = "gemma3";
   if (type != "gemma2" && type != "gemma3") return;
-  json settled = type == "gemma2" ? gemma2_defaults() : gemma3_defaults();
+  json settled = json::parse(kSharedDefaults);
+  settled.update(json::parse(type == "gemma2" ? kGemma2Defaults : kGemma3Defaults));
   settled.update(config);
   settled["model_type"] = type;
   if (type == "gemma3") settle_gemma3_rope(settled, source);

@@ -20,7 +20,6 @@ namespace longshadow {
 using std::cos;
 using std::exp;
 using std::expm1;
-using std::tanh;
 using std::log;
 using std::log1p;
 using std::round;
