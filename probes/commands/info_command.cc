@@ -45,6 +45,21 @@ std::string describe(const RopeConfig& rope) {
   return text;
 }
 
+/// "50": to eight digits.
+std::string to_text(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.8g", number);
+  return text;
+}
+
+/// What a model's layers with windows, and its caps, have of their own.
+void print_windows_and_caps(const ModelConfig& config) {
+  if (!config.windows.empty()) print("attention windows", describe_windows(config));
+  if (config.attention_score_cap != 0) print("score cap", to_text(config.attention_score_cap));
+  if (config.logit_cap != 0) print("logit cap", to_text(config.logit_cap));
+  if (config.window_rope) print("window rotary base", to_text(config.window_rope->theta));
+}
+
 int run(const std::string& model) {
   const auto checkpoint = open_model(model, std::cerr);
   const ModelConfig& config = checkpoint->config();
@@ -61,7 +76,8 @@ int run(const std::string& model) {
   print("feed-forward size", config.feed_forward_size);
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
-  if (!config.windows.empty()) print("attention windows", describe_windows(config));
+  print_windows_and_caps(config);
+  print("rotary base", to_text(config.rope.theta));
   print("rotary scaling", describe(config.rope));
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
   print("weights sha256", checkpoint->weights_sha256());

@@ -45,7 +45,7 @@ def load_gguf(path):
         rope.frequencies = lambda d: plain.frequencies(d) / stretch
 
     # Every so many layers one has no window, as llama.cpp has it.
-    interval = {"gemma2": 2, "gemma3": 6}.get(architecture, 0)
+    interval = setting("attention.sliding_window_pattern", {"gemma2": 2, "gemma3": 6}.get(architecture, 0))
 
     def window_of(layer):
         return setting("attention.sliding_window", 0) if interval and (layer + 1) % interval else 0

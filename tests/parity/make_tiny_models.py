@@ -109,10 +109,10 @@ SPECS = [
     Spec("gemma2", "gemma2", 48, 2, 4, 2, 80, True, ref.Rope(), "rope_scaling", "gpt-2",
          "bfloat16", seed=10, norm_epsilon=1e-6, window=20, full_interval=2, score_scalar=16,
          score_cap=4.0, logit_cap=6.0),
-    # Five layers with a window to one without, whose positions have another base and are stretched.
-    Spec("gemma3", "gemma3_text", 32, 6, 4, 2, 48, True,
+    # Two layers with a window to one without, whose positions have another base and are stretched.
+    Spec("gemma3", "gemma3_text", 32, 3, 4, 2, 48, True,
          ref.Rope(theta=1e6, scaling="linear", factor=8.0), "rope_scaling", "gpt-2", "float16",
-         seed=11, head_dim=8, norm_epsilon=1e-6, window=12, full_interval=6,
+         seed=11, head_dim=8, norm_epsilon=1e-6, window=18, full_interval=3,
          window_rope=ref.Rope(theta=10000.0), score_scalar=8),
 ]
 

@@ -13,6 +13,7 @@ import tiny_tokenizers
 
 CLASS_NAMES = {"smollm3": "SmolLM3", "gemma3_text": "Gemma3"}  # of transformers, where the family's is not capitalized alone
 GGUF_NAMES = {"gemma3_text": "gemma3"}  # of architectures, where they are others
+GEMMA_INTERVALS = {"gemma2": 2, "gemma3_text": 6}  # every so many layers one has no window, if no key says so
 INTERLEAVED = ("llama", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
@@ -141,7 +142,7 @@ def config(spec):
                      "attn_logit_softcapping": spec.score_cap or None,
                      "final_logit_softcapping": spec.logit_cap or None}
     if spec.family == "gemma3_text":  # as its public files spell it out
-        settings |= {"rope_local_base_freq": spec.window_rope.theta, "sliding_window_pattern": 6}
+        settings |= {"rope_local_base_freq": spec.window_rope.theta, "sliding_window_pattern": spec.full_interval}
     return settings
 
 
@@ -170,6 +171,9 @@ def write_gguf(spec, weights, tokenizer, path):
         writer.add_value_length(spec.head_dim)
     if is_gemma(spec.family):
         writer.add_sliding_window(spec.window)
+        if spec.full_interval != GEMMA_INTERVALS[spec.family]:
+            writer.add_uint32(f"{GGUF_NAMES[spec.family]}.attention.sliding_window_pattern",
+                              spec.full_interval)
     if spec.family == "gemma2":
         writer.add_attn_logit_softcapping(spec.score_cap)
         writer.add_final_logit_softcapping(spec.logit_cap)

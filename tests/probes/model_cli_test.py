@@ -260,6 +260,17 @@ class Architectures(ModelTest):
         result = longshadow("generate", "--model", model, "--prompt", "A", "-n", 64)
         self.assert_refused(result, BAD_USAGE, "a window of 64 tokens")
 
+    def test_windows_caps_and_both_rotary_bases_are_told(self):
+        told = longshadow("info", MODELS / "gemma2").stdout
+        for line in ("attention windows  20 tokens in 1 of 2 layers", "score cap          4", "logit cap          6"):
+            self.assertIn(line + "\n", told)
+        self.assertNotIn("window rotary base", told)
+        told = longshadow("info", MODELS / "gemma3").stdout
+        for line in ("attention windows  18 tokens in 2 of 3 layers", "window rotary base 10000",
+                     "rotary base        1000000"):
+            self.assertIn(line + "\n", told)
+        self.assertNotIn("cap ", told)
+
     def test_what_is_not_computed_is_refused_by_name(self):
         for members, words in (({"model_type": "qwen3_moe"}, ("'qwen3_moe'", "llama, mistral, qwen2, qwen3, olmo2, smollm3, gemma2, gemma3")),
                                ({"hidden_act": "gelu"}, ("'hidden_act'",)),
