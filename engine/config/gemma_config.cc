@@ -4,7 +4,6 @@
 
 #include "engine/config/config_checks.h"
 #include "engine/core/error.h"
-#include "engine/io/json.h"
 #include "engine/text/utf8.h"
 
 namespace longshadow {

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "engine/config/config.h"
+#include "engine/io/json.h"
 
 namespace longshadow {
 

@@ -4,8 +4,8 @@
 
 namespace longshadow {
 
-/// What the gate of a feed-forward block passes through: g sigma(z), with sigma(z) = 1 / (1 + e^-z)
-/// and
+/// The function that the gate of a feed-forward block passes through: g sigma(z), with sigma(z) = 1
+/// / (1 + e^-z) and
 ///   silu       z = g;
 ///   gelu_tanh  z = 2 sqrt(2 / pi) (g + 0.044715 g³), by which it is g (1 + tanh(z / 2)) / 2
 ///              (Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2).

@@ -52,7 +52,7 @@ std::string to_text(double number) {
   return text;
 }
 
-/// What a model's layers with windows, and its caps, have of their own.
+/// Prints a model's windows and caps, and the rotary base of layers with a window.
 void print_windows_and_caps(const ModelConfig& config) {
   if (!config.windows.empty()) print("attention windows", describe_windows(config));
   if (config.attention_score_cap != 0) print("score cap", to_text(config.attention_score_cap));

@@ -18,7 +18,8 @@ inline double capped_logit_slope(double x, double cap) {
   return (1 - t) * (1 + t);
 }
 
-/// What capped_logit() changes by when x does by dx, in proportion to dx however small it is.
+/// The change of capped_logit() when x changes by dx, exact in proportion to dx however small it
+/// is.
 inline double capped_logit_change(double x, double dx, double cap) {
   if (cap == 0) return dx;
   const double before = std::tanh(x / cap), step = std::tanh(dx / cap);

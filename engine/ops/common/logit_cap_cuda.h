@@ -3,7 +3,7 @@
 #include "engine/core/matrix.h"
 #include "engine/cuda/launch.h"
 
-/// What logit_cap.h says, on a CUDA device.
+/// The caps of logit_cap.h on a CUDA device.
 namespace longshadow {
 
 /// A thread an element of logits: a capped logit; `tanhs`, unless it has no rows, becomes

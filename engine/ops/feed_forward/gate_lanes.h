@@ -44,7 +44,7 @@ struct Sigmoid {
   }
 };
 
-/// What a change of g does to act(g).
+/// The effect of a change of g on act(g).
 template <class T>
 struct ActivationChange {
   Lanes<T> value;        ///< of act(g)

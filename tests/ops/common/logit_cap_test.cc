@@ -1,5 +1,6 @@
 #include "engine/ops/common/logit_cap.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <limits>
 #include <vector>
@@ -58,7 +59,7 @@ TEMPLATE_TEST_CASE("changes of capped logits are as exact as the changes", "", f
   const std::size_t cols = GENERATE(as<std::size_t>(), 1, 16, 37);
   const double scale = GENERATE(1e-9, 1e-3, 1.0, 7.0);
   std::vector<T> tanhs = random_row<T>(cols, 1, 0.25);
-  for (T& t : tanhs) t = std::min(T(0.76), std::max(T(-0.76), t));
+  for (T& t : tanhs) t = std::clamp(t, T(-0.76), T(0.76));
   const std::vector<T> plain = random_row<T>(cols, 2, scale);
   std::vector<T> changes = plain;
   cap_logit_changes(tanhs.data(), cols, kCap, changes.data());

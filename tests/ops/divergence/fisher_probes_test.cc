@@ -171,13 +171,13 @@ TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF6
   const double cap = GENERATE(0.0, 3.0);
   const Inputs<T> in(cpu, vocabulary, kWidth, kRows, cap);
   const Matrix<T> found = in.template run<P>(on.device, kind, kDraws, kFirst);
-  double logit_size = 0, lowest_slope = 1;
+  double logit_size = 0, flattest = 1;  // the largest 1 / slope
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t token = 0; token < vocabulary; ++token) {
       logit_size =
           test::larger(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
                                                    twin::row(in.output.row(token), kWidth)));
-      lowest_slope = std::min(lowest_slope, in.slope(r, token));
+      flattest = test::larger(flattest, 1 / in.slope(r, token));
     }
   }
   // A logit is off by D + 1 roundings of its size, less the normaliser by two more, and exp makes
@@ -186,7 +186,7 @@ TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF6
   // three roundings to a logit; its slope 1 - tanh² is off by 34 u, and by 2 slope / cap times what
   // the logit is.
   const double of_cap =
-      cap == 0 ? 0 : 2 * 19 * cap + 36 / lowest_slope + 2 * (kWidth + 3) * logit_size / cap;
+      cap == 0 ? 0 : 2 * 19 * cap + 36 * flattest + 2 * (kWidth + 3) * logit_size / cap;
   const double relative = (2 * (kWidth + 3) * logit_size + 2 * double(vocabulary) + 12 + of_cap) *
                               twin::unit_roundoff<T> +
                           2.1 * test::kFactorRoundoff<P>;

@@ -137,7 +137,7 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
   for (std::size_t v = 0; v < full.size(); ++v) {
     if (in.cap != 0) {
       const Capped one(full[v], change[v], in.cap);
-      cap_error = std::max(cap_error, one.own_error(logit_error, u));
+      cap_error = test::larger(cap_error, one.own_error(logit_error, u));
       full[v] = one.logit;
       change[v] = one.change;
     }
