@@ -118,8 +118,9 @@ void keep_text_model(std::vector<StoredTensor>& tensors, StoredModel& model) {
   });
   std::ranges::sort(tensors, {}, &StoredTensor::name);
   if (left_out != 0) {
-    model.warnings.push_back(model.source + ": " + std::to_string(left_out) +
-                             " tensors of the part that sees images are left aside");
+    model.warnings.push_back(model.source +
+                             ": the tensors of the part that sees images are left aside, " +
+                             std::to_string(left_out) + " of them");
   }
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 template <Activation activation, class T>
 LONGSHADOW_INLINE Lanes<T> gated_change(Lanes<T> gate, Lanes<T> up, Lanes<T> dgate, Lanes<T> dup) {
-  const ActivationChange<T> change = activation_change<activation, T>(gate, dgate);
+  const LaneActivationChange<T> change = activation_change<activation, T>(gate, dgate);
   return change.value * up + (gate + dgate) * change.sigma_after * dup;
 }
 

@@ -32,10 +32,10 @@ LONGSHADOW_INLINE Lanes<T> gelu_exponent_change(Lanes<T> g, Lanes<T> dg) {
 /// sigma(z), and sigma(-z) = 1 - sigma(z) as exact as itself: the larger from e^-|z| < 1, the
 /// smaller from the larger.
 template <class T>
-struct Sigmoid {
+struct LaneSigmoid {
   Lanes<T> value, complement;
 
-  explicit LONGSHADOW_INLINE Sigmoid(Lanes<T> z) {
+  explicit LONGSHADOW_INLINE LaneSigmoid(Lanes<T> z) {
     const Lanes<T> shrink = exp<T>(-magnitude<T>(z));
     const Lanes<T> larger = 1 / (1 + shrink);
     const Lanes<T> smaller = shrink * larger;
@@ -46,7 +46,7 @@ struct Sigmoid {
 
 /// The effect of a change of g on act(g).
 template <class T>
-struct ActivationChange {
+struct LaneActivationChange {
   Lanes<T> value;        ///< of act(g)
   Lanes<T> sigma_after;  ///< sigma behind the change
 };
@@ -58,8 +58,8 @@ struct ActivationChange {
 /// ten: there sigma' comes from z + dz, and a difference that loses nothing, |dz| being large, from
 /// the two sigmas that are closer to 0.
 template <Activation activation, class T>
-LONGSHADOW_INLINE ActivationChange<T> activation_change(Lanes<T> g, Lanes<T> dg) {
-  const Sigmoid<T> before(gate_exponent<activation, T>(g));
+LONGSHADOW_INLINE LaneActivationChange<T> activation_change(Lanes<T> g, Lanes<T> dg) {
+  const LaneSigmoid<T> before(gate_exponent<activation, T>(g));
   if constexpr (activation == Activation::silu) {
     const auto [growth, factor] = expm1_and_exp<T>(-dg);
     const Lanes<T> after = before.value / (before.value + before.complement * factor);
@@ -67,7 +67,7 @@ LONGSHADOW_INLINE ActivationChange<T> activation_change(Lanes<T> g, Lanes<T> dg)
     return {g * dsigma + after * dg, after};
   } else {
     const Lanes<T> dz = gelu_exponent_change<T>(g, dg);
-    const Sigmoid<T> after(gate_exponent<activation, T>(g) + dz);
+    const LaneSigmoid<T> after(gate_exponent<activation, T>(g) + dz);
     const Lanes<T> near = -after.value * before.complement * expm1<T>(-dz);
     const Lanes<T> far = g < 0 ? after.value - before.value : before.complement - after.complement;
     const Lanes<T> dsigma = magnitude<T>(dz) < 1 ? near : far;
