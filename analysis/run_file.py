@@ -47,7 +47,7 @@ class Retention:
     """What one eviction policy keeps of the context's cache at a budget, and what it costs the future."""
     policy: str
     budget: str  # as it was spelled
-    kept: np.ndarray  # [L, K, T] bool
+    kept: np.ndarray  # [L, K, T] bool, of the layers without a window, in which policies choose
     kl: np.ndarray  # [H] nats, KL(full || compressed) at position T + h
     top1: np.ndarray  # [H] bool, whether both have the same likeliest next token
     surprisal: np.ndarray  # [H] nats, of token T + h + 1; NaN where the text has ended
@@ -137,7 +137,9 @@ def documents(path):
         if file.attrs.get("format") != "longshadow" or file.attrs.get("format_version") != 1:
             raise SystemExit(f"{path}: expected a longshadow run file of format version 1")
         model = file["model"].attrs["name"]
-        return [_document(name, group, model) for name, group in file["documents"].items()]
+        windows = file["model/windows"][:] if "windows" in file["model"] else None
+        return [_document(name, group, model, windows)
+                for name, group in file["documents"].items()]
 
 
 def _sketch(group):
@@ -163,14 +165,15 @@ def _sentences(group):
                      kl=influence["by_sentence"][:][is_sentence])
 
 
-def _retention(group):
+def _retention(group, windows):
     context, future = group.attrs["context_tokens"], group.attrs["future_tokens"]
+    chosen = slice(None) if windows is None else (windows == 0) | (windows >= context + future)
     full = np.full(future, np.nan)
     ahead = group["signals/surprisal"][context + 1:context + future + 1]
     full[:len(ahead)] = ahead
     policies = [member for name, member in group["retention"].items() if "@" in name]
     return [Retention(policy=one.attrs["policy"], budget=one.attrs["budget"],
-                      kept=one["kept"][:].astype(bool), kl=one["kl"][:],
+                      kept=one["kept"][:].astype(bool)[chosen], kl=one["kl"][:],
                       top1=one["top1"][:].astype(bool), surprisal=one["surprisal"][:].astype(float),
                       full_surprisal=full, bytes_kept=int(one.attrs["bytes_kept"]),
                       bytes_full=int(one.attrs["bytes_full"]), kv_bits=int(one.attrs["kv_bits"]))
@@ -226,10 +229,10 @@ def pool(documents):
         text=joined(np.full(len(one.kl), d) for d, one in enumerate(documents)))
 
 
-def _document(name, group, model):
+def _document(name, group, model, windows):
     sketch = _sketch(group) if "sketch" in group else None
     tokens = _tokens(group)
-    retention = _retention(group) if "retention" in group else []
+    retention = _retention(group, windows) if "retention" in group else []
     if "influence" not in group:
         return Document(name=name, model=model, conditions="", evict_at="end", evicted="",
                         subject=np.empty((0, 2), dtype=np.int32), label=np.empty(0, dtype=object),

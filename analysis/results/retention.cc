@@ -15,8 +15,22 @@ namespace {
 
 /// A document and one of its policies at a budget.
 struct Member {
+  const RunModel* model;
   const DocumentRun* document;
   const RunRetention* retention;
+
+  /// kept [T] of each KV head of each layer in which the policy chose.
+  std::vector<std::span<const std::uint8_t>> chosen() const {
+    const auto context = static_cast<std::size_t>(document->context_tokens);
+    const auto n_heads = static_cast<std::size_t>(model->n_kv_heads);
+    std::vector<std::span<const std::uint8_t>> rows;
+    for (std::size_t row = 0; row < retention->kept.size() / context; ++row) {
+      if (model->is_compressed(row / n_heads, document->context_tokens + document->future_tokens)) {
+        rows.push_back(std::span(retention->kept).subspan(row * context, context));
+      }
+    }
+    return rows;
+  }
 };
 
 /// Members of the same policy, budget and bits.
@@ -39,7 +53,7 @@ std::vector<Group> groups_of(const RunFile& run) {
       if (found == groups.end()) {
         found = groups.insert(found, {one.policy, one.budget, one.kv_bits, {}});
       }
-      found->members.push_back({&document, &one});
+      found->members.push_back({&run.model, &document, &one});
     }
   }
   return groups;
@@ -163,13 +177,12 @@ KeptShares report_kept(const std::vector<Member>& members) {
   Tally<10> position;
   for (const Member& member : members) {
     const auto context = static_cast<std::size_t>(member.document->context_tokens);
-    const std::vector<std::uint8_t>& kept = member.retention->kept;
-    const std::size_t rows = kept.size() / context;
+    const auto rows = member.chosen();
     const Kinds kinds = kinds_of(*member.document);
     for (std::size_t i = 0; i < context; ++i) {
       double stays = 0;
-      for (std::size_t row = 0; row < rows; ++row) stays += kept[row * context + i];
-      const auto seen = static_cast<double>(rows);
+      for (const auto& kept : rows) stays += kept[i];
+      const auto seen = static_cast<double>(rows.size());
       if (!member.document->tokens.upos.empty()) {
         tags.add(member.document->tokens.upos[i], seen, stays);
       }
@@ -181,11 +194,14 @@ KeptShares report_kept(const std::vector<Member>& members) {
   return {tags.shares(), entropy.shares(), drift.shares(), position.shares()};
 }
 
-double jaccard(const RunRetention& a, const RunRetention& b) {
+double jaccard(const Member& a, const Member& b) {
+  const auto rows_of_a = a.chosen(), rows_of_b = b.chosen();
   double both = 0, either = 0;
-  for (std::size_t i = 0; i < a.kept.size(); ++i) {
-    both += a.kept[i] & b.kept[i];
-    either += a.kept[i] | b.kept[i];
+  for (std::size_t row = 0; row < rows_of_a.size(); ++row) {
+    for (std::size_t i = 0; i < rows_of_a[row].size(); ++i) {
+      both += rows_of_a[row][i] & rows_of_b[row][i];
+      either += rows_of_a[row][i] | rows_of_b[row][i];
+    }
   }
   return both / either;
 }
@@ -196,7 +212,7 @@ double mean_jaccard(const Group& a, const Group& b) {
   for (const Member& of_a : a.members) {
     for (const Member& of_b : b.members) {
       if (of_a.document == of_b.document) {
-        values.push_back(jaccard(*of_a.retention, *of_b.retention));
+        values.push_back(jaccard(of_a, of_b));
       }
     }
   }

@@ -97,6 +97,14 @@ RunModel read_model(const Group& group) {
   model.hidden_size = dimension(group, schema::kHiddenSize);
   model.vocab_size = dimension(group, schema::kVocabSize);
   model.weights_sha256 = group.string_attribute(schema::kWeightsSha256);
+  if (group.has(schema::kWindows)) {
+    model.windows =
+        group.read<std::int32_t>(schema::kWindows, {static_cast<std::uint64_t>(model.n_layers)});
+    for (const std::int32_t window : model.windows) {
+      if (window >= 0) continue;
+      refuse(group, "expected windows of 0 tokens or more, found " + std::to_string(window));
+    }
+  }
   return model;
 }
 

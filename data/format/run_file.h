@@ -27,6 +27,15 @@ struct RunModel {
   std::int64_t hidden_size = 0;
   std::int64_t vocab_size = 0;
   std::string weights_sha256;
+  /// [L], the tokens that a layer's attention looks back over, its own included; 0: all. Empty: no
+  /// layer has a window.
+  std::vector<std::int32_t> windows{};
+
+  /// Whether policies chose slots in this layer for a text of so many tokens, context and future
+  /// together: they leave alone what sees a window.
+  bool is_compressed(std::size_t layer, std::int64_t tokens) const {
+    return windows.empty() || windows[layer] == 0 || windows[layer] >= tokens;
+  }
 };
 
 struct RunTokens {

@@ -372,6 +372,9 @@ void write_model(const Group& group, const RunModel& model) {
   group.write_attribute(schema::kHiddenSize, model.hidden_size);
   group.write_attribute(schema::kVocabSize, model.vocab_size);
   group.write_attribute(schema::kWeightsSha256, model.weights_sha256);
+  if (!model.windows.empty()) {
+    group.write<std::int32_t>(schema::kWindows, model.windows, {model.windows.size()});
+  }
 }
 
 void verify(const std::filesystem::path& path) { hdf5::ReadOnlyFile(path).root().read_all(); }

@@ -33,6 +33,8 @@ inline constexpr const char* kHeadDim = "head_dim";
 inline constexpr const char* kHiddenSize = "hidden_size";
 inline constexpr const char* kVocabSize = "vocab_size";
 inline constexpr const char* kWeightsSha256 = "weights_sha256";
+// A dataset of /model.
+inline constexpr const char* kWindows = "windows";
 
 // Attributes of a document.
 inline constexpr const char* kSourceSha256 = "source_sha256";

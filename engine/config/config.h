@@ -94,6 +94,10 @@ struct ModelConfig {
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
   /// As in windows.
   std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
+  /// Whether every token of a text of `tokens` sees all before it in this layer.
+  bool sees_all(std::size_t layer, std::size_t tokens) const {
+    return window(layer) == 0 || window(layer) >= tokens;
+  }
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",

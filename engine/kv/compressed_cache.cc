@@ -33,12 +33,13 @@ void require_compression(const Compression& compression, std::size_t n_layers,
         require_equal(kName, "2 frequencies.size() of a layer", 2 * layer.size(), head_dim);
       }
     }
-    for (const KeptSlots& layer : compression.layers) {
+    for (std::size_t index = 0; index < n_layers; ++index) {
+      const KeptSlots& layer = compression.layers[index];
       require_equal(kName, "by_head.size()", layer.by_head.size(), n_kv_heads);
       for (const std::vector<std::uint32_t>& slots : layer.by_head) {
         require_ascending(kName, "slots", std::span(slots));
         require_below(kName, "slots", std::span(slots), n_slots);
-        if (!compression.rotates_keys) continue;
+        if (!compression.rotates_keys_of(index)) continue;
         require_equal(kName, "slots.size() of keys that move", slots.size(),
                       layer.by_head.front().size());
       }
@@ -63,6 +64,7 @@ CompressedCache::CompressedCache(Device& device, const KvCache& full,
     for (const Compression& one : compressions) n_rows += one.layers[index].total();
     Layer layer{Tensor(device.memory(), full.element(), n_rows, head_dim_),
                 Tensor(device.memory(), full.element(), n_rows, head_dim_),
+                {},
                 {}};
     const KeysValuesView from = full.layer(index);
     std::size_t first = 0;
@@ -75,9 +77,12 @@ CompressedCache::CompressedCache(Device& device, const KvCache& full,
         gather_rows(device, from.keys.head(head), slots, keys);
         const TensorView values = layer.values.view().row_range(first, slots.size());
         gather_rows(device, from.values.head(head), slots, values);
-        if (one.rotates_keys) rotate_kept_keys(device, kept, frequencies[index], keys);
+        if (one.rotates_keys_of(index)) rotate_kept_keys(device, kept, frequencies[index], keys);
         bytes_[c] += stored_bytes(device, keys, values, one.quantization);
         layer.rows.push_back({first, first + slots.size()});
+        if (one.layers[index].window != 0) {
+          layer.tokens.insert(layer.tokens.end(), kept.begin(), kept.end());
+        }
         first += slots.size();
       }
     }

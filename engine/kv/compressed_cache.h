@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -17,11 +18,16 @@ namespace longshadow {
 struct Compression {
   std::vector<KeptSlots> layers;  ///< [L]
   /// The kept keys move to positions 0, 1, ... of their layer, and later tokens follow them. KV
-  /// heads must then keep equally many.
+  /// heads must then keep equally many. In a layer with a window, which nobody compresses, they
+  /// stay.
   bool rotates_keys = false;
   /// Keys and values are packed in whole groups of a head's slots; the last slots, fewer than a
   /// group, stay as they are (as in KIVI, Liu et al. 2024, arXiv 2402.02750). Empty: all stay.
   std::optional<Quantization> quantization{};
+
+  bool rotates_keys_of(std::size_t layer) const {
+    return rotates_keys && layers[layer].window == 0;
+  }
 };
 
 /// Throws ContractError, where contracts are checked (engine/core/require.h), unless the
@@ -49,6 +55,8 @@ class CompressedCache {
   std::span<const Range> rows(std::size_t layer, std::size_t compression) const {
     return std::span(layers_[layer].rows).subspan(compression * n_kv_heads_, n_kv_heads_);
   }
+  /// The token of each row of a layer with a window, as Stream::ragged_positions; else empty.
+  std::span<const std::uint32_t> tokens(std::size_t layer) const { return layers_[layer].tokens; }
   /// The size of the keys and values that one compression keeps, as it stores them.
   std::size_t bytes(std::size_t compression) const { return bytes_[compression]; }
   /// The size of all of them as they lie here in memory, quantized ones unpacked, with the slack
@@ -57,8 +65,9 @@ class CompressedCache {
 
  private:
   struct Layer {
-    Tensor keys, values;      // [rows + kRowTile, d]
-    std::vector<Range> rows;  // [compressions, K]
+    Tensor keys, values;                // [rows + kRowTile, d]
+    std::vector<Range> rows;            // [compressions, K]
+    std::vector<std::uint32_t> tokens;  // [rows], or none
   };
 
   std::size_t n_kv_heads_;

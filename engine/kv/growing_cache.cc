@@ -1,5 +1,6 @@
 #include "engine/kv/growing_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/backend/device.h"
@@ -39,16 +40,19 @@ GrowingCache::GrowingCache(Device& device, const KvCache& prefilled, const Compr
       by_head.push_back({head * rows, (head + 1) * rows});
     }
     const KeysValuesView as_one_head{as_heads(full.keys.all(), 1), as_heads(full.values.all(), 1)};
-    const auto& kept = compression.layers[index].by_head;
-    layers_.push_back(gather(index, {as_one_head, by_head}, kept));
+    const auto& [n_slots, kept, window] = compression.layers[index];
+    layers_.push_back(gather(moving_frequencies(index, window), {as_one_head, by_head}, kept));
+    layers_.back().window = window;
+    if (window != 0) layers_.back().first_seen = n_slots + 1 - std::min(window, n_slots + 1);
     for (std::size_t head = 0; head < kept.size(); ++head) {
       layers_.back().heads[head].tokens = kept[head];
     }
+    drop_unseen(layers_.back());
   }
 }
 
 GrowingCache::Layer GrowingCache::gather(
-    std::size_t index, CachedLayer from,
+    std::span<const double> frequencies, CachedLayer from,
     const std::vector<std::vector<std::uint32_t>>& slots_by_head) const {
   Layer layer;
   std::size_t n_rows = 0;
@@ -72,8 +76,8 @@ GrowingCache::Layer GrowingCache::gather(
                 keys.view());
     gather_rows(*device_, from.rows.values.head(0).row_range(rows.begin, rows.size()), ids,
                 values.view());
-    if (rotates_keys_) {
-      rotate_kept_keys(*device_, std::span(slots), frequencies_[index], keys.view());
+    if (!frequencies.empty()) {
+      rotate_kept_keys(*device_, std::span(slots), frequencies, keys.view());
     }
     const std::size_t n_plain = head.plain.size(), n_packed = slots.size() - n_plain;
     if (n_packed != 0) {
@@ -118,6 +122,7 @@ CachedLayer GrowingCache::read(std::size_t index) {
     const Range& plain = head.plain;
     copy_row_range(*device_, layer.keys, plain.begin, plain.size(), unpacked_keys_, row);
     copy_row_range(*device_, layer.values, plain.begin, plain.size(), unpacked_values_, row);
+    by_head_[h].begin += n_unseen(layer, head);
   }
   return {{as_heads(unpacked_keys_.view(), 1), as_heads(unpacked_values_.view(), 1)}, by_head_};
 }
@@ -146,6 +151,33 @@ void GrowingCache::append(std::size_t index, KeysValuesView own, std::size_t tok
            std::as_const(layer.values).view().row_range(head.plain.begin, head.plain.size()), head);
       head.plain.end = head.plain.begin;
     }
+  }
+  if (layer.window != 0) layer.first_seen = token + 2 - std::min(layer.window, token + 2);
+  drop_unseen(layer);
+}
+
+std::size_t GrowingCache::n_unseen(const Layer& layer, const Head& head) {
+  const auto seen = std::ranges::lower_bound(head.tokens, layer.first_seen);
+  return static_cast<std::size_t>(seen - head.tokens.begin());
+}
+
+void GrowingCache::drop_unseen(Layer& layer) const {
+  for (Head& head : layer.heads) {
+    std::size_t count = n_unseen(layer, head);
+    if (quantization_) {
+      std::size_t dropped = 0;
+      while (!head.packed_keys.empty() && dropped + head.packed_keys.front().rows() <= count) {
+        dropped += head.packed_keys.front().rows();
+        head.packed_keys.erase(head.packed_keys.begin());
+        head.packed_values.erase(head.packed_values.begin());
+      }
+      count = dropped;
+    } else {
+      head.plain.begin += count;
+      head.capacity -= count;
+    }
+    head.tokens.erase(head.tokens.begin(),
+                      head.tokens.begin() + static_cast<std::ptrdiff_t>(count));
   }
 }
 
@@ -176,7 +208,10 @@ void GrowingCache::keep(std::size_t index,
     require_below("GrowingCache::keep", "slots", std::span(slots_by_head[h]),
                   layers_[index].heads[h].tokens.size());
   }
-  Layer kept = gather(index, read(index), slots_by_head);
+  const std::size_t window = layers_[index].window;
+  Layer kept = gather(moving_frequencies(index, window), read(index), slots_by_head);
+  kept.window = window;
+  kept.first_seen = layers_[index].first_seen;
   for (std::size_t h = 0; h < slots_by_head.size(); ++h) {
     for (const std::uint32_t slot : slots_by_head[h]) {
       kept.heads[h].tokens.push_back(layers_[index].heads[h].tokens[slot]);

@@ -22,9 +22,9 @@ struct CachedLayer {
 };
 
 /// The cache of a text that is being written: of every layer and KV head the slots that were kept,
-/// then those of the tokens since. Quantized, every whole group of a head's slots is packed, and
-/// the last slots, fewer than a group, stay as they are until the group is full (as in KIVI, Liu et
-/// al. 2024, arXiv 2402.02750).
+/// then those of the tokens since; of a layer with a window, the slots that the next token sees.
+/// Quantized, every whole group of a head's slots is packed, and the last slots, fewer than a
+/// group, stay as they are until the group is full (as in KIVI, Liu et al. 2024, arXiv 2402.02750).
 class GrowingCache {
  public:
   /// Begins with what `compression` keeps of a prefilled cache. `device` must outlive this;
@@ -33,6 +33,8 @@ class GrowingCache {
                std::span<const std::vector<double>> frequencies);
 
   std::size_t n_layers() const { return layers_.size(); }
+  /// Whether the layer holds the tokens of a window alone.
+  bool has_window(std::size_t layer) const { return layers_[layer].window != 0; }
   /// The tokens of a KV head's slots, as positions in the text.
   const std::vector<std::uint32_t>& tokens(std::size_t layer, std::size_t head) const {
     return layers_[layer].heads[head].tokens;
@@ -40,12 +42,14 @@ class GrowingCache {
   /// The rotary position that the layer's next token gets, where that token is number `token` of
   /// the text.
   std::size_t next_position(std::size_t layer, std::size_t token) const {
-    return rotates_keys_ ? tokens(layer, 0).size() : token;
+    return rotates_keys_ && !has_window(layer) ? tokens(layer, 0).size() : token;
   }
 
   /// Valid until the next call.
   CachedLayer read(std::size_t layer);
-  /// Adds the first row of every KV head of `own`, which is token number `token` of the text.
+  /// Adds the first row of every KV head of `own`, which is token number `token` of the text. What
+  /// the next token does not see any more, in a layer with a window, leaves the cache; packed slots
+  /// leave when none of those that they were packed with is seen.
   void append(std::size_t layer, KeysValuesView own, std::size_t token);
   /// Evicts all but these of the layer's slots, which are sorted.
   void keep(std::size_t layer, const std::vector<std::vector<std::uint32_t>>& slots_by_head);
@@ -63,11 +67,22 @@ class GrowingCache {
   struct Layer {
     Tensor keys, values;
     std::vector<Head> heads;
+    std::size_t window = 0;      ///< as KeptSlots::window
+    std::size_t first_seen = 0;  ///< the first token that the next one sees
   };
 
-  /// Layer number `index`, of the named rows of each head.
-  Layer gather(std::size_t index, CachedLayer from,
+  /// The named rows of each head; keys move where frequencies [d / 2] are given.
+  Layer gather(std::span<const double> frequencies, CachedLayer from,
                const std::vector<std::vector<std::uint32_t>>& slots_by_head) const;
+  /// [d / 2], by which the layer's kept keys move; empty where they stay.
+  std::span<const double> moving_frequencies(std::size_t layer, std::size_t window) const {
+    if (!rotates_keys_ || window != 0) return {};
+    return frequencies_[layer];
+  }
+  /// The number of the head's slots that the next token does not see.
+  static std::size_t n_unseen(const Layer& layer, const Head& head);
+  /// Drops what the next token does not see.
+  void drop_unseen(Layer& layer) const;
   /// Packs whole groups of rows and puts them behind the head's other groups.
   void pack(ConstTensorView keys, ConstTensorView values, Head& head) const;
   /// So that every head of the layer has rows to spare.

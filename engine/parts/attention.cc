@@ -11,9 +11,13 @@
 
 namespace longshadow {
 
+ScoreForm score_form(const ModelConfig& config) {
+  return {config.attention_scale, config.attention_score_cap};
+}
+
 AttentionShape attention_shape(const ModelConfig& config, std::size_t layer) {
-  return {config.n_heads,       config.n_kv_heads,      config.head_dim,
-          config.window(layer), config.attention_scale, config.attention_score_cap};
+  return {config.n_heads, config.n_kv_heads, config.head_dim, config.window(layer),
+          score_form(config)};
 }
 
 namespace {

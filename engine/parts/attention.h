@@ -149,6 +149,7 @@ class Attention {
   PartOutput output_;
 };
 
+ScoreForm score_form(const ModelConfig& config);
 AttentionShape attention_shape(const ModelConfig& config, std::size_t layer);
 
 }  // namespace longshadow

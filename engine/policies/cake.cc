@@ -31,7 +31,7 @@ class Cake final : public Policy {
   /// attention and V the sum of its variances. So the ranking is the paper's, and select() finds
   /// the preference as their sum.
   TokenScores scores(const LayerView& view) const override {
-    const auto spreads = window_spread(view.window_queries, view.keys, view.n);
+    const auto spreads = window_spread(view.score, view.window_queries, view.keys, view.n);
     const auto group = static_cast<double>(view.window_queries.n_heads / view.keys.n_heads);
     TokenScores scores(view.keys.n_heads, view.n);
     double entropy = 0, variance = 0;

@@ -17,7 +17,8 @@ class DropKv final : public Policy {
   using Policy::Policy;
 
   TokenScores scores(const LayerView& view) const override {
-    const auto heads = window_statistics(view.window_queries, view.keys, view.values, view.n, 1);
+    const auto heads =
+        window_statistics(view.score, view.window_queries, view.keys, view.values, view.n, 1);
     const std::size_t window = traits().window_queries;
     TokenScores scores(view.keys.n_heads, view.n);
     for (std::size_t head = 0; head < scores.n_kv_heads(); ++head) {

@@ -16,7 +16,8 @@ struct Options {
 
 /// The attention that queries to come would pay if they were normally distributed as the prompt's
 /// are, times the norm of the value (Devoto et al. 2025, Expected Attention, arXiv 2510.00636).
-/// Sinks take no part: neither their queries nor, in the softmax, their keys.
+/// Sinks take no part: neither their queries nor, in the softmax, their keys. Nor does a cap of the
+/// scores, which have no closed form under it.
 class ExpectedAttention final : public Policy {
  public:
   ExpectedAttention(const PolicyTraits& traits, const Options& options)
@@ -33,7 +34,7 @@ class ExpectedAttention final : public Policy {
       FutureQueries future(queries, rotation);
       if (!options_.covariance) std::fill(future.covariance.begin(), future.covariance.end(), 0.0);
       const auto keys = view.keys.head(head / group).row_range(n_sink, n_others);
-      std::vector<double> attention = future.log_expected_weights(keys);
+      std::vector<double> attention = future.log_expected_weights(keys, view.score.factor(d));
       softmax(attention);
       double* of_head = &scores.head(head / group)[n_sink];
       for (std::size_t j = 0; j < n_others; ++j) {

@@ -51,9 +51,9 @@ FutureQueries::FutureQueries(MatrixView<const float> queries, const MeanRotation
   for (std::size_t i = 0; i < d; ++i) rotate(rotation, &covariance[i * d], 1);
 }
 
-std::vector<double> FutureQueries::log_expected_weights(MatrixView<const float> keys) const {
+std::vector<double> FutureQueries::log_expected_weights(MatrixView<const float> keys,
+                                                        double f) const {
   const std::size_t d = keys.cols;
-  const double scale = 1 / std::sqrt(static_cast<double>(d));
   std::vector<double> exponents(keys.rows);
   std::vector<double> product(d);  // of the covariance and a key
   for (std::size_t j = 0; j < keys.rows; ++j) {
@@ -67,7 +67,7 @@ std::vector<double> FutureQueries::log_expected_weights(MatrixView<const float> 
       first_order += mean[i] * key[i];
       second_order += product[i] * key[i];
     }
-    exponents[j] = first_order * scale + second_order * scale * scale / 2;
+    exponents[j] = first_order * f + second_order * f * f / 2;
   }
   return exponents;
 }

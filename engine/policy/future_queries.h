@@ -26,9 +26,9 @@ struct FutureQueries {
   /// by n), then rotated: R mean and R covariance Rᵀ.
   FutureQueries(MatrixView<const float> queries, const MeanRotation& rotation);
 
-  /// log E[exp(q k / sqrt(d))] = mean k / sqrt(d) + k covariance k / (2 d) for every row of keys
-  /// [n, d].
-  std::vector<double> log_expected_weights(MatrixView<const float> keys) const;
+  /// log E[exp(f q k)] = f mean k + f² k covariance k / 2 for every row of keys [n, d], where
+  /// scores are f q k.
+  std::vector<double> log_expected_weights(MatrixView<const float> keys, double f) const;
 };
 
 }  // namespace longshadow

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/core/matrix.h"
+#include "engine/ops/attention/score_form.h"
 #include "engine/ops/projection/heads.h"
 
 namespace longshadow {
@@ -21,6 +22,7 @@ struct LayerView {
   LayerPlace place;
   std::size_t first_kv_head = 0;  ///< which of the layer's KV heads head 0 of the view is
   std::size_t n = 0;
+  ScoreForm score{};             ///< of the model
   HeadRows<const float> keys;    ///< K heads, rows [0, n), after rotation
   HeadRows<const float> values;  ///< K heads, rows [0, n)
   /// [n, H d], before rotation, after any norm of their own, as long as after it (yarn).

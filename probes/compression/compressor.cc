@@ -1,7 +1,6 @@
 #include "probes/compression/compressor.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "engine/backend/device.h"
@@ -40,6 +39,7 @@ Compressor::Compressor(Device& device, const Weights& weights, std::vector<const
       weights_(weights),
       policies_(std::move(policies)),
       text_(text),
+      layers_(compressed_layers(weights.config, text.text_tokens)),
       inputs_(device, weights, text.context, text.text_tokens, gathered(policies_, gather)),
       replayed_(policies_.size()) {}
 
@@ -68,7 +68,8 @@ std::vector<std::vector<TokenScores>> Compressor::scores(const FullPass& full,
                                                          const ScoringInputs& given) {
   for (const std::size_t index : indices) run_second_pass(index, full);
   std::vector<std::vector<TokenScores>> scores(indices.size());
-  for (std::size_t layer = 0; layer < full.cache.n_layers(); ++layer) {
+  for (std::size_t index = 0; index < layers_.size(); ++index) {
+    const std::size_t layer = layers_[index];
     inputs_.show(full, layer);
     for (std::size_t i = 0; i < indices.size(); ++i) {
       check_interrupt();
@@ -77,11 +78,12 @@ std::vector<std::vector<TokenScores>> Compressor::scores(const FullPass& full,
       if (given.influence != nullptr) {
         view.influence = given.influence->of(policy.traits(), view.place);
       }
+      view.place = {index, layers_.size()};
       view.seed = given.seed;
       if (!replayed_[indices[i]].empty()) view.replayed = replayed_[indices[i]][layer].view();
       scores[i].push_back(protected_scores(policy, view));
     }
-    given.progress(layer + 1);
+    given.progress(index + 1);
   }
   return scores;
 }
@@ -100,17 +102,22 @@ std::vector<Compression> Compressor::compress(const FullPass& full,
   std::vector<Compression> compressions;
   for (std::size_t c = 0; c < choices.size(); ++c) {
     const Policy& policy = *policies_[choices[c].policy];
-    compressions.push_back(
-        {keep(policy, by_policy[place[c]], choices[c].share), policy.traits().rotates_keys});
+    Compression compression = keep_everything(weights_.config, text_);
+    compression.rotates_keys = policy.traits().rotates_keys;
+    std::vector<KeptSlots> kept = keep(policy, by_policy[place[c]], choices[c].share);
+    for (std::size_t index = 0; index < layers_.size(); ++index) {
+      compression.layers[layers_[index]] = std::move(kept[index]);
+    }
+    compressions.push_back(std::move(compression));
   }
   return compressions;
 }
 
-Compression keep_everything(const CacheShape& shape, std::size_t n) {
-  std::vector<std::uint32_t> all(n);
-  std::iota(all.begin(), all.end(), 0U);
+Compression keep_everything(const ModelConfig& config, const ContextOfText& text) {
   Compression compression;
-  compression.layers.assign(shape.n_layers, KeptSlots{n, std::vector(shape.n_kv_heads, all)});
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    compression.layers.push_back(slots_seen_next(config, layer, text));
+  }
   return compression;
 }
 

@@ -10,18 +10,13 @@
 #include "engine/model/full_pass.h"
 #include "engine/policy/policy.h"
 #include "probes/compression/policy_choice.h"
+#include "probes/compression/windowed_layers.h"
 #include "probes/gather/entropy_head.h"
 #include "probes/gather/policy_inputs.h"
 #include "probes/gather/token_signals.h"
 #include "probes/influence/measured_influence.h"
 
 namespace longshadow {
-
-/// The context whose cache policies compress, and the text that it begins.
-struct ContextOfText {
-  std::size_t context;      ///< T
-  std::size_t text_tokens;  ///< all tokens, context included, which rotary scaling goes by
-};
 
 /// Runs the full pass over a context alone, which predicts nothing before `predict_from`.
 /// `observer` may be null. Throws Interrupted.
@@ -44,7 +39,7 @@ struct PolicyAtShare {
 struct ScoringInputs {
   const MeasuredInfluence* influence = nullptr;  ///< null: no policy looks at it
   std::uint64_t seed = 0;                        ///< of random choices
-  /// Called after each layer with the number of layers done.
+  /// Called after each compressed layer with the number of layers done.
   std::function<void(std::size_t)> progress = [](std::size_t) {};
 };
 
@@ -72,7 +67,8 @@ class Compressor {
   /// The signals of the context's tokens that the policies look at.
   TokenSignals signals() const { return inputs_.signals(); }
 
-  /// Scores the context by the policies at these indices, [indices][L]. A policy's second pass runs
+  /// Scores the context by the policies at these indices, [indices][compressed_layers()]. A
+  /// policy's second pass runs
   /// when the policy first scores. Throws as protected_scores() and run_second_pass() do, and
   /// Interrupted.
   std::vector<std::vector<TokenScores>> scores(const FullPass& full,
@@ -91,12 +87,13 @@ class Compressor {
   const Weights& weights_;
   std::vector<const Policy*> policies_;
   ContextOfText text_;
+  std::vector<std::size_t> layers_;  ///< compressed_layers()
   PolicyInputs inputs_;
   /// By policy and layer, [H, T], what LayerView::replayed shows; empty: not run.
   std::vector<std::vector<Matrix<double>>> replayed_;
 };
 
-/// The compression that keeps all n slots of every KV head.
-Compression keep_everything(const CacheShape& shape, std::size_t n);
+/// The compression that keeps all slots that the next token sees.
+Compression keep_everything(const ModelConfig& config, const ContextOfText& text);
 
 }  // namespace longshadow

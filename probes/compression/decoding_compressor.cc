@@ -31,13 +31,23 @@ Matrix<float> rows_of(Device& device, ConstHeadsView rows, std::span<const Range
   return host;
 }
 
-/// The mean number of slots of a KV head.
-double mean_slots(const GrowingCache& cache, std::size_t n_kv_heads) {
-  std::size_t slots = 0;
+/// The layers that cuts compress: those without a window.
+std::vector<std::size_t> layers_to_cut(const GrowingCache& cache) {
+  std::vector<std::size_t> layers;
   for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
+    if (!cache.has_window(layer)) layers.push_back(layer);
+  }
+  return layers;
+}
+
+/// The mean number of slots of a KV head of these layers.
+double mean_slots(const GrowingCache& cache, std::span<const std::size_t> layers,
+                  std::size_t n_kv_heads) {
+  std::size_t slots = 0;
+  for (const std::size_t layer : layers) {
     for (std::size_t head = 0; head < n_kv_heads; ++head) slots += cache.tokens(layer, head).size();
   }
-  return static_cast<double>(slots) / static_cast<double>(cache.n_layers() * n_kv_heads);
+  return static_cast<double>(slots) / static_cast<double>(layers.size() * n_kv_heads);
 }
 
 /// Number of last queries that a policy looks at.
@@ -218,33 +228,35 @@ void DecodingCompressor::after_step(ConstTensorView logits, std::size_t entropy_
     });
   }
   if (--steps_to_cut_ > 0) return;
-  cuts_.tokens = cache.tokens(0, 0).back() + 1;
-  cuts_.slots_before = mean_slots(cache, config_.n_kv_heads);
-  const std::vector<std::size_t> slots = slots_by_head();
-  for (std::size_t layer = 0; layer < cache.n_layers(); ++layer) {
-    cut(layer, std::span(slots).subspan(layer * config_.n_kv_heads, config_.n_kv_heads), cache);
+  const std::vector<std::size_t> layers = layers_to_cut(cache);
+  cuts_.tokens = cache.tokens(layers.front(), 0).back() + 1;
+  cuts_.slots_before = mean_slots(cache, layers, config_.n_kv_heads);
+  const std::vector<std::size_t> slots = slots_by_head(layers.size());
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto of_layer = std::span(slots).subspan(i * config_.n_kv_heads, config_.n_kv_heads);
+    cut(layers[i], {i, layers.size()}, of_layer, cache);
   }
-  cuts_.slots_after = mean_slots(cache, config_.n_kv_heads);
+  cuts_.slots_after = mean_slots(cache, layers, config_.n_kv_heads);
   ++cuts_.count;
   steps_to_cut_ = interval_.every;
 }
 
-std::vector<std::size_t> DecodingCompressor::slots_by_head() const {
+std::vector<std::size_t> DecodingCompressor::slots_by_head(std::size_t n_layers) const {
   const std::size_t n = cuts_.tokens;
   const std::size_t target = slots_after_cut(policy_, interval_, n, cuts_.count);
-  const CacheShape shape{config_.n_layers, config_.n_kv_heads};
+  const CacheShape shape{n_layers, config_.n_kv_heads};
   if (target >= n) return std::vector<std::size_t>(shape.n_layers * shape.n_kv_heads, n);
   return policy_.budget(shape, n, compression_to(target, n));
 }
 
-void DecodingCompressor::cut(std::size_t layer, std::span<const std::size_t> slots,
-                             GrowingCache& cache) const {
+void DecodingCompressor::cut(std::size_t layer, const LayerPlace& place,
+                             std::span<const std::size_t> slots, GrowingCache& cache) const {
   const CachedLayer rows = cache.read(layer);
   const std::size_t together = policy_.traits().joint_heads ? config_.n_kv_heads : 1;
   std::vector<std::vector<std::uint32_t>> kept;
   for (std::size_t head = 0; head < config_.n_kv_heads; head += together) {
-    for (auto& of_head : choose(layer, {head, head + together}, slots.subspan(head, together), rows,
-                                cache.tokens(layer, head))) {
+    for (auto& of_head : choose(layer, place, {head, head + together},
+                                slots.subspan(head, together), rows, cache.tokens(layer, head))) {
       kept.push_back(std::move(of_head));
     }
   }
@@ -252,8 +264,9 @@ void DecodingCompressor::cut(std::size_t layer, std::span<const std::size_t> slo
 }
 
 std::vector<std::vector<std::uint32_t>> DecodingCompressor::choose(
-    std::size_t layer, const Range& heads, std::span<const std::size_t> slots,
-    const CachedLayer& rows, const std::vector<std::uint32_t>& tokens) const {
+    std::size_t layer, const LayerPlace& place, const Range& heads,
+    std::span<const std::size_t> slots, const CachedLayer& rows,
+    const std::vector<std::uint32_t>& tokens) const {
   const std::size_t n = tokens.size();
   const std::size_t most = *std::max_element(slots.begin(), slots.end());
   if (n <= most) {
@@ -267,7 +280,8 @@ std::vector<std::vector<std::uint32_t>> DecodingCompressor::choose(
   const Matrix<double> received = attention(layer, heads, rows);
   const Matrix<float> last = window_queries(layer, heads);
   LayerView view;
-  view.place = {layer, config_.n_layers};
+  view.place = place;
+  view.score = score_form(config_);
   view.first_kv_head = heads.begin;
   view.n = n;
   view.keys = as_heads(keys.view(), heads.size());
@@ -321,7 +335,7 @@ void DecodingCompressor::add_attention(std::size_t layer, std::size_t head, Cons
                                        MatrixView<double> received) const {
   const PolicyTraits& traits = policy_.traits();
   const std::size_t n = received.cols, window = traits.attention_queries;
-  const AttentionShape shape{config_.group_size(), 1, config_.head_dim};
+  const AttentionShape shape{config_.group_size(), 1, config_.head_dim, 0, score_form(config_)};
   const std::size_t first_head = head * shape.n_heads;
   const std::size_t unused = window_ - window;  // rows before those that count
   const ConstHeadsView queries =

@@ -56,7 +56,8 @@ struct CacheCuts {
 /// Cuts a growing cache by an eviction policy. What the policy looks at comes from the decoding
 /// steps themselves, which it observes; tokens of the prompt and of the text are scored alike.
 /// Heads come to hold different tokens, so each is scored and cut by itself, but for policies of
-/// joint_heads. The slots that a policy protects stay at every cut.
+/// joint_heads. The slots that a policy protects stay at every cut. Layers with a window are left
+/// alone, and counts are those of the others.
 class DecodingCompressor final : public LayerObserver {
  public:
   /// `prompt`: as far as the policy looks at them, of the prefilled tokens. References must outlive
@@ -77,13 +78,15 @@ class DecodingCompressor final : public LayerObserver {
   const CacheCuts& cuts() const { return cuts_; }
 
  private:
-  /// [L, K] that each KV head is to keep at the cut that is due.
-  std::vector<std::size_t> slots_by_head() const;
-  /// `slots` [K] are what the layer's heads are to keep.
-  void cut(std::size_t layer, std::span<const std::size_t> slots, GrowingCache& cache) const;
+  /// [n_layers, K] that each KV head is to keep at the cut that is due.
+  std::vector<std::size_t> slots_by_head(std::size_t n_layers) const;
+  /// `slots` [K] are what the layer's heads are to keep; `place` is the layer's among those cut.
+  void cut(std::size_t layer, const LayerPlace& place, std::span<const std::size_t> slots,
+           GrowingCache& cache) const;
   /// Chooses what stays of some of a layer's KV heads, which hold the same tokens; `slots` are
   /// theirs.
-  std::vector<std::vector<std::uint32_t>> choose(std::size_t layer, const Range& heads,
+  std::vector<std::vector<std::uint32_t>> choose(std::size_t layer, const LayerPlace& place,
+                                                 const Range& heads,
                                                  std::span<const std::size_t> slots,
                                                  const CachedLayer& rows,
                                                  const std::vector<std::uint32_t>& tokens) const;

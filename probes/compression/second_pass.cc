@@ -16,6 +16,19 @@
 namespace longshadow {
 namespace {
 
+/// In layers that policies may compress, the replay's last token must still see the whole context.
+void check_windows_of_replay(const Replay& replay, std::size_t context, const ModelConfig& config) {
+  const std::size_t end = context + replay.tokens.size();
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    if (!config.sees_all(layer, context) || config.sees_all(layer, end)) continue;
+    throw UsageError("the policy's second pass: reads " + std::to_string(replay.tokens.size()) +
+                     " tokens behind the context's " + std::to_string(context) + ", but layer " +
+                     std::to_string(layer) + " looks back over " +
+                     std::to_string(config.window(layer)) +
+                     " tokens; take a shorter context, or give the policy a shorter chunk");
+  }
+}
+
 void check_replay(const Replay& replay, std::size_t context, const ModelConfig& config) {
   const std::string where = "the policy's second pass: ";
   if (replay.tokens.empty() || replay.slots.begin >= replay.slots.end ||
@@ -37,6 +50,7 @@ void check_replay(const Replay& replay, std::size_t context, const ModelConfig& 
                      describe_max_context(config) +
                      "; take a shorter context, or give the policy a shorter chunk");
   }
+  check_windows_of_replay(replay, context, config);
 }
 
 /// The full pass's cache, of which rows see the context and write nothing.
@@ -105,6 +119,7 @@ class ReplayGather final : public LayerObserver {
   void after_attention(const Chunk&, std::size_t layer, const LayerActivations& activations,
                        ConstHeadsView, ConstTensorView) override {
     check_interrupt();
+    if (!config_.sees_all(layer, context_)) return;  // no policy compresses it
     const Range& slots = replay_.slots;
     const ConstHeadsView keys = cache_.layer(layer).keys.part(0, config_.n_kv_heads, slots.begin);
     const Tensor normalisers = log_normalisers(layer, activations);

@@ -1,5 +1,7 @@
 #include "probes/cost/arithmetic.h"
 
+#include <algorithm>
+
 #include "engine/parts/layer.h"
 
 namespace longshadow {
@@ -27,8 +29,13 @@ double product_flops(const ModelConfig& config, std::size_t rows) {
 double attention_flops(const ModelConfig& config, std::size_t rows, std::size_t prefix,
                        Method method) {
   const double own = static_cast<double>(rows) / (method == Method::differential ? 1 : 2);
-  return 4.0 * static_cast<double>(config.n_layers * config.n_heads * config.head_dim * rows) *
-         (static_cast<double>(prefix) + own);
+  double columns = 0;  // that a row looks at, over the layers
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    const double all = static_cast<double>(prefix) + own;
+    const auto window = static_cast<double>(config.window(layer));
+    columns += window != 0 ? std::min(all, window) : all;
+  }
+  return 4.0 * static_cast<double>(config.n_heads * config.head_dim * rows) * columns;
 }
 
 double prefill_flops(const ModelConfig& config, std::size_t context) {

@@ -88,6 +88,10 @@ RunFile begin_run(RunModel model, const nlohmann::json& configuration) {
 RunModel describe(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const auto count = [](std::size_t value) { return static_cast<std::int64_t>(value); };
+  constexpr std::size_t kMostTokens = std::numeric_limits<std::int32_t>::max();
+  std::vector<std::int32_t> windows;
+  for (const std::size_t window : config.windows)
+    windows.push_back(static_cast<std::int32_t>(std::min<std::size_t>(window, kMostTokens)));
   return {config.name,
           name_of(config.architecture),
           count(config.n_layers),
@@ -96,7 +100,8 @@ RunModel describe(const Checkpoint& checkpoint) {
           count(config.head_dim),
           count(config.hidden_size),
           count(config.vocab_size),
-          checkpoint.weights_sha256()};
+          checkpoint.weights_sha256(),
+          std::move(windows)};
 }
 
 namespace {

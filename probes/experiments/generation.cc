@@ -28,6 +28,10 @@ std::unique_ptr<Policy> make_generation_policy(const GenerationOptions& options,
   return options.budget < 1 || options.interval ? std::move(policy) : nullptr;
 }
 
+ContextOfText text_of(std::size_t prompt_tokens, const GenerationOptions& options) {
+  return {prompt_tokens, prompt_tokens + options.max_tokens};
+}
+
 /// Chooses what stays of the prompt; without a policy, everything.
 Compression choose(Compressor& compressor, const Policy* policy, const FullPass& full,
                    const ModelConfig& config, const GenerationOptions& options) {
@@ -36,7 +40,7 @@ Compression choose(Compressor& compressor, const Policy* policy, const FullPass&
     const PolicyAtShare choice{0, options.budget};
     compression = compressor.compress(full, std::span(&choice, 1), {.seed = options.seed}).front();
   } else {
-    compression = keep_everything({config.n_layers, config.n_kv_heads}, full.tokens.size());
+    compression = keep_everything(config, text_of(full.tokens.size(), options));
     compression.rotates_keys = policy != nullptr && policy->traits().rotates_keys;
   }
   compression.quantization = options.quantization;
@@ -57,8 +61,7 @@ Prefilled prefill(Device& device, const Weights& weights, const EntropyHead& ent
   const ModelConfig& config = weights.config;
   std::vector<const Policy*> policies;
   if (policy != nullptr) policies.push_back(policy);
-  Compressor compressor(device, weights, std::move(policies),
-                        {prompt.size(), prompt.size() + options.max_tokens},
+  Compressor compressor(device, weights, std::move(policies), text_of(prompt.size(), options),
                         options.budget < 1 ? Gather::scores : Gather::signals);
   const FullPass full = compressor.prefill(prompt, prompt.size());
   device.synchronize();
@@ -73,8 +76,8 @@ Prefilled prefill(Device& device, const Weights& weights, const EntropyHead& ent
             prefilled.hidden.view().row_range(0, 1));
   device.synchronize();
   result.choosing_seconds = watch.lap();
-  result.bytes_full = 2 * config.n_layers * config.n_kv_heads * prompt.size() * config.head_dim *
-                      size_of(weights.element());
+  result.bytes_full = 2 * n_slots_seen_next(config, text_of(prompt.size(), options)) *
+                      config.head_dim * size_of(weights.element());
   result.bytes_kept = prefilled.cache.bytes();
   return prefilled;
 }
@@ -162,8 +165,10 @@ void check(const ModelConfig& config, std::size_t prompt_tokens, const Generatio
                      "longshadow retain for it");
   }
   if (options.budget < 1) check_prompt(policy->traits(), prompt_tokens);
+  const std::size_t text_tokens = text_of(prompt_tokens, options).text_tokens;
+  check_windows(policy->traits(), config, text_tokens);
   if (!options.interval) return;
-  check_decoding(*policy, *options.interval, {config.n_layers, config.n_kv_heads}, prompt_tokens);
+  check_decoding(*policy, *options.interval, compressed_shape(config, text_tokens), prompt_tokens);
   check_first_cut_comes(policy->traits(), options);
 }
 

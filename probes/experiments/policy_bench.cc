@@ -46,6 +46,7 @@ std::vector<PolicyPrefill> bench_policies(Device& device, const Checkpoint& chec
   for (const std::string& text : policies) {
     made.push_back(make_policy(text, policy_model(checkpoint)));
     check_prompt(made.back()->traits(), context);
+    check_windows(made.back()->traits(), checkpoint.config(), context);
   }
   const Weights weights = load_weights(device, checkpoint, Element::f32);
   const EntropyHead entropy_head(device, weights);

@@ -49,16 +49,23 @@ double share_of(const Arm& arm, const RetainOptions& options) {
   return options.budgets[arm.budget].share;
 }
 
-/// The largest share of the cache's slots that an arm keeps.
+ContextOfText text_of(const RetainOptions& options) {
+  return {options.context, options.context + options.horizon};
+}
+
+/// The largest share of the cache's slots that an arm keeps, those of windows included.
 double largest_share(const Policies& policies, const ModelConfig& config,
                      const RetainOptions& options) {
+  const CacheShape shape = compressed_shape(config, text_of(options).text_tokens);
+  const std::size_t compressed = shape.n_layers * shape.n_kv_heads * options.context;
+  const std::size_t of_windows = n_slots_seen_next(config, text_of(options)) - compressed;
+  const auto all = static_cast<double>(config.n_layers * config.n_kv_heads * options.context);
   double largest = 0;
   for (const Arm& arm : arms_of(options)) {
-    const std::vector<std::size_t> slots = policies[arm.policy]->budget(
-        {config.n_layers, config.n_kv_heads}, options.context, 1 - share_of(arm, options));
-    const std::size_t kept = std::accumulate(slots.begin(), slots.end(), std::size_t{0});
-    largest = std::max(
-        largest, static_cast<double>(kept) / static_cast<double>(slots.size() * options.context));
+    const std::vector<std::size_t> slots =
+        policies[arm.policy]->budget(shape, options.context, 1 - share_of(arm, options));
+    const std::size_t kept = std::accumulate(slots.begin(), slots.end(), of_windows);
+    largest = std::max(largest, static_cast<double>(kept) / all);
   }
   return largest;
 }
@@ -100,8 +107,7 @@ class DocumentRetention final : public Measurement {
         log_(log),
         arms_(arms_of(options)),
         policies_(*options_.made),
-        compressor_(device, model.weights, pointers_to(policies_),
-                    {options.context, options.context + options.horizon}),
+        compressor_(device, model.weights, pointers_to(policies_), text_of(options)),
         full_(run_full_pass(tokenizer, document)) {
     if (any_needs_influence(policies_)) {
       influence_ = influence_of(*influence, document, options.context, traits_of(policies_));
@@ -128,7 +134,9 @@ class DocumentRetention final : public Measurement {
     for (const Arm& arm : std::span(arms_).subspan(units.begin, units.size())) {
       choices.push_back({arm.policy, share_of(arm, options_)});
     }
-    Progress choosing(log_, progress_, "policies", "layers", model_.weights.config.n_layers);
+    const std::size_t n_layers =
+        compressed_shape(model_.weights.config, text_of(options_).text_tokens).n_layers;
+    Progress choosing(log_, progress_, "policies", "layers", n_layers);
     compressions_ = compressor_.compress(
         full_, choices,
         {&influence_, options_.seed, [&](std::size_t layers) { choosing.update(layers); }});
@@ -187,7 +195,8 @@ class DocumentRetention final : public Measurement {
     for (const double same : top1) retention.top1.push_back(same != 0);
     for (const double nats : surprisal) retention.surprisal.push_back(static_cast<float>(nats));
     retention.bytes_kept = static_cast<std::int64_t>(values.back());
-    retention.bytes_full = static_cast<std::int64_t>(retention.kept.size() * slot_bytes);
+    retention.bytes_full = static_cast<std::int64_t>(
+        n_slots_seen_next(model_.weights.config, text_of(options_)) * slot_bytes);
     retention.kv_bits =
         static_cast<std::int64_t>(options_.quantization ? options_.quantization->bits
                                                         : 8 * size_of(model_.weights.element()));
@@ -245,6 +254,7 @@ void check_retention(const Document& document, const ModelConfig& config,
   for (std::size_t p = 0; p < policies.size(); ++p) {
     try {
       check_prompt(policies[p]->traits(), options.context);
+      check_windows(policies[p]->traits(), config, text_of(options).text_tokens);
       check_second_pass(*policies[p], document.ids(options.context), config);
     } catch (const UsageError& error) {
       throw UsageError("`policies` " + options.policies[p] + ": " + error.what());

@@ -170,6 +170,7 @@ LayerView PolicyInputs::view(const PolicyTraits& traits) const {
   LayerView view;
   view.place = {shown_, config_.n_layers};
   view.n = context_;
+  view.score = score_form(config_);
   view.keys = as_heads(keys_.view(), config_.n_kv_heads);
   view.values = as_heads(values_.view(), config_.n_kv_heads);
   if (traits.queries) view.queries = queries_[shown_].view();

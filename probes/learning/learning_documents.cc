@@ -40,6 +40,13 @@ std::vector<LearningDocument> read_learning_documents(std::span<const std::strin
   return documents;
 }
 
+void check_learning(const ModelConfig& config, std::size_t text_tokens) {
+  if (compressed_layers(config, text_tokens).size() == config.n_layers) return;
+  throw UsageError("a text of " + std::to_string(text_tokens) +
+                   " tokens, of which some layers see a window: what policies learn holds for all "
+                   "layers; learn from texts that fit into the windows");
+}
+
 void show_layers(Device& device, const Weights& weights, const DocumentRun& run,
                  const PolicyTraits& traits,
                  const std::function<void(const LayerView& view)>& look) {

@@ -26,6 +26,10 @@ struct LearningDocument {
 std::vector<LearningDocument> read_learning_documents(std::span<const std::string> paths,
                                                       const RunModel& model);
 
+/// Throws UsageError where some layer of the model sees a window of a text so long: what is learnt
+/// holds for every layer, and policies compress only the others.
+void check_learning(const ModelConfig& config, std::size_t text_tokens);
+
 /// Runs the full pass over a document's context and shows what policies of these traits look at,
 /// layer by layer. Throws Interrupted.
 void show_layers(Device& device, const Weights& weights, const DocumentRun& run,

@@ -12,7 +12,7 @@ namespace {
 
 /// The position that the first token behind the compressed context has.
 std::size_t next_position(const Compression& compression, std::size_t layer, std::size_t context) {
-  return compression.rotates_keys ? compression.layers[layer].by_head.front().size() : context;
+  return compression.rotates_keys_of(layer) ? compression.layers[layer].by_head.front().size() : context;
 }
 
 /// Compressions of one context's cache, one for each stream of rows that follow the context.
@@ -26,6 +26,8 @@ class CompressedCaches final : public LayerCache {
     for (std::size_t b = 0; b < batch_.size(); ++b) {
       Stream& stream = rows.streams[b];
       stream.ragged_prefix = cache_.rows(layer, b);
+      stream.ragged_positions = cache_.tokens(layer);
+      stream.first_position = context_;
       const std::size_t next = next_position(batch_[b], layer, context_);
       for (std::size_t r = 0; r < stream.n_rows; ++r) {
         rows.positions[stream.first_row + r] = static_cast<std::uint32_t>(next + r);

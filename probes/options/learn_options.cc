@@ -23,7 +23,11 @@ LearnInputs::LearnInputs(const LearnOptions& options, std::ostream& log)
       policy_model(longshadow::policy_model(*checkpoint)),
       model(describe(*checkpoint)),
       documents(read_learning_documents(options.runs, model)),
-      context(static_cast<std::size_t>(documents.front().run.context_tokens)) {}
+      context(static_cast<std::size_t>(documents.front().run.context_tokens)) {
+  for (const LearningDocument& document : documents) {
+    check_learning(checkpoint->config(), document.run.tokens.id.size());
+  }
+}
 
 std::filesystem::path LearnInputs::output(const LearnOptions& options,
                                           const std::string& standard) const {

@@ -78,6 +78,66 @@ float largest_error(Device& device, GrowingCache& cache, const KvCache& full) {
   return largest;
 }
 
+/// The tokens whose rows the cache shows, by head.
+Slots shown_tokens(GrowingCache& cache) {
+  Slots shown;
+  for (std::size_t head = 0; head < kHeads; ++head) {
+    const auto& tokens = cache.tokens(0, head);
+    const std::size_t count = cache.read(0).by_head[head].size();
+    shown.emplace_back(tokens.end() - static_cast<std::ptrdiff_t>(count), tokens.end());
+  }
+  return shown;
+}
+
+std::vector<std::uint32_t> from_to(std::uint32_t begin, std::uint32_t end) {
+  std::vector<std::uint32_t> slots;
+  for (std::uint32_t slot = begin; slot < end; ++slot) slots.push_back(slot);
+  return slots;
+}
+
+TEMPLATE_TEST_CASE("a growing cache of a window shows what the next token sees, and holds no more",
+                   "", test::CpuF32, test::CudaF32) {
+  test::UnderTest<typename TestType::Device> on;
+  Cpu cpu(1);
+  constexpr std::size_t kWindow = 20, kSlotBytes = 2 * kHeadDim * sizeof(float);
+  const KvCache full = random_cache(cpu);
+  const KvCache there = random_cache(on.device);
+  const auto all = from_to(0, kSlots);
+  GrowingCache cache(on.device, there, {{{kSlots, {all, all}, kWindow}}, true}, kNoFrequencies);
+  const auto seen = [&](std::size_t next) {
+    return from_to(static_cast<std::uint32_t>(next + 1 - kWindow),
+                   static_cast<std::uint32_t>(next));
+  };
+  for (std::size_t token = kSlots; token < kSlots + 600; ++token) {  // beyond the room at first
+    CHECK(shown_tokens(cache) == Slots{seen(token), seen(token)});
+    CHECK(cache.bytes() == kHeads * (kWindow - 1) * kSlotBytes);
+    CHECK(cache.next_position(0, token) == token);  // keys of a window do not move
+    cache.append(0, Own(on.device, full, token % kSlots).view(), token);
+  }
+  CHECK(largest_error(on.device, cache, full) == 0);
+}
+
+TEST_CASE("packed slots leave a window when none of those they were packed with is seen") {
+  Cpu cpu(1);
+  constexpr std::size_t kWindow = 20, kGroup = 8;
+  const KvCache full = random_cache(cpu);
+  // 19 slots, two groups packed at once and three slots behind them.
+  const auto start = from_to(static_cast<std::uint32_t>(kSlots + 1 - kWindow), kSlots);
+  Compression compression{{{kSlots, {start, start}, kWindow}}};
+  compression.quantization = Quantization{8, kGroup};
+  GrowingCache cache(cpu, full, compression, kNoFrequencies);
+  std::size_t most = 0;
+  for (std::uint32_t token = kSlots; token < kSlots + 100; ++token) {
+    const auto seen = from_to(static_cast<std::uint32_t>(token + 1 - kWindow), token);
+    CHECK(shown_tokens(cache) == Slots{seen, seen});
+    most = std::max(most, cache.tokens(0, 0).size());
+    cache.append(0, Own(cpu, full, token % kSlots).view(), token);
+  }
+  // The first two groups leave together; later ones alone.
+  CHECK(most == kWindow - 1 + 2 * kGroup - 1);
+  CHECK(cache.tokens(0, 0).size() < kWindow + kGroup);
+}
+
 TEMPLATE_TEST_CASE("a growing cache holds what was kept and what was added, through evictions", "",
                    test::CpuF32, test::CudaF32) {
   test::UnderTest<typename TestType::Device> on;

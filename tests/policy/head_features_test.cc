@@ -63,7 +63,8 @@ TEST_CASE("features of a head's tokens are what their formulas say") {
   const Layer layer(cpu);
   const LayerView view = layer.view();
   const auto found = head_features(view, all_features());
-  const auto windows = window_statistics(view.window_queries, view.keys, view.values, kTokens, 16);
+  const auto windows =
+      window_statistics(view.score, view.window_queries, view.keys, view.values, kTokens, 16);
   REQUIRE(found.size() == kKvHeads);
   for (std::size_t head = 0; head < kKvHeads; ++head) {
     const twin::Rows keys = twin::rows(view.keys.head(head));

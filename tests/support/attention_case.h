@@ -93,7 +93,7 @@ struct AttentionInputs {
       append(own().values, stream.first_row + j, values);
     }
     return twin::attend(twin::row(query_heads().head(head).row(stream.first_row + r), d), keys,
-                        values, {shape.scale, shape.score_cap});
+                        values, {shape.score.scale, shape.score.cap});
   }
 
  private:
@@ -111,7 +111,7 @@ template <class T>
 double weight_error(const AttentionShape& shape, const twin::Attention& row) {
   const double d = static_cast<double>(shape.head_dim);
   const double columns = static_cast<double>(row.weights.size());
-  const double of_cap = shape.score_cap != 0 ? 2 * (8 + 2) : 0;
+  const double of_cap = shape.score.cap != 0 ? 2 * (8 + 2) : 0;
   return ((2 * (d + 3) + of_cap) * row.score_magnitude + columns + 16) * twin::unit_roundoff<T>;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,13 +11,12 @@
 #include "engine/core/matrix.h"
 #include "engine/core/tensor.h"
 #include "engine/ops/attention/removed_columns.h"
+#include "engine/ops/attention/score_form.h"
 #include "engine/ops/projection/heads.h"
 
 namespace longshadow {
 
-/// H query heads of size d share K key-value heads in groups of H / K. A score is f q.k, with f =
-/// 1 / sqrt(d) or as the model has it, or, where the model caps scores (Gemma 2, arXiv 2408.00118),
-/// cap tanh(f q.k / cap).
+/// H query heads of size d share K key-value heads in groups of H / K.
 struct AttentionShape {
   std::size_t n_heads;
   std::size_t n_kv_heads;
@@ -26,8 +24,7 @@ struct AttentionShape {
   /// The tokens that a query sees at most, its own included; 0: all (Beltagy et al. 2020, arXiv
   /// 2004.05150, section 3.1).
   std::size_t window = 0;
-  double scale = 0;      ///< f; 0: 1 / sqrt(d)
-  double score_cap = 0;  ///< 0: none
+  ScoreForm score{};
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }
   std::size_t kv_head_of(std::size_t head) const { return head / group_size(); }
@@ -38,18 +35,18 @@ struct AttentionShape {
   /// f
   template <class T>
   T product_scale() const {
-    return static_cast<T>(scale != 0 ? scale : 1.0 / std::sqrt(static_cast<double>(head_dim)));
+    return static_cast<T>(score.factor(head_dim));
   }
   /// The factor of what stands for a product q.k before the softmax: of itself, or of
-  /// tanh(cap_scale() q.k), which cap_products() makes of it.
+  /// tanh(cap_scale() q.k), which ScoreCap makes of it.
   template <class T>
   T score_scale() const {
-    return score_cap != 0 ? static_cast<T>(score_cap) : product_scale<T>();
+    return score.cap != 0 ? static_cast<T>(score.cap) : product_scale<T>();
   }
   /// f / cap
   template <class T>
   T cap_scale() const {
-    return static_cast<T>(product_scale<double>() / score_cap);
+    return static_cast<T>(product_scale<double>() / score.cap);
   }
 };
 

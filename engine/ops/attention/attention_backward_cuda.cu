@@ -178,7 +178,7 @@ class BackwardPass {
         value_sums_(device, gradients.values),
         dout_dot_o_(device, gradients.queries.rows * shape.n_heads),
         p_(device, tile_elements(1)),
-        capped_(device, shape.score_cap != 0 ? tile_elements(1) : 0),
+        capped_(device, shape.score.cap != 0 ? tile_elements(1) : 0),
         rounded_p_(device, std::is_same_v<T, P> ? 0 : tile_elements(1)),
         dp_(device, tile_elements(streams.size())),
         ds_(device, tile_elements(streams.size())) {}
@@ -231,7 +231,7 @@ class BackwardPass {
     }
   }
 
-  T* capped() const { return shape_.score_cap != 0 ? capped_.data() : nullptr; }
+  T* capped() const { return shape_.score.cap != 0 ? capped_.data() : nullptr; }
 
   static Range heads_of(const WorkTile& tile) {
     return {tile.kv_heads.begin * tile.group, tile.kv_heads.end * tile.group};

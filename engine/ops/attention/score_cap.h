@@ -13,7 +13,7 @@ template <class T>
 class ScoreCap {
  public:
   explicit ScoreCap(const AttentionShape& shape)
-      : exists_(shape.score_cap != 0), scale_(exists_ ? shape.cap_scale<T>() : T{0}) {}
+      : exists_(shape.score.cap != 0), scale_(exists_ ? shape.cap_scale<T>() : T{0}) {}
 
   explicit operator bool() const { return exists_; }
 

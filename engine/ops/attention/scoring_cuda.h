@@ -12,7 +12,7 @@ template <class T>
 class Scoring {
  public:
   explicit Scoring(const AttentionShape& shape)
-      : is_capped_(shape.score_cap != 0),
+      : is_capped_(shape.score.cap != 0),
         scale_(shape.score_scale<T>()),
         cap_scale_(is_capped_ ? shape.cap_scale<T>() : T{0}) {}
 

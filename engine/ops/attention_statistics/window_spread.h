@@ -5,6 +5,7 @@
 
 #include "engine/core/matrix.h"
 #include "engine/core/require.h"
+#include "engine/ops/attention/score_form.h"
 #include "engine/ops/projection/heads.h"
 
 namespace longshadow {
@@ -24,8 +25,8 @@ struct WindowSpread {
 /// the last tokens, rotated, 2 <= window < n; keys, K heads of n rows or more. The work is shared
 /// among the threads of the caller's task arena by query head: the bits are the same for any
 /// number.
-std::vector<WindowSpread> window_spread(HeadRows<const float> queries, HeadRows<const float> keys,
-                                        std::size_t n);
+std::vector<WindowSpread> window_spread(const ScoreForm& score, HeadRows<const float> queries,
+                                        HeadRows<const float> keys, std::size_t n);
 
 inline void check_window_spread(HeadRows<const float> queries, HeadRows<const float> keys,
                                 std::size_t n) {

@@ -9,12 +9,11 @@ namespace longshadow {
 namespace {
 
 /// weights [seen] = softmax of the query's scores of the first `seen` keys.
-void attend(const float* query, MatrixView<const float> keys, std::size_t seen,
-            std::vector<double>& weights) {
-  const double scale = 1 / std::sqrt(static_cast<double>(keys.cols));
+void attend(const ScoreForm& score, const float* query, MatrixView<const float> keys,
+            std::size_t seen, std::vector<double>& weights) {
   weights.resize(seen);
   for (std::size_t j = 0; j < seen; ++j) {
-    weights[j] = scale * dot_in_f64(query, keys.row(j), keys.cols);
+    weights[j] = score.score(dot_in_f64(query, keys.row(j), keys.cols), keys.cols);
   }
   const double highest = *std::max_element(weights.begin(), weights.end());
   double total = 0;
@@ -24,13 +23,13 @@ void attend(const float* query, MatrixView<const float> keys, std::size_t seen,
 
 /// The spread of one query head. Variances are summed as Welford does, from the distance to the
 /// mean so far, so that those of steady weights keep their digits.
-WindowSpread spread_of(MatrixView<const float> queries, MatrixView<const float> keys,
-                       std::size_t n) {
+WindowSpread spread_of(const ScoreForm& score, MatrixView<const float> queries,
+                       MatrixView<const float> keys, std::size_t n) {
   const std::size_t before = n - queries.rows;
   WindowSpread spread{std::vector<double>(before), std::vector<double>(before)};
   std::vector<double> weights;
   for (std::size_t i = 0; i < queries.rows; ++i) {
-    attend(queries.row(i), keys, before + i + 1, weights);
+    attend(score, queries.row(i), keys, before + i + 1, weights);
     for (std::size_t j = 0; j < before; ++j) {
       const double p = weights[j];
       const double from_mean = p - spread.mean[j];
@@ -49,13 +48,13 @@ void add(std::vector<double>& sums, const std::vector<double>& more, double shar
 
 }  // namespace
 
-std::vector<WindowSpread> window_spread(HeadRows<const float> queries, HeadRows<const float> keys,
-                                        std::size_t n) {
+std::vector<WindowSpread> window_spread(const ScoreForm& score, HeadRows<const float> queries,
+                                        HeadRows<const float> keys, std::size_t n) {
   check_window_spread(queries, keys, n);
   const std::size_t group = queries.n_heads / keys.n_heads;
   std::vector<WindowSpread> of_queries(queries.n_heads);
   parallel_for(queries.n_heads, [&](std::size_t head) {
-    of_queries[head] = spread_of(queries.head(head), keys.head(head / group), n);
+    of_queries[head] = spread_of(score, queries.head(head), keys.head(head / group), n);
   });
   const std::size_t before = n - queries.rows;
   std::vector<WindowSpread> of_heads(keys.n_heads,

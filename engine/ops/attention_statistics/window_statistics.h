@@ -5,6 +5,7 @@
 
 #include "engine/core/matrix.h"
 #include "engine/core/require.h"
+#include "engine/ops/attention/score_form.h"
 #include "engine/ops/projection/heads.h"
 
 namespace longshadow {
@@ -29,7 +30,8 @@ struct WindowStatistics {
 /// is set apart, so that 1 - p and v - o keep their digits where p is near 1. The work is shared
 /// among the threads of the caller's task arena by query head: the bits are the same for any
 /// number.
-std::vector<WindowStatistics> window_statistics(HeadRows<const float> queries,
+std::vector<WindowStatistics> window_statistics(const ScoreForm& score,
+                                                HeadRows<const float> queries,
                                                 HeadRows<const float> keys,
                                                 HeadRows<const float> values, std::size_t n,
                                                 std::size_t n_latest);

@@ -5,6 +5,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/backend/parallel_for.h"
 #include "engine/backend/tile_product.h"
+#include "engine/ops/attention/score_cap.h"
 #include "engine/ops/attention_statistics/window_statistics.h"
 #include "engine/ops/common/column_tiles.h"
 #include "engine/ops/common/dot.h"
@@ -60,9 +61,11 @@ LONGSHADOW_PER_CPU void add_query(const float* weights, const float* products, c
 /// One query head's window.
 class Window {
  public:
-  Window(MatrixView<const float> queries, MatrixView<const float> keys,
+  Window(const ScoreForm& score, MatrixView<const float> queries, MatrixView<const float> keys,
          MatrixView<const float> values, std::size_t n, std::size_t n_latest)
-      : queries_(queries),
+      : shape_{1, 1, queries.cols, 0, score},
+        cap_(shape_),
+        queries_(queries),
         keys_(keys),
         values_(values),
         n_(n),
@@ -118,13 +121,14 @@ class Window {
       tile_product<float, float>(queries_, rows_of(keys_, tile), RightFactor::by_output, scores,
                                  false);
       for (std::size_t r = 0; r < queries_.rows; ++r) {
+        if (cap_) cap_.apply(scores.row(r), scores.cols);
         std::fill(scores.row(r) + seen(tile, r), scores.row(r) + tile.width, kHidden);
       }
     }
   }
 
   void weigh() {
-    const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d_)));
+    const auto scale = shape_.score_scale<float>();
     for (std::size_t r = 0; r < queries_.rows; ++r) {
       const ColumnTile* top_tile = &tiles_.front();
       float highest = kHidden;
@@ -212,6 +216,8 @@ class Window {
     }
   }
 
+  AttentionShape shape_;  ///< of this head alone
+  ScoreCap<float> cap_;
   MatrixView<const float> queries_, keys_, values_;
   std::size_t n_, n_latest_, d_;
   std::vector<ColumnTile> tiles_;
@@ -227,7 +233,8 @@ void add(std::vector<double>& sums, const std::vector<double>& more, double shar
 
 }  // namespace
 
-std::vector<WindowStatistics> window_statistics(HeadRows<const float> queries,
+std::vector<WindowStatistics> window_statistics(const ScoreForm& score,
+                                                HeadRows<const float> queries,
                                                 HeadRows<const float> keys,
                                                 HeadRows<const float> values, std::size_t n,
                                                 std::size_t n_latest) {
@@ -237,7 +244,7 @@ std::vector<WindowStatistics> window_statistics(HeadRows<const float> queries,
   parallel_for(queries.n_heads, [&](std::size_t head) {
     const std::size_t kv_head = head / group;
     of_queries[head] =
-        Window(queries.head(head), keys.head(kv_head), values.head(kv_head), n, n_latest)
+        Window(score, queries.head(head), keys.head(kv_head), values.head(kv_head), n, n_latest)
             .statistics();
   });
   std::vector<WindowStatistics> of_heads(keys.n_heads);

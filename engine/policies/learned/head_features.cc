@@ -147,7 +147,7 @@ std::vector<Matrix<double>> head_features(const LayerView& view,
   const std::size_t n_heads = view.keys.n_heads;
   std::vector<WindowStatistics> windows;
   if (traits_for(features).window_queries != 0) {
-    windows = window_statistics(view.window_queries, view.keys, view.values, view.n,
+    windows = window_statistics(view.score, view.window_queries, view.keys, view.values, view.n,
                                 std::min(kLatest, view.window_queries.rows));
   }
   std::vector<std::vector<double>> mean_keys(n_heads);

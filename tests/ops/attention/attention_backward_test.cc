@@ -52,7 +52,7 @@ struct Text {
     twin::Row p, out, slope;
     double log_normaliser;
   };
-  double factor() const { return twin::ScoreForm{shape.scale, shape.score_cap}.factor(kDim); }
+  double factor() const { return twin::ScoreForm{shape.score.scale, shape.score.cap}.factor(kDim); }
   /// A gate takes the result from what it is (1) straight to what it is without the column (0).
   void pass_gates(std::size_t head, Row& row) const {
     const twin::Row full = row.out;
@@ -69,7 +69,7 @@ struct Text {
   Row attend(std::size_t head, std::size_t r) const {
     const twin::Row query = head_row(query_heads(), head, full_row + r);
     Row row{shape.first_seen(prefix + r), {}, twin::Row(kDim), {}, 0};
-    const twin::ScoreForm form{shape.scale, shape.score_cap};
+    const twin::ScoreForm form{shape.score.scale, shape.score.cap};
     double sum = 0;
     for (std::size_t j = row.first; j <= prefix + r; ++j) {
       const double score = form.score(query, head_row(key_heads(), head / kGroup, j));
@@ -222,10 +222,10 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
   AttentionShape shape = kShape;
   if (size.rows != 1) shape.window = GENERATE(0u, 13u, 90u);
   if (GENERATE(false, true)) {
-    shape.scale = 0.3;
-    shape.score_cap = 3;
+    shape.score.scale = 0.3;
+    shape.score.cap = 3;
   }
-  CAPTURE(size.prefix, size.rows, shape.window, shape.score_cap);
+  CAPTURE(size.prefix, size.rows, shape.window, shape.score.cap);
   const Text text(cpu, size.prefix, size.rows, size.full_row, shape);
   const std::vector<PairedRows> streams{{0, size.rows, size.full_row},
                                         {size.rows + 2, size.rows, size.full_row}};
@@ -251,7 +251,7 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
   }
   // A slope, 1 - tanh², is off by what tanh is, twice.
   const double of_cap =
-      shape.score_cap != 0 ? 2 * (kDim + 8 + 2) * (1 + widest.score_magnitude) : 0;
+      shape.score.cap != 0 ? 2 * (kDim + 8 + 2) * (1 + widest.score_magnitude) : 0;
   const double relative = test::weight_error<T>(shape, widest) +
                           (2 * kDim + kGroup * columns + 8 + of_cap) * twin::unit_roundoff<T> +
                           (std::is_same_v<P, BF16> ? 4.5 * 0x1p-8 : 0);
@@ -276,8 +276,8 @@ TEST_CASE("attention_backward is the derivative of attention under gates") {
   Cpu cpu(2);
   AttentionShape shape = kShape;
   shape.window = GENERATE(0u, 4u);
-  shape.score_cap = GENERATE(0.0, 2.0);
-  CAPTURE(shape.window, shape.score_cap);
+  shape.score.cap = GENERATE(0.0, 2.0);
+  CAPTURE(shape.window, shape.score.cap);
   Text text(cpu, 9, 5, 0, shape);
   const PairedRows stream{0, 5, 0};
   const Matrix<double> dout = random_matrix<double>(cpu, 4 * (5 + kRowTile), kDim, 4);

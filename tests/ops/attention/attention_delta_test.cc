@@ -73,11 +73,11 @@ struct Inputs {
     return twin::attend(head_row(queries, 4, head, row), seen_keys, seen_values, form());
   }
 
-  twin::ScoreForm form() const { return {shape.scale, shape.score_cap}; }
+  twin::ScoreForm form() const { return {shape.score.scale, shape.score.cap}; }
 
   /// The change of a score where f q.k changes from `before`, without a difference of two tanh.
   double capped_change(double before, double change) const {
-    const double cap = shape.score_cap;
+    const double cap = shape.score.cap;
     if (cap == 0) return change;
     return cap * std::sinh(change / cap) /
            (std::cosh(before / cap) * std::cosh((before + change) / cap));
@@ -160,7 +160,7 @@ void check_row(const Inputs<T, P>& in, const DeltaStream& stream, std::size_t r,
   }
   const twin::Attention after = twin::attend(sum(q, dq), new_keys, new_values, in.form());
 
-  const double of_cap = in.shape.score_cap != 0 ? 24 + 4 * (16 + 8) : 0;
+  const double of_cap = in.shape.score.cap != 0 ? 24 + 4 * (16 + 8) : 0;
   const double product_error =
       (2 * 16 + 4 + of_cap) * twin::unit_roundoff<T> + (std::is_same_v<P, BF16> ? 3 * 0x1p-8 : 0);
   const double p_error = test::weight_error<T>(in.shape, before) + product_error;
@@ -232,11 +232,11 @@ TEMPLATE_TEST_CASE("attention_delta sees its window, and capped scores", "", tes
   AttentionShape shape = kShape;
   shape.window = GENERATE(0u, 1u, 9u, 70u, 141u, 1000u);
   if (shape.window == 0 || GENERATE(false, true)) {
-    shape.scale = 0.3;
-    shape.score_cap = 3;
+    shape.score.scale = 0.3;
+    shape.score.cap = 3;
   }
   const double scale = GENERATE(1e-4, 0.3);
-  CAPTURE(shape.window, shape.score_cap, scale);
+  CAPTURE(shape.window, shape.score.cap, scale);
   const std::vector<Range> few{{0, 1}, {63, 70}}, most{{0, 150}, {151, 199}};
   const std::vector<RemovedColumns> both_few{few, few}, most_and_few{most, few};
   const std::vector<DeltaStream> streams{

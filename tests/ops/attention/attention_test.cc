@@ -103,11 +103,11 @@ TEMPLATE_TEST_CASE("attention sees its window, and capped scores", "", test::Cpu
   Cpu cpu(2);
   AttentionShape shape{4, 2, 16, GENERATE(1u, 3u, 64u, 188u, 700u, 2000u, 0u)};
   if (GENERATE(false, true)) {
-    shape.scale = 0.5;
-    shape.score_cap = 2;
+    shape.score.scale = 0.5;
+    shape.score.cap = 2;
   }
   const ColumnOrder order = GENERATE(ColumnOrder::forward, ColumnOrder::reversed);
-  CAPTURE(shape.window, shape.score_cap, int(order));
+  CAPTURE(shape.window, shape.score.cap, int(order));
   const AttentionInputs<T> in(cpu, shape, 700, 200);
   const std::vector<Range> few{{3, 4}, {511, 513}};
   const std::vector<RemovedColumns> removed{few, {}};

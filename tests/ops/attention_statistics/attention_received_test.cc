@@ -108,8 +108,8 @@ TEMPLATE_TEST_CASE("attention received from within a window, of capped scores", 
   Cpu cpu(2);
   AttentionShape shape = kShape;
   shape.window = GENERATE(0u, 1u, 70u, 256u);
-  shape.score_cap = GENERATE(0.0, 1.5);
-  CAPTURE(shape.window, shape.score_cap);
+  shape.score.cap = GENERATE(0.0, 1.5);
+  CAPTURE(shape.window, shape.score.cap);
   const AttentionInputs<T> in(cpu, shape, 0, 300);
   const Received expected = expected_received(in, 300, 280, 236);
   const auto [all, received_window] = receive(on.device, in, 300, 280, 236, 128);

@@ -60,8 +60,8 @@ TEMPLATE_TEST_CASE("largest attention is the largest entry of any query", "", te
       GENERATE(table<std::size_t, std::size_t, std::size_t, std::size_t, std::size_t>(
           {{1, 0, 1, 1, 1}, {70, 3, 65, 130, 1}, {70, 0, 70, 128, 2}, {700, 20, 600, 40, 1}}));
   AttentionShape shape = kShape;
-  shape.score_cap = GENERATE(0.0, 1.5);
-  CAPTURE(prefix, first, columns, rows, calls, shape.score_cap);
+  shape.score.cap = GENERATE(0.0, 1.5);
+  CAPTURE(prefix, first, columns, rows, calls, shape.score.cap);
   const AttentionInputs<T> in(cpu, shape, prefix, rows);
   const Matrix<double> found = raise(on.device, in, prefix, first, columns, rows, calls);
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {

@@ -47,8 +47,8 @@ TEMPLATE_TEST_CASE("softmax normalisers are logs of sums over the given keys alo
       table<std::size_t, std::size_t>({{1, 1}, {32, 64}, {32, 700}, {130, 65}, {128, 1100}}));
   const auto factor = static_cast<T>(GENERATE(1, 40));
   AttentionInputs<T> in = inputs<T>(cpu, rows, columns, factor);
-  in.shape.score_cap = GENERATE(0.0, 30.0);
-  CAPTURE(rows, columns, factor, in.shape.score_cap);
+  in.shape.score.cap = GENERATE(0.0, 30.0);
+  CAPTURE(rows, columns, factor, in.shape.score.cap);
   const Matrix<T> found = normalise(on.device, in, rows, columns);
   for (std::size_t head = 0; head < kShape.n_heads; ++head) {
     twin::Rows keys;
@@ -58,7 +58,7 @@ TEMPLATE_TEST_CASE("softmax normalisers are logs of sums over the given keys alo
     }
     for (std::size_t r = 0; r < rows; ++r) {
       const twin::Row query = twin::row(in.query_heads().head(head).row(r), kShape.head_dim);
-      const twin::Attention row = twin::attend(query, keys, keys, {0, in.shape.score_cap});
+      const twin::Attention row = twin::attend(query, keys, keys, {0, in.shape.score.cap});
       // The sum is off, relative to itself, by what a weight and its quotient are, which the log
       // turns into an absolute error; then the log is rounded.
       const double bound = test::weight_error<T>(in.shape, row) +

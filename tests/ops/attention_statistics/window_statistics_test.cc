@@ -15,6 +15,7 @@ constexpr std::size_t kHeads = 4, kKvHeads = 2, kDim = 16;
 struct Text {
   std::size_t n, window;
   Matrix<float> queries, keys, values;
+  ScoreForm score{};
 
   Text(Cpu& cpu, std::size_t tokens, std::size_t last, double query_scale)
       : n(tokens),
@@ -24,8 +25,9 @@ struct Text {
         values(test::random_matrix<float>(cpu, kKvHeads * n, kDim, 3)) {}
 
   std::vector<WindowStatistics> statistics(std::size_t n_latest) const {
-    return window_statistics(as_heads(queries.view(), kHeads), as_heads(keys.view(), kKvHeads),
-                             as_heads(values.view(), kKvHeads), n, n_latest);
+    return window_statistics(score, as_heads(queries.view(), kHeads),
+                             as_heads(keys.view(), kKvHeads), as_heads(values.view(), kKvHeads), n,
+                             n_latest);
   }
 };
 
@@ -52,9 +54,10 @@ Twin twin_of(const Text& text, std::size_t kv_head, std::size_t n_latest) {
       const std::size_t seen = n - window + r + 1;
       twin::Row scores(seen);
       for (std::size_t j = 0; j < seen; ++j) {
-        scores[j] = twin::dot(q, keys[j]) / std::sqrt(double(kDim));
+        const twin::ScoreForm form{text.score.scale, text.score.cap};
+        scores[j] = form.score(q, keys[j]);
         largest_score =
-            test::larger(largest_score, twin::magnitude(q, keys[j]) / std::sqrt(double(kDim)));
+            test::larger(largest_score, twin::magnitude(q, keys[j]) * form.factor(kDim));
       }
       double highest = scores[0], total = 0;
       for (const double s : scores) highest = test::larger(highest, s);
@@ -92,7 +95,8 @@ Twin twin_of(const Text& text, std::size_t kv_head, std::size_t n_latest) {
   // its scaling, e^x within 2 ulp, the total and its inverse are a few roundings, and the total is
   // a sum of n / 16 lanes.
   const double u = twin::unit_roundoff<float>;
-  twin.weight_error = 2 * (kDim + 2) * u * largest_score + (double(n) / 16 + 16) * u;
+  const double of_cap = text.score.cap != 0 ? 8 + 2 : 0;  // tanh and its argument and product
+  twin.weight_error = 2 * (kDim + 2 + of_cap) * u * largest_score + (double(n) / 16 + 16) * u;
   return twin;
 }
 
@@ -101,8 +105,9 @@ TEST_CASE("the window's statistics are those of softmax rows and of outputs with
   const auto [n, window, n_latest] = GENERATE(table<std::size_t, std::size_t, std::size_t>(
       {{9, 3, 2}, {64, 16, 4}, {150, 32, 16}, {70, 70, 70}}));
   const double query_scale = GENERATE(1.0, 12.0);  // with the latter some weights are near 1
-  CAPTURE(n, window, n_latest, query_scale);
-  const Text text(cpu, n, window, query_scale);
+  Text text(cpu, n, window, query_scale);
+  if (GENERATE(false, true)) text.score = {.scale = 0.5, .cap = 4};
+  CAPTURE(n, window, n_latest, query_scale, text.score.cap);
   const auto found = text.statistics(n_latest);
   REQUIRE(found.size() == kKvHeads);
   const double u = twin::unit_roundoff<float>;
@@ -166,7 +171,7 @@ TEST_CASE("the window's statistics have the same bits for any number of threads"
 #ifdef LONGSHADOW_CONTRACTS
 TEST_CASE("window_statistics refuses a window longer than the text", "[contract]") {
   CHECK_THAT(test::error_of([] {
-               window_statistics(test::shaped_heads<const float>(4, 9, 16),
+               window_statistics(ScoreForm{}, test::shaped_heads<const float>(4, 9, 16),
                                  test::shaped_heads<const float>(2, 8, 16),
                                  test::shaped_heads<const float>(2, 8, 16), 8, 4);
              }),
