@@ -97,6 +97,33 @@ void leave_out_buffers(const std::set<std::string>& weights, std::vector<StoredT
   });
 }
 
+/// Leaves the text model of one that also sees images, its tensors named as if it were alone.
+void keep_text_model(std::vector<StoredTensor>& tensors, StoredModel& model) {
+  // Of transformers 5 and of those before.
+  constexpr std::pair<const char*, const char*> kPrefixes[] = {{"model.language_model.", "model."},
+                                                               {"language_model.", ""}};
+  constexpr const char* kOthers[] = {"vision_tower.", "multi_modal_projector."};
+  for (StoredTensor& tensor : tensors) {
+    for (const auto& [long_prefix, prefix] : kPrefixes) {
+      if (tensor.name.starts_with(long_prefix)) {
+        tensor.name.replace(0, std::string(long_prefix).size(), prefix);
+        break;
+      }
+    }
+  }
+  const std::size_t left_out = std::erase_if(tensors, [&](const StoredTensor& tensor) {
+    return std::ranges::any_of(kOthers, [&](const std::string& other) {
+      return tensor.name.starts_with(other) || tensor.name.starts_with("model." + other);
+    });
+  });
+  std::ranges::sort(tensors, {}, &StoredTensor::name);
+  if (left_out != 0) {
+    model.warnings.push_back(model.source +
+                             ": the tensors of the part that sees images are left aside, " +
+                             std::to_string(left_out) + " of them");
+  }
+}
+
 /// Integers and the like are fine as buffers and not as weights.
 void check_unread(const std::set<std::string>& weights, std::span<const UnreadTensor> unread,
                   const std::string& source) {
@@ -140,6 +167,7 @@ StoredModel open_hugging_face_model(const std::filesystem::path& folder) {
                     .interleaved_rotary = false};
   std::vector<StoredTensor>& tensors = weights.content.tensors;
   check_unread(names_of_weights(model.config), weights.content.unread, model.source);
+  if (model.config.architecture == Architecture::gemma3) keep_text_model(tensors, model);
   settle_output(tensors, model);
   leave_out_buffers(names_of_weights(model.config), tensors, model);
   model.tensors = std::move(tensors);

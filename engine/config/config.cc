@@ -84,6 +84,10 @@ const char* name_of(Architecture architecture) {
       return "smollm3";
     case Architecture::phi3:
       return "phi3";
+    case Architecture::gemma2:
+      return "gemma2";
+    case Architecture::gemma3:
+      return "gemma3";
   }
   return "";
 }
@@ -169,19 +173,26 @@ void stretch_max_context(ModelConfig& config) {
                static_cast<std::size_t>(std::min(stretched, static_cast<double>(kMaxContext))));
 }
 
-void place_norms(ModelConfig& config) {
+void settle_architecture(ModelConfig& config) {
   if (config.architecture == Architecture::qwen3) config.query_key_norm = QueryKeyNorm::head;
   if (config.architecture == Architecture::olmo2) {
     config.query_key_norm = QueryKeyNorm::projection;
+    config.norms_before = false;
     config.norms_behind = true;
+  }
+  if (config.architecture == Architecture::gemma3) config.query_key_norm = QueryKeyNorm::head;
+  if (config.architecture == Architecture::gemma2 || config.architecture == Architecture::gemma3) {
+    config.norms_behind = true;
+    config.activation = Activation::gelu_tanh;
+    config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
   }
 }
 
-std::vector<bool> rotary_but_every(std::size_t interval, std::size_t n_layers) {
-  std::vector<bool> rotary(n_layers);
+std::vector<bool> but_every(std::size_t interval, std::size_t n_layers) {
+  std::vector<bool> layers(n_layers);
   for (std::size_t layer = 0; layer < n_layers; ++layer)
-    rotary[layer] = (layer + 1) % interval != 0;
-  return rotary;
+    layers[layer] = (layer + 1) % interval != 0;
+  return layers;
 }
 
 }  // namespace longshadow

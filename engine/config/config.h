@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/activation.h"
+
 namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3, gemma2, gemma3 };
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
@@ -76,12 +78,22 @@ struct ModelConfig {
   bool output_bias = false;                          ///< a bias on attention's output product
   bool feed_forward_bias = false;                    ///< biases on gate, up and down
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;  ///< head: Qwen3; projection: OLMo 2
-  /// Norms lie behind attention and feed-forward, before the sum, instead of before them (OLMo 2).
+  /// Norms lie before attention and feed-forward, or behind them, before the sum (OLMo 2), or both
+  /// (Gemma 2).
+  bool norms_before = true;
   bool norms_behind = false;
   /// Queries, keys and values are stored as one matrix, gate and up as another (Phi-3).
   bool fused_projections = false;
-  bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
+  /// The file's weights of norms are 1 less than what rows are multiplied with (Gemma, but not in
+  /// GGUF files).
+  bool norm_weights_less_1 = false;
+  Activation activation = Activation::silu;  ///< of the feed-forward's gate
+  double embedding_scale = 1;  ///< a token's residual stream begins with its embedding times this
+  double logit_cap = 0;        ///< logits l become cap tanh(l / cap) (Gemma 2); 0: they stay
+  bool bf16_layers = false;    ///< the model's file keeps every matrix of its layers in bf16
   RopeConfig rope;
+  /// Of layers that have a window, where it differs from the others' (Gemma 3).
+  std::optional<RopeConfig> window_rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).
   std::vector<bool> rotary_layers;
@@ -98,7 +110,7 @@ struct ModelConfig {
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2", "smollm3", "phi3".
+/// "qwen3", "olmo2", "smollm3", "phi3", "gemma2", "gemma3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

@@ -37,11 +37,13 @@ std::size_t divided_head_dim(const ModelConfig& config, const std::string& where
 /// stretch the rotary frequencies. Throws Error.
 void check_config(const ModelConfig& config, const std::string& source);
 
-/// Sets where the architecture, and no key of a file, says that norms lie.
-void place_norms(ModelConfig& config);
+/// Sets what the architecture, and no key of a file, says, once the dimensions are known: where
+/// norms lie, the gate's activation, what embeddings are multiplied with.
+void settle_architecture(ModelConfig& config);
 
-/// [L], for ModelConfig::rotary_layers: every `interval`-th layer is not rotated.
-std::vector<bool> rotary_but_every(std::size_t interval, std::size_t n_layers);
+/// [L]: true but for every `interval`-th layer. So a model says which are rotated (SmolLM3), or
+/// which have a window (Gemma).
+std::vector<bool> but_every(std::size_t interval, std::size_t n_layers);
 
 /// What longrope makes rotated queries and keys longer by, where nothing else is said:
 /// sqrt(1 + ln factor / ln original_context), 1 for a factor of up to 1.

@@ -1,4 +1,5 @@
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 #include "engine/config/config_checks.h"
@@ -161,6 +162,34 @@ void read_rope(const Gguf& gguf, const ArchitectureKeys& keys, ModelConfig& conf
   if (config.architecture == Architecture::phi3) read_longrope(gguf, keys, rotated, config);
 }
 
+/// llama.cpp's defaults and what it takes from the number of layers, which no key says: of the
+/// largest models the scores' scale is not the head size's.
+void read_gemma(const ArchitectureKeys& keys, ModelConfig& config) {
+  const bool gemma2 = config.architecture == Architecture::gemma2;
+  if (!gemma2 && config.architecture != Architecture::gemma3) return;
+  const std::size_t largest = gemma2 ? 46 : 62;  // layers of the models of 27B
+  const std::size_t scalar =
+      config.n_layers == largest ? config.hidden_size / config.n_heads : config.head_dim;
+  config.attention_scale = 1 / std::sqrt(static_cast<double>(scalar));
+  if (gemma2) {
+    config.attention_score_cap = keys.positive_number_or("attn_logit_softcapping", 50);
+    config.logit_cap = keys.positive_number_or("final_logit_softcapping", 30);
+  } else if (keys.find<double>("final_logit_softcapping") != nullptr) {
+    config.logit_cap = keys.positive_number("final_logit_softcapping");
+  }
+  constexpr const char* kWindow = "attention.sliding_window";
+  if (!gemma2 && keys.find<std::uint64_t>(kWindow) == nullptr) return;
+  const std::size_t window = keys.dimension_or(kWindow, 4096, kMaxContext);
+  const std::size_t interval =
+      keys.dimension_or("attention.sliding_window_pattern", gemma2 ? 2 : 6, kMaxLayers);
+  for (const bool windowed : but_every(interval, config.n_layers)) {
+    config.windows.push_back(windowed ? window : 0);
+  }
+  if (gemma2) return;
+  config.window_rope.emplace();
+  config.window_rope->theta = keys.positive_number_or("rope.freq_base_swa", 10000.0);
+}
+
 void refuse_other_types(const Gguf& gguf) {
   const auto* const type = gguf.find_value<std::string>("general.type");
   if (type == nullptr || *type == "model") return;
@@ -176,8 +205,9 @@ void refuse_other_types(const Gguf& gguf) {
 ModelConfig config_from_gguf(const Gguf& gguf) {
   refuse_other_types(gguf);
   // Mistral's files call themselves llama.
-  constexpr std::array kSupported{Architecture::llama, Architecture::qwen2,   Architecture::qwen3,
-                                  Architecture::olmo2, Architecture::smollm3, Architecture::phi3};
+  constexpr std::array kSupported{Architecture::llama,  Architecture::qwen2,   Architecture::qwen3,
+                                  Architecture::olmo2,  Architecture::smollm3, Architecture::phi3,
+                                  Architecture::gemma2, Architecture::gemma3};
   const auto& architecture = gguf.at<std::string>("general.architecture");
   ModelConfig config;
   config.architecture =
@@ -203,10 +233,11 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   config.tied_embeddings = gguf.find("output.weight") == nullptr;
   config.attention_bias =
       config.architecture == Architecture::qwen2 || gguf.find("blk.0.attn_q.bias") != nullptr;
-  place_norms(config);
+  settle_architecture(config);
+  read_gemma(keys, config);
   if (config.architecture == Architecture::smollm3) {
     // A file does not say which; llama.cpp leaves every fourth layer as it is.
-    config.rotary_layers = rotary_but_every(4, config.n_layers);
+    config.rotary_layers = but_every(4, config.n_layers);
   }
   config.fused_projections = config.architecture == Architecture::phi3;
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;

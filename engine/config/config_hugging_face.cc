@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/config/config_checks.h"
+#include "engine/config/gemma_config.h"
 #include "engine/core/error.h"
 #include "engine/io/json.h"
 #include "engine/text/utf8.h"
@@ -171,8 +172,11 @@ RopeConfig read_rope(const json& config, const std::string& source, const ModelC
 
 /// Options of the architectures that change what the model computes and that nobody computes here.
 void refuse_unsupported_options(const json& config, const std::string& source) {
-  if (json_find<std::string>(config, "hidden_act", source).value_or("silu") != "silu") {
-    throw Error(source + ": 'hidden_act': only silu is supported");
+  const bool gemma = config.contains("hidden_activation");
+  const char* const key = gemma ? "hidden_activation" : "hidden_act";
+  const char* const supported = gemma ? "gelu_pytorch_tanh" : "silu";
+  if (json_find<std::string>(config, key, source).value_or(supported) != supported) {
+    throw Error(source + ": " + quote(key) + ": only " + supported + " is supported");
   }
   if (json_object_find(config, "quantization_config", source) != nullptr) {
     throw Error(source +
@@ -203,6 +207,12 @@ std::optional<std::vector<bool>> windowed_layers(const json& config, const std::
   return windowed;
 }
 
+/// Every how many layers one differs from the others. Throws Error where nothing says it.
+std::size_t read_interval(const json& config, const char* key, const std::string& source) {
+  return in_range(json_at<std::uint64_t>(config, key, source), kMaxLayers,
+                  source + ": " + quote(key));
+}
+
 /// ModelConfig::windows, with transformers' defaults; none where no text is longer than they are.
 std::vector<std::size_t> read_windows(const json& config, const std::string& source,
                                       const ModelConfig& model) {
@@ -215,7 +225,9 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const bool qwen =
       model.architecture == Architecture::qwen2 || model.architecture == Architecture::qwen3;
   const auto by_layer = windowed_layers(config, source, n_layers);
-  if (!mistral && !phi3 && !smollm3 && !qwen) return {};
+  const bool gemma =
+      model.architecture == Architecture::gemma2 || model.architecture == Architecture::gemma3;
+  if (!mistral && !phi3 && !smollm3 && !qwen && !gemma) return {};
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
   const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || phi3;
   std::vector<bool> windowed(n_layers);
@@ -223,6 +235,8 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
     windowed.assign(n_layers, !none);
   } else if (by_layer) {
     windowed = *by_layer;
+  } else if (gemma) {
+    windowed = but_every(read_interval(config, "sliding_window_pattern", source), n_layers);
   } else if (used && !none && qwen) {
     const std::size_t full =
         json_find<std::uint64_t>(config, "max_window_layers", source).value_or(kDefaultFullLayers);
@@ -255,7 +269,7 @@ std::vector<bool> read_rotary_layers(const json& config, const std::string& sour
     const std::size_t interval =
         in_range(json_find<std::uint64_t>(config, kInterval, source).value_or(4), kMaxLayers,
                  source + ": " + quote(kInterval));
-    return rotary_but_every(interval, n_layers);
+    return but_every(interval, n_layers);
   }
   if (named->size() < n_layers) {
     throw Error(source + ": " + quote(kKey) + ": expected a number for each of the " +
@@ -286,8 +300,9 @@ std::string weight_type(const json& config, const std::string& source) {
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
   constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
                                   Architecture::qwen3, Architecture::olmo2,   Architecture::smollm3,
-                                  Architecture::phi3};
-  const json document = parse_json(config_json, source);
+                                  Architecture::phi3,  Architecture::gemma2,  Architecture::gemma3};
+  json document = parse_json(config_json, source);
+  settle_gemma_config(document, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
   };
@@ -320,15 +335,22 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool olmo2 = config.architecture == Architecture::olmo2;
   const bool smollm3 = config.architecture == Architecture::smollm3;
+  const bool gemma =
+      config.architecture == Architecture::gemma2 || config.architecture == Architecture::gemma3;
   config.tied_embeddings =
       json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
-  config.output_bias = (llama || qwen3 || olmo2 || smollm3) && flag("attention_bias");
+  config.output_bias = (llama || qwen3 || olmo2 || smollm3 || gemma) && flag("attention_bias");
   config.attention_bias = qwen2 || config.output_bias;
-  place_norms(config);
+  settle_architecture(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
   config.fused_projections = config.architecture == Architecture::phi3;
   config.rope = read_rope(document, source, config);
+  if (document.contains("window_rope_parameters")) {
+    json windowed = {{"rope_parameters", document["window_rope_parameters"]}};
+    config.window_rope = read_rope(windowed, source, config);
+  }
+  if (gemma) read_gemma_config(document, source, config);
   if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);

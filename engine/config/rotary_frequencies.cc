@@ -90,6 +90,10 @@ std::vector<std::vector<double>> layer_frequencies(const ModelConfig& config,
                                                    std::size_t n_tokens) {
   std::vector<std::vector<double>> layers(
       config.n_layers, rotary_frequencies(config.rope, config.head_dim, n_tokens));
+  for (std::size_t layer = 0; config.window_rope && layer < config.n_layers; ++layer) {
+    if (config.window(layer) == 0) continue;
+    layers[layer] = rotary_frequencies(*config.window_rope, config.head_dim, n_tokens);
+  }
   for (std::size_t layer = 0; layer < config.rotary_layers.size(); ++layer) {
     if (!config.rotary_layers[layer]) std::ranges::fill(layers[layer], 0.0);
   }

@@ -3,6 +3,7 @@
 #include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "engine/config/rotary_frequencies.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/projection/linear.h"
 
 namespace longshadow {
@@ -44,6 +45,12 @@ Decoder::Decoder(Device& device, const Weights& weights, std::size_t max_tokens)
 ConstTensorView Decoder::logits(ConstTensorView hidden) {
   linear(device_, hidden.row_range(0, kFewRows), weights_.head.packed_output, logits_.view());
   copy_to_host(device_, logits_.view().row_range(0, 1), host_logits_.view());
+  if (weights_.head.logit_cap != 0) {
+    with_element<float, double>("Decoder", host_logits_.element(), [&]<class T>() {
+      const MatrixView<T> row = host_logits_.view().as<T>();
+      cap_logits(row.data, row.cols, weights_.head.logit_cap);
+    });
+  }
   return host_logits_.view();
 }
 

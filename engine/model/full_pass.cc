@@ -80,7 +80,7 @@ FullPass run_full_pass(Device& device, const Weights& weights, std::span<const s
       const std::size_t from = skipped / kRowTile * kRowTile;
       const std::size_t count = chunk.used_rows - from;
       predict(device, ConstTensorView(hidden.row_range(from, hidden.rows - from)),
-              weights.head.output, weights.head.packed_output,
+              weights.head.output, weights.head.packed_output, weights.head.logit_cap,
               std::span<const std::int32_t>(targets).subspan(first + from, count),
               options.entropy_top_k, std::span(pass.predictions).subspan(first + from, count));
     }

@@ -61,7 +61,7 @@ Weights load_weights(Device& device, const WeightSource& source, Element element
       config.n_layers, [&](std::size_t layer, WeightKind kind, auto /*place*/, HeadSide heads) {
         return load.packed(kind, layer, heads);
       });
-  Embedding embedding{load.plain(WeightKind::token_embedding)};
+  Embedding embedding{load.plain(WeightKind::token_embedding), config.embedding_scale};
   Head head = Head::load(load, config, std::as_const(embedding.table).view());
   return {config, std::move(embedding), std::move(layers), std::move(matrices), std::move(head)};
 }

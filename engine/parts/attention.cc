@@ -103,21 +103,21 @@ AttentionGradientRows::AttentionGradientRows(Device& device, const ModelConfig& 
 
 Attention::Attention(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
     : shape_(attention_shape(config, layer)),
-      input_{{load.plain(WeightKind::attention_norm, layer), config.norm_epsilon}},
+      input_{{load.norm_weight(WeightKind::attention_norm, layer), config.norm_epsilon}},
       query_bias_(load.plain(WeightKind::query_bias, layer)),
       key_bias_(load.plain(WeightKind::key_bias, layer)),
       value_bias_(load.plain(WeightKind::value_bias, layer)),
-      query_norm_{{load.plain(WeightKind::query_norm, layer), config.norm_epsilon}},
-      key_norm_{{load.plain(WeightKind::key_norm, layer), config.norm_epsilon}},
+      query_norm_{{load.norm_weight(WeightKind::query_norm, layer), config.norm_epsilon}},
+      key_norm_{{load.norm_weight(WeightKind::key_norm, layer), config.norm_epsilon}},
       output_{load.plain(WeightKind::output_bias, layer),
-              {load.plain(WeightKind::attention_output_norm, layer), config.norm_epsilon}} {}
+              {load.norm_weight(WeightKind::attention_output_norm, layer), config.norm_epsilon}} {}
 
 void Attention::add_names(const ModelConfig& config, LayerNames& names) {
   using enum WeightKind;
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
-  if (!config.norms_behind) {
+  if (config.norms_before) {
     names.add(attention_norm, 1, hidden, "attn_norm.weight", "input_layernorm.weight");
   }
   if (config.fused_projections) {
@@ -160,7 +160,7 @@ PartSize Attention::size(const ModelConfig& config) {
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
   PartSize size{.matrices = hidden * (2 * queries + 2 * keys),
-                .tape = hidden + 2 * queries + config.n_heads,
+                .tape = residual_stream_tape(config) + 2 * queries + config.n_heads,
                 .forward = 2 * queries + 2 * keys + config.n_heads,
                 .delta = keys,
                 .delta_products = 2 * queries + keys,

@@ -109,8 +109,8 @@ struct FullCache {
 };
 
 /// The first half of a decoder layer: x += W_o attention(rope(W_q n), rope(W_k n), W_v n) with
-/// n = norm(x), with biases, and norms of q and k before rope, where the model has them; the norm
-/// may lie behind the part instead.
+/// n = norm(x), with biases, and norms of q and k before rope, where the model has them; a norm
+/// may lie behind the part, instead or as well.
 class Attention {
  public:
   Attention(const WeightLoader& load, const ModelConfig& config, std::size_t layer);

@@ -4,9 +4,9 @@
 
 #include "engine/backend/device.h"
 #include "engine/ops/common/rounding.h"
+#include "engine/ops/feed_forward/gate.h"
+#include "engine/ops/feed_forward/gate_backward.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"
-#include "engine/ops/feed_forward/silu_gate.h"
-#include "engine/ops/feed_forward/silu_gate_backward.h"
 #include "engine/ops/projection/add_bias.h"
 #include "engine/ops/projection/linear.h"
 
@@ -38,17 +38,21 @@ void FeedForwardTape::keep(Device& device, const KeptRows& rows,
 }
 
 FeedForward::FeedForward(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
-    : input_{{load.plain(WeightKind::feed_forward_norm, layer), config.norm_epsilon}},
+    : activation_(config.activation),
+      input_{{load.norm_weight(WeightKind::feed_forward_norm, layer), config.norm_epsilon}},
       gate_bias_(load.plain(WeightKind::gate_bias, layer)),
       up_bias_(load.plain(WeightKind::up_bias, layer)),
-      output_{load.plain(WeightKind::down_bias, layer),
-              {load.plain(WeightKind::feed_forward_output_norm, layer), config.norm_epsilon}} {}
+      output_{
+          load.plain(WeightKind::down_bias, layer),
+          {load.norm_weight(WeightKind::feed_forward_output_norm, layer), config.norm_epsilon}} {}
 
 void FeedForward::add_names(const ModelConfig& config, LayerNames& names) {
   using enum WeightKind;
   const std::size_t hidden = config.hidden_size, inner = config.feed_forward_size;
-  if (!config.norms_behind) {
-    names.add(feed_forward_norm, 1, hidden, "ffn_norm.weight", "post_attention_layernorm.weight");
+  if (config.norms_before) {
+    names.add(feed_forward_norm, 1, hidden, "ffn_norm.weight",
+              config.norms_behind ? "pre_feedforward_layernorm.weight"
+                                  : "post_attention_layernorm.weight");
   }
   if (config.fused_projections) {
     const auto add = [&](WeightKind kind, std::size_t first) {
@@ -77,7 +81,7 @@ PartSize FeedForward::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size, inner = config.feed_forward_size;
   const std::size_t before_norm_behind = config.norms_behind ? hidden : 0;
   return {.matrices = 3 * hidden * inner,
-          .tape = hidden + 2 * inner,
+          .tape = residual_stream_tape(config) + 2 * inner,
           .forward = 3 * inner + before_norm_behind,
           .delta = before_norm_behind,
           .delta_products = inner,
@@ -95,7 +99,7 @@ void FeedForward::forward(Device& device, const FeedForwardMatrices& matrices, T
   add_bias(device, gate_bias_.view(), gate);
   linear(device, normed, matrices.up, up);
   add_bias(device, up_bias_.view(), up);
-  silu_gate(device, gate, up, gated);
+  apply_gate(device, activation_, gate, up, gated);
   output_.forward(device, gated, matrices.down, rows_of(s.output, x.rows), normed, x);
 }
 
@@ -106,9 +110,10 @@ void FeedForward::delta(Device& device, const FeedForwardMatrices& matrices,
   const TensorView dgated = rows_of(s.gated, dx.rows);
 
   const ConstTensorView input = input_.delta(device, tape.residual.view(), dx, pairs, dnormed);
-  gated_linear_delta(device, input,
-                     GatedLinearView{matrices.gate, matrices.up, tape.gate.view(), tape.up.view()},
-                     pairs, dgated);
+  gated_linear_delta(
+      device, input,
+      GatedLinearView{activation_, matrices.gate, matrices.up, tape.gate.view(), tape.up.view()},
+      pairs, dgated);
   output_.delta(device, dgated, matrices.down, tape.output.view(), pairs,
                 rows_of(s.output, dx.rows), dx);
 }
@@ -126,7 +131,7 @@ void FeedForward::backward(Device& device, const FeedForwardMatrices& transposed
       device,
       output_.backward(device, tape.output.view(), dx, pairs, rows_of(s.output, dx.rows), rounded),
       transposed.down, dgated);
-  silu_gate_backward(device, tape.gate.view(), tape.up.view(), dgated, pairs, dgate, dup);
+  gate_backward(device, activation_, tape.gate.view(), tape.up.view(), dgated, pairs, dgate, dup);
   linear(device, dgate, transposed.gate, dnormed);
   linear(device, dup, transposed.up, dnormed, Write::add);
   input_.backward(device, tape.residual.view(), dnormed, pairs, dx);

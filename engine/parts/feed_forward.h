@@ -79,8 +79,8 @@ struct FeedForwardGradients {
         output(make_part_output(device, config, elements.activations, rows)) {}
 };
 
-/// The second half of a decoder layer: x += W_down (silu(W_gate n) W_up n) with n = norm(x), and
-/// biases where the model has them; the norm may lie behind the part instead.
+/// The second half of a decoder layer: x += W_down (act(W_gate n) W_up n) with n = norm(x), and
+/// biases where the model has them; a norm may lie behind the part, instead or as well.
 class FeedForward {
  public:
   FeedForward(const WeightLoader& load, const ModelConfig& config, std::size_t layer);
@@ -106,6 +106,7 @@ class FeedForward {
                 FeedForwardGradients& s, TensorView dx) const;
 
  private:
+  Activation activation_;
   PartInput input_;
   Tensor gate_bias_, up_bias_;  ///< [1, F] or empty
   PartOutput output_;

@@ -19,7 +19,7 @@ namespace longshadow {
 /// [rows, D] for the residual stream that a part's norm reads; [0, 0] where none lies before it.
 inline Tensor make_part_residual(Device& device, const ModelConfig& config, Element element,
                                  std::size_t rows) {
-  if (config.norms_behind) return {};
+  if (!config.norms_before) return {};
   return Tensor(device.memory(), element, rows, config.hidden_size);
 }
 
@@ -28,6 +28,12 @@ inline Tensor make_part_output(Device& device, const ModelConfig& config, Elemen
                                std::size_t rows) {
   if (!config.norms_behind) return {};
   return Tensor(device.memory(), element, rows, config.hidden_size);
+}
+
+/// Elements a row that a part's tape keeps of the residual stream and before a norm behind it.
+inline std::size_t residual_stream_tape(const ModelConfig& config) {
+  return (config.norms_before ? config.hidden_size : 0) +
+         (config.norms_behind ? config.hidden_size : 0);
 }
 
 /// The input of a part, read from the residual stream x: norm(x), or x itself where the norm is
@@ -64,9 +70,9 @@ struct PartInput {
 };
 
 /// A part's last product and how it joins the residual stream x: x += W y + b, or, where a norm
-/// lies behind the part (OLMo 2, arXiv 2501.00656), x += norm(W y + b). Matrices [rows, D] but y;
-/// `output` has W y + b before that norm and, like the scratch, may be empty where the model has
-/// none.
+/// lies behind the part (OLMo 2, arXiv 2501.00656; Gemma 2, arXiv 2408.00118), x += norm(W y + b).
+/// Matrices [rows, D] but y; `output` has W y + b before that norm and, like the scratch, may be
+/// empty where the model has none.
 struct PartOutput {
   Tensor bias;  ///< [1, D] or empty
   Norm norm;

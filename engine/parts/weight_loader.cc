@@ -22,6 +22,17 @@ Tensor WeightLoader::plain(WeightKind kind, std::size_t layer) const {
   return on_device(device_, read(found->second, elements_.activations));
 }
 
+Tensor WeightLoader::norm_weight(WeightKind kind, std::size_t layer) const {
+  const auto found = names_.find({kind, layer});
+  if (found == names_.end() || !source_.config().norm_weights_less_1) return plain(kind, layer);
+  Tensor weight = read(found->second, elements_.activations);
+  with_element<double, float>("WeightLoader", weight.element(), [&]<class T>() {
+    T* const values = weight.view().as<T>().data;
+    std::for_each(values, values + weight.cols(), [](T& value) { value += 1; });
+  });
+  return on_device(device_, std::move(weight));
+}
+
 PackedWeights WeightLoader::packed(WeightKind kind, std::size_t layer, HeadSide heads) const {
   const WeightName& name = names_.at({kind, layer});
   if (elements_.products == Element::f32 && device_.kind() != DeviceKind::cpu &&

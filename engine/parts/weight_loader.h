@@ -38,6 +38,10 @@ class WeightLoader {
   /// [rows, cols], or [0, 0] where the model has no such tensor.
   Tensor plain(WeightKind kind, std::size_t layer = 0) const;
 
+  /// plain() of a norm's weight as rows are multiplied with it: where the file leaves out a 1, that
+  /// is added in the activations' type.
+  Tensor norm_weight(WeightKind kind, std::size_t layer = 0) const;
+
   PackedWeights packed(WeightKind kind, std::size_t layer, HeadSide heads) const;
 
   /// For products that carry gradients from outputs to inputs: dx = dy W is linear(dy, Wᵀ).

@@ -45,9 +45,18 @@ std::string to_text(double number) {
   return text;
 }
 
+/// Prints a model's windows and caps, and the rotary base of layers with a window.
+void print_windows_and_caps(const ModelConfig& config) {
+  if (!config.windows.empty()) print("attention windows", describe_windows(config));
+  if (config.attention_score_cap != 0) print("score cap", to_text(config.attention_score_cap));
+  if (config.logit_cap != 0) print("logit cap", to_text(config.logit_cap));
+  if (config.window_rope) print("window rotary base", to_text(config.window_rope->theta));
+}
+
 /// "before attention and feed-forward; of each head's queries and keys".
 std::string describe_norms(const ModelConfig& config) {
-  std::string text = config.norms_behind ? "behind" : "before";
+  std::string text = config.norms_before ? "before" : "behind";
+  if (config.norms_before && config.norms_behind) text += " and behind";
   text += " attention and feed-forward";
   switch (config.query_key_norm) {
     case QueryKeyNorm::none:
@@ -138,7 +147,7 @@ int run(const std::string& model) {
   print("feed-forward size", config.feed_forward_size);
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
-  if (!config.windows.empty()) print("attention windows", describe_windows(config));
+  print_windows_and_caps(config);
   print_rope(config);
   print("norms", describe_norms(config));
   if (const std::string biases = describe_biases(config); !biases.empty()) print("biases", biases);

@@ -21,9 +21,11 @@ std::vector<float> EntropyHead::entropies(Device& device, const FullPass& full, 
   const ConstTensorView hidden = full.hidden.view().row_range(0, round_up(n, kRowTile));
   if (screening_) {
     screened_entropies_of_top_k(cpu_of(device), hidden.as<float>(),
-                                weights_.head.output.as<float>(), *screening_, k, entropies);
+                                weights_.head.output.as<float>(), *screening_,
+                                weights_.head.logit_cap, k, entropies);
   } else {
-    entropies_of_top_k(device, hidden, weights_.head.packed_output, k, entropies);
+    entropies_of_top_k(device, hidden, weights_.head.packed_output, weights_.head.logit_cap, k,
+                       entropies);
   }
   return entropies;
 }

@@ -78,8 +78,8 @@ std::vector<FutureOnCache> CompressedFuture::run(std::span<const Compression> ba
     targets.push_back(0);  // the text has ended
   }
   std::vector<Prediction> predictions(targets.size());
-  predict(device_, hidden, weights_.head.output, weights_.head.packed_output, targets, 1,
-          std::span(predictions));
+  predict(device_, hidden, weights_.head.output, weights_.head.packed_output,
+          weights_.head.logit_cap, targets, 1, std::span(predictions));
   std::vector<double> kl_rows(hidden_.rows());
   kl_from_full(device_, weights_, full_, beside_full, hidden_.view(), std::span(kl_rows));
 

@@ -70,10 +70,10 @@ void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<do
   }
   const FullPredictionsView full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(normed_.rows());
-  kl_divergence(
-      device_,
-      OutputWeightsView{weights_.head.output, weights_.head.packed_output, delta_weights_.output},
-      full, normed_.view(), text_rows, std::span(kl_rows));
+  kl_divergence(device_,
+                OutputWeightsView{weights_.head.output, weights_.head.packed_output,
+                                  delta_weights_.output, weights_.head.logit_cap},
+                full, normed_.view(), text_rows, std::span(kl_rows));
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
 

@@ -55,7 +55,7 @@ void FisherSketch::run(const Range& bin, const ProbeDraws& draws, std::size_t n_
   const FullPredictionsView predictions{full_.hidden.view(), full_.log_normalisers,
                                         full_.likeliest};
   const ProbedOutputView output{weights_.head.output, weights_.head.packed_output,
-                                gradient_weights_.transposed.output};
+                                gradient_weights_.transposed.output, weights_.head.logit_cap};
   std::vector<PairedRows> predicted;
   for (std::size_t b = 0; b < n_draws; ++b) {
     predicted.push_back({b * bin.end + bin.begin, bin.size(), rows.context + bin.begin});

@@ -15,7 +15,7 @@ void kl_from_full(Device& device, const Weights& weights, const FullPass& full,
   }
   kl_divergence(device,
                 OutputWeightsView{weights.head.output, weights.head.packed_output,
-                                  weights.head.packed_output},
+                                  weights.head.packed_output, weights.head.logit_cap},
                 FullPredictionsView{full.hidden.view(), full.log_normalisers, full.likeliest},
                 hidden, streams, kl_nats);
 }

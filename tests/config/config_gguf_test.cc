@@ -117,6 +117,51 @@ TEST_CASE("an olmo2 GGUF has norms over whole projections and behind its parts")
   CHECK(config.norms_behind);
 }
 
+TEST_CASE("a gemma2 GGUF has caps, windows and norms around its parts") {
+  Gguf gguf = small("gemma2");
+  gguf.metadata["gemma2.block_count"] = std::uint64_t{3};
+  gguf.metadata["gemma2.attention.sliding_window"] = std::uint64_t{64};
+  ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::gemma2);
+  CHECK(config.norms_before);
+  CHECK(config.norms_behind);
+  CHECK_FALSE(config.norm_weights_less_1);
+  CHECK(config.activation == Activation::gelu_tanh);
+  CHECK(config.embedding_scale == std::sqrt(48.0));
+  CHECK(config.attention_score_cap == 50);  // what llama.cpp takes as given
+  CHECK(config.logit_cap == 30);
+  CHECK(config.attention_scale == 1 / std::sqrt(8.0));
+  CHECK(config.windows == std::vector<std::size_t>{64, 0, 64});
+  gguf.metadata["gemma2.attn_logit_softcapping"] = 20.0;
+  gguf.metadata["gemma2.final_logit_softcapping"] = 10.0;
+  gguf.metadata["gemma2.block_count"] = std::uint64_t{46};
+  gguf.metadata["gemma2.attention.key_length"] = std::uint64_t{16};
+  gguf.metadata["gemma2.attention.value_length"] = std::uint64_t{16};
+  config = config_from_gguf(gguf);
+  CHECK(config.attention_score_cap == 20);
+  CHECK(config.logit_cap == 10);
+  CHECK(config.attention_scale == 1 / std::sqrt(48.0 / 6));  // of a model of 27B
+}
+
+TEST_CASE("a gemma3 GGUF has two rotary bases and norms over its heads") {
+  Gguf gguf = small("gemma3");
+  gguf.metadata["gemma3.block_count"] = std::uint64_t{7};
+  CHECK(config_from_gguf(gguf).windows.empty());
+  gguf.metadata["gemma3.attention.sliding_window"] = std::uint64_t{64};
+  gguf.metadata["gemma3.rope.scaling.type"] = std::string("linear");
+  gguf.metadata["gemma3.rope.scaling.factor"] = 8.0;
+  const ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::gemma3);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
+  CHECK(config.logit_cap == 0);
+  CHECK(config.windows == std::vector<std::size_t>{64, 64, 64, 64, 64, 0, 64});
+  CHECK(config.rope.theta == 5e5);
+  CHECK(config.rope.factor == 8);
+  REQUIRE(config.window_rope);
+  CHECK(config.window_rope->theta == 1e4);
+  CHECK(config.window_rope->scaling == RopeScaling::none);
+}
+
 TEST_CASE("a smollm3 GGUF has no rotary positions in every fourth layer") {
   Gguf gguf = small("smollm3");
   gguf.metadata["smollm3.block_count"] = std::uint64_t{5};

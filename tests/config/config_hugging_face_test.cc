@@ -283,6 +283,135 @@ TEST_CASE("phi3 fuses projections, rotates a part of each head and stretches by 
              Contains("'partial_rotary_factor' of the elements of a head: expected 1 to 8"));
 }
 
+// The members of gemma-2-2b.
+constexpr const char* kGemma2 = R"({
+    "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2", "attention_bias": false,
+    "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "head_dim": 256,
+    "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
+    "hidden_size": 2304, "intermediate_size": 9216, "max_position_embeddings": 8192,
+    "num_attention_heads": 8, "num_hidden_layers": 4, "num_key_value_heads": 4,
+    "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06, "rope_theta": 10000.0,
+    "sliding_window": 4096, "torch_dtype": "bfloat16", "vocab_size": 256000})";
+
+ModelConfig gemma(const char* members, const json& more) {
+  json document = json::parse(members);
+  document.update(more);
+  return parse(document);
+}
+
+TEST_CASE("gemma2 caps scores and logits, and has norms around its parts") {
+  const ModelConfig config = gemma(kGemma2, json::object());
+  CHECK(config.architecture == Architecture::gemma2);
+  CHECK(config.norms_before);
+  CHECK(config.norms_behind);
+  CHECK(config.norm_weights_less_1);
+  CHECK(config.query_key_norm == QueryKeyNorm::none);
+  CHECK(config.activation == Activation::gelu_tanh);
+  CHECK(config.embedding_scale == 48);  // the root of 2304
+  CHECK(config.attention_score_cap == 50);
+  CHECK(config.logit_cap == 30);
+  CHECK(config.attention_scale == 1.0 / 16);
+  CHECK(config.windows == std::vector<std::size_t>{4096, 0, 4096, 0});
+  CHECK_FALSE(config.window_rope);
+  CHECK(config.tied_embeddings);
+  CHECK(config.bf16_layers);
+
+  const auto windowed = std::vector<std::size_t>{0, 8};
+  CHECK(gemma(kGemma2, {{"num_hidden_layers", 2},
+                        {"sliding_window", 8},
+                        {"layer_types", {"full_attention", "sliding_attention"}}})
+            .windows == windowed);
+  CHECK(gemma(kGemma2, {{"final_logit_softcapping", nullptr}}).logit_cap == 0);
+  CHECK(gemma(kGemma2, {{"attn_logit_softcapping", nullptr}}).attention_score_cap == 0);
+  CHECK(gemma(kGemma2, {{"attention_bias", true}}).output_bias);
+  // What transformers takes as given.
+  const ModelConfig plain = parse(json{{"model_type", "gemma2"}});
+  CHECK(plain.n_layers == 26);
+  CHECK(plain.logit_cap == 30);
+  CHECK(plain.attention_score_cap == 50);
+  CHECK(plain.max_context == 8192);
+
+  const auto refusal = [](const json& more) { return error_of([&] { gemma(kGemma2, more); }); };
+  CHECK(refusal({{"hidden_activation", "gelu"}}) ==
+        "config.json: 'hidden_activation': only gelu_pytorch_tanh is supported");
+  CHECK(refusal({{"final_logit_softcapping", 0}}) ==
+        "config.json: 'final_logit_softcapping': expected a positive number, found 0.000000");
+  CHECK(refusal({{"query_pre_attn_scalar", -1}}) ==
+        "config.json: 'query_pre_attn_scalar': expected a positive number, found -1.000000");
+  CHECK_THAT(refusal({{"use_bidirectional_attention", true}}),
+             StartsWith("config.json: 'use_bidirectional_attention': "));
+  CHECK_THAT(refusal({{"sliding_window", nullptr}}), Contains("'sliding_window' is null"));
+}
+
+// The members of gemma-3-270m, but for its layer_types.
+TEST_CASE("gemma3 has another rotary base in layers with a window") {
+  constexpr const char* kMembers = R"({
+    "architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "attention_bias": false,
+    "attn_logit_softcapping": null, "final_logit_softcapping": null, "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 640, "intermediate_size": 2048,
+    "max_position_embeddings": 32768, "num_attention_heads": 4, "num_hidden_layers": 7,
+    "num_key_value_heads": 1, "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06,
+    "rope_local_base_freq": 10000.0, "rope_scaling": null, "rope_theta": 1000000.0,
+    "sliding_window": 512, "use_bidirectional_attention": false, "vocab_size": 262144})";
+  const std::vector<std::size_t> windows{512, 512, 512, 512, 512, 0, 512};
+  const ModelConfig config = gemma(kMembers, json::object());
+  CHECK(config.architecture == Architecture::gemma3);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
+  CHECK(config.attention_score_cap == 0);
+  CHECK(config.logit_cap == 0);
+  CHECK(config.windows == windows);
+  CHECK(config.rope.theta == 1e6);
+  REQUIRE(config.window_rope);
+  CHECK(config.window_rope->theta == 1e4);
+  const auto frequencies = layer_frequencies(config, 1);
+  CHECK(frequencies[4] == rotary_frequencies(*config.window_rope, 256, 1));
+  CHECK(frequencies[5] == rotary_frequencies(config.rope, 256, 1));
+  CHECK(frequencies[4] != frequencies[5]);
+
+  // As transformers 5 spells it.
+  const ModelConfig newer =
+      gemma(kMembers,
+            {{"rope_theta", nullptr},
+             {"rope_local_base_freq", nullptr},
+             {"rope_parameters",
+              {{"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 5e5}}},
+               {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}}}});
+  CHECK(newer.rope.theta == 5e5);
+  CHECK(newer.rope.factor == 8);
+  CHECK(newer.window_rope->theta == 2e4);
+  CHECK(newer.window_rope->scaling == RopeScaling::none);
+  CHECK(gemma(kMembers, {{"sliding_window_pattern", 2}}).windows[1] == 0);
+  CHECK(gemma(kMembers, {{"attn_logit_softcapping", 50.0}}).warnings.size() == 1);
+}
+
+// The members of gemma-3-4b-it: whatever transformers knows itself is missing.
+TEST_CASE("of a gemma3 that sees images the text model is read") {
+  const char* members = R"({
+    "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+    "torch_dtype": "bfloat16", "vision_config": {"hidden_size": 1152},
+    "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+                    "num_hidden_layers": 34, "sliding_window": 1024,
+                    "rope_scaling": {"factor": 8.0, "rope_type": "linear"}}})";
+  const ModelConfig config = gemma(members, json::object());
+  CHECK(config.architecture == Architecture::gemma3);
+  CHECK(config.hidden_size == 2560);
+  CHECK(config.n_heads == 8);
+  CHECK(config.n_kv_heads == 4);
+  CHECK(config.head_dim == 256);
+  CHECK(config.vocab_size == 262208);
+  CHECK(config.max_context == 131072);
+  CHECK(config.windows[0] == 1024);
+  CHECK(config.windows[5] == 0);
+  CHECK(config.rope.theta == 1e6);
+  CHECK(config.rope.factor == 8);
+  CHECK(config.window_rope->theta == 1e4);
+  CHECK(config.bf16_layers);
+  CHECK_THAT(error_of([] {
+               parse(json{{"model_type", "gemma3"}});
+             }),
+             StartsWith("config.json: ") && Contains("'text_config'"));
+}
+
 TEST_CASE("layers have windows where transformers would use one") {
   struct Case {
     const char* members;
@@ -383,8 +512,8 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
     std::string reason;
   };
   const std::vector<Case> cases = {
-      {"unknown architecture", R"({"model_type": "gemma2"})",
-       "'model_type': the architecture 'gemma2' is not supported; choose a model of one of these: "
+      {"unknown architecture", R"({"model_type": "gpt2"})",
+       "'model_type': the architecture 'gpt2' is not supported; choose a model of one of these: "
        "llama, mistral, qwen2, qwen3"},
       {"92 hidden % heads", R"({"num_attention_heads": 5})", "5 heads divide, found 48"},
       {"93 heads % KV heads", R"({"num_key_value_heads": 4})", "4 key-value heads divide, found 6"},

@@ -42,6 +42,7 @@ def short_name(mangled: str, source: Path) -> str:
     """"attention: absorb_kernel<float>" """
     demangled = subprocess.run(["c++filt", mangled], capture_output=True, text=True,
                                check=True).stdout
+    demangled = re.sub(r"\(longshadow::\w+\)(\d+)", r"\1", demangled)  # an enumerator's number alone
     name = re.search(r"(\w+_kernel(?:<[^(]*>)?)\(", demangled).group(1)
     return f"{source.stem.removesuffix('_cuda')}: {name.replace('longshadow::', '')}"
 

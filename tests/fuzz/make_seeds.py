@@ -137,6 +137,19 @@ PHI3_PAIRS = [
     pair("phi3.rope.scaling.attn_factor", F32, 1.25),
 ]
 
+GEMMA3_PAIRS = [
+    pair("general.architecture", STRING, "gemma3"),
+    pair("gemma3.block_count", U32, 2),
+    pair("gemma3.embedding_length", U32, 8),
+    pair("gemma3.attention.head_count", U32, 2),
+    pair("gemma3.feed_forward_length", U32, 16),
+    pair("gemma3.context_length", U32, 64),
+    pair("gemma3.attention.layer_norm_rms_epsilon", F32, 1e-6),
+    pair("gemma3.rope.freq_base", F32, 1e6),
+    pair("gemma3.attention.sliding_window", U32, 4),
+    pair("gemma3.final_logit_softcapping", F32, 30.0),
+]
+
 
 def write(target, name, content):
     path = SEEDS / target / name
@@ -156,6 +169,7 @@ def write_gguf():
     write("gguf", "phi3", gguf(PHI3_PAIRS + TOKENIZER_PAIRS, divisors))
     write("gguf", "olmo2", gguf(OLMO2_PAIRS + TOKENIZER_PAIRS,
                                 [plain, ("blk.0.post_ffw_norm.weight", [8], 0, bytes(32))]))
+    write("gguf", "gemma3", gguf(GEMMA3_PAIRS + TOKENIZER_PAIRS, [plain]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
     write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
     for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
@@ -204,6 +218,15 @@ def write_config():
             "original_max_position_embeddings": 32,
             "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.5],
                              "long_factor": [1.25, 4.0]}}
+    gemma2 = {**llama, "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2", "head_dim": 4,
+              "rope_scaling": None, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 4,
+              "num_hidden_layers": 2, "query_pre_attn_scalar": 4, "attn_logit_softcapping": 50.0,
+              "final_logit_softcapping": 30.0}
+    gemma3 = {"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": {
+        "model_type": "gemma3_text", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2,
+        "sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"], "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}}
     newer = {**llama, "rope_scaling": None, "head_dim": 4,
              "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}}
     newer.pop("rope_theta")
@@ -216,8 +239,8 @@ def write_config():
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
     for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("olmo2", olmo2),
-                         ("smollm3", smollm3), ("phi3", phi3), ("newer", newer), ("yarn", yarn),
-                         ("mistral", mistral)):
+                         ("smollm3", smollm3), ("phi3", phi3), ("gemma2", gemma2), ("gemma3", gemma3),
+                         ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 
 

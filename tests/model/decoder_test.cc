@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/ops/common/logit_cap.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_matrix.h"
 #include "tests/support/tiny_models.h"
@@ -41,8 +42,10 @@ FullPass read(Cpu& cpu, const Weights& weights, std::span<const std::int32_t> to
 std::vector<double> logits_after(const FullPass& full, const Weights& weights, std::size_t i) {
   std::vector<double> logits;
   for (std::size_t v = 0; v < weights.config.vocab_size; ++v) {
-    logits.push_back(twin::dot(twin::row(test::row_of<double>(full.hidden.view(), i)),
-                               twin::row(test::row_of<double>(weights.head.output, v))));
+    logits.push_back(
+        capped_logit(twin::dot(twin::row(test::row_of<double>(full.hidden.view(), i)),
+                               twin::row(test::row_of<double>(weights.head.output, v))),
+                     weights.head.logit_cap));
   }
   return logits;
 }
@@ -152,8 +155,10 @@ TEST_CASE("decoding on a ragged cache is decoding with the evicted slots hidden,
     const auto logits =
         test::row_of<double>(decoder.step(tokens[kContext + r], kContext + r, cache, {}));
     for (std::size_t v = 0; v < logits.size(); ++v) {
-      const double expected = twin::dot(twin::row(hidden.row(r), config.hidden_size),
-                                        twin::row(test::row_of<double>(weights.head.output, v)));
+      const double expected =
+          capped_logit(twin::dot(twin::row(hidden.row(r), config.hidden_size),
+                                 twin::row(test::row_of<double>(weights.head.output, v))),
+                       weights.head.logit_cap);
       REQUIRE(std::abs(logits[v] - expected) <= 2000 * 0x1p-53 * 20);
     }
   }

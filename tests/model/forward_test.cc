@@ -5,6 +5,7 @@
 #include "engine/config/rotary_frequencies.h"
 #include "engine/model/full_pass.h"
 #include "engine/model/layer_walk.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/rows.h"
 #include "engine/ops/norm/rms_norm.h"
 #include "tests/support/larger.h"
@@ -45,7 +46,9 @@ void check_logits(const TinyModel& model) {
     REQUIRE(expected[i].size() == weights.config.vocab_size);
     for (std::size_t v = 0; v < expected[i].size(); ++v) {
       const twin::Row direction = twin::row(test::row_of<T>(weights.head.output, v));
-      largest = test::larger(largest, std::abs(twin::dot(hidden, direction) - expected[i][v]));
+      largest = test::larger(
+          largest, std::abs(capped_logit(twin::dot(hidden, direction), weights.head.logit_cap) -
+                            expected[i][v]));
     }
   }
   CHECK(largest <= tolerance);

@@ -49,6 +49,15 @@ def load_gguf(path):
         rope = Rope(theta=plain.theta)
         rope.frequencies = lambda d: plain.frequencies(d) / stretch
 
+    # Every so many layers one has no window, as llama.cpp has it.
+    interval = setting("attention.sliding_window_pattern", {"gemma2": 2, "gemma3": 6}.get(architecture, 0))
+
+    def window_of(layer):
+        return setting("attention.sliding_window", 0) if interval and (layer + 1) % interval else 0
+
+    window_rope = Rope(theta=10000.0) if architecture == "gemma3" else None
+    gemma = {"activation": "gelu_tanh", "embedding_scale": hidden**0.5} if interval else {}
+
     paired = rotated_halves if architecture in ("llama", "smollm3") else lambda weight, heads: weight
     layers = []
     for i in range(setting("block_count")):
@@ -77,9 +86,12 @@ def load_gguf(path):
         layers.append(Layer(
             query=paired(query, n_heads), key=paired(key, n_kv_heads), value=value,
             attention_output=part("attn_output.weight"), gate=gate, up=up, down=part("ffn_down.weight"),
-            rotary=architecture != "smollm3" or i % 4 != 3, **bias, **norms))
+            rotary=architecture != "smollm3" or i % 4 != 3, rope=window_rope if window_of(i) else None,
+            window=window_of(i), **bias, **norms))
 
     embedding = tensor("token_embd.weight")
     output = tensor("output.weight") if "output.weight" in tensors else embedding
     return Model(n_heads, n_kv_heads, head_dim, setting("attention.layer_norm_rms_epsilon"), rope,
-                 embedding, tensor("output_norm.weight"), output, layers)
+                 embedding, tensor("output_norm.weight"), output, layers, **gemma,
+                 score_cap=setting("attn_logit_softcapping", 0.0),
+                 logit_cap=setting("final_logit_softcapping", 0.0))

@@ -59,8 +59,17 @@ class Spec:
     head_dim: int = 16
     all_biases: bool = False  # of every product but the output's
     unrotated: tuple = ()  # layers without rotary positions
+    window: int = 0  # of layers that have one
+    full_interval: int = 0  # every so many layers one has none
+    window_rope: ref.Rope | None = None  # of layers that have one, where it differs
+    score_scalar: int = 0  # scores are q.k / sqrt(it), where it is not the head size
+    score_cap: float = 0.0
+    logit_cap: float = 0.0
     max_context: int = 256
     norm_epsilon: float = 1e-5
+
+    def window_of(self, layer):
+        return self.window if self.full_interval and (layer + 1) % self.full_interval else 0
 
     def control_id(self, token):
         control = tiny_tokenizers.CONTROL_TOKENS[self.pre]
@@ -111,6 +120,15 @@ SPECS = [
     # As Mistral Nemo: heads of 16 in a hidden size of 48.
     Spec("mistral", "mistral", 48, 2, 4, 2, 64, False, ref.Rope(theta=1e6), "rope_scaling", "gpt-2",
          "bfloat16", seed=14),
+    # A window that ends within the context; caps that scores and logits come near.
+    Spec("gemma2", "gemma2", 48, 2, 4, 2, 80, True, ref.Rope(), "rope_scaling", "gpt-2",
+         "bfloat16", seed=10, norm_epsilon=1e-6, window=20, full_interval=2, score_scalar=16,
+         score_cap=4.0, logit_cap=6.0),
+    # Two layers with a window to one without, whose positions have another base and are stretched.
+    Spec("gemma3", "gemma3_text", 32, 3, 4, 2, 48, True,
+         ref.Rope(theta=1e6, scaling="linear", factor=8.0), "rope_scaling", "gpt-2", "float16",
+         seed=11, head_dim=8, norm_epsilon=1e-6, window=18, full_interval=3,
+         window_rope=ref.Rope(theta=10000.0), score_scalar=8),
 ]
 
 
@@ -160,6 +178,13 @@ def random_weights(spec):
             weights[f"{prefix}post_feedforward_layernorm.weight"] = vector(wide, 1.0, 0.2)
             for name, size in (("q", queries), ("k", kv)):
                 weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(size, 1.4, 0.4)
+        if tiny_files.is_gemma(spec.family):
+            # Norms multiply with 1 and the weight.
+            for name in ("input", "post_attention", "pre_feedforward", "post_feedforward"):
+                weights[f"{prefix}{name}_layernorm.weight"] = vector(wide, 0.0, 0.2)
+        if spec.family == "gemma3_text":
+            for name in ("q", "k"):
+                weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(spec.head_dim, 0.4, 0.4)
         if spec.family == "qwen2" or spec.all_biases:
             for name, size in (("q", queries), ("k", kv), ("v", kv)):
                 weights[f"{prefix}self_attn.{name}_proj.bias"] = vector(size, 0.0, 0.5)
@@ -167,14 +192,16 @@ def random_weights(spec):
             for name, size in (("self_attn.o", wide), ("mlp.gate", spec.feed_forward_size),
                                ("mlp.up", spec.feed_forward_size), ("mlp.down", wide)):
                 weights[f"{prefix}{name}_proj.bias"] = vector(size, 0.0, 0.5)
-    weights["model.norm.weight"] = vector(wide, 1.0, 0.2)
+    weights["model.norm.weight"] = vector(wide, 0.0 if tiny_files.is_gemma(spec.family) else 1.0, 0.2)
     if not spec.tied:
         weights["lm_head.weight"] = matrix(spec.embedding_rows, wide, 3.0)
     return weights
 
 
 def reference_model(spec, weights):
-    w = {name: value.astype(np.float64) for name, value in weights.items()}
+    gemma = tiny_files.is_gemma(spec.family)
+    w = {name: value.astype(np.float64) + (1.0 if gemma and value.ndim == 1 else 0.0)
+         for name, value in weights.items()}
     layers = []
     for index in range(spec.n_layers):
         def part(name):
@@ -185,49 +212,74 @@ def reference_model(spec, weights):
                 if f"model.layers.{index}.{stored}_proj.bias" in w}
         parts = {field: part(f"{name}.weight")
                  for name, (_, field) in tiny_files.layer_parts(spec.family).items()}
-        layers.append(ref.Layer(**parts, **bias, rotary=index not in spec.unrotated))
+        layers.append(ref.Layer(**parts, **bias, rotary=index not in spec.unrotated,
+                                rope=spec.window_rope if spec.window_of(index) else None,
+                                window=spec.window_of(index)))
     embedding = w["model.embed_tokens.weight"]
     return ref.Model(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.norm_epsilon, spec.rope,
-                     embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers)
+                     embedding, w["model.norm.weight"], w.get("lm_head.weight", embedding), layers,
+                     activation="gelu_tanh" if gemma else "silu",
+                     embedding_scale=spec.hidden_size**0.5 if gemma else 1.0,
+                     score_scale=spec.score_scalar**-0.5 if spec.score_scalar else None,
+                     score_cap=spec.score_cap, logit_cap=spec.logit_cap)
 
 
 def load_in_float64(folder, spec):
     """The folder's model in transformers, float64 throughout."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64,
-                                                 attn_implementation="sdpa")
+    gemma = tiny_files.is_gemma(spec.family)
+    # Only the plain code caps scores, and it takes their softmax in float32 unless told otherwise.
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float64, attn_implementation="eager" if spec.score_cap else "sdpa")
+    if spec.score_cap:
+        torch.nn.functional.softmax = lambda x, dim, dtype=None: x.softmax(dim)
 
     def norm_forward(self, x):
-        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True)
-                                             + self.variance_epsilon)
-
-    rotary = model.model.rotary_emb
-    frequencies = torch.from_numpy(spec.rope.frequencies(spec.head_dim))
-    theirs = rotary.inv_freq
-    if spec.rope.scaling == "longrope":  # which begins with the frequencies of short texts
-        theirs, _ = ROPE_INIT_FUNCTIONS["longrope"](model.config, seq_len=TOKENS)
-    torch.testing.assert_close(theirs.double(), frequencies, rtol=1e-6, atol=0)
-    assert abs(rotary.attention_scaling - spec.rope.attention_factor) < 1e-12
-
-    def rotary_forward(x, position_ids):
-        angle = torch.cat([position_ids[..., None].double() * frequencies] * 2, dim=-1)
-        factor = spec.rope.attention_factor
-        return angle.cos() * factor, angle.sin() * factor
+        epsilon = self.eps if gemma else self.variance_epsilon
+        weight = 1.0 + self.weight if gemma else self.weight
+        return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon)
 
     type(model.model.norm).forward = norm_forward
-    rotary.forward = rotary_forward
+    patch_rotary(model.model.rotary_emb, spec)
+    if gemma:
+        assert model.model.embed_tokens.embed_scale.item() == spec.hidden_size**0.5
     return model
 
 
-def hidden_columns_mask(removed_by_head, start):
-    """Additive mask [1, H, n, n]: causal, and rows from `start` on do not see what each head lost."""
-    mask = torch.full((TOKENS, TOKENS), -torch.inf, dtype=torch.float64).triu(1)
+def patch_rotary(rotary, spec):
+    """Has cosines and sines computed in float64, after comparing the frequencies with ours."""
+    ropes = {"": spec.rope}  # by what the attributes' names begin with
+    if spec.window_rope:
+        ropes = {"full_attention": spec.rope, "sliding_attention": spec.window_rope}
+    for kind, rope in ropes.items():
+        prefix = f"{kind}_" if kind else ""
+        theirs = getattr(rotary, prefix + "inv_freq")
+        if rope.scaling == "longrope":  # which begins with the frequencies of short texts
+            theirs, _ = ROPE_INIT_FUNCTIONS["longrope"](rotary.config, seq_len=TOKENS)
+        torch.testing.assert_close(theirs.double(), torch.from_numpy(rope.frequencies(spec.head_dim)),
+                                   rtol=1e-6, atol=0)
+        assert abs(getattr(rotary, prefix + "attention_scaling") - rope.attention_factor) < 1e-12
+
+    def forward(x, position_ids, layer_type=""):
+        frequencies = torch.from_numpy(ropes[layer_type].frequencies(spec.head_dim))
+        angle = torch.cat([position_ids[..., None].double() * frequencies] * 2, dim=-1)
+        factor = ropes[layer_type].attention_factor
+        return angle.cos() * factor, angle.sin() * factor
+
+    rotary.forward = forward
+
+
+def hidden_columns_mask(removed_by_head, start, window):
+    """Additive mask [1, H, n, n]: causal, within a window unless that is 0, and rows from `start` on do not see what each
+    head lost."""
+    mask = torch.full((TOKENS, TOKENS), -torch.inf, dtype=torch.float64)
+    mask = mask.triu(1) + (mask.tril(-window) if window else 0.0)
     mask = mask.repeat(len(removed_by_head), 1, 1)
     for head, removed in enumerate(removed_by_head):
         mask[head, start:, list(removed)] = -torch.inf
     return mask[None]
 
 
-def evicted_logits(model, input_ids, removed, start):
+def evicted_logits(model, input_ids, removed, start, window_of):
     """transformers' logits [n, V] where rows from `start` on do not see `removed`: positions, or a
     function of (layer, KV head)."""
     config = model.config
@@ -236,7 +288,7 @@ def evicted_logits(model, input_ids, removed, start):
     def mask_of(layer):
         return hidden_columns_mask(
             [removed(layer, head // group) if callable(removed) else removed
-             for head in range(config.num_attention_heads)], start)
+             for head in range(config.num_attention_heads)], start, window_of(layer))
 
     def use(mask):
         return lambda module, arguments, options: (arguments, options | {"attention_mask": mask})
@@ -249,7 +301,7 @@ def evicted_logits(model, input_ids, removed, start):
     return logits
 
 
-def check_against_transformers(model, ids, full, influences):
+def check_against_transformers(model, ids, full, influences, window_of):
     """Returns transformers' logits [n, V] after comparing them and every influence with ours."""
     input_ids = torch.from_numpy(ids)[None]
     with torch.no_grad():
@@ -257,7 +309,7 @@ def check_against_transformers(model, ids, full, influences):
         np.testing.assert_allclose(full.logits, logits, rtol=0, atol=1e-11)
         for removed, start, kl in influences:
             rows = slice(start, start + FUTURE)
-            evicted = evicted_logits(model, input_ids, removed, start)
+            evicted = evicted_logits(model, input_ids, removed, start, window_of)
             theirs = ref.kl(logits[rows], evicted[rows])
             np.testing.assert_allclose(kl, theirs, rtol=1e-8, atol=1e-14)
     return logits
@@ -285,7 +337,7 @@ def expected_values(spec, model, hugging_face, ids):
     table = [[[i for i in range(CONTEXT) if (i + 3 * layer + 5 * head) % 7 == 0]
               for head in range(spec.n_kv_heads)] for layer in range(spec.n_layers)]
     kl_table = influence(lambda layer, head: table[layer][head], CONTEXT)
-    logits = check_against_transformers(hugging_face, ids, full, influences)
+    logits = check_against_transformers(hugging_face, ids, full, influences, spec.window_of)
 
     def attention(signal):
         return [signal(a, spec.n_kv_heads, CONTEXT) for a in full.attention]

@@ -89,6 +89,8 @@ class Layer:
     attention_output_norm: np.ndarray | None = None
     feed_forward_output_norm: np.ndarray | None = None
     rotary: bool = True  # whether queries and keys are rotated by their positions
+    rope: Rope | None = None  # where it is not the model's
+    window: int = 0  # tokens that attention looks back over, the one that looks included; 0: all
 
 
 @dataclass
@@ -102,6 +104,11 @@ class Model:
     final_norm: np.ndarray  # [D]
     output: np.ndarray  # [V, D]
     layers: list[Layer] = field(default_factory=list)
+    activation: str = "silu"  # of the feed-forward's gate: silu or gelu_tanh
+    embedding_scale: float = 1.0  # what embeddings are multiplied with
+    score_scale: float | None = None  # what q.k is multiplied with, where it is not 1 / sqrt(d)
+    score_cap: float = 0.0  # scores s become cap tanh(s / cap); 0: they stay
+    logit_cap: float = 0.0  # logits likewise
 
 
 @dataclass
@@ -121,6 +128,16 @@ def rms_norm(x, weight, epsilon):
     if weight is None:
         return x
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
+
+
+def capped(x, cap):
+    return cap * np.tanh(x / cap) if cap else x
+
+
+def activate(x, activation):
+    if activation == "gelu_tanh":
+        return x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))) / 2.0
+    return x / (1.0 + np.exp(-x))
 
 
 def softmax(x):
@@ -151,16 +168,17 @@ def run_rows(model, token_ids, start, prefix, removed=()):
     """
     rows = len(token_ids)
     positions = np.arange(start, start + rows)
-    frequencies = model.rope.frequencies(model.head_dim)
     group = model.n_heads // model.n_kv_heads
-    causal = np.arange(start + rows)[None, :] <= positions[:, None]
+    back = positions[:, None] - np.arange(start + rows)[None, :]
+    score_scale = model.score_scale or 1.0 / np.sqrt(model.head_dim)
 
     def visible(layer, kv_head):
-        here = causal.copy()
+        window = model.layers[layer].window
+        here = (back >= 0) & (back < window) if window else back >= 0
         here[:, list(removed(layer, kv_head) if callable(removed) else removed)] = False
         return here
 
-    x = model.embedding[token_ids]
+    x = model.embedding[token_ids] * model.embedding_scale
     run = FullPass(np.asarray(token_ids), [], [], [x], [], None)
     for index, layer in enumerate(model.layers):
         h = rms_norm(x, layer.attention_norm, model.norm_epsilon)
@@ -172,7 +190,9 @@ def run_rows(model, token_ids, start, prefix, removed=()):
                              model.norm_epsilon).reshape(x.shape)
                     for x, weight in ((q, layer.query_norm), (k, layer.key_norm)))
         if layer.rotary:
-            q, k = (rotate(x, positions, frequencies, model.rope.attention_factor) for x in (q, k))
+            rope = layer.rope or model.rope
+            frequencies = rope.frequencies(model.head_dim)
+            q, k = (rotate(x, positions, frequencies, rope.attention_factor) for x in (q, k))
         run.keys.append(k)
         run.values.append(v)
         if start:
@@ -182,7 +202,7 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         attention = np.empty((model.n_heads, rows, start + rows))
         mixed = np.empty((rows, model.n_heads, model.head_dim))
         for head in range(model.n_heads):
-            scores = q[:, head] @ k[:, head // group].T / np.sqrt(model.head_dim)
+            scores = capped(q[:, head] @ k[:, head // group].T * score_scale, model.score_cap)
             attention[head] = softmax(np.where(visible(index, head // group), scores, -np.inf))
             mixed[:, head] = attention[head] @ v[:, head // group]
         run.attention.append(attention)
@@ -192,10 +212,11 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         h = rms_norm(x, layer.feed_forward_norm, model.norm_epsilon)
         gate = h @ layer.gate.T + layer.gate_bias
         up = h @ layer.up.T + layer.up_bias
-        fed = (gate / (1.0 + np.exp(-gate)) * up) @ layer.down.T + layer.down_bias
+        fed = (activate(gate, model.activation) * up) @ layer.down.T + layer.down_bias
         x = x + rms_norm(fed, layer.feed_forward_output_norm, model.norm_epsilon)
         run.residuals.append(x)
-    run.logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
+    logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
+    run.logits = capped(logits, model.logit_cap)
     return run
 
 

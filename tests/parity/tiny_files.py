@@ -11,7 +11,10 @@ from safetensors.torch import save_file
 
 import tiny_tokenizers
 
-CLASS_NAMES = {"smollm3": "SmolLM3"}  # of transformers, where the family's is not capitalized alone
+# Of transformers, where the family's is not capitalized alone.
+CLASS_NAMES = {"smollm3": "SmolLM3", "gemma3_text": "Gemma3"}
+GGUF_NAMES = {"mistral": "llama", "gemma3_text": "gemma3"}  # of architectures, where they are others
+GEMMA_INTERVALS = {"gemma2": 2, "gemma3_text": 6}  # every so many layers one has no window, if no key says so
 INTERLEAVED = ("llama", "mistral", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
@@ -30,6 +33,12 @@ NORMS_BEFORE = {
 }
 NORMS_BEHIND = {
     "post_attention_layernorm": ("post_attention_norm", "attention_output_norm"),
+    "post_feedforward_layernorm": ("post_ffw_norm", "feed_forward_output_norm"),
+}
+NORMS_AROUND = {
+    "input_layernorm": ("attn_norm", "attention_norm"),
+    "post_attention_layernorm": ("post_attention_norm", "attention_output_norm"),
+    "pre_feedforward_layernorm": ("ffn_norm", "feed_forward_norm"),
     "post_feedforward_layernorm": ("post_ffw_norm", "feed_forward_output_norm"),
 }
 QUERY_KEY_NORMS = {
@@ -64,8 +73,13 @@ def as_stored(spec, weights):
 
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
-    norms = NORMS_BEHIND if family == "olmo2" else NORMS_BEFORE
-    return norms | PROJECTIONS | (QUERY_KEY_NORMS if family in ("qwen3", "olmo2") else {})
+    norms = NORMS_BEHIND if family == "olmo2" else NORMS_AROUND if is_gemma(family) else NORMS_BEFORE
+    with_norms = family in ("qwen3", "olmo2", "gemma3_text")
+    return norms | PROJECTIONS | (QUERY_KEY_NORMS if with_norms else {})
+
+
+def is_gemma(family):
+    return family in ("gemma2", "gemma3_text")
 
 
 def write_hugging_face(spec, weights, tokenizer, folder):
@@ -150,6 +164,14 @@ def config(spec):
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
+    if is_gemma(spec.family):
+        del settings["hidden_act"]
+        settings |= {"head_dim": spec.head_dim, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": spec.window,
+                     "query_pre_attn_scalar": spec.score_scalar,
+                     "attn_logit_softcapping": spec.score_cap or None,
+                     "final_logit_softcapping": spec.logit_cap or None}
+    if spec.family == "gemma3_text":  # as its public files spell it out
+        settings |= {"rope_local_base_freq": spec.window_rope.theta, "sliding_window_pattern": spec.full_interval}
     return settings
 
 
@@ -160,8 +182,7 @@ def interleaved_pairs(weight, n_heads):
 
 
 def write_gguf(spec, weights, tokenizer, path):
-    # Mistral's files call themselves llama.
-    writer = gguf.GGUFWriter(path, "llama" if spec.family == "mistral" else spec.family)
+    writer = gguf.GGUFWriter(path, GGUF_NAMES.get(spec.family, spec.family))
     writer.add_name(spec.name)
     writer.add_context_length(spec.max_context)
     writer.add_embedding_length(spec.hidden_size)
@@ -174,7 +195,7 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "mistral", "qwen3", "smollm3"):
+    if spec.family in ("llama", "mistral", "qwen3", "smollm3") or is_gemma(spec.family):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
     if spec.family == "phi3":
@@ -185,6 +206,14 @@ def write_gguf(spec, weights, tokenizer, path):
         writer.add_rope_scaling_attn_factors(spec.rope.attention_factor)
         for which, factors in (("short", spec.rope.short_factor), ("long", spec.rope.long_factor)):
             writer.add_tensor(f"rope_factors_{which}.weight", np.array(factors, np.float32))
+    if is_gemma(spec.family):
+        writer.add_sliding_window(spec.window)
+        if spec.full_interval != GEMMA_INTERVALS[spec.family]:
+            writer.add_uint32(f"{GGUF_NAMES[spec.family]}.attention.sliding_window_pattern",
+                              spec.full_interval)
+    if spec.family == "gemma2":
+        writer.add_attn_logit_softcapping(spec.score_cap)
+        writer.add_final_logit_softcapping(spec.logit_cap)
     if spec.rope.scaling == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(spec.rope.factor)
@@ -200,6 +229,8 @@ def write_gguf(spec, weights, tokenizer, path):
     _add_vocabulary(writer, spec, tokenizer)
 
     for name, weight in as_stored(spec, weights).items():
+        if is_gemma(spec.family) and weight.ndim == 1:
+            weight = weight + np.float32(1)  # what norms multiply with
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
         if spec.family in INTERLEAVED and ".q_proj." in name:
             weight = interleaved_pairs(weight, spec.n_heads)

@@ -261,8 +261,35 @@ class Architectures(ModelTest):
         result = longshadow("generate", "--model", model, "--prompt", "A", "-n", 64)
         self.assert_refused(result, BAD_USAGE, "a window of 64 tokens")
 
+    def test_windows_caps_and_both_rotary_bases_are_told(self):
+        told = longshadow("info", MODELS / "gemma2").stdout
+        for line in ("attention windows  20 tokens in 1 of 2 layers", "score cap          4", "logit cap          6"):
+            self.assertIn(line + "\n", told)
+        self.assertNotIn("window rotary base", told)
+        told = longshadow("info", MODELS / "gemma3").stdout
+        for line in ("attention windows  18 tokens in 2 of 3 layers", "window rotary base 10000",
+                     "rotary base        1000000"):
+            self.assertIn(line + "\n", told)
+        self.assertNotIn("cap ", told)
+
+    def test_of_a_gemma_that_sees_images_the_text_model_is_read(self):
+        plain = longshadow("info", MODELS / "gemma3").stdout.splitlines()
+        model = self.copy_of("gemma3")
+        text_config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({"model_type": "gemma3", "text_config": text_config}))
+        weights = read_weights(model / "model.safetensors")
+        # As transformers 5 names them, and as versions before it do.
+        for prefix, others in (("model.language_model.", "model.vision_tower."),
+                               ("language_model.model.", "vision_tower.")):
+            whole = {(prefix + name.removeprefix("model."), *rest): data for (name, *rest), data in weights.items()}
+            whole[others + "patch.weight", "F16", (1,)] = bytes(2)
+            write_weights(model / "model.safetensors", whole)
+            result = longshadow("info", model)
+            self.assert_warns(result, model, "the part that sees images", "1 of them")
+            self.assertEqual(result.stdout.splitlines()[1:-1], plain[1:-1])  # but for the name and the digest
+
     def test_what_is_not_computed_is_refused_by_name(self):
-        for members, words in (({"model_type": "qwen3_moe"}, ("'qwen3_moe'", "llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3")),
+        for members, words in (({"model_type": "qwen3_moe"}, ("'qwen3_moe'", "llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3, gemma2, gemma3")),
                                ({"hidden_act": "gelu"}, ("'hidden_act'",)),
                                ({"rope_scaling": {"rope_type": "proportional"}}, ("'proportional'", "longrope")),
                                ({"quantization_config": {"bits": 4}}, ("'quantization_config'", "GGUF"))):

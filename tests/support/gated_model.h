@@ -10,6 +10,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/config/rotary_frequencies.h"
 #include "engine/model/weights.h"
+#include "engine/ops/common/logit_cap.h"
 #include "tests/support/twins.h"
 
 namespace longshadow::test {
@@ -29,7 +30,7 @@ class GatedModel {
       : config_(checkpoint.config()),
         tokens_(std::move(tokens)),
         context_(context),
-        frequencies_(rotary_frequencies(config_.rope, config_.head_dim, tokens_.size())),
+        frequencies_(layer_frequencies(config_, tokens_.size())),
         gates_(config_.n_layers * config_.n_kv_heads, twin::Row(context, 1.0)) {
     for (const WeightName& name : weight_table(config_)) {
       std::vector<float> values(name.rows * name.cols);
@@ -37,6 +38,9 @@ class GatedModel {
       twin::Rows& rows = weights_[{name.kind, name.layer}];
       for (std::size_t r = 0; r < name.rows; ++r) {
         rows.push_back(twin::row(values.data() + r * name.cols, name.cols));
+        if (config_.norm_weights_less_1 && is_norm(name.kind)) {
+          for (double& element : rows.back()) element += 1;
+        }
       }
     }
   }
@@ -66,6 +70,7 @@ class GatedModel {
     twin::Rows x;
     for (const TokenId token : tokens_) {
       x.push_back(weights(WeightKind::token_embedding, 0)[static_cast<std::size_t>(token)]);
+      for (double& element : x.back()) element *= config_.embedding_scale;
     }
     for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
       const LayerHeads of_layer = project(layer, x);
@@ -78,11 +83,21 @@ class GatedModel {
   }
 
   twin::Row logits(const twin::Row& hidden) const {
-    return times(config_.tied_embeddings ? WeightKind::token_embedding : WeightKind::output, 0,
-                 hidden);
+    twin::Row row = times(
+        config_.tied_embeddings ? WeightKind::token_embedding : WeightKind::output, 0, hidden);
+    for (double& logit : row) logit = capped_logit(logit, config_.logit_cap);
+    return row;
   }
 
  private:
+  static bool is_norm(WeightKind kind) {
+    constexpr WeightKind kNorms[] = {
+        WeightKind::attention_norm,    WeightKind::attention_output_norm,
+        WeightKind::query_norm,        WeightKind::key_norm,
+        WeightKind::feed_forward_norm, WeightKind::feed_forward_output_norm,
+        WeightKind::final_norm};
+    return std::ranges::find(kNorms, kind) != std::end(kNorms);
+  }
   const twin::Rows& weights(WeightKind kind, std::size_t layer) const {
     return weights_.at({kind, layer});
   }
@@ -119,9 +134,10 @@ class GatedModel {
   }
   twin::Row rotate(const twin::Row& head, std::size_t layer, std::size_t position) const {
     if (!config_.rotary_layers.empty() && !config_.rotary_layers[layer]) return head;
-    twin::Row rotated = twin::rotate(head, frequencies_, position);
+    const std::vector<double>& frequencies = frequencies_[layer];
+    twin::Row rotated = twin::rotate(head, frequencies, position);
     for (std::size_t i = 0; i < rotated.size(); ++i) {
-      if (frequencies_[i % frequencies_.size()] != 0) rotated[i] *= config_.rope.attention_factor;
+      if (frequencies[i % frequencies.size()] != 0) rotated[i] *= config_.rope.attention_factor;
     }
     return rotated;
   }
@@ -164,12 +180,16 @@ class GatedModel {
       for (std::size_t head = 0; head < config_.n_heads; ++head) {
         const std::size_t kv = head / config_.group_size();
         twin::Rows keys, values;
-        for (std::size_t j = 0; j <= r; ++j) {
+        const std::size_t window = config_.window(layer);
+        const std::size_t first = window == 0 || r < window ? 0 : r + 1 - window;
+        for (std::size_t j = first; j <= r; ++j) {
           keys.push_back(head_of(heads.keys[j], kv));
           values.push_back(head_of(heads.values[j], kv));
         }
-        twin::Attention result = twin::attend(head_of(heads.queries[r], head), keys, values);
-        if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, values, result);
+        twin::Attention result =
+            twin::attend(head_of(heads.queries[r], head), keys, values,
+                         {config_.attention_scale, config_.attention_score_cap});
+        if (r >= context_) pass_gates(layer * config_.n_kv_heads + kv, first, values, result);
         attended.insert(attended.end(), result.out.begin(), result.out.end());
       }
       const twin::Row output =
@@ -178,12 +198,14 @@ class GatedModel {
     }
   }
 
-  void pass_gates(std::size_t row, const twin::Rows& values, twin::Attention& result) const {
+  /// `values` and the result's weights are those of the columns from `first` on.
+  void pass_gates(std::size_t row, std::size_t first, const twin::Rows& values,
+                  twin::Attention& result) const {
     const twin::Row full = result.out;
-    for (std::size_t j = 0; j < context_; ++j) {
-      const double p = result.weights[j];
+    for (std::size_t j = first; j < context_; ++j) {
+      const double p = result.weights[j - first];
       for (std::size_t i = 0; i < full.size(); ++i) {
-        const double without = (full[i] - p * values[j][i]) / (1 - p);
+        const double without = (full[i] - p * values[j - first][i]) / (1 - p);
         result.out[i] += (gates_[row][j] - 1) * (full[i] - without);
       }
     }
@@ -194,7 +216,8 @@ class GatedModel {
       const twin::Row in = norm(WeightKind::feed_forward_norm, layer, row);
       const twin::Row gate = project(WeightKind::gate, WeightKind::gate_bias, layer, in);
       twin::Row gated = project(WeightKind::up, WeightKind::up_bias, layer, in);
-      for (std::size_t i = 0; i < gate.size(); ++i) gated[i] *= twin::silu(gate[i]);
+      for (std::size_t i = 0; i < gate.size(); ++i)
+        gated[i] *= twin::activation(config_.activation, gate[i]);
       const twin::Row output = project(WeightKind::down, WeightKind::down_bias, layer, gated);
       add(norm(WeightKind::feed_forward_output_norm, layer, output), row);
     }
@@ -203,8 +226,8 @@ class GatedModel {
   const ModelConfig& config_;
   std::vector<TokenId> tokens_;
   std::size_t context_;
-  std::vector<double> frequencies_;
-  twin::Rows gates_;  ///< [L K, T]
+  std::vector<twin::Row> frequencies_;  ///< [L]
+  twin::Rows gates_;                    ///< [L K, T]
   std::map<std::pair<WeightKind, std::size_t>, twin::Rows> weights_;
 };
 

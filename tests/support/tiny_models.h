@@ -17,12 +17,14 @@ namespace longshadow::test {
 
 inline const std::filesystem::path kTinyModels = LONGSHADOW_FIXTURES "/models";
 inline const std::vector<std::string> kTinyModelNames{
-    "llama_plain", "llama_linear", "llama_llama3", "qwen2",     "llama_yarn",   "qwen3",
-    "qwen3_yarn",  "olmo2",        "smollm3",      "phi_plain", "phi_longrope", "mistral"};
+    "llama_plain",  "llama_linear", "llama_llama3", "qwen2",   "llama_yarn",
+    "qwen3",        "qwen3_yarn",   "olmo2",        "smollm3", "phi_plain",
+    "phi_longrope", "mistral",      "gemma2",       "gemma3"};
 /// A few of them for tests that take their time: more layers than two, biases, norms over heads,
-/// norms behind the parts, a layer without rotary positions, heads rotated in part.
-inline const std::vector<std::string> kFewTinyModelNames{"llama_llama3", "qwen2",   "qwen3",
-                                                         "olmo2",        "smollm3", "phi_longrope"};
+/// norms behind the parts, a layer without rotary positions, heads rotated in part, windows, capped
+/// scores and logits.
+inline const std::vector<std::string> kFewTinyModelNames{
+    "llama_llama3", "qwen2", "qwen3", "olmo2", "smollm3", "phi_longrope", "gemma2"};
 
 struct TinyModel {
   std::filesystem::path path;

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numbers>
 #include <span>
 #include <vector>
 
+#include "engine/core/activation.h"
 #include "engine/core/matrix.h"
 #include "tests/support/larger.h"
 
@@ -72,6 +74,28 @@ inline Row rotate(const Row& x, const Row& frequencies, std::size_t position) {
 }
 
 inline double silu(double x) { return x / (1 + std::exp(-x)); }
+
+/// By its definition, which has no digits left far below 0.
+inline double gelu_tanh(double x) {
+  const double inner = std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x);
+  return x * (1 + std::tanh(inner)) / 2;
+}
+
+inline long double logistic(long double z) { return 1 / (1 + std::exp(-z)); }
+
+/// z of g, an activation being g sigma(z), and z's derivative.
+inline long double gate_exponent(Activation kind, long double g) {
+  if (kind == Activation::silu) return g;
+  return 2 * std::sqrt(2 / std::numbers::pi_v<long double>) * (g + 0.044715L * g * g * g);
+}
+inline long double gate_exponent_slope(Activation kind, long double g) {
+  if (kind == Activation::silu) return 1;
+  return 2 * std::sqrt(2 / std::numbers::pi_v<long double>) * (1 + 3 * 0.044715L * g * g);
+}
+
+inline double activation(Activation kind, double g) {
+  return static_cast<double>(g * logistic(gate_exponent(kind, g)));
+}
 
 /// One query's softmax over the keys it sees.
 struct Attention {

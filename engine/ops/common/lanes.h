@@ -57,6 +57,14 @@ LONGSHADOW_INLINE void store(T* to, Lanes<T> lanes) {
   std::memcpy(to, &lanes, sizeof lanes);
 }
 
+/// The first `count` elements, 0 in the other lanes.
+template <class T>
+LONGSHADOW_INLINE Lanes<T> load_first(const T* from, std::size_t count) {
+  Lanes<T> lanes{};
+  std::memcpy(&lanes, from, count * sizeof(T));
+  return lanes;
+}
+
 /// Stores what to_bf16 gives for every lane.
 template <class T>
 LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
@@ -70,6 +78,14 @@ LONGSHADOW_INLINE void store(BF16* to, Lanes<T> lanes) {
       lanes != lanes ? high | 0x40u : (bits + 0x7fffu + (high & 1u)) >> 16;  // NaN: made quiet
   const Halves halves = __builtin_convertvector(rounded, Halves);
   std::memcpy(to, &halves, sizeof halves);
+}
+
+/// Stores the first `count` lanes as the store() of P does.
+template <class T, class P>
+LONGSHADOW_INLINE void store_first(P* to, std::size_t count, Lanes<T> lanes) {
+  P whole[kLanes<T>];
+  store<T>(whole, lanes);
+  std::memcpy(to, whole, count * sizeof(P));
 }
 
 template <class T>

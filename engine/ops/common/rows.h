@@ -25,6 +25,9 @@ void add_rows(Device& device, ConstTensorView b, TensorView a);
 /// a -= b, both [rows, cols].
 void subtract_rows(Device& device, ConstTensorView b, TensorView a);
 
+/// x *= factor, which is rounded to x's type first.
+void scale_rows(Device& device, double factor, TensorView x);
+
 /// distances[r] = 1 - cos(a row r, b row r); a, b [distances.size() or more, D].
 void cosine_distances(Device& device, ConstTensorView a, ConstTensorView b,
                       std::span<float> distances);
@@ -32,6 +35,9 @@ void cosine_distances(Device& device, ConstTensorView a, ConstTensorView b,
 /// gather_rows() on other devices than the processor.
 struct GatherRowsKernel
     : Operation<GatherRowsKernel, ConstTensorView, std::span<const std::int32_t>, TensorView> {};
+
+/// scale_rows() on other devices than the processor.
+struct ScaleRowsKernel : Operation<ScaleRowsKernel, double, TensorView> {};
 
 /// copy_rows() on other devices than the processor.
 struct CopyRowsKernel : Operation<CopyRowsKernel, ConstTensorView, TensorView> {};

@@ -75,6 +75,13 @@ void fill_rows_on_cpu(Cpu& device, double value, MatrixView<T> x) {
   device.parallel_for(x.rows, [&](std::size_t r) { std::fill_n(x.row(r), x.cols, value); });
 }
 
+template <class T>
+void scale_rows_on_cpu(Cpu& device, double factor, MatrixView<T> x) {
+  device.parallel_for(x.rows, [&](std::size_t r) {
+    for (std::size_t c = 0; c < x.cols; ++c) x.row(r)[c] *= static_cast<T>(factor);
+  });
+}
+
 }  // namespace
 
 void gather_rows(Device& device, ConstTensorView table, std::span<const std::int32_t> ids,
@@ -90,6 +97,13 @@ void fill_rows(Device& device, double value, TensorView x) {
   if (FillRowsKernel::ran_elsewhere(device, value, x)) return;
   with_element<float, double>("fill_rows", x.element, [&]<class T>() {
     fill_rows_on_cpu<T>(cpu_of(device), value, x.as<T>());
+  });
+}
+
+void scale_rows(Device& device, double factor, TensorView x) {
+  if (ScaleRowsKernel::ran_elsewhere(device, factor, x)) return;
+  with_element<float, double>("scale_rows", x.element, [&]<class T>() {
+    scale_rows_on_cpu<T>(cpu_of(device), factor, x.as<T>());
   });
 }
 

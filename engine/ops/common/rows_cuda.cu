@@ -24,6 +24,12 @@ __global__ void fill_kernel(T value, MatrixView<T> x) {
 }
 
 template <class T>
+__global__ void scale_kernel(T factor, MatrixView<T> x) {
+  const std::size_t i = global_thread();
+  if (i < x.rows * x.cols) x.row(i / x.cols)[i % x.cols] *= factor;
+}
+
+template <class T>
 __global__ void copy_kernel(MatrixView<const T> from, MatrixView<T> to) {
   const std::size_t i = global_thread();
   if (i < from.rows * from.cols)
@@ -98,6 +104,11 @@ void fill_rows_on_cuda(Cuda& device, double value, MatrixView<T> x) {
   launch_elements(device, fill_kernel<T>, x.rows * x.cols, static_cast<T>(value), x);
 }
 
+template <class T>
+void scale_rows_on_cuda(Cuda& device, double factor, MatrixView<T> x) {
+  launch_elements(device, scale_kernel<T>, x.rows * x.cols, static_cast<T>(factor), x);
+}
+
 }  // namespace
 
 void implement_gather_rows() {
@@ -113,6 +124,14 @@ void implement_fill_rows() {
   FillRowsKernel::implement([](Cuda& device, double value, TensorView x) {
     with_element<float, double>("fill_rows", x.element,
                                 [&]<class T>() { fill_rows_on_cuda<T>(device, value, x.as<T>()); });
+  });
+}
+
+void implement_scale_rows() {
+  ScaleRowsKernel::implement([](Cuda& device, double factor, TensorView x) {
+    with_element<float, double>("scale_rows", x.element, [&]<class T>() {
+      scale_rows_on_cuda<T>(device, factor, x.as<T>());
+    });
   });
 }
 

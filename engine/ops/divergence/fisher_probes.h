@@ -30,12 +30,14 @@ struct ProbeDraws {
 
 /// The output matrix [V, D] as it is, packed, and tile by tile of that packing transposed, each
 /// [D, padded width] with zeros beyond its tokens, in the precision P of the products with p and v.
-/// On a CUDA device there is one tile, of all tokens.
+/// On a CUDA device there is one tile, of all tokens. Logits have the cap that capped_logit()
+/// takes, 0 for none.
 template <class T>
 struct ProbedOutput {
   MatrixView<const T> rows;
   const PackedWeights& packed;
   std::span<const PackedWeights> transposed;
+  double logit_cap = 0;
 };
 
 /// ProbedOutput whose elements' type is known when the program runs.
@@ -43,15 +45,18 @@ struct ProbedOutputView {
   ConstTensorView rows;
   const PackedWeights& packed;
   std::span<const PackedWeights> transposed;
+  double logit_cap = 0;
 
   template <class T>
   ProbedOutput<T> as() const {
-    return {rows.as<T>(), packed, transposed};
+    return {rows.as<T>(), packed, transposed, logit_cap};
   }
 };
 
 /// to = outputᵀ v, the gradient that a random direction v at the logits is at the final hidden
-/// state, for every row of every stream; the vocabulary passes by in tiles.
+/// state, for every row of every stream; the vocabulary passes by in tiles. Where logits are
+/// capped, v lies behind the cap and its elements are multiplied by capped_logit_slope() on the
+/// way.
 ///   all streams have the same full rows; to [rows, D], written at the streams' rows.
 void fisher_probes(Device& device, const ProbedOutputView& output, const FullPredictionsView& full,
                    const ProbeDraws& draws, std::span<const PairedRows> streams, TensorView to);

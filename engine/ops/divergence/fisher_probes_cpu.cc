@@ -9,6 +9,7 @@
 #include "engine/core/range.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/lanes.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/rounded_tile.h"
 #include "engine/ops/divergence/fisher_probes.h"
 #include "engine/ops/divergence/random_bits.h"
@@ -34,11 +35,12 @@ LONGSHADOW_PER_CPU double to_probabilities(T* logits, T* p, std::size_t used, st
   return sum<T>(total);
 }
 
-/// to = from with the signs that the bits from `first_bit` on give; it and cols are multiples of
-/// the lanes. Returns the sum.
+/// to = from with the signs that the bits from `first_bit` on give, times 1 - tanhs² unless that is
+/// null; first_bit and cols are multiples of the lanes. Returns the sum of `from` with signs.
 template <class T, class P>
 LONGSHADOW_PER_CPU double give_signs(const T* from, const std::uint64_t* bits,
-                                     std::size_t first_bit, std::size_t cols, P* to) {
+                                     std::size_t first_bit, std::size_t cols, const T* tanhs,
+                                     P* to) {
   using Integers = typename LaneTypes<T>::Integers;
   Integers lane_bit;
   for (std::size_t i = 0; i < kLanes<T>; ++i) lane_bit[i] = 1 << i;
@@ -49,7 +51,9 @@ LONGSHADOW_PER_CPU double give_signs(const T* from, const std::uint64_t* bits,
     const auto chunk = static_cast<int>(word & ((1u << kLanes<T>)-1));
     const Lanes<T> value = load(from + c);
     const Lanes<T> with_sign = ((Integers{} + chunk) & lane_bit) != 0 ? -value : value;
-    store<T>(to + c, with_sign);
+    Lanes<T> slope = broadcast<T>(1);
+    if (tanhs != nullptr) slope = (1 - load(tanhs + c)) * (1 + load(tanhs + c));
+    store<T>(to + c, with_sign * slope);
     total += with_sign;
   }
   return sum<T>(total);
@@ -115,23 +119,28 @@ class ProbeTask {
     struct Roots;
     struct Probabilities;
     struct RoundedProbabilities;
+    struct CapTanhs;
     const std::size_t cols = output_.packed.padded_width(tile);
     const MatrixView<T> roots = tile_scratch<T, Roots>(cpu_, kRowTile, cols);
     const MatrixView<T> p = tile_scratch<T, Probabilities>(cpu_, kRowTile, cols);
     output_.packed.multiply_tile(tile, hidden_, roots);
+    const MatrixView<T> tanhs = tile_scratch<T, CapTanhs>(cpu_, capped() ? kRowTile : 0, cols);
     for (std::size_t r = 0; r < rows_.size(); ++r) {
+      if (capped()) cap_logits(roots.row(r), cols, output_.logit_cap, tanhs.row(r));
       masses_[r * n_tiles_ + tile] =
           to_probabilities(roots.row(r), p.row(r), output_.packed.tile_width(tile), cols,
                            static_cast<T>(full_.log_normalisers[full_row_ + r]));
+      if (capped()) multiply_by_cap_slopes(tanhs.row(r), cols, p.row(r));
     }
     std::fill(p.row(rows_.size()), p.row(kRowTile), T{0});
     add_product(cpu_, rounded_tile<P, RoundedProbabilities>(cpu_, MatrixView<const T>(p)),
                 output_.transposed[tile], means_);
-    if (draws_.kind == ProbeKind::signs) absorb_signs(tile, roots);
+    if (draws_.kind == ProbeKind::signs) absorb_signs(tile, roots, tanhs);
   }
 
   /// The streams' rows stand below one another, so that few rows fill whole tiles all the same.
-  void absorb_signs(std::size_t tile, MatrixView<const T> roots) {
+  /// tanhs as cap_logits() leaves them, or no rows.
+  void absorb_signs(std::size_t tile, MatrixView<const T> roots, MatrixView<const T> tanhs) {
     struct Signed;
     const auto with_signs = tile_scratch<P, Signed>(cpu_, kRowTile, roots.cols);
     const std::size_t first_token = output_.packed.tile_begin(tile);
@@ -147,7 +156,7 @@ class ProbeTask {
           bits[word] = random.word(first_word + word);
         }
         roots_[i] += give_signs(roots.row(r), bits.data(), first_token % 64, roots.cols,
-                                with_signs.row(i - first));
+                                capped() ? tanhs.row(r) : nullptr, with_signs.row(i - first));
       }
       std::fill(with_signs.row(end - first), with_signs.row(kRowTile), P{});
       add_product(cpu_, MatrixView<const P>(with_signs), output_.transposed[tile],
@@ -173,10 +182,12 @@ class ProbeTask {
 
   void finish_sampled(std::size_t b, std::size_t r) {
     const RandomBits random = random_bits(b, r);
-    const T* direction = output_.rows.row(sample(r, random.unit(0)));
+    const std::size_t token = sample(r, random.unit(0));
+    const T* direction = output_.rows.row(token);
+    const T slope = static_cast<T>(capped_logit_slope(logit(r, token), output_.logit_cap));
     const T sign = random.word(1) % 2 == 0 ? T{1} : T{-1};
     for (std::size_t i = 0; i < means_.cols; ++i) {
-      target(b, r)[i] = sign * (direction[i] - means_.row(r)[i]);
+      target(b, r)[i] = sign * (slope * direction[i] - means_.row(r)[i]);
     }
   }
 
@@ -201,9 +212,16 @@ class ProbeTask {
     return likeliest;  // rounding left a little over
   }
 
+  bool capped() const { return output_.logit_cap != 0; }
+
+  /// Before it is capped.
+  double logit(std::size_t r, std::size_t token) const {
+    return dot_in_f64(hidden_.row(r), output_.rows.row(token), hidden_.cols);
+  }
+
   double probability(std::size_t r, std::size_t token) const {
-    const double logit = dot_in_f64(hidden_.row(r), output_.rows.row(token), hidden_.cols);
-    return std::exp(logit - full_.log_normalisers[full_row_ + r]);
+    return std::exp(capped_logit(logit(r, token), output_.logit_cap) -
+                    full_.log_normalisers[full_row_ + r]);
   }
 
   Cpu& cpu_;
@@ -217,7 +235,7 @@ class ProbeTask {
   std::vector<double> masses_;  ///< [rows, tiles]: sums of p
   std::vector<double> roots_;   ///< [streams, rows]: sqrt(p).r
   MatrixView<const T> hidden_;  ///< [kRowTile, D]
-  MatrixView<T> means_;         ///< [kRowTile, D]: E_p[output]
+  MatrixView<T> means_;         ///< [kRowTile, D]: E_p[output], each by the slope of its cap
   MatrixView<T> sums_;          ///< [streams rows, rounded up, D]
   MatrixView<T> to_;
 };

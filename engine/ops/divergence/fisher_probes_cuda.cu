@@ -3,6 +3,7 @@
 
 #include "engine/cuda/launch.h"
 #include "engine/cuda/product.h"
+#include "engine/ops/common/logit_cap_cuda.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
@@ -61,11 +62,21 @@ struct StreamRows {
   }
 };
 
+/// A thread an element: x [rows, tokens] times the derivative of the capped logit.
+template <class T>
+__global__ void slope_kernel(MatrixView<const T> tanhs, MatrixView<T> x) {
+  const std::size_t i = global_thread();
+  if (i >= x.rows * x.cols) return;
+  x.row(i / x.cols)[i % x.cols] *= cap_slope(tanhs.row(i / x.cols)[i % x.cols]);
+}
+
 /// A warp a row of signed_roots [streams n, tokens]: roots [n, tokens] with each stream's signs.
-/// totals [streams n] gain their sums.
+/// totals [streams n] gain their sums. Where tanhs has rows, signed_roots are multiplied by the
+/// derivatives of the capped logits.
 template <class T, class P>
-__global__ void sign_kernel(MatrixView<const T> roots, StreamRows rows, ProbeDraws draws,
-                            std::size_t first_token, MatrixView<P> signed_roots, double* totals) {
+__global__ void sign_kernel(MatrixView<const T> roots, MatrixView<const T> tanhs, StreamRows rows,
+                            ProbeDraws draws, std::size_t first_token, MatrixView<P> signed_roots,
+                            double* totals) {
   const std::size_t index = global_warp();
   if (index >= signed_roots.rows) return;
   const T* const row = roots.row(index % rows.n);
@@ -75,7 +86,8 @@ __global__ void sign_kernel(MatrixView<const T> roots, StreamRows rows, ProbeDra
     const std::size_t token = first_token + c;
     const bool negative = (random.word(token / 64) >> (token % 64) & 1) != 0;
     const T value = negative ? -row[c] : row[c];
-    signed_roots.row(index)[c] = rounded<P>(value);
+    const T slope = tanhs.rows == 0 ? T{1} : cap_slope(tanhs.row(index % rows.n)[c]);
+    signed_roots.row(index)[c] = rounded<P>(slope * value);
     total += value;
   }
   const double sum = warp_sum(static_cast<double>(total));
@@ -95,7 +107,7 @@ __global__ void finish_signs_kernel(MatrixView<const T> sums, MatrixView<const T
 
 /// The token at which the cumulative sum of p passes `unit` of its total, for a whole warp.
 template <class T>
-__device__ std::size_t sampled_token(MatrixView<const T> output, const T* hidden,
+__device__ std::size_t sampled_token(MatrixView<const T> output, const T* hidden, double cap,
                                      double log_normaliser, const double* masses,
                                      std::size_t n_masses, double unit) {
   double total = 0;
@@ -108,7 +120,9 @@ __device__ std::size_t sampled_token(MatrixView<const T> output, const T* hidden
   std::size_t likeliest = begin;
   double highest = 0;
   for (std::size_t token = begin; token < end; ++token) {
-    const double p = exp(warp_dot(hidden, output.row(token), output.cols) - log_normaliser);
+    double logit = warp_dot(hidden, output.row(token), output.cols);
+    if (cap != 0) logit = cap * tanh(logit / cap);
+    const double p = exp(logit - log_normaliser);
     if (left < p) return token;
     left -= p;
     if (p > highest) {
@@ -121,18 +135,20 @@ __device__ std::size_t sampled_token(MatrixView<const T> output, const T* hidden
 
 /// to = ±(the sampled token's output - means), a warp a row of each stream.
 template <class T>
-__global__ void sample_kernel(MatrixView<const T> output, MatrixView<const T> hidden,
+__global__ void sample_kernel(MatrixView<const T> output, MatrixView<const T> hidden, double cap,
                               const double* log_normalisers, MatrixView<const double> masses,
                               MatrixView<const T> means, StreamRows rows, ProbeDraws draws,
                               MatrixView<T> to) {
   const std::size_t stream = global_warp() / rows.n, r = global_warp() % rows.n;
   if (stream >= rows.streams.n_pairs) return;
   const RandomBits random = rows.random_bits(draws, stream, r);
-  const std::size_t token = sampled_token(output, hidden.row(r), log_normalisers[r], masses.row(r),
-                                          masses.cols, random.unit(0));
+  const std::size_t token = sampled_token(output, hidden.row(r), cap, log_normalisers[r],
+                                          masses.row(r), masses.cols, random.unit(0));
+  const double logit = cap == 0 ? 0 : warp_dot(hidden.row(r), output.row(token), output.cols) / cap;
+  const T slope = static_cast<T>(cap_slope(tanh(logit)));
   const T sign = random.word(1) % 2 == 0 ? T{1} : T{-1};
   for (std::size_t c = lane(); c < output.cols; c += kWarp) {
-    to.row(rows.batch_row(stream, r))[c] = sign * (output.row(token)[c] - means.row(r)[c]);
+    to.row(rows.batch_row(stream, r))[c] = sign * (slope * output.row(token)[c] - means.row(r)[c]);
   }
 }
 
@@ -153,6 +169,7 @@ class RowsInWork {
         log_normalisers_(device, full.log_normalisers.subspan(rows_.full_row, n_rows_)),
         roots_(device, tile_elements(n_rows_)),
         p_(device, tile_elements(n_rows_)),
+        tanhs_(device, output.logit_cap == 0 ? 0 : tile_elements(n_rows_)),
         rounded_p_(device, std::is_same_v<T, P> ? 0 : tile_elements(n_rows_)),
         signed_roots_(device, tile_elements(n_signed_)),
         masses_(device, n_rows_ * mass_tiles(output.rows.rows)),
@@ -169,7 +186,7 @@ class RowsInWork {
                       static_cast<const double*>(totals_.data()), rows_, to);
     } else {
       launch_rows(device_, sample_kernel<T>, rows_.streams.n_pairs * n_rows_, output_.rows, hidden_,
-                  static_cast<const double*>(log_normalisers_.data()),
+                  output_.logit_cap, static_cast<const double*>(log_normalisers_.data()),
                   MatrixView<const double>(masses()), means, rows_, draws_, to);
     }
   }
@@ -188,15 +205,22 @@ class RowsInWork {
     product(device_, hidden_,
             output_.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
             RightFactor::by_output, roots, false);
+    const bool capped = output_.logit_cap != 0;
+    const MatrixView<T> tanhs = tanhs_.rows(capped ? n_rows_ : 0, tokens.size());
+    cap_logits(device_, roots, output_.logit_cap, tanhs);
     launch_rows(device_, probability_kernel<T>, n_rows_ * mass_tiles(tokens.size()), roots, p,
                 static_cast<const double*>(log_normalisers_.data()), masses(),
                 tokens.begin / kMassTokens);
+    if (capped) {
+      launch_elements(device_, slope_kernel<T>, p.rows * p.cols, MatrixView<const T>(tanhs), p);
+    }
     add_product(rounded_rows(device_, p, rounded_p_.rows(p.rows, p.cols)).template as<P>(), tokens,
                 means_);
     if (draws_.kind != ProbeKind::signs) return;
     const MatrixView<P> signed_roots = signed_roots_.rows(n_signed_, tokens.size());
-    launch_rows(device_, sign_kernel<T, P>, n_signed_, MatrixView<const T>(roots), rows_, draws_,
-                tokens.begin, signed_roots, totals_.data());
+    launch_rows(device_, sign_kernel<T, P>, n_signed_, MatrixView<const T>(roots),
+                MatrixView<const T>(tanhs), rows_, draws_, tokens.begin, signed_roots,
+                totals_.data());
     add_product(signed_roots, tokens, sums_);
   }
 
@@ -219,6 +243,7 @@ class RowsInWork {
   DeviceArray<double> log_normalisers_;
   DeviceArray<T> roots_;  ///< [rows, tokens], and so on
   DeviceArray<T> p_;
+  DeviceArray<T> tanhs_;         ///< of capped logits
   DeviceArray<P> rounded_p_;     ///< where P is not T
   DeviceArray<P> signed_roots_;  ///< [streams rows, tokens]
   DeviceArray<double> masses_;   ///< [rows, mass tiles of the vocabulary]

@@ -33,12 +33,14 @@ struct FullPredictionsView {
   }
 };
 
-/// The output matrix [V, D] as it is and packed for either product; V tiles alike.
+/// The output matrix [V, D] as it is and packed for either product, V tiles alike, and the cap of
+/// the logits that capped_logit() takes, 0 for none.
 template <class T>
 struct OutputWeights {
   MatrixView<const T> rows;
   const PackedWeights& packed;
   const PackedWeights& delta_packed;
+  double logit_cap = 0;
 };
 
 /// OutputWeights whose elements' type is known when the program runs.
@@ -46,19 +48,21 @@ struct OutputWeightsView {
   ConstTensorView rows;
   const PackedWeights& packed;
   const PackedWeights& delta_packed;
+  double logit_cap = 0;
 
   template <class T>
   OutputWeights<T> as() const {
-    return {rows.as<T>(), packed, delta_packed};
+    return {rows.as<T>(), packed, delta_packed, logit_cap};
   }
 };
 
 /// KL(p_full || p_evicted) in nats for every row of every stream, from the change that an eviction
 /// makes to the final hidden state; the vocabulary passes by in tiles.
 ///
-/// With d = output delta the change of the logits and c = d - a for a constant a near E_p[d] (d at
-/// the likeliest token), S = E_p[e^c - 1 - c] and r = E_p[c]: KL = log1p(S + r) - r. Nothing of the
-/// size of a logit is subtracted, so the result is as exact as delta is.
+/// With d the change of the logits, output delta or what capped_logit_change() makes of it, and c =
+/// d - a for a constant a near E_p[d] (d at the likeliest token), S = E_p[e^c - 1 - c] and r =
+/// E_p[c]: KL = log1p(S + r) - r. Nothing of the size of a logit is subtracted, so the result is as
+/// exact as delta is.
 ///   output [V, D], its product with the full pass's hidden states in T and that with delta in P;
 ///   delta [rows, D] padded by kRowTile; kl_nats [rows], written at the streams' rows.
 void kl_divergence(Device& device, const OutputWeightsView& output, const FullPredictionsView& full,

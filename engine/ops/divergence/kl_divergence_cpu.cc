@@ -5,6 +5,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/lanes.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/rounding.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/divergence/kl_divergence.h"
@@ -106,6 +107,8 @@ void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T>& output,
                           std::span<const PairedRows> streams, std::span<double> kl_nats) {
   struct Probabilities;
   struct LogitChanges;
+  struct CapTanhs;
+  const double cap = output.logit_cap;
   std::vector<std::vector<Meeting>> row_tiles;
   for (auto& [tile, parts] : meetings(streams, delta.rows)) {
     row_tiles.push_back(std::move(parts));
@@ -117,7 +120,14 @@ void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T>& output,
     device.parallel_for(stream.n_rows, [&](std::size_t r) {
       const auto token = static_cast<std::size_t>(full.likeliest[stream.full_row + r]);
       const std::size_t row = stream.first_row + r;
-      shifts[row] = static_cast<T>(dot_in_f64(output.rows.row(token), delta.row(row), delta.cols));
+      const T* direction = output.rows.row(token);
+      const double change = dot_in_f64(direction, delta.row(row), delta.cols);
+      const T* hidden = full.hidden.row(stream.full_row + r);
+      shifts[row] =
+          static_cast<T>(output.logit_cap == 0
+                             ? change
+                             : capped_logit_change(dot_in_f64(direction, hidden, full.hidden.cols),
+                                                   change, output.logit_cap));
     });
   }
 
@@ -132,8 +142,10 @@ void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T>& output,
 
     const MatrixView<T> p = tile_scratch<T, Probabilities>(device, kRowTile, cols);
     output.packed.multiply_tile(tile, full.hidden.row_range(full_tile, kRowTile), p);
+    const MatrixView<T> tanhs = tile_scratch<T, CapTanhs>(device, cap == 0 ? 0 : kRowTile, cols);
     const std::size_t known_rows = full.log_normalisers.size();
     for (std::size_t r = 0; r < kRowTile && full_tile + r < known_rows; ++r) {
+      if (cap != 0) cap_logits(p.row(r), cols, cap, tanhs.row(r));
       to_probabilities(p.row(r), used, cols, full.log_normalisers[full_tile + r]);
     }
 
@@ -141,9 +153,11 @@ void kl_divergence_on_cpu(Cpu& device, const OutputWeights<T>& output,
     for (const Meeting& part : parts) {
       output.delta_packed.multiply_tile(tile, delta.row_range(part.tile_begin, kRowTile), d);
       for (std::size_t r = 0; r < part.count; ++r) {
-        add_moments<T>(
-            p.row(part.full_row - full_tile + r), d.row(part.delta_row - part.tile_begin + r), cols,
-            shifts[part.delta_row + r], &moments[tile * delta.rows + part.delta_row + r]);
+        const std::size_t full_row = part.full_row - full_tile + r;
+        T* const changes = d.row(part.delta_row - part.tile_begin + r);
+        if (cap != 0) cap_logit_changes(tanhs.row(full_row), cols, cap, changes);
+        add_moments<T>(p.row(full_row), changes, cols, shifts[part.delta_row + r],
+                       &moments[tile * delta.rows + part.delta_row + r]);
       }
     }
   });

@@ -3,6 +3,7 @@
 
 #include "engine/cuda/launch.h"
 #include "engine/cuda/product.h"
+#include "engine/ops/common/logit_cap_cuda.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/divergence/kl_divergence.h"
@@ -31,16 +32,35 @@ __device__ T exp_minus_linear(T x) {
   return x * x / 2 * sum;
 }
 
-/// A warp a pair of rows: a near E_p[d].
+/// A warp a pair of rows: a near E_p[d]; hidden: full rows.
 template <class T, class P>
 __global__ void shift_kernel(MatrixView<const T> output, MatrixView<const P> delta,
-                             NumberedPairs pairs, std::size_t n_rows, const std::int32_t* likeliest,
+                             MatrixView<const T> hidden, double cap, NumberedPairs pairs,
+                             std::size_t n_rows, const std::int32_t* likeliest,
                              std::size_t first_full_row, T* shifts) {
   if (global_warp() >= n_rows) return;
   const NumberedPairs::Found at = pairs.find(global_warp());
   const auto token = static_cast<std::size_t>(likeliest[at.full_row - first_full_row]);
-  const double shift = warp_dot(output.row(token), delta.row(at.row), delta.cols);
+  double shift = warp_dot(output.row(token), delta.row(at.row), delta.cols);
+  if (cap != 0) {
+    const double logit = warp_dot(output.row(token), hidden.row(at.full_row), hidden.cols);
+    shift = capped_change(tanh(logit / cap), shift, cap);
+  }
   if (lane() == 0) shifts[at.row] = static_cast<T>(shift);
+}
+
+/// A warp a pair of rows, those whose full rows are [first_full_row, first_full_row + tanhs.rows):
+/// changes [rows, tokens] become those of capped logits.
+template <class T>
+__global__ void cap_changes_kernel(MatrixView<const T> tanhs, MatrixView<T> changes,
+                                   NumberedPairs pairs, std::size_t n_rows,
+                                   std::size_t first_full_row, T cap) {
+  if (global_warp() >= n_rows) return;
+  const NumberedPairs::Found at = pairs.find(global_warp());
+  if (at.full_row < first_full_row || at.full_row >= first_full_row + tanhs.rows) return;
+  const T* const t = tanhs.row(at.full_row - first_full_row);
+  T* const d = changes.row(at.row);
+  for (std::size_t i = lane(); i < tanhs.cols; i += kWarp) d[i] = capped_change(t[i], d[i], cap);
 }
 
 /// A warp a pair of rows, those whose full rows are [first_full_row, first_full_row + logits.rows);
@@ -101,14 +121,17 @@ void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T>& output,
   const DeviceArray<std::int32_t> likeliest(
       device, full.likeliest.subspan(full_rows.begin, full_rows.size()));
   const DeviceArray<T> shifts(device, delta.rows);
-  launch_rows(device, shift_kernel<T, P>, pairs.n_rows(), output.rows, delta, pairs.view(),
-              pairs.n_rows(), likeliest.data(), full_rows.begin, shifts.data());
+  launch_rows(device, shift_kernel<T, P>, pairs.n_rows(), output.rows, delta, full.hidden,
+              output.logit_cap, pairs.view(), pairs.n_rows(), likeliest.data(), full_rows.begin,
+              shifts.data());
 
   const std::vector<KlMoments> nothing(delta.rows);
   const DeviceArray<KlMoments> moments(device, std::span<const KlMoments>(nothing));
   const std::size_t widest = std::min(kVocabularyTile, output.rows.rows);
   const DeviceArray<T> change_tile(device, delta.rows * widest);
-  const DeviceArray<T> logit_tile(device, std::min(kFullRows, full_rows.size()) * widest);
+  const std::size_t logit_elements = std::min(kFullRows, full_rows.size()) * widest;
+  const DeviceArray<T> logit_tile(device, logit_elements);
+  const DeviceArray<T> tanh_tile(device, output.logit_cap == 0 ? 0 : logit_elements);
   for_each_vocabulary_tile(output.rows.rows, [&](const Range& tokens) {
     const MatrixView<T> changes = change_tile.rows(delta.rows, tokens.size());
     product(device, delta,
@@ -120,6 +143,12 @@ void kl_divergence_on_cuda(Cuda& device, const OutputWeights<T>& output,
       product(device, full.hidden.row_range(first, count),
               output.packed.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
               RightFactor::by_output, logits, false);
+      if (output.logit_cap != 0) {
+        const MatrixView<T> tanhs = tanh_tile.rows(count, tokens.size());
+        cap_logits(device, logits, output.logit_cap, tanhs);
+        launch_rows(device, cap_changes_kernel<T>, pairs.n_rows(), MatrixView<const T>(tanhs),
+                    changes, pairs.view(), pairs.n_rows(), first, static_cast<T>(output.logit_cap));
+      }
       launch_rows(device, moments_kernel<T>, pairs.n_rows(), MatrixView<const T>(logits),
                   MatrixView<const T>(changes), pairs.view(), pairs.n_rows(),
                   log_normalisers.data() + (first - full_rows.begin), first, shifts.data(),

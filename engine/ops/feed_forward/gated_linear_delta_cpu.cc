@@ -3,8 +3,8 @@
 #include "engine/backend/cpu.h"
 #include "engine/ops/common/product_tiles.h"
 #include "engine/ops/common/tile_scratch.h"
+#include "engine/ops/feed_forward/gate_delta.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"
-#include "engine/ops/feed_forward/silu_gate_delta.h"
 
 namespace longshadow {
 
@@ -53,9 +53,9 @@ void gated_linear_delta_on_cpu(Cpu& device, MatrixView<const P> dx, const GatedL
       const std::size_t end = std::min(pair.first_row + pair.n_rows, first_row + part.rows);
       for (std::size_t row = begin; row < end; ++row) {
         const std::size_t full_row = pair.full_row + row - pair.first_row;
-        silu_gate_delta(full.gate.row(full_row) + first_col, full.up.row(full_row) + first_col,
-                        dgate.row(row - first_row), dup.row(row - first_row),
-                        weights.tile_width(tile), out.row(row) + first_col);
+        gate_delta(full.activation, full.gate.row(full_row) + first_col,
+                   full.up.row(full_row) + first_col, dgate.row(row - first_row),
+                   dup.row(row - first_row), weights.tile_width(tile), out.row(row) + first_col);
       }
     }
   });

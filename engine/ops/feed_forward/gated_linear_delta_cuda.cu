@@ -3,6 +3,7 @@
 #include "engine/cuda/launch.h"
 #include "engine/ops/common/paired_rows_cuda.h"
 #include "engine/ops/common/rounding.h"
+#include "engine/ops/feed_forward/gate_cuda.h"
 #include "engine/ops/feed_forward/gated_linear_delta.h"
 #include "engine/ops/projection/linear.h"
 
@@ -12,9 +13,8 @@ namespace {
 /// The most bytes that dgate and dup of the rows in work take together.
 constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
 
-/// The formula of silu_gate_delta.h, a thread an element; rows outside [first, end) are for another
-/// launch.
-template <class T, class P>
+/// A thread an element; rows outside [first, end) are for another launch.
+template <Activation activation, class T, class P>
 __global__ void gate_delta_kernel(MatrixView<const T> gate, MatrixView<const T> up,
                                   MatrixView<const T> dgate, MatrixView<const T> dup,
                                   NumberedPairs pairs, std::size_t n_rows, std::size_t first_row,
@@ -25,20 +25,12 @@ __global__ void gate_delta_kernel(MatrixView<const T> gate, MatrixView<const T> 
   if (at.row < first_row || at.row >= first_row + dgate.rows) return;
   const std::size_t c = i % gate.cols;
   const T g = gate.row(at.full_row)[c], dg = dgate.row(at.row - first_row)[c];
-  // sigma of g and of -g: the larger from e^-|g| < 1, the smaller without cancellation.
-  const T shrink = exp(g < 0 ? g : -g);
-  const T larger = 1 / (1 + shrink), smaller = shrink * larger;
-  const T sigma = g < 0 ? smaller : larger, complement = g < 0 ? larger : smaller;
-  // Where it is cut, sigma(g + dg) is as good as 0.
-  const T exponent = -dg < kLargestExponent<T> ? -dg : kLargestExponent<T>;
-  const T after = sigma / (sigma + complement * exp(exponent));
-  const T dsigma = -after * complement * expm1(exponent);
-  const T dsilu = g * dsigma + after * dg;
-  out.row(at.row)[c] = rounded<P>(dsilu * up.row(at.full_row)[c] +
-                                  (g + dg) * after * dup.row(at.row - first_row)[c]);
+  const ActivationChange<T> change = activation_change<activation>(g, dg);
+  out.row(at.row)[c] = rounded<P>(change.value * up.row(at.full_row)[c] +
+                                  (g + dg) * change.sigma_after * dup.row(at.row - first_row)[c]);
 }
 
-template <class T, class P>
+template <Activation activation, class T, class P>
 void gated_linear_delta_on_cuda(Cuda& device, MatrixView<const P> dx, const GatedLinear<T>& full,
                                 std::span<const PairedRows> pairs, MatrixView<P> out) {
   const PairsOnDevice there(device, pairs);
@@ -51,9 +43,9 @@ void gated_linear_delta_on_cuda(Cuda& device, MatrixView<const P> dx, const Gate
     const MatrixView<T> dgate_rows = dgate.rows(count, cols), dup_rows = dup.rows(count, cols);
     linear(device, dx.row_range(first, count), full.gate_weights, dgate_rows);
     linear(device, dx.row_range(first, count), full.up_weights, dup_rows);
-    launch_elements(device, gate_delta_kernel<T, P>, there.n_rows() * cols, full.gate, full.up,
-                    MatrixView<const T>(dgate_rows), MatrixView<const T>(dup_rows), there.view(),
-                    there.n_rows(), first, out);
+    launch_elements(device, gate_delta_kernel<activation, T, P>, there.n_rows() * cols, full.gate,
+                    full.up, MatrixView<const T>(dgate_rows), MatrixView<const T>(dup_rows),
+                    there.view(), there.n_rows(), first, out);
   }
 }
 
@@ -63,8 +55,11 @@ void implement_gated_linear_delta() {
   GatedLinearDeltaKernel::implement([](Cuda& device, ConstTensorView dx,
                                        const GatedLinearView& full,
                                        std::span<const PairedRows> pairs, TensorView out) {
-    with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
-      gated_linear_delta_on_cuda<T, P>(device, dx.as<P>(), full.as<T>(), pairs, out.as<P>());
+    with_activation(full.activation, [&]<Activation kind>() {
+      with_precisions("gated_linear_delta", full.gate.element, dx.element, [&]<class T, class P>() {
+        gated_linear_delta_on_cuda<kind, T, P>(device, dx.as<P>(), full.as<T>(), pairs,
+                                               out.as<P>());
+      });
     });
   });
 }

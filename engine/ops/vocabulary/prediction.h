@@ -26,17 +26,19 @@ struct Prediction {
 template <class T>
 double entropy_of_top_k(std::span<const T> logits, std::size_t k);
 
-/// Summarises softmax(hidden outputᵀ) row by row without holding a row of logits. Where a logit is
-/// NaN, so is all that sums over the vocabulary; entropy_top_k is as entropy_of_top_k() has it.
+/// Summarises softmax(hidden outputᵀ), the logits capped as capped_logit() does, row by row without
+/// holding a row of logits. Where a logit is NaN, so is all that sums over the vocabulary;
+/// entropy_top_k is as entropy_of_top_k() has it.
 ///   hidden [rows, D], rows a multiple of kRowTile; output [V, D], also packed; targets and
 ///   predictions: the first predictions.size() <= rows rows. 1 <= k <= V.
 void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
-             const PackedWeights& packed_output, std::span<const std::int32_t> targets,
-             std::size_t k, std::span<Prediction> predictions);
+             const PackedWeights& packed_output, double logit_cap,
+             std::span<const std::int32_t> targets, std::size_t k,
+             std::span<Prediction> predictions);
 
 /// predict() on other devices than the processor.
 struct PredictKernel
-    : Operation<PredictKernel, ConstTensorView, ConstTensorView, const PackedWeights&,
+    : Operation<PredictKernel, ConstTensorView, ConstTensorView, const PackedWeights&, double,
                 std::span<const std::int32_t>, std::size_t, std::span<Prediction>> {};
 
 }  // namespace longshadow

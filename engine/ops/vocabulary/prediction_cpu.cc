@@ -7,6 +7,7 @@
 #include "engine/core/range.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/common/lanes.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/vocabulary/largest_seen.h"
 #include "engine/ops/vocabulary/prediction.h"
@@ -126,8 +127,9 @@ void check_predict(ConstTensorView hidden, ConstTensorView output,
 
 template <class T>
 void predict_on_cpu(Cpu& device, MatrixView<const T> hidden, MatrixView<const T> output,
-                    const PackedWeights& packed_output, std::span<const std::int32_t> targets,
-                    std::size_t k, std::span<Prediction> predictions) {
+                    const PackedWeights& packed_output, double logit_cap,
+                    std::span<const std::int32_t> targets, std::size_t k,
+                    std::span<Prediction> predictions) {
   struct Logits;
   const std::size_t row_tiles = round_up(predictions.size(), kRowTile) / kRowTile;
   const std::size_t n_tiles = packed_output.n_tiles();
@@ -142,6 +144,7 @@ void predict_on_cpu(Cpu& device, MatrixView<const T> hidden, MatrixView<const T>
       const MatrixView<T> logits = tile_scratch<T, Logits>(device, kRowTile, cols);
       packed_output.multiply_tile(tile, hidden.row_range(first_row, kRowTile), logits);
       for (std::size_t r = 0; r < used_rows; ++r) {
+        if (logit_cap != 0) cap_logits(logits.row(r), cols, logit_cap);
         std::fill(logits.row(r) + packed_output.tile_width(tile), logits.row(r) + cols,
                   -std::numeric_limits<T>::infinity());
         absorb(logits.row(r), cols, packed_output.tile_begin(tile),
@@ -160,10 +163,10 @@ void predict_on_cpu(Cpu& device, MatrixView<const T> hidden, MatrixView<const T>
     prediction.entropy = std::log(total.sum) - total.weighted_sum / total.sum;
     prediction.entropy_top_k = entropy_of(std::move(total.top).finish());
     prediction.likeliest = total.likeliest;
+    const T* target = output.row(static_cast<std::size_t>(targets[row]));
     prediction.target_surprisal =
-        prediction.log_normaliser - dot_in_f64(hidden.row(row),
-                                               output.row(static_cast<std::size_t>(targets[row])),
-                                               hidden.cols);
+        prediction.log_normaliser -
+        capped_logit(dot_in_f64(hidden.row(row), target, hidden.cols), logit_cap);
   });
 }
 
@@ -186,14 +189,17 @@ template double entropy_of_top_k(std::span<const float>, std::size_t);
 template double entropy_of_top_k(std::span<const double>, std::size_t);
 
 void predict(Device& device, ConstTensorView hidden, ConstTensorView output,
-             const PackedWeights& packed_output, std::span<const std::int32_t> targets,
-             std::size_t k, std::span<Prediction> predictions) {
+             const PackedWeights& packed_output, double logit_cap,
+             std::span<const std::int32_t> targets, std::size_t k,
+             std::span<Prediction> predictions) {
   check_predict(hidden, output, packed_output, targets, k, predictions);
-  if (PredictKernel::ran_elsewhere(device, hidden, output, packed_output, targets, k, predictions))
+  if (PredictKernel::ran_elsewhere(device, hidden, output, packed_output, logit_cap, targets, k,
+                                   predictions)) {
     return;
+  }
   with_element<float, double>("predict", hidden.element, [&]<class T>() {
-    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output, targets, k,
-                      predictions);
+    predict_on_cpu<T>(cpu_of(device), hidden.as<T>(), output.as<T>(), packed_output, logit_cap,
+                      targets, k, predictions);
   });
 }
 

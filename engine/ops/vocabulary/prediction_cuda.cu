@@ -3,6 +3,8 @@
 
 #include "engine/cuda/launch.h"
 #include "engine/cuda/product.h"
+#include "engine/ops/common/logit_cap.h"
+#include "engine/ops/common/logit_cap_cuda.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/vocabulary/prediction.h"
 #include "engine/ops/vocabulary/top_k_cuda.h"
@@ -81,8 +83,9 @@ __global__ void target_kernel(MatrixView<const T> hidden, MatrixView<const T> ou
 
 template <class T>
 void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const T> output,
-                     const PackedWeights& packed_output, std::span<const std::int32_t> targets,
-                     std::size_t k, std::span<Prediction> predictions) {
+                     const PackedWeights& packed_output, double logit_cap,
+                     std::span<const std::int32_t> targets, std::size_t k,
+                     std::span<Prediction> predictions) {
   const std::size_t rows = predictions.size();
   const DeviceArray<T> maxima(device, rows), top(device, rows * k);
   const DeviceArray<double> sums(device, rows), weighted_sums(device, rows);
@@ -97,6 +100,7 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
     product(device, hidden.row_range(0, rows),
             packed_output.rows().row_range(tokens.begin, tokens.size()).template as<T>(),
             RightFactor::by_output, tile, false);
+    cap_logits(device, tile, logit_cap);
     launch_rows(device, absorb_kernel<T>, rows, MatrixView<const T>(tile),
                 static_cast<int>(tokens.begin), static_cast<int>(k), partial);
   });
@@ -115,7 +119,8 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
     prediction.entropy = std::log(sum[r]) - weighted_sum[r] / sum[r];
     prediction.entropy_top_k = entropy_of_top_k(std::span(tops).subspan(r * k, k), k);
     prediction.likeliest = token[r];
-    prediction.target_surprisal = prediction.log_normaliser - target_logit[r];
+    prediction.target_surprisal =
+        prediction.log_normaliser - capped_logit(target_logit[r], logit_cap);
   }
 }
 
@@ -123,12 +128,12 @@ void predict_on_cuda(Cuda& device, MatrixView<const T> hidden, MatrixView<const 
 
 void implement_predict() {
   PredictKernel::implement([](Cuda& device, ConstTensorView hidden, ConstTensorView output,
-                              const PackedWeights& packed_output,
+                              const PackedWeights& packed_output, double logit_cap,
                               std::span<const std::int32_t> targets, std::size_t k,
                               std::span<Prediction> predictions) {
     with_element<float, double>("predict", hidden.element, [&]<class T>() {
-      predict_on_cuda<T>(device, hidden.as<T>(), output.as<T>(), packed_output, targets, k,
-                         predictions);
+      predict_on_cuda<T>(device, hidden.as<T>(), output.as<T>(), packed_output, logit_cap, targets,
+                         k, predictions);
     });
   });
 }

@@ -12,12 +12,13 @@
 
 namespace longshadow {
 
-/// Nats: for each row the entropy of the k likeliest of its logits, renormalised among themselves:
-/// what a policy's scores need of the predictions, without an exponential but theirs.
+/// Nats: for each row the entropy of the k likeliest of its logits, capped as capped_logit() does
+/// and renormalised among themselves: what a policy's scores need of the predictions, without an
+/// exponential but theirs. A cap leaves the order of logits as it is.
 ///   hidden [rows, D], rows a multiple of kRowTile; packed_output [V, D]; entropies: of the first
 ///   entropies.size() <= rows rows. 1 <= k <= V.
 void entropies_of_top_k(Device& device, ConstTensorView hidden, const PackedWeights& packed_output,
-                        std::size_t k, std::span<float> entropies);
+                        double logit_cap, std::size_t k, std::span<float> entropies);
 
 inline void check_entropies_of_top_k(const char* operation, ConstTensorView hidden,
                                      const PackedWeights& packed_output, std::size_t k,
@@ -50,10 +51,11 @@ constexpr std::size_t screened_candidates(std::size_t k) { return k + 40 + k / 2
 ///   output [V, D]: what `screening` was made of.
 void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
-                                 std::size_t k, std::span<float> entropies);
+                                 double logit_cap, std::size_t k, std::span<float> entropies);
 
 /// entropies_of_top_k() on other devices than the processor.
-struct EntropiesOfTopKKernel : Operation<EntropiesOfTopKKernel, ConstTensorView,
-                                         const PackedWeights&, std::size_t, std::span<float>> {};
+struct EntropiesOfTopKKernel
+    : Operation<EntropiesOfTopKKernel, ConstTensorView, const PackedWeights&, double, std::size_t,
+                std::span<float>> {};
 
 }  // namespace longshadow

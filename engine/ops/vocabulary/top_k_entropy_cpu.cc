@@ -9,6 +9,7 @@
 #include "engine/backend/cpu.h"
 #include "engine/core/range.h"
 #include "engine/ops/common/lanes.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/tile_scratch.h"
 #include "engine/ops/vocabulary/largest_seen.h"
 #include "engine/ops/vocabulary/prediction.h"
@@ -131,6 +132,12 @@ std::vector<T> logits_of(const Candidates<T>& candidates) {
   return logits;
 }
 
+template <class T>
+float capped_entropy_of_top_k(std::vector<T> logits, double logit_cap, std::size_t k) {
+  if (logit_cap != 0) cap_logits(logits.data(), logits.size(), logit_cap);
+  return narrow(entropy_of_top_k<T>(logits, k));
+}
+
 /// A row's candidate, and where its exact logit goes.
 struct Wanted {
   std::size_t row;
@@ -190,13 +197,13 @@ Matrix<std::int8_t> in_bytes(Cpu& cpu, MatrixView<const float> output, std::vect
 
 template <class T>
 void entropies_of_top_k_on_cpu(Cpu& device, MatrixView<const T> hidden,
-                               const PackedWeights& packed_output, std::size_t k,
+                               const PackedWeights& packed_output, double logit_cap, std::size_t k,
                                std::span<float> entropies) {
   for_row_tiles(device, entropies.size(), [&](std::size_t first, std::size_t used) {
     const auto candidates = search_rows<T, T>(device, hidden.row_range(first, kRowTile), used,
                                               packed_output, nullptr, k);
     for (std::size_t r = 0; r < used; ++r) {
-      entropies[first + r] = narrow(entropy_of_top_k<T>(logits_of(candidates[r]), k));
+      entropies[first + r] = capped_entropy_of_top_k(logits_of(candidates[r]), logit_cap, k);
     }
   });
 }
@@ -207,17 +214,21 @@ ScreeningOutput::ScreeningOutput(Cpu& cpu, MatrixView<const float> output)
     : packed(cpu, in_bytes(cpu, output, scales).view()) {}
 
 void entropies_of_top_k(Device& device, ConstTensorView hidden, const PackedWeights& packed_output,
-                        std::size_t k, std::span<float> entropies) {
+                        double logit_cap, std::size_t k, std::span<float> entropies) {
   check_entropies_of_top_k("entropies_of_top_k", hidden, packed_output, k, entropies);
-  if (EntropiesOfTopKKernel::ran_elsewhere(device, hidden, packed_output, k, entropies)) return;
+  if (EntropiesOfTopKKernel::ran_elsewhere(device, hidden, packed_output, logit_cap, k,
+                                           entropies)) {
+    return;
+  }
   with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
-    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output, k, entropies);
+    entropies_of_top_k_on_cpu<T>(cpu_of(device), hidden.as<T>(), packed_output, logit_cap, k,
+                                 entropies);
   });
 }
 
 void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                  MatrixView<const float> output, const ScreeningOutput& screening,
-                                 std::size_t k, std::span<float> entropies) {
+                                 double logit_cap, std::size_t k, std::span<float> entropies) {
   require_shape("screened_entropies_of_top_k", "output", output, screening.packed.outputs(),
                 screening.packed.inputs());
   check_entropies_of_top_k("screened_entropies_of_top_k", hidden, screening.packed, k, entropies);
@@ -232,7 +243,7 @@ void screened_entropies_of_top_k(Cpu& device, MatrixView<const float> hidden,
                                                             screening.scales.data(), count);
     const auto logits = exact_logits(rows, output, candidates);
     for (std::size_t r = 0; r < used; ++r) {
-      entropies[first + r] = narrow(entropy_of_top_k<double>(logits[r], k));
+      entropies[first + r] = capped_entropy_of_top_k(logits[r], logit_cap, k);
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include "engine/cuda/launch.h"
 #include "engine/cuda/product.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/common/vocabulary_tile_cuda.h"
 #include "engine/ops/vocabulary/prediction.h"
 #include "engine/ops/vocabulary/top_k_cuda.h"
@@ -27,7 +28,7 @@ __global__ void top_k_kernel(MatrixView<const T> logits, int first_token, int k,
 
 template <class T>
 void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
-                                const PackedWeights& packed_output, std::size_t k,
+                                const PackedWeights& packed_output, double logit_cap, std::size_t k,
                                 std::span<float> entropies) {
   const MatrixView<const T> output = packed_output.rows().as<T>();
   const std::size_t n_rows = std::min(kRows, entropies.size());
@@ -45,8 +46,9 @@ void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
     });
     top.copy_to(std::span(tops));
     for (std::size_t r = 0; r < rows; ++r) {
-      const auto of_row = std::span<const T>(tops).subspan(r * k, k);
-      entropies[first + r] = static_cast<float>(entropy_of_top_k(of_row, k));
+      const auto of_row = std::span<T>(tops).subspan(r * k, k);
+      if (logit_cap != 0) cap_logits(of_row.data(), k, logit_cap);
+      entropies[first + r] = static_cast<float>(entropy_of_top_k(std::span<const T>(of_row), k));
     }
   }
 }
@@ -55,10 +57,10 @@ void entropies_of_top_k_on_cuda(Cuda& device, MatrixView<const T> hidden,
 
 void implement_entropies_of_top_k() {
   EntropiesOfTopKKernel::implement([](Cuda& device, ConstTensorView hidden,
-                                      const PackedWeights& packed_output, std::size_t k,
-                                      std::span<float> entropies) {
+                                      const PackedWeights& packed_output, double logit_cap,
+                                      std::size_t k, std::span<float> entropies) {
     with_element<float, double>("entropies_of_top_k", hidden.element, [&]<class T>() {
-      entropies_of_top_k_on_cuda<T>(device, hidden.as<T>(), packed_output, k, entropies);
+      entropies_of_top_k_on_cuda<T>(device, hidden.as<T>(), packed_output, logit_cap, k, entropies);
     });
   });
 }

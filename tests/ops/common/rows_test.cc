@@ -15,7 +15,7 @@ namespace {
 using test::elements;
 using test::random_matrix;
 
-TEMPLATE_TEST_CASE("gather, copy, subtract, add and fill", "", test::CpuF32, test::CpuF64,
+TEMPLATE_TEST_CASE("gather, copy, subtract, add, scale and fill", "", test::CpuF32, test::CpuF64,
                    test::CudaF32, test::CudaF64) {
   using T = typename TestType::T;
   test::UnderTest<typename TestType::Device> on;
@@ -56,6 +56,17 @@ TEMPLATE_TEST_CASE("gather, copy, subtract, add and fill", "", test::CpuF32, tes
   for (std::size_t r = 0; r < 10; ++r) {
     for (std::size_t c = 0; c < 5; ++c) {
       CHECK(sum.row(r)[c] == table.row(r)[c] + other.row(r)[c]);
+    }
+  }
+
+  test::run_on(on.device, [&](auto& at) {
+    scale_rows(on.device, std::sqrt(48.0), at.out(sum).row_range(1, 5));
+  });
+  const T factor = static_cast<T>(std::sqrt(48.0));
+  for (std::size_t r = 0; r < 10; ++r) {
+    for (std::size_t c = 0; c < 5; ++c) {
+      const T plain = table.row(r)[c] + other.row(r)[c];
+      CHECK(sum.row(r)[c] == (r >= 1 && r < 6 ? plain * factor : plain));
     }
   }
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/core/range.h"
+#include "engine/ops/common/logit_cap.h"
 #include "engine/ops/divergence/random_bits.h"
 #include "tests/support/contracts.h"
 #include "tests/support/devices.h"
@@ -24,13 +25,16 @@ constexpr std::uint64_t kSeed = 7;
 template <class T>
 struct Inputs {
   std::size_t vocab_size, n_rows;
+  double cap;
   Matrix<T> output, hidden;
   std::vector<double> log_normalisers;
   std::vector<std::int32_t> likeliest;
 
-  Inputs(Cpu& cpu, std::size_t vocabulary, std::size_t width, std::size_t rows)
+  Inputs(Cpu& cpu, std::size_t vocabulary, std::size_t width, std::size_t rows,
+         double logit_cap = 0)
       : vocab_size(vocabulary),
         n_rows(rows),
+        cap(logit_cap),
         output(random_matrix<T>(cpu, vocabulary, width, 1, 0.5)),
         hidden(random_matrix<T>(cpu, kFullRow + rows + kRowTile, width, 2)) {
     normalise();
@@ -47,18 +51,22 @@ struct Inputs {
     log_normalisers.clear();
     for (std::size_t r = 0; r < kFullRow + n_rows; ++r) {
       double sum = 0;
-      for (std::size_t v = 0; v < vocab_size; ++v) sum += std::exp(logit(r, v));
+      for (std::size_t v = 0; v < vocab_size; ++v) sum += std::exp(capped_logit(logit(r, v), cap));
       log_normalisers.push_back(std::log(sum));
     }
     likeliest.resize(log_normalisers.size());
   }
 
+  /// Before it is capped.
   double logit(std::size_t row, std::size_t token) const {
     return twin::dot(twin::row(hidden.row(row), hidden.cols()),
                      twin::row(output.row(token), hidden.cols()));
   }
   double p(std::size_t r, std::size_t token) const {
-    return std::exp(logit(kFullRow + r, token) - log_normalisers[kFullRow + r]);
+    return std::exp(capped_logit(logit(kFullRow + r, token), cap) - log_normalisers[kFullRow + r]);
+  }
+  double slope(std::size_t r, std::size_t token) const {
+    return capped_logit_slope(logit(kFullRow + r, token), cap);
   }
 
   template <class P, class Device>
@@ -72,7 +80,7 @@ struct Inputs {
       const PackedWeights packed = pack_view(device, rows);
       const Transposed<P> transposed_output = transposed<P>(device, packed);
       const FullPredictionsView full{at.in(hidden), log_normalisers, likeliest};
-      fisher_probes(device, ProbedOutputView{rows, packed, transposed_output.tiles}, full,
+      fisher_probes(device, ProbedOutputView{rows, packed, transposed_output.tiles, cap}, full,
                     ProbeDraws{kind, kSeed, first_draw}, std::span<const PairedRows>(streams),
                     at.out(to));
     });
@@ -142,7 +150,7 @@ Direction by_formula(const Inputs<T>& in, ProbeKind kind, std::size_t draw, std:
   Direction direction{twin::Row(in.hidden.cols()), twin::Row(in.hidden.cols())};
   for (std::size_t token = 0; token < in.vocab_size; ++token) {
     for (std::size_t i = 0; i < in.hidden.cols(); ++i) {
-      const double output = double(in.output.row(token)[i]);
+      const double output = in.slope(r, token) * double(in.output.row(token)[i]);
       direction.gradient[i] += (drawn[token] - along * p[token]) * output;
       direction.magnitude[i] += (std::abs(drawn[token]) + size_along * p[token]) * std::abs(output);
     }
@@ -160,22 +168,28 @@ TEMPLATE_TEST_CASE("fisher_probes is the formula", "", test::CpuF32, test::CpuF6
   // Tiles of the vocabulary that end within a word of signs; more than a CUDA tile of it.
   const std::size_t vocabulary = GENERATE(as<std::size_t>(), 20, 700, 4200);
   constexpr std::size_t kWidth = 6, kRows = 3, kDraws = 2, kFirst = 5;
-  const Inputs<T> in(cpu, vocabulary, kWidth, kRows);
+  const double cap = GENERATE(0.0, 3.0);
+  const Inputs<T> in(cpu, vocabulary, kWidth, kRows, cap);
   const Matrix<T> found = in.template run<P>(on.device, kind, kDraws, kFirst);
-  double logit_size = 0;
+  double logit_size = 0, flattest = 1;  // the largest 1 / slope
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t token = 0; token < vocabulary; ++token) {
       logit_size =
           test::larger(logit_size, twin::magnitude(twin::row(in.hidden.row(kFullRow + r), kWidth),
                                                    twin::row(in.output.row(token), kWidth)));
+      flattest = test::larger(flattest, 1 / in.slope(r, token));
     }
   }
   // A logit is off by D + 1 roundings of its size, less the normaliser by two more, and exp makes
   // that relative; sums over the vocabulary take as many roundings as it has tokens, and bf16
-  // rounds both factors of their products.
-  const double relative =
-      (2 * (kWidth + 3) * logit_size + 2 * double(vocabulary) + 12) * twin::unit_roundoff<T> +
-      2.1 * test::kFactorRoundoff<P>;
+  // rounds both factors of their products. A cap, no steeper than 1, adds the 8 ulp of a tanh and
+  // three roundings to a logit; its slope 1 - tanh² is off by 34 u, and by 2 slope / cap times what
+  // the logit is.
+  const double of_cap =
+      cap == 0 ? 0 : 2 * 19 * cap + 36 * flattest + 2 * (kWidth + 3) * logit_size / cap;
+  const double relative = (2 * (kWidth + 3) * logit_size + 2 * double(vocabulary) + 12 + of_cap) *
+                              twin::unit_roundoff<T> +
+                          2.1 * test::kFactorRoundoff<P>;
   for (std::size_t b = 0; b < kDraws; ++b) {
     for (std::size_t r = 0; r < kRows; ++r) {
       const Direction expected = by_formula(in, kind, kFirst + b, r);

@@ -28,18 +28,21 @@ constexpr std::size_t kHidden = 24;
 template <class T, class P>
 struct Inputs {
   std::size_t vocab_size;
+  double cap;
   Matrix<T> output, hidden, delta;
   std::vector<double> log_normalisers;
   std::vector<std::int32_t> likeliest;
 
   Inputs(Cpu& cpu, std::size_t vocabulary, std::size_t full_rows, std::size_t delta_rows,
-         double delta_scale)
+         double delta_scale, double logit_cap = 0)
       : vocab_size(vocabulary),
+        cap(logit_cap),
         output(random_matrix<T>(cpu, vocabulary, kHidden, 1, 0.5)),
         hidden(random_matrix<T>(cpu, full_rows + kRowTile, kHidden, 2)),
         delta(random_matrix<T>(cpu, delta_rows + kRowTile, kHidden, 3, delta_scale)) {
     for (std::size_t r = 0; r < full_rows; ++r) {
-      const std::vector<long double> row = logits(hidden.row(r));
+      std::vector<long double> row = logits(hidden.row(r));
+      for (long double& logit : row) logit = capped(logit);
       const auto largest = std::max_element(row.begin(), row.end());
       long double sum = 0;
       for (const long double logit : row) sum += std::exp(logit - *largest);
@@ -48,6 +51,11 @@ struct Inputs {
     }
   }
 
+  long double capped(long double logit) const {
+    return cap == 0 ? logit : cap * std::tanh(logit / cap);
+  }
+
+  /// Before they are capped.
   std::vector<long double> logits(const T* of) const {
     std::vector<long double> row(vocab_size);
     for (std::size_t v = 0; v < vocab_size; ++v) {
@@ -67,7 +75,7 @@ struct Inputs {
     const auto rounded_delta = rounded_copy<P>(cpu, delta);
     test::run_on(device, [&](auto& at) {
       const FullPredictionsView full{at.in(hidden), log_normalisers, likeliest};
-      kl_divergence(device, OutputWeightsView{at.in(output), packed, delta_packed}, full,
+      kl_divergence(device, OutputWeightsView{at.in(output), packed, delta_packed, cap}, full,
                     at.in(rounded_delta), streams, std::span(kl));
     });
     return kl;
@@ -79,6 +87,29 @@ struct Expected {
   double bound;
 };
 
+/// A capped logit and its change, in long double and without a difference of logits.
+struct Capped {
+  long double cap, before, step, denominator, logit, change;
+
+  Capped(long double plain, long double plain_change, long double of_cap)
+      : cap(of_cap),
+        before(std::tanh(plain / cap)),
+        step(std::tanh(plain_change / cap)),
+        denominator(1 + before * step),
+        logit(cap * before),
+        change(cap * step * (1 - before * before) / denominator) {}
+
+  /// What the change may be off by beside its argument's own error. An error of the logit moves it
+  /// by the difference of the two slopes. In T a tanh is off by 8 ulp, 16 u, so that 1 - tanh² and
+  /// the denominator are off by 34 u and 36 u; other roundings are relative.
+  long double own_error(long double logit_error, double u) const {
+    const long double after = before + change / cap;
+    return logit_error * std::abs(before * before - after * after) +
+           cap * u * (34 * std::abs(step) + 36 * std::abs(change / cap)) / denominator +
+           24 * u * std::abs(change);
+  }
+};
+
 /// KL by its definition, in long double, and what the op may be off by.
 ///
 /// With q the evicted distribution: a logit change off by e moves KL by e sum |q - p| at first
@@ -86,20 +117,31 @@ struct Expected {
 /// sums over p (e^c - 1 - c) and p c, kMaxTileOutputs / lanes terms and 16 ulp each in T, enter
 /// with weights 1 / (1 + S + r) and |S + r| / (1 + S + r). The end is f64 whatever T. The
 /// definition itself, here, does not know the sums of p and q better than long double adds them.
+/// A cap, no steeper than 1, moves none of this further, and adds Capped::own_error().
 template <class T, class P>
 Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t delta_row) {
   constexpr double u = twin::unit_roundoff<T>;
   const twin::Row hidden = twin::row(in.hidden.row(full_row), kHidden);
   const twin::Row delta = twin::row(in.delta.row(delta_row), kHidden);
-  const std::vector<long double> full = in.logits(in.hidden.row(full_row));
-  const std::vector<long double> change = in.logits(in.delta.row(delta_row));
-  std::vector<long double> evicted = full;
+  std::vector<long double> full = in.logits(in.hidden.row(full_row));
+  std::vector<long double> change = in.logits(in.delta.row(delta_row));
   double logit_magnitude = 0, change_magnitude = 0;
   for (std::size_t v = 0; v < full.size(); ++v) {
-    evicted[v] += change[v];
     const twin::Row direction = twin::row(in.output.row(v), kHidden);
     logit_magnitude = test::larger(logit_magnitude, twin::magnitude(direction, hidden));
     change_magnitude = test::larger(change_magnitude, twin::magnitude(direction, delta));
+  }
+  const long double logit_error = (kHidden + 8) * u * logit_magnitude;
+  long double cap_error = 0;
+  std::vector<long double> evicted;
+  for (std::size_t v = 0; v < full.size(); ++v) {
+    if (in.cap != 0) {
+      const Capped one(full[v], change[v], in.cap);
+      cap_error = test::larger(cap_error, one.own_error(logit_error, u));
+      full[v] = one.logit;
+      change[v] = one.change;
+    }
+    evicted.push_back(full[v] + change[v]);
   }
   const std::vector<long double> p = twin::softmax(full), q = twin::softmax(evicted);
   const long double a = change[in.likeliest[full_row]];
@@ -114,8 +156,8 @@ Expected expected_kl(const Inputs<T, P>& in, std::size_t full_row, std::size_t d
     remainder += p[v] * (std::abs(c) < 1e-3L ? c * c / 2 + c * c * c / 6 : std::expm1(c) - c);
   }
   const long double change_error =
-      ((kHidden + 4) * u + 2 * kFactorRoundoff<P>)*2 * change_magnitude;
-  const long double p_error = (kHidden + 8) * u * std::max(1.0, logit_magnitude);
+      ((kHidden + 4) * u + 2 * kFactorRoundoff<P>)*2 * change_magnitude + 2 * cap_error;
+  const long double p_error = (kHidden + 8) * u * std::max(1.0, logit_magnitude) + 19 * u * in.cap;
   const long double sum_error = (kMaxTileOutputs / kLanes<T> + 32) * u;
   const long double size = 1 + remainder + mean;
   const long double own_error = static_cast<long double>(p.size() + 8) * 0x1p-64L;
@@ -134,8 +176,9 @@ TEMPLATE_TEST_CASE("KL of changes from tiny to huge", "", test::CpuF32, test::Cp
   Cpu cpu(2);
   const std::size_t vocab_size = GENERATE(as<std::size_t>(), 5, 256, 1000);
   const double scale = GENERATE(1e-6, 1e-3, 0.1, 1.0, 8.0);
-  CAPTURE(vocab_size, scale);
-  const Inputs<T, P> in(cpu, vocab_size, 20, 20, scale);
+  const double cap = GENERATE(0.0, 3.0);
+  CAPTURE(vocab_size, scale, cap);
+  const Inputs<T, P> in(cpu, vocab_size, 20, 20, scale, cap);
   const std::vector<PairedRows> streams{{0, 20, 0}};
   const std::vector<double> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 20; ++r) {
@@ -152,7 +195,8 @@ TEMPLATE_TEST_CASE("no change, no influence", "", test::CpuF32, test::CpuF64, te
                    test::CudaF32, test::CudaF64, test::CudaMixedBF16) {
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(1);
-  const Inputs<typename TestType::T, typename TestType::P> in(cpu, 1000, 5, 5, 0);
+  const Inputs<typename TestType::T, typename TestType::P> in(cpu, 1000, 5, 5, 0,
+                                                              GENERATE(0.0, 3.0));
   const std::vector<PairedRows> streams{{0, 5, 0}};
   const std::vector<double> found = in.run(on.device, streams);
   for (std::size_t r = 0; r < 5; ++r) CHECK(found[r] == 0);
@@ -184,7 +228,7 @@ TEMPLATE_TEST_CASE("streams meet the full rows of their own positions", "", test
   // Over one tile border of the full rows, over two, within one, and the very last row; in the
   // batch they begin at no multiple of anything, and rows 37 and 38 belong to none.
   const std::vector<PairedRows> streams{{0, 37, 110}, {39, 161, 101}, {200, 5, 3}, {205, 1, 299}};
-  const Inputs<T, P> in(cpu, 300, 300, 206, 0.1);
+  const Inputs<T, P> in(cpu, 300, 300, 206, 0.1, GENERATE(0.0, 3.0));
   const std::vector<double> together = in.run(on.device, streams);
   for (const PairedRows& stream : streams) {
     for (std::size_t r = 0; r < stream.n_rows; ++r) {

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "engine/ops/feed_forward/silu_gate_delta.h"
+#include "engine/ops/feed_forward/gate_delta.h"
 #include "engine/ops/projection/linear.h"
 #include "tests/support/contracts.h"
 #include "tests/support/devices.h"
@@ -38,12 +38,13 @@ struct Problem {
                         rounded_copy<P>(cpu, random_matrix<T>(cpu, kOutputs, kInputs, seed)));
   }
 
-  Matrix<P> run(Cpu& cpu, Device& device) const {
+  Matrix<P> run(Cpu& cpu, Device& device, Activation activation) const {
     Matrix<P> out(cpu.memory(), kRows, kOutputs);
     test::run_on(device, [&](auto& at) {
-      gated_linear_delta(device, at.in(dx),
-                         GatedLinearView{gate_weights, up_weights, at.in(gate), at.in(up)},
-                         std::span(kPairs), at.out(out));
+      gated_linear_delta(
+          device, at.in(dx),
+          GatedLinearView{activation, gate_weights, up_weights, at.in(gate), at.in(up)},
+          std::span(kPairs), at.out(out));
     });
     return out;
   }
@@ -54,7 +55,7 @@ struct Problem {
 };
 
 // The products are linear()'s to the bit, and each row goes through the gate of its own full row.
-TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", test::CpuF32,
+TEMPLATE_TEST_CASE("gated_linear_delta is gate_delta of two products", "", test::CpuF32,
                    test::CpuF64, test::CpuMixedBF16, test::CudaF32, test::CudaF64,
                    test::CudaMixedBF16) {
   using T = typename TestType::T;
@@ -62,7 +63,8 @@ TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", 
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
   const Problem<TestType> problem(cpu, on.device);
-  const Matrix<P> found = problem.run(cpu, on.device);
+  const Activation activation = GENERATE(Activation::silu, Activation::gelu_tanh);
+  const Matrix<P> found = problem.run(cpu, on.device, activation);
   Matrix<T> dgate(cpu.memory(), kRows, kOutputs), dup(cpu.memory(), kRows, kOutputs);
   test::run_on(on.device, [&](auto& at) {
     linear(on.device, at.in(problem.dx), problem.gate_weights, at.out(dgate));
@@ -74,7 +76,7 @@ TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", 
       CAPTURE(row);
       for (std::size_t c = 0; c < kOutputs; ++c) {
         const auto [expected, bound] =
-            test::gate_delta(problem.gate.row(full_row)[c], problem.up.row(full_row)[c],
+            test::gate_delta(activation, problem.gate.row(full_row)[c], problem.up.row(full_row)[c],
                              dgate.row(row)[c], dup.row(row)[c]);
         const auto value = static_cast<long double>(widened<T>(found.row(row)[c]));
         REQUIRE(std::abs(value - expected) <=
@@ -87,13 +89,14 @@ TEMPLATE_TEST_CASE("gated_linear_delta is silu_gate_delta of two products", "", 
 }
 
 // The processor's tiles give the same bits as the whole row does.
-TEMPLATE_TEST_CASE("gated_linear_delta has the bits of silu_gate_delta", "", test::CpuF32,
-                   test::CpuF64, test::CpuMixedBF16) {
+TEMPLATE_TEST_CASE("gated_linear_delta has the bits of gate_delta", "", test::CpuF32, test::CpuF64,
+                   test::CpuMixedBF16) {
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
   const Problem<TestType> problem(cpu, cpu);
-  const Matrix<P> found = problem.run(cpu, cpu);
+  const Activation activation = GENERATE(Activation::silu, Activation::gelu_tanh);
+  const Matrix<P> found = problem.run(cpu, cpu, activation);
   Matrix<T> dgate(cpu.memory(), kRows, kOutputs), dup(cpu.memory(), kRows, kOutputs);
   linear(cpu, problem.dx.view(), problem.gate_weights, dgate.view());
   linear(cpu, problem.dx.view(), problem.up_weights, dup.view());
@@ -101,8 +104,8 @@ TEMPLATE_TEST_CASE("gated_linear_delta has the bits of silu_gate_delta", "", tes
     for (std::size_t r = 0; r < pair.n_rows; ++r) {
       const std::size_t row = pair.first_row + r, full_row = pair.full_row + r;
       Matrix<P> expected(cpu.memory(), 1, kOutputs);
-      silu_gate_delta(problem.gate.row(full_row), problem.up.row(full_row), dgate.row(row),
-                      dup.row(row), kOutputs, expected.data());
+      gate_delta(activation, problem.gate.row(full_row), problem.up.row(full_row), dgate.row(row),
+                 dup.row(row), kOutputs, expected.data());
       CAPTURE(row);
       CHECK(test::same_bits(test::elements(found, row, 1), test::elements(expected)));
     }
@@ -111,8 +114,9 @@ TEMPLATE_TEST_CASE("gated_linear_delta has the bits of silu_gate_delta", "", tes
 
 TEMPLATE_TEST_CASE("gated_linear_delta's bits do not depend on the number of threads", "",
                    test::CpuF32, test::CpuF64, test::CpuMixedBF16) {
-  CHECK(test::same_bits_for_any_threads(
-      [](Cpu& cpu) { return test::elements(Problem<TestType>(cpu, cpu).run(cpu, cpu)); }));
+  CHECK(test::same_bits_for_any_threads([](Cpu& cpu) {
+    return test::elements(Problem<TestType>(cpu, cpu).run(cpu, cpu, Activation::silu));
+  }));
 }
 
 #ifdef LONGSHADOW_CONTRACTS
@@ -124,7 +128,7 @@ TEMPLATE_TEST_CASE("gated_linear_delta refuses shapes and rows that do not fit",
   const auto call = [&](std::size_t rows, const std::vector<PairedRows>& pairs) {
     const auto full = test::shaped<const float>(9, 7);
     gated_linear_delta(on.device, test::shaped<const float>(rows, 4),
-                       GatedLinearView{gate, up, full, full}, std::span(pairs),
+                       GatedLinearView{Activation::silu, gate, up, full, full}, std::span(pairs),
                        test::shaped<float>(rows, 7));
   };
   CHECK(test::error_of([&] {

@@ -6,6 +6,7 @@
 
 #include "engine/core/range.h"
 #include "engine/ops/common/lanes.h"
+#include "engine/ops/common/logit_cap.h"
 #include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/larger.h"
@@ -38,13 +39,13 @@ struct Inputs {
   }
 
   template <class Device>
-  std::vector<Prediction> predict_all(Device& device, std::size_t k) const {
+  std::vector<Prediction> predict_all(Device& device, std::size_t k, double cap = 0) const {
     Cpu cpu(1);
     std::vector<Prediction> predictions(rows);
     const PackedWeights packed = test::packed(device, test::rounded_copy<T>(cpu, output));
     test::run_on(device, [&](auto& at) {
-      predict(device, at.in(hidden), at.in(output), packed, std::span<const std::int32_t>(targets),
-              k, std::span(predictions));
+      predict(device, at.in(hidden), at.in(output), packed, cap,
+              std::span<const std::int32_t>(targets), k, std::span(predictions));
     });
     return predictions;
   }
@@ -90,9 +91,10 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", test::CpuF32, 
   const std::size_t rows = GENERATE(as<std::size_t>(), 1, 130);
   const std::size_t k =
       GENERATE_COPY(values({std::size_t{1}, std::min<std::size_t>(20, vocab_size), vocab_size}));
-  CAPTURE(vocab_size, rows, k);
+  const double cap = GENERATE(0.0, 3.0);
+  CAPTURE(vocab_size, rows, k, cap);
   const Inputs<T> in(cpu, rows, vocab_size);
-  const std::vector<Prediction> found = in.predict_all(on.device, k);
+  const std::vector<Prediction> found = in.predict_all(on.device, k, cap);
 
   for (std::size_t r = 0; r < rows; r += 43) {
     CAPTURE(r);
@@ -101,17 +103,19 @@ TEMPLATE_TEST_CASE("predictions of vocabularies of any size", "", test::CpuF32, 
     double magnitude = 0;
     for (std::size_t v = 0; v < vocab_size; ++v) {
       const twin::Row direction = twin::row(in.output.row(v), kHidden);
-      logits.push_back(twin::dot(hidden, direction));
+      logits.push_back(capped_logit(twin::dot(hidden, direction), cap));
       magnitude = test::larger(magnitude, twin::magnitude(hidden, direction));
     }
     const auto likeliest = std::max_element(logits.begin(), logits.end()) - logits.begin();
     const auto lowest = *std::min_element(logits.begin(), logits.end());
     const double range = static_cast<double>(logits[likeliest] - lowest);
     // A logit is off by kHidden roundings of its magnitude, its distance from the maximum by one
-    // more; exp by 4 u. Moving every logit by e moves log_normaliser by at most e, and the entropy
-    // by e times the mean of |log p + entropy|, at most 2 range, on either side of a p log p.
+    // more; exp by 4 u. A cap, no steeper than 1, moves that no further and adds the 8 ulp of a
+    // tanh and three roundings of its own. Moving every logit by e moves log_normaliser by at most
+    // e, and the entropy by e times the mean of |log p + entropy|, at most 2 range, on either side
+    // of a p log p.
     const double u = twin::unit_roundoff<T>;
-    const double logit_error = (kHidden + 2) * u * magnitude + 4 * u;
+    const double logit_error = (kHidden + 2) * u * magnitude + 4 * u + 19 * u * cap;
     // Each lane sums its share of a tile in T; everything else is f64.
     const double sum_error = static_cast<double>(kMaxTileOutputs / kLanes<T>) * u;
     const double entropy_error = (logit_error + sum_error) * (2 + 2 * range);
@@ -193,7 +197,7 @@ TEMPLATE_TEST_CASE("predict refuses shapes, targets and k that do not fit", "[co
   const auto call = [&](std::size_t rows, std::int32_t target, std::size_t k) {
     const std::vector<std::int32_t> targets{0, target};
     predict(on.device, test::shaped<const float>(rows, 4), test::shaped<const float>(7, 4), weights,
-            std::span(targets), k, std::span(predictions));
+            0, std::span(targets), k, std::span(predictions));
   };
   CHECK(test::error_of([&] { call(100, 0, 1); }) ==
         "predict: hidden.rows is 100, expected a multiple of 128");

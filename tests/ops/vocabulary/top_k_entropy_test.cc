@@ -4,6 +4,7 @@
 
 #include "engine/backend/tile_product.h"
 #include "engine/core/range.h"
+#include "engine/ops/common/logit_cap.h"
 #include "tests/support/contracts.h"
 #include "tests/support/devices.h"
 #include "tests/support/larger.h"
@@ -28,39 +29,40 @@ struct Inputs {
         output(random_matrix<T>(cpu, vocab_size, kHidden, 2, 0.5)) {}
 
   template <class Device>
-  std::vector<float> exact(Device& device, std::size_t rows, std::size_t k) const {
+  std::vector<float> exact(Device& device, std::size_t rows, std::size_t k, double cap = 0) const {
     Matrix<T> copy(host_memory(), output.rows(), kHidden);
     std::copy_n(output.data(), output.rows() * kHidden, copy.data());
     const PackedWeights weights = test::packed(device, std::move(copy));
     std::vector<float> entropies(rows);
     test::run_on(device, [&](auto& at) {
-      entropies_of_top_k(device, at.in(hidden), weights, k, std::span(entropies));
+      entropies_of_top_k(device, at.in(hidden), weights, cap, k, std::span(entropies));
     });
     return entropies;
   }
-  std::vector<float> screened(Cpu& cpu, std::size_t rows, std::size_t k) const {
+  std::vector<float> screened(Cpu& cpu, std::size_t rows, std::size_t k, double cap = 0) const {
     std::vector<float> entropies(rows);
     screened_entropies_of_top_k(cpu, hidden.view(), output.view(),
-                                ScreeningOutput(cpu, output.view()), k, std::span(entropies));
+                                ScreeningOutput(cpu, output.view()), cap, k, std::span(entropies));
     return entropies;
   }
 
   /// Checks row r's entropy against the twin's, where logits are sums with this unit roundoff.
-  void check(std::size_t r, std::size_t k, double found, double roundoff) const {
+  void check(std::size_t r, std::size_t k, double found, double roundoff, double cap = 0) const {
     const twin::Row row = twin::row(hidden.row(r), kHidden);
     std::vector<long double> logits;
     double magnitude = 0;
     for (std::size_t v = 0; v < output.rows(); ++v) {
       const twin::Row direction = twin::row(output.row(v), kHidden);
-      logits.push_back(twin::dot(row, direction));
+      logits.push_back(capped_logit(twin::dot(row, direction), cap));
       magnitude = test::larger(magnitude, twin::magnitude(row, direction));
     }
     const auto [lowest, highest] = std::minmax_element(logits.begin(), logits.end());
     // Moving every logit by e moves the entropy by at most e times the mean of |log p + entropy|,
-    // at most 2 (highest - lowest); it is stored as f32.
+    // at most 2 (highest - lowest); it is stored as f32. A cap, no steeper than 1, adds the 8 ulp
+    // of a tanh and three roundings.
     const double expected = twin::entropy(logits, k);
     const double range = static_cast<double>(*highest - *lowest);
-    const double logit_error = (kHidden + 2) * roundoff * magnitude;
+    const double logit_error = (kHidden + 2) * roundoff * magnitude + 19 * roundoff * cap;
     CAPTURE(r);
     CHECK(std::abs(found - expected) <=
           logit_error * (2 + 2 * range) + twin::unit_roundoff<float> * expected);
@@ -85,11 +87,12 @@ TEMPLATE_TEST_CASE("entropies of the k likeliest tokens", "", test::CpuF32, test
   const std::size_t rows = GENERATE(as<std::size_t>(), 1, 130);
   const std::size_t k =
       GENERATE_COPY(values({std::size_t{1}, std::min<std::size_t>(20, vocab_size), vocab_size}));
-  CAPTURE(vocab_size, rows, k);
+  const double cap = GENERATE(0.0, 3.0);
+  CAPTURE(vocab_size, rows, k, cap);
   const Inputs<T> in(cpu, rows, vocab_size);
-  const std::vector<float> found = in.exact(on.device, rows, k);
+  const std::vector<float> found = in.exact(on.device, rows, k, cap);
   for (std::size_t r = 0; r < rows; r += 43)
-    in.check(r, k, double(found[r]), twin::unit_roundoff<T>);
+    in.check(r, k, double(found[r]), twin::unit_roundoff<T>, cap);
 }
 
 // Rows are taken by the thousand on a CUDA device, and by tiles on the processor.
@@ -112,11 +115,12 @@ TEST_CASE("screened entropies are those of the exact logits") {
       GENERATE(from_range(std::begin(kVocabularies), std::end(kVocabularies)));
   const std::size_t rows = GENERATE(as<std::size_t>(), 1, 130);
   const std::size_t k = GENERATE_COPY(values({std::min<std::size_t>(20, vocab_size), vocab_size}));
-  CAPTURE(vocab_size, rows, k);
+  const double cap = GENERATE(0.0, 3.0);
+  CAPTURE(vocab_size, rows, k, cap);
   const Inputs<float> in(cpu, rows, vocab_size);
-  const std::vector<float> found = in.screened(cpu, rows, k);
+  const std::vector<float> found = in.screened(cpu, rows, k, cap);
   for (std::size_t r = 0; r < rows; r += 43)
-    in.check(r, k, double(found[r]), twin::unit_roundoff<double>);
+    in.check(r, k, double(found[r]), twin::unit_roundoff<double>, cap);
 }
 
 // The rows of zeros behind the vocabulary would be tokens of logit 0, likelier than all of these.
@@ -192,11 +196,11 @@ TEMPLATE_TEST_CASE("entropies_of_top_k refuses shapes and k that do not fit", "[
   const PackedWeights weights = test::zero_weights<float>(on.device, 7, 4);
   std::vector<float> entropies(129);
   CHECK(test::error_of([&] {
-          entropies_of_top_k(on.device, test::shaped<const float>(128, 4), weights, 1,
+          entropies_of_top_k(on.device, test::shaped<const float>(128, 4), weights, 0, 1,
                              std::span(entropies));
         }) == "entropies_of_top_k: entropies.size() is 129, expected at most 128");
   CHECK(test::error_of([&] {
-          entropies_of_top_k(on.device, test::shaped<const float>(256, 4), weights, 8,
+          entropies_of_top_k(on.device, test::shaped<const float>(256, 4), weights, 0, 8,
                              std::span(entropies));
         }) == "entropies_of_top_k: k is 8, expected at most 7");
   Cpu cpu(1);

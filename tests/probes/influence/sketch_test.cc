@@ -94,7 +94,7 @@ TEST_CASE("a probe's gradients are derivatives of the gated model") {
   const FullPredictionsView full{of.full.hidden.view(), of.full.log_normalisers, of.full.likeliest};
   const Weights& weights = of.model.weights;
   const ProbedOutputView output{weights.head.output, weights.head.packed_output,
-                                of.model.transposed->output};
+                                of.model.transposed->output, weights.head.logit_cap};
   fisher_probes(of.device, output, full, draws, std::span<const PairedRows>(streams),
                 directions.view());
 
