@@ -10,7 +10,7 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3 };
+enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, mixtral, qwen3_moe };
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
@@ -41,10 +41,20 @@ struct RopeConfig {
   double attention_factor = 1.0;
 };
 
+/// A layer's experts, of which every row of activations goes through a few (Shazeer et al. 2017,
+/// arXiv 1701.06538). A router gives each expert a logit.
+struct ExpertsConfig {
+  std::size_t count = 0;   ///< E; 0: the model has none
+  std::size_t chosen = 0;  ///< k, experts of the largest logits, which a row goes through
+  std::size_t feed_forward_size = 0;  ///< of one expert
+  /// The softmax that weighs what the chosen experts give is over their logits; else over all E.
+  bool renormalised = true;
+};
+
 /// Everything about a decoder-only transformer that its weights do not say themselves.
 /// Dimension letters, used throughout the engine:
 ///   L layers, D hidden size, H query heads, K key-value heads, G = H / K, d head size,
-///   F feed-forward size, V vocabulary, n tokens.
+///   F feed-forward size, E experts, V vocabulary, n tokens.
 struct ModelConfig {
   std::string name;  ///< empty where the file gives none
   Architecture architecture = Architecture::llama;
@@ -72,14 +82,20 @@ struct ModelConfig {
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).
   std::vector<bool> rotary_layers;
+  ExpertsConfig experts;
+  /// [L], whether the layer has experts instead of one feed-forward part; empty: none has.
+  std::vector<bool> expert_layers;
   /// What the file says and is left aside, a line each.
   std::vector<std::string> warnings;
 
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
+  bool has_experts(std::size_t layer) const {
+    return !expert_layers.empty() && expert_layers[layer];
+  }
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2", "smollm3".
+/// "qwen3", "olmo2", "smollm3", "mixtral", "qwen3_moe".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

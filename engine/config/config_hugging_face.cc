@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 
 #include "engine/config/config_checks.h"
@@ -163,10 +164,13 @@ std::size_t read_window(const json& config, const std::string& source, const Mod
   const std::optional<bool> by_layer = windowed_layers(config, source);
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
   const bool smollm3 = model.architecture == Architecture::smollm3;
-  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3;
+  const bool mixtral = model.architecture == Architecture::mixtral;
+  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || mixtral;
   bool windowed = by_layer.value_or(false);
-  if (model.architecture == Architecture::mistral) {
+  if (model.architecture == Architecture::mistral || mixtral) {
     windowed = !none;
+  } else if (model.architecture == Architecture::qwen3_moe) {
+    windowed = used && !none;
   } else if (!by_layer && (model.architecture == Architecture::qwen2 ||
                            model.architecture == Architecture::qwen3)) {
     windowed = used && !none &&
@@ -212,6 +216,59 @@ std::vector<bool> read_rotary_layers(const json& config, const std::string& sour
   return rotary;
 }
 
+/// The first of the keys that there is: transformers reads either name of some.
+std::optional<std::uint64_t> first_of(const json& config, const std::string& source,
+                                      std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (const auto found = json_find<std::uint64_t>(config, key, source)) return found;
+  }
+  return std::nullopt;
+}
+
+/// Mixtral's experts, in every layer, with transformers' defaults.
+void read_mixtral_experts(const json& config, const std::string& source, ModelConfig& model) {
+  const auto number = [&](std::initializer_list<const char*> keys, std::uint64_t fallback) {
+    return in_range(first_of(config, source, keys).value_or(fallback), kMaxExperts,
+                    source + ": " + quote(*keys.begin()));
+  };
+  model.experts = {.count = number({"num_local_experts", "num_experts"}, 8),
+                   .chosen = number({"num_experts_per_tok"}, 2),
+                   .feed_forward_size = model.feed_forward_size,
+                   .renormalised = true};
+  model.expert_layers.assign(model.n_layers, true);
+}
+
+/// Qwen3's experts, with transformers' defaults: in the layers whose number, from 1, is a multiple
+/// of decoder_sparse_step and which mlp_only_layers does not name.
+void read_qwen3_experts(const json& config, const std::string& source, ModelConfig& model) {
+  const auto number = [&](std::initializer_list<const char*> keys, std::uint64_t fallback,
+                          std::size_t max) {
+    return in_range(first_of(config, source, keys).value_or(fallback), max,
+                    source + ": " + quote(*keys.begin()));
+  };
+  model.experts = {
+      .count = number({"num_experts", "num_local_experts"}, 128, kMaxExperts),
+      .chosen = number({"num_experts_per_tok"}, 8, kMaxExperts),
+      .feed_forward_size = number({"moe_intermediate_size"}, 768, kMaxWidth),
+      .renormalised = json_find<bool>(config, "norm_topk_prob", source).value_or(false)};
+  const std::size_t step = number({"decoder_sparse_step"}, 1, kMaxLayers);
+  for (std::size_t layer = 0; layer < model.n_layers; ++layer) {
+    model.expert_layers.push_back((layer + 1) % step == 0);
+  }
+  constexpr const char* kDense = "mlp_only_layers";
+  const json* dense = json_array_find(config, kDense, source);
+  if (dense == nullptr) return;
+  for (const json& layer : *dense) {
+    if (!layer.is_number_unsigned()) {
+      throw Error(source + ": " + quote(kDense) + ": expected numbers of layers, found " +
+                  quote(layer.dump()));
+    }
+    // transformers passes over those that the model does not have
+    const auto index = layer.get<std::uint64_t>();
+    if (index < model.n_layers) model.expert_layers[index] = false;
+  }
+}
+
 /// What the weights are stored in, as "bfloat16"; empty where it does not say.
 std::string weight_type(const json& config, const std::string& source) {
   for (const char* key : {"dtype", "torch_dtype"}) {  // of transformers 5 and of those before
@@ -223,9 +280,9 @@ std::string weight_type(const json& config, const std::string& source) {
 }  // namespace
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
-  constexpr std::array kSupported{Architecture::llama, Architecture::mistral,
-                                  Architecture::qwen2, Architecture::qwen3,
-                                  Architecture::olmo2, Architecture::smollm3};
+  constexpr std::array kSupported{
+      Architecture::llama, Architecture::mistral, Architecture::qwen2,   Architecture::qwen3,
+      Architecture::olmo2, Architecture::smollm3, Architecture::mixtral, Architecture::qwen3_moe};
   const json document = parse_json(config_json, source);
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
@@ -259,14 +316,21 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool olmo2 = config.architecture == Architecture::olmo2;
   const bool smollm3 = config.architecture == Architecture::smollm3;
+  const bool mixtral = config.architecture == Architecture::mixtral;
+  const bool qwen3_moe = config.architecture == Architecture::qwen3_moe;
   config.tied_embeddings =
       json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
-  config.output_bias = (llama || qwen3 || olmo2 || smollm3) && flag("attention_bias");
+  config.output_bias = (llama || qwen3 || olmo2 || smollm3 || qwen3_moe) && flag("attention_bias");
   config.attention_bias = qwen2 || config.output_bias;
   place_norms(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
   config.bf16_layers = weight_type(document, source) == "bfloat16";
-  config.rope = read_rope(document, source, config.max_context, smollm3 ? 2e6 : 1e4);
+  config.rope = read_rope(document, source, config.max_context,
+                          smollm3   ? 2e6
+                          : mixtral ? 1e6
+                                    : 1e4);
+  if (mixtral) read_mixtral_experts(document, source, config);
+  if (qwen3_moe) read_qwen3_experts(document, source, config);
   if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -30,20 +31,42 @@ std::string describe(const RopeConfig& rope) {
   return text;
 }
 
+struct Parameters {
+  std::size_t all;
+  std::size_t active;  ///< a token uses them: all but the experts that it does not go through
+};
+
+Parameters count_parameters(const ModelConfig& config) {
+  Parameters count{0, 0};
+  for (const WeightName& weight : weight_table(config)) {
+    const std::size_t size = weight.rows * weight.cols;
+    count.all += size;
+    // All experts of a layer have one size.
+    if (weight.expert < config.experts.chosen || weight.expert == 0) count.active += size;
+  }
+  return count;
+}
+
 int run(const std::string& model) {
   const auto checkpoint = open_model(model, std::cerr);
   const ModelConfig& config = checkpoint->config();
-  std::size_t parameters = 0;
-  for (const WeightName& weight : weight_table(config)) parameters += weight.rows * weight.cols;
+  const auto [parameters, active] = count_parameters(config);
   print("name", printable(config.name, kLongestName));
   print("architecture", name_of(config.architecture));
   print("parameters", parameters);
+  if (active != parameters) print("active parameters", active);
   print("layers", config.n_layers);
   print("hidden size", config.hidden_size);
   print("query heads", config.n_heads);
   print("key-value heads", config.n_kv_heads);
   print("head size", config.head_dim);
   print("feed-forward size", config.feed_forward_size);
+  if (config.experts.count != 0) {
+    print("experts",
+          std::to_string(config.experts.chosen) + " of " + std::to_string(config.experts.count) +
+              " in " + std::to_string(std::ranges::count(config.expert_layers, true)) +
+              " layers, each of size " + std::to_string(config.experts.feed_forward_size));
+  }
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
   if (config.attention_window != 0) print("attention window", config.attention_window);

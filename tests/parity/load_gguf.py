@@ -3,7 +3,7 @@
 import numpy as np
 from gguf import GGUFReader, dequantize
 
-from reference import Layer, Model, Rope
+from reference import Experts, Layer, Model, Rope
 
 NORMS = {"attention_norm": "attn_norm", "feed_forward_norm": "ffn_norm",
          "query_norm": "attn_q_norm", "key_norm": "attn_k_norm",
@@ -45,6 +45,14 @@ def load_gguf(path):
         rope.frequencies = lambda d: plain.frequencies(d) / stretch
 
     paired = rotated_halves if architecture in ("llama", "smollm3") else lambda weight, heads: weight
+    def feed_forward(layer):
+        names = {name: f"blk.{layer}.ffn_{name}" for name in ("gate", "up", "down")}
+        if f"blk.{layer}.ffn_gate_inp.weight" not in tensors:
+            return {name: tensor(f"{stored}.weight") for name, stored in names.items()}
+        matrices = {name: list(tensor(f"{stored}_exps.weight")) for name, stored in names.items()}
+        return {"experts": Experts(tensor(f"blk.{layer}.ffn_gate_inp.weight"), **matrices,
+                                   chosen=setting("expert_used_count"), renormalised=True)}
+
     layers = []
     for i in range(setting("block_count")):
         def part(name):
@@ -64,8 +72,7 @@ def load_gguf(path):
         layers.append(Layer(
             query=paired(part("attn_q.weight"), n_heads), key=paired(part("attn_k.weight"), n_kv_heads),
             value=part("attn_v.weight"), attention_output=part("attn_output.weight"),
-            gate=part("ffn_gate.weight"), up=part("ffn_up.weight"), down=part("ffn_down.weight"),
-            rotary=architecture != "smollm3" or i % 4 != 3, **bias, **norms))
+            **feed_forward(i), rotary=architecture != "smollm3" or i % 4 != 3, **bias, **norms))
 
     embedding = tensor("token_embd.weight")
     output = tensor("output.weight") if "output.weight" in tensors else embedding

@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 import tiny_tokenizers
 
-CLASS_NAMES = {"smollm3": "SmolLM3"}  # of transformers, where the family's is not capitalized alone
-INTERLEAVED = ("llama", "smollm3")  # GGUF's pairs lie side by side
+CLASS_NAMES = {"smollm3": "SmolLM3", "qwen3_moe": "Qwen3Moe"}  # of transformers, where the family's is not capitalized alone
+INTERLEAVED = ("llama", "mixtral", "smollm3")  # GGUF's pairs lie side by side
+GGUF_NAMES = {"mixtral": "llama", "qwen3_moe": "qwen3moe"}  # where GGUF calls the family something else
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
 PROJECTIONS = {
@@ -36,6 +37,13 @@ QUERY_KEY_NORMS = {
     "self_attn.q_norm": ("attn_q_norm", "query_norm"),
     "self_attn.k_norm": ("attn_k_norm", "key_norm"),
 }
+# Of experts, Hugging Face's names of the router and of a matrix: {} is the expert; GGUF has all experts' in one.
+EXPERTS = {
+    "mixtral": ("block_sparse_moe.gate", "block_sparse_moe.experts.{}.",
+                {"w1": "gate", "w3": "up", "w2": "down"}),
+    "qwen3_moe": ("mlp.gate", "mlp.experts.{}.",
+                  {"gate_proj": "gate", "up_proj": "up", "down_proj": "down"}),
+}
 GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -46,7 +54,23 @@ GLOBAL_NAMES = {
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
     norms = NORMS_BEHIND if family == "olmo2" else NORMS_BEFORE
-    return norms | PROJECTIONS | (QUERY_KEY_NORMS if family in ("qwen3", "olmo2") else {})
+    heads = QUERY_KEY_NORMS if family in ("qwen3", "qwen3_moe", "olmo2") else {}
+    return norms | PROJECTIONS | heads
+
+
+def gguf_experts(weights, spec):
+    """GGUF's names and values of the experts' weights, {Hugging Face's name: value}."""
+    if spec.family not in EXPERTS:
+        return {}
+    router, of_expert, matrices = EXPERTS[spec.family]
+    named = {}
+    for layer in spec.sparse_layers():
+        prefix = f"model.layers.{layer}."
+        named[f"blk.{layer}.ffn_gate_inp.weight"] = weights[f"{prefix}{router}.weight"]
+        for stored, what in matrices.items():
+            named[f"blk.{layer}.ffn_{what}_exps.weight"] = np.stack(
+                [weights[f"{prefix}{of_expert.format(e)}{stored}.weight"] for e in range(spec.n_experts)])
+    return named
 
 
 def write_hugging_face(spec, weights, tokenizer, folder):
@@ -119,6 +143,14 @@ def config(spec):
     if spec.family == "qwen3":  # as its public files spell it out
         settings |= {"attention_bias": False, "max_window_layers": spec.n_layers,
                      "sliding_window": None, "use_sliding_window": False}
+    if spec.family == "mixtral":
+        settings |= {"num_local_experts": spec.n_experts, "num_experts_per_tok": spec.n_chosen,
+                     "sliding_window": None}
+    if spec.family == "qwen3_moe":
+        settings |= {"attention_bias": False, "sliding_window": None, "use_sliding_window": False,
+                     "num_experts": spec.n_experts, "num_experts_per_tok": spec.n_chosen,
+                     "moe_intermediate_size": spec.expert_size, "norm_topk_prob": spec.renormalised,
+                     "decoder_sparse_step": spec.sparse_step, "mlp_only_layers": list(spec.dense_layers)}
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
@@ -132,7 +164,7 @@ def interleaved_pairs(weight, n_heads):
 
 
 def write_gguf(spec, weights, tokenizer, path):
-    writer = gguf.GGUFWriter(path, spec.family)
+    writer = gguf.GGUFWriter(path, GGUF_NAMES.get(spec.family, spec.family))
     writer.add_name(spec.name)
     writer.add_context_length(spec.max_context)
     writer.add_embedding_length(spec.hidden_size)
@@ -145,7 +177,7 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "qwen3", "smollm3"):
+    if spec.family in ("llama", "mixtral", "qwen3", "qwen3_moe", "smollm3"):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
     if spec.rope.scaling == "linear":
@@ -160,9 +192,19 @@ def write_gguf(spec, weights, tokenizer, path):
         plain = spec.rope.theta ** (-np.arange(0, spec.head_dim, 2) / spec.head_dim)
         divisors = plain / spec.rope.frequencies(spec.head_dim)
         writer.add_tensor("rope_freqs.weight", divisors.astype(np.float32))
+    if spec.n_experts:
+        writer.add_expert_count(spec.n_experts)
+        writer.add_expert_used_count(spec.n_chosen)
+    if spec.family == "qwen3_moe":
+        writer.add_expert_feed_forward_length(spec.expert_size)
     _add_vocabulary(writer, spec, tokenizer)
 
+    for name, weight in gguf_experts(weights, spec).items():
+        stored = Type.F32 if "gate_inp" in name else GGUF_TYPE[spec.dtype]
+        writer.add_tensor(name, gguf.quantize(weight, stored), raw_dtype=stored)
     for name, weight in weights.items():
+        if ".experts." in name or name.endswith((".mlp.gate.weight", ".block_sparse_moe.gate.weight")):
+            continue
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]
         if spec.family in INTERLEAVED and ".q_proj." in name:
             weight = interleaved_pairs(weight, spec.n_heads)

@@ -261,7 +261,7 @@ class Architectures(ModelTest):
         self.assert_refused(result, BAD_USAGE, "a window of 64 tokens")
 
     def test_what_is_not_computed_is_refused_by_name(self):
-        for members, words in (({"model_type": "qwen3_moe"}, ("'qwen3_moe'", "llama, mistral, qwen2, qwen3, olmo2, smollm3")),
+        for members, words in (({"model_type": "gpt_oss"}, ("'gpt_oss'", "llama, mistral, qwen2, qwen3, olmo2, smollm3, mixtral")),
                                ({"hidden_act": "gelu"}, ("'hidden_act'",)),
                                ({"rope_scaling": {"rope_type": "longrope"}}, ("'longrope'", "yarn")),
                                ({"quantization_config": {"bits": 4}}, ("'quantization_config'", "GGUF"))):
