@@ -31,6 +31,11 @@ std::string describe(const RopeConfig& rope) {
   return text;
 }
 
+/// The number of layers that have experts.
+std::size_t expert_layers(const ModelConfig& config) {
+  return static_cast<std::size_t>(std::ranges::count(config.expert_layers, true));
+}
+
 struct Parameters {
   std::size_t all;
   std::size_t active;  ///< a token uses them: all but the experts that it does not go through
@@ -60,12 +65,14 @@ int run(const std::string& model) {
   print("query heads", config.n_heads);
   print("key-value heads", config.n_kv_heads);
   print("head size", config.head_dim);
-  print("feed-forward size", config.feed_forward_size);
-  if (config.experts.count != 0) {
-    print("experts",
-          std::to_string(config.experts.chosen) + " of " + std::to_string(config.experts.count) +
-              " in " + std::to_string(std::ranges::count(config.expert_layers, true)) +
-              " layers, each of size " + std::to_string(config.experts.feed_forward_size));
+  const std::size_t n_sparse = expert_layers(config);
+  if (n_sparse < config.n_layers) print("feed-forward size", config.feed_forward_size);
+  if (n_sparse > 0) {
+    print("experts", std::to_string(config.experts.chosen) + " of " +
+                         std::to_string(config.experts.count) + " for each token, in " +
+                         std::to_string(n_sparse) + " of " + std::to_string(config.n_layers) +
+                         " layers");
+    print("expert size", config.experts.feed_forward_size);
   }
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/contracts.h"
+#include "tests/support/larger.h"
 
 namespace longshadow {
 namespace {
@@ -103,7 +104,7 @@ TEST_CASE("changes of weights are exact, however small and whichever experts sta
       std::vector<long double> exact_after(8);
       long double total_before = 0, total_after = 0;
       double swapped = 0, largest = 0;
-      for (const double change : changes) largest = std::max(largest, std::abs(change));
+      for (const double change : changes) largest = test::larger(largest, std::abs(change));
       for (std::size_t i = 0; i < 8; ++i) {
         const auto in = [&](const Ids& chosen) {
           return !renormalised || std::ranges::find(chosen, static_cast<int>(i)) != chosen.end();
