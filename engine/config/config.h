@@ -77,7 +77,7 @@ struct ModelConfig {
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;  ///< head: Qwen3; projection: OLMo 2
   /// Norms lie behind attention and feed-forward, before the sum, instead of before them (OLMo 2).
   bool norms_behind = false;
-  bool bf16_layers = false;  ///< the model's file keeps every matrix of its layers in bf16
+  bool bf16_layers = false;  ///< the file keeps every matrix of the layers but routers in bf16
   RopeConfig rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).

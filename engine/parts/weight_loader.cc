@@ -27,7 +27,7 @@ Tensor WeightLoader::plain(WeightKind kind, std::size_t layer) const {
 PackedWeights WeightLoader::packed(LayerWeight weight, std::size_t layer, HeadSide heads) const {
   const WeightName& name = names_.at({weight, layer});
   if (elements_.products == Element::f32 && device_.kind() != DeviceKind::cpu &&
-      source_.config().bf16_layers) {
+      source_.config().bf16_layers && weight.kind != WeightKind::router) {
     return PackedWeights::kept_in_bf16(on_device(device_, read(name, Element::bf16)));
   }
   return pack(device_, on_device(device_, read(name, elements_.products)),
