@@ -1,8 +1,10 @@
 #include "engine/parts/mixture_of_experts.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -49,6 +51,12 @@ Tensor factor_of(Device& device, Element element, std::span<const double> number
   return on_device(device, std::move(host));
 }
 
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) text += part;
+  return text;
+}
+
 /// Row r of numbers that come `width` to a row.
 template <class T>
 std::span<T> row_of(std::vector<T>& numbers, std::size_t width, std::size_t r) {
@@ -74,6 +82,17 @@ std::vector<std::int32_t> rows_of_choices(std::span<const std::int32_t> choices,
     rows.push_back(choice / static_cast<std::int32_t>(k));
   }
   return rows;
+}
+
+/// The group's slots, from 0 on, beside the rows of the tape that its choices have.
+std::vector<PairedRows> beside_tape(const ExpertGroup& group,
+                                    const std::vector<std::int32_t>& tape_rows) {
+  std::vector<PairedRows> pairs;
+  for (const std::int32_t choice : group.choices) {
+    const std::int32_t row = tape_rows[static_cast<std::size_t>(choice)];
+    pairs.push_back({pairs.size(), 1, static_cast<std::size_t>(row)});
+  }
+  return pairs;
 }
 
 /// Rows of the group's products.
@@ -173,10 +192,10 @@ void MixtureOfExperts::add_names(const ModelConfig& config, LayerNames& names) {
   names.add(router, config.experts.count, hidden, "ffn_gate_inp.weight", block + "gate.weight");
   for (std::size_t expert = 0; expert < config.experts.count; ++expert) {
     const std::string number = std::to_string(expert);
-    const auto add = [&](WeightKind kind, std::size_t rows, std::size_t cols,
-                         const std::string& gguf, const std::string& hugging_face) {
-      names.add({kind, expert}, rows, cols, gguf + "." + number + ".weight",
-                block + "experts." + number + "." + hugging_face + ".weight");
+    const auto add = [&](WeightKind kind, std::size_t rows, std::size_t cols, const char* gguf,
+                         const char* hugging_face) {
+      names.add({kind, expert}, rows, cols, joined({gguf, ".", number, ".weight"}),
+                joined({block, "experts.", number, ".", hugging_face, ".weight"}));
     };
     add(gate, inner, hidden, "ffn_gate", mixtral ? "w1" : "gate_proj");
     add(up, inner, hidden, "ffn_up", mixtral ? "w3" : "up_proj");
@@ -233,121 +252,124 @@ void MixtureOfExperts::forward(Device& device, const ExpertMatrices& matrices,
   add_weighted_rows(device, s.outputs.view(), s.slots, s.routes.weights, x);
 }
 
-namespace {
-
 /// Routes of a batch's rows after their logits changed, beside the full pass's; all [R, k].
-struct ChangedRoutes {
-  std::vector<std::int32_t> kept;      ///< the experts of ExpertChanges::routes that stay
-  std::vector<std::int32_t> arrived;   ///< those that are new to their row
-  std::vector<std::int32_t> tape_row;  ///< the tape's row of the expert that stays
-  std::vector<std::int32_t> left_row;  ///< the tape's row of each expert of the full pass
-  std::vector<double> left_change;     ///< the change of that expert's weight
+struct MixtureOfExperts::ChangedRoutes {
+  std::vector<std::int32_t> kept;     ///< the row's experts that are the full pass's too
+  std::vector<std::int32_t> arrived;  ///< its other experts
+  std::vector<std::int32_t> of_kept;  ///< the tape's row of each that is kept
+  std::vector<std::int32_t> of_full;  ///< the tape's row of each of the full pass
+  std::vector<double> full_changes;   ///< the change of that one's weight
 
   ChangedRoutes(std::size_t rows, std::size_t k)
       : kept(rows * k, kNowhere),
         arrived(rows * k, kNowhere),
-        tape_row(rows * k, kNowhere),
-        left_row(rows * k, kNowhere),
-        left_change(rows * k, 0.0) {}
+        of_kept(rows * k, kNowhere),
+        of_full(rows * k, kNowhere),
+        full_changes(rows * k, 0.0) {}
 };
 
-ChangedRoutes change_routes(const RouterRule& rule, const ExpertTape& tape,
-                            std::span<const PairedRows> pairs, const std::vector<double>& dlogits,
-                            std::size_t rows, Routes& routes) {
-  const std::size_t k = rule.n_chosen;
+MixtureOfExperts::ChangedRoutes MixtureOfExperts::change_routes(const ExpertTape& tape,
+                                                                std::span<const PairedRows> pairs,
+                                                                const std::vector<double>& dlogits,
+                                                                std::size_t rows,
+                                                                Routes& routes) const {
+  const std::size_t k = rule_.n_chosen;
   routes.resize(rows, k);
   ChangedRoutes changed(rows, k);
-  std::vector<double> logits(rule.n_experts);
+  std::vector<double> logits(rule_.n_experts);
   for_each_pair(pairs, [&](std::size_t row, std::size_t full_row) {
-    const auto before = row_of(tape.logits, rule.n_experts, full_row);
-    const auto changes = row_of(dlogits, rule.n_experts, row);
+    const auto before = row_of(tape.logits, rule_.n_experts, full_row);
+    const auto changes = row_of(dlogits, rule_.n_experts, row);
     const auto from = row_of(tape.routes.experts, k, full_row);
     const auto to = row_of(routes.experts, k, row);
     for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = before[i] + changes[i];
-    choose_experts(rule, logits, to, row_of(routes.weights, k, row));
-    weight_changes(rule, before, changes, from, row_of(tape.routes.weights, k, full_row), to,
-                   row_of(changed.left_change, k, row));
+    choose_experts(rule_, logits, to, row_of(routes.weights, k, row));
+    weight_changes(rule_, before, changes, from, row_of(tape.routes.weights, k, full_row), to,
+                   row_of(changed.full_changes, k, row));
     for (std::size_t j = 0; j < k; ++j) {
       const std::size_t choice = row * k + j;
-      changed.left_row[choice] = static_cast<std::int32_t>(full_row * k + j);
+      changed.of_full[choice] = static_cast<std::int32_t>(full_row * k + j);
       const auto place = std::ranges::find(from, to[j]);
       if (place == from.end()) {
         changed.arrived[choice] = to[j];
         continue;
       }
       changed.kept[choice] = to[j];
-      changed.tape_row[choice] =
+      changed.of_kept[choice] =
           static_cast<std::int32_t>(full_row * k) + static_cast<std::int32_t>(place - from.begin());
     }
   });
   return changed;
 }
 
-}  // namespace
+ExpertGroups MixtureOfExperts::change_kept(Device& device, const ExpertMatrices& matrices,
+                                           const ExpertTape& tape, const ChangedRoutes& changed,
+                                           ConstTensorView dinput, ExpertChanges& s) const {
+  ExpertGroups kept = group_by_expert(changed.kept, rule_.n_experts, kRowTile);
+  for (const ExpertGroup& group : kept.groups) {
+    const FeedForwardMatrices& expert = matrices.experts[group.expert];
+    const std::size_t rows = padded_size(group, kRowTile);
+    const TensorView inputs = rows_of(s.inputs, rows), gated = rows_of(s.gated, rows);
+    gather_rows(device, dinput, rows_of_choices(group.choices, rule_.n_chosen), inputs);
+    gated_linear_delta(device, inputs,
+                       GatedLinearView{expert.gate, expert.up, tape.gate.view(), tape.up.view()},
+                       beside_tape(group, changed.of_kept), gated);
+    linear(device, gated, expert.down, s.outputs.view().row_range(group.first_slot, rows));
+  }
+  return kept;
+}
+
+ExpertGroups MixtureOfExperts::run_arrived(Device& device, const ExpertMatrices& exact,
+                                           const ExpertTape& tape, const ChangedRoutes& changed,
+                                           ConstTensorView dx, std::size_t first_slot,
+                                           ExpertChanges& s) const {
+  const std::size_t k = rule_.n_chosen;
+  const TensorView x = s.new_residual.view(), input = s.new_input.view();
+  const TensorView gate = s.new_gate.view(), up = s.new_up.view();
+  ExpertGroups arrived = group_by_expert(changed.arrived, rule_.n_experts, kRowTile, first_slot);
+  for (const ExpertGroup& group : arrived.groups) {
+    const FeedForwardMatrices& expert = exact.experts[group.expert];
+    for (std::size_t first = 0; first < group.choices.size(); first += kRowTile) {
+      const std::size_t count = std::min(kRowTile, group.choices.size() - first);
+      const std::span<const std::int32_t> choices = std::span(group.choices).subspan(first, count);
+      std::vector<std::int32_t> full_rows;
+      for (const std::int32_t choice : choices) {
+        full_rows.push_back(changed.of_full[static_cast<std::size_t>(choice)] /
+                            static_cast<std::int32_t>(k));
+      }
+      gather_rows(device, tape.residual.view(), full_rows, x);
+      gather_rows(device, dx, rows_of_choices(choices, k), input);
+      add_rows(device, input, x);
+      norm_.forward(device, x, input);
+      linear(device, input, expert.gate, gate);
+      linear(device, input, expert.up, up);
+      silu_gate(device, gate, up, gate);
+      linear(device, gate, expert.down,
+             s.outputs.view().row_range(group.first_slot + first, kRowTile));
+    }
+  }
+  return arrived;
+}
 
 void MixtureOfExperts::delta(Device& device, const ExpertMatrices& exact,
                              const ExpertMatrices& matrices, const DeltaBatch& batch,
                              const ExpertTape& tape, TensorView dnormed, ExpertChanges& s,
                              TensorView dx) const {
-  const std::size_t k = rule_.n_chosen;
   const std::span<const PairedRows> pairs(batch.tape_rows);
-  const TensorView input = rows_of(s.input, dx.rows), logits = rows_of(s.logits, dx.rows);
-  norm_.delta(device, tape.residual.view(), dx, pairs, input);
-  linear(device, input, exact.router, logits);
+  const TensorView dinput = rows_of(s.input, dx.rows), dlogits = rows_of(s.logits, dx.rows);
+  norm_.delta(device, tape.residual.view(), dx, pairs, dinput);
+  linear(device, dinput, exact.router, dlogits);
   const ChangedRoutes changed =
-      change_routes(rule_, tape, pairs, numbers_of(device, logits), dx.rows, s.routes);
-  const ConstTensorView rounded = rounded_rows(device, input, dnormed);
+      change_routes(tape, pairs, numbers_of(device, dlogits), dx.rows, s.routes);
 
-  const ExpertGroups kept = group_by_expert(changed.kept, rule_.n_experts, kRowTile);
-  std::vector<std::int32_t> slots = kept.slots;
-  for (const ExpertGroup& group : kept.groups) {
-    const FeedForwardMatrices& expert = matrices.experts[group.expert];
-    const std::size_t rows = padded_size(group, kRowTile);
-    const TensorView inputs = rows_of(s.inputs, rows), gated = rows_of(s.gated, rows);
-    gather_rows(device, rounded, rows_of_choices(group.choices, k), inputs);
-    std::vector<PairedRows> tape_rows;
-    for (const std::int32_t choice : group.choices) {
-      const std::int32_t full_row = changed.tape_row[static_cast<std::size_t>(choice)];
-      tape_rows.push_back({tape_rows.size(), 1, static_cast<std::size_t>(full_row)});
-    }
-    gated_linear_delta(device, inputs,
-                       GatedLinearView{expert.gate, expert.up, tape.gate.view(), tape.up.view()},
-                       tape_rows, gated);
-    linear(device, gated, expert.down, s.outputs.view().row_range(group.first_slot, rows));
-  }
-
-  const ExpertGroups arrived =
-      group_by_expert(changed.arrived, rule_.n_experts, kRowTile, kept.end_slot);
-  std::vector<std::int32_t> full_rows(dx.rows);
-  for_each_pair(pairs, [&](std::size_t row, std::size_t full_row) {
-    full_rows[row] = static_cast<std::int32_t>(full_row);
-  });
-  for (const ExpertGroup& group : arrived.groups) {
-    const FeedForwardMatrices& expert = exact.experts[group.expert];
-    for (std::size_t first = 0; first < group.choices.size(); first += kRowTile) {
-      const std::vector<std::int32_t> rows = rows_of_choices(
-          std::span(group.choices).subspan(first, std::min(kRowTile, group.choices.size() - first)),
-          k);
-      std::vector<std::int32_t> of_tape;
-      for (const std::int32_t row : rows) {
-        of_tape.push_back(full_rows[static_cast<std::size_t>(row)]);
-      }
-      gather_rows(device, tape.residual.view(), of_tape, s.new_residual.view());
-      gather_rows(device, dx, rows, s.new_input.view());
-      add_rows(device, s.new_input.view(), s.new_residual.view());
-      norm_.forward(device, s.new_residual.view(), s.new_input.view());
-      linear(device, s.new_input.view(), expert.gate, s.new_gate.view());
-      linear(device, s.new_input.view(), expert.up, s.new_up.view());
-      silu_gate(device, s.new_gate.view(), s.new_up.view(), s.new_gate.view());
-      linear(device, s.new_gate.view(), expert.down,
-             s.outputs.view().row_range(group.first_slot + first, kRowTile));
-    }
-  }
-  for (std::size_t choice = 0; choice < slots.size(); ++choice) {
-    if (arrived.slots[choice] != kNowhere) slots[choice] = arrived.slots[choice];
-  }
+  const ExpertGroups kept =
+      change_kept(device, matrices, tape, changed, rounded_rows(device, dinput, dnormed), s);
+  const ExpertGroups arrived = run_arrived(device, exact, tape, changed, dx, kept.end_slot, s);
+  std::vector<std::int32_t> slots(kept.slots.size());  // every choice is kept or has arrived
+  std::ranges::transform(kept.slots, arrived.slots, slots.begin(),
+                         [](std::int32_t a, std::int32_t b) { return std::max(a, b); });
   add_weighted_rows(device, s.outputs.view(), slots, s.routes.weights, dx);
-  add_weighted_rows(device, tape.outputs.view(), changed.left_row, changed.left_change, dx);
+  add_weighted_rows(device, tape.outputs.view(), changed.of_full, changed.full_changes, dx);
 }
 
 void MixtureOfExperts::backward(Device& device, const ExpertMatrices& transposed,
@@ -378,14 +400,10 @@ void MixtureOfExperts::backward(Device& device, const ExpertMatrices& transposed
     const TensorView dgated = rows_of(s.gated, rows), inputs = rows_of(s.inputs, rows);
     const TensorView dgate = rows_of(s.gate, rows), dup = rows_of(s.up, rows);
     const TensorView outputs = s.outputs.view().row_range(group.first_slot, rows);
-    std::vector<PairedRows> of_tape;
-    for (const std::int32_t choice : group.choices) {
-      const std::int32_t full_row = tape_rows[static_cast<std::size_t>(choice)];
-      of_tape.push_back({of_tape.size(), 1, static_cast<std::size_t>(full_row)});
-    }
     gather_rows(device, doutput, rows_of_choices(group.choices, k), inputs);
     linear(device, inputs, expert.down, dgated);
-    silu_gate_backward(device, tape.gate.view(), tape.up.view(), dgated, of_tape, dgate, dup);
+    silu_gate_backward(device, tape.gate.view(), tape.up.view(), dgated,
+                       beside_tape(group, tape_rows), dgate, dup);
     linear(device, dgate, expert.gate, outputs);
     linear(device, dup, expert.up, outputs, Write::add);
   }

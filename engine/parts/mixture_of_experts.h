@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/backend/packed_weights.h"
@@ -138,6 +139,21 @@ class MixtureOfExperts {
                 TensorView dx) const;
 
  private:
+  struct ChangedRoutes;
+
+  /// The experts of rows whose logits changed by `dlogits` [rows, E]; `routes` become theirs.
+  ChangedRoutes change_routes(const ExpertTape& tape, std::span<const PairedRows> pairs,
+                              const std::vector<double>& dlogits, std::size_t rows,
+                              Routes& routes) const;
+  /// Puts E(n + dn) - E(n) of the experts that stay into slots of s.outputs.
+  ExpertGroups change_kept(Device& device, const ExpertMatrices& matrices, const ExpertTape& tape,
+                           const ChangedRoutes& changed, ConstTensorView dinput,
+                           ExpertChanges& s) const;
+  /// Puts E(n + dn) of the experts that are new to a row into slots from `first_slot` on.
+  ExpertGroups run_arrived(Device& device, const ExpertMatrices& exact, const ExpertTape& tape,
+                           const ChangedRoutes& changed, ConstTensorView dx, std::size_t first_slot,
+                           ExpertChanges& s) const;
+
   RouterRule rule_;
   Norm norm_;
 };
