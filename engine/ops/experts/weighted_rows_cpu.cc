@@ -1,3 +1,5 @@
+#include <string>
+
 #include "engine/backend/cpu.h"
 #include "engine/ops/common/dot.h"
 #include "engine/ops/experts/weighted_rows.h"
@@ -11,8 +13,10 @@ void require_ids(const char* operation, std::span<const std::int32_t> ids, std::
   if constexpr (kContracts) {
     require_at_least(operation, "rows", rows, 1);
     require_multiple(operation, "ids.size()", ids.size(), rows);
-    for (const std::int32_t id : ids) {
-      if (id != -1) require_below(operation, "ids", std::span(&id, 1), of_rows);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] >= -1 && ids[i] < static_cast<std::int64_t>(of_rows)) continue;
+      fail_contract(operation, "ids[" + std::to_string(i) + "]", std::to_string(ids[i]),
+                    "-1 or at least 0 and below " + std::to_string(of_rows));
     }
   }
 }
