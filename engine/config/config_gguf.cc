@@ -157,12 +157,14 @@ void read_experts(const ArchitectureKeys& keys, ModelConfig& config) {
     }
     return;
   }
-  config.experts = {
-      .count = keys.dimension(kCount, kMaxExperts),
-      .chosen = keys.dimension("expert_used_count", kMaxExperts),
-      .feed_forward_size = qwen3 ? keys.dimension("expert_feed_forward_length", kMaxWidth)
-                                 : config.feed_forward_size,
-      .renormalised = true};
+  ExpertsConfig& experts = config.experts;
+  experts.count = keys.dimension(kCount, kMaxExperts);
+  experts.chosen = keys.dimension("expert_used_count", kMaxExperts);
+  experts.feed_forward_size = config.feed_forward_size;
+  if (qwen3) {
+    experts.feed_forward_size = keys.dimension_or(
+        "expert_feed_forward_length", config.feed_forward_size / experts.chosen, kMaxWidth);
+  }
   config.expert_layers.assign(config.n_layers, true);
 }
 

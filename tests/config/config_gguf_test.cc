@@ -133,7 +133,7 @@ TEST_CASE("a qwen3moe GGUF has experts of a size of their own in every layer") {
   Gguf gguf = small("qwen3moe");
   gguf.metadata["qwen3moe.expert_count"] = std::uint64_t{8};
   gguf.metadata["qwen3moe.expert_used_count"] = std::uint64_t{3};
-  CHECK_THAT(error_of([&] { config_from_gguf(gguf); }), Contains("expert_feed_forward_length"));
+  CHECK(config_from_gguf(gguf).experts.feed_forward_size == 96 / 3);
   gguf.metadata["qwen3moe.expert_feed_forward_length"] = std::uint64_t{24};
   const ModelConfig config = config_from_gguf(gguf);
   CHECK(config.architecture == Architecture::qwen3_moe);

@@ -22,7 +22,7 @@ inline const std::vector<std::string> kTinyModelNames{
 /// A few of them for tests that take their time: more layers than two, biases, norms over heads,
 /// norms behind the parts, a layer without rotary positions, experts in some layers.
 inline const std::vector<std::string> kFewTinyModelNames{
-    "llama_llama3", "qwen2", "qwen3", "olmo2", "smollm3", "mixtral", "qwen3_moe_mixed"};
+    "llama_llama3", "qwen2", "qwen3", "olmo2", "smollm3", "qwen3_moe_mixed"};
 
 struct TinyModel {
   std::filesystem::path path;
