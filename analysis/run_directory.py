@@ -77,11 +77,17 @@ def _add_shards(group, paths):
     influence = group.get("influence")
     if influence is not None:
         kl = np.full((len(influence["start"]), len(influence["noise_floor"])), np.nan)
+        rerouted = None
     for (begin, end), path in paths.items():
         with _read(path) as file:
             values, = file["documents"].values()
             if influence is not None:
                 kl[begin:end] = values["influence/kl"][:]
+                if "rerouted" in values["influence"]:
+                    shares = values["influence/rerouted"][:]
+                    if rerouted is None:
+                        rerouted = np.full((len(kl), shares.shape[1]), np.nan, np.float32)
+                    rerouted[begin:end] = shares
                 continue
             for policy in (key for key in values["retention"] if "@" in key):
                 values.copy(f"retention/{policy}", group.require_group("retention"))
@@ -89,5 +95,7 @@ def _add_shards(group, paths):
         return
     if paths:
         influence["kl"] = kl
+        if rerouted is not None:
+            influence["rerouted"] = rerouted
     else:
         del group["influence"]

@@ -102,6 +102,19 @@ Group document_group(const Group& root, const char* format, const RunPlan& plan,
   return root.group(schema::kDocuments).group(plan.documents[document].name);
 }
 
+/// Puts a shard's shares [units, L] among those of all subjects; the others' are NaN.
+void add_rerouted(const std::vector<float>& shares, UnitRange units, RunInfluence& influence) {
+  if (shares.empty()) return;
+  const std::size_t n_layers = shares.size() / units.size();
+  const std::size_t n_subjects = influence.subjects.size();
+  if (n_layers > kMaxUnmeasured / n_subjects) {
+    throw FormatError("expected at most 2 GiB of shares of positions, found more");
+  }
+  influence.rerouted.resize(n_subjects * n_layers, std::numeric_limits<float>::quiet_NaN());
+  std::copy(shares.begin(), shares.end(),
+            influence.rerouted.begin() + static_cast<std::ptrdiff_t>(units.begin * n_layers));
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(const fs::path& folder) : folder_(folder), plan_(read_plan(folder)) {}
@@ -149,9 +162,11 @@ void RunDirectory::read_shard(std::size_t document, UnitRange units, DocumentRun
     if (units.end * horizon > run.influence.kl.size()) {
       refuse(group, "expected values of subjects that the document's full pass names");
     }
-    const std::vector<double> kl = read_kl(group.group(schema::kInfluence), units.size(), horizon);
+    const Group measured = group.group(schema::kInfluence);
+    const std::vector<double> kl = read_kl(measured, units.size(), horizon);
     std::copy(kl.begin(), kl.end(),
               run.influence.kl.begin() + static_cast<std::ptrdiff_t>(units.begin * horizon));
+    add_rerouted(read_rerouted(measured, units.size(), plan_.run.model), units, run.influence);
   });
 }
 

@@ -199,6 +199,18 @@ std::vector<double> read_kl(const Group& group, std::uint64_t n_subjects, std::u
   return kl;
 }
 
+std::vector<float> read_rerouted(const Group& group, std::uint64_t n_subjects,
+                                 const RunModel& model) {
+  if (!group.has(schema::kRerouted)) return {};
+  std::vector<float> shares = group.read<float>(
+      schema::kRerouted, {n_subjects, static_cast<std::uint64_t>(model.n_layers)});
+  if (std::any_of(shares.begin(), shares.end(),
+                  [](float share) { return share < 0 || share > 1; })) {
+    refuse(group, "expected shares from 0 to 1 in rerouted, found another value");
+  }
+  return shares;
+}
+
 namespace {
 
 /// Gives each subject that is not its whole span the tokens it removed.
@@ -258,7 +270,7 @@ std::string evicted_part(const Group& group, const char* name) {
   return group.has_attribute(name) ? group.string_attribute(name) : schema::kEverywhere;
 }
 
-/// All of it but `kl`.
+/// All of it but `kl` and `rerouted`.
 RunInfluence read_influence(const Group& group, const DocumentRun& document,
                             const RunModel& model) {
   const std::string kind = group.string_attribute(schema::kSubjectKind);
@@ -380,6 +392,7 @@ DocumentRun read_document(const Group& documents, const std::string& name, const
     RunInfluence& influence = document.influence;
     influence = read_influence(measured, document, model);
     influence.kl = read_kl(measured, influence.subjects.size(), influence.noise_floor.size());
+    influence.rerouted = read_rerouted(measured, influence.subjects.size(), model);
   }
   return document;
 }

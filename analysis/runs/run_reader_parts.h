@@ -37,6 +37,11 @@ RunModel read_model(const hdf5::Group& group);
 std::vector<double> read_kl(const hdf5::Group& group, std::uint64_t n_subjects,
                             std::uint64_t horizon);
 
+/// Reads the shares of positions that went to other experts, [n_subjects, n_layers]; empty where
+/// the group has none. Throws FormatError.
+std::vector<float> read_rerouted(const hdf5::Group& group, std::uint64_t n_subjects,
+                                 const RunModel& model);
+
 /// Reads the document of a pass file: `kl` of its influence is empty. Throws FormatError.
 DocumentRun read_pass_document(const hdf5::Group& group, const std::string& name,
                                const RunModel& model, Projections projections);

@@ -84,7 +84,10 @@ struct RunInfluence {
   std::vector<RunSubject> subjects;  // [S]
   std::vector<std::int32_t> start;   // [S] the first position that no longer sees the subject
   std::vector<double> kl;            // [S, H] nats at position start + h; NaN where not measured
-  std::vector<double> noise_floor;   // [H] nats, the largest |KL| of the null counterfactuals
+  /// [S, L] of a model with experts: the share of the subject's H positions that go to other
+  /// experts of the layer than in the full pass; NaN where not measured. Else empty.
+  std::vector<float> rerouted;
+  std::vector<double> noise_floor;  // [H] nats, the largest |KL| of the null counterfactuals
 
   std::string selection;       ///< what chose the subjects, as asked for: "sample:64"
   std::string evict_at;        ///< "end" or "lag"

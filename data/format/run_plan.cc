@@ -35,11 +35,15 @@ void publish_file(const fs::path& path, hdf5::NewFile& file) {
   publish_same(path, file.finish(), verify);
 }
 
-/// Rows of the influence.
-void write_kl(const Group& group, const std::vector<double>& kl, std::size_t n_subjects) {
-  const std::size_t horizon = kl.size() / n_subjects;
-  const Dataset dataset = group.write<double>(schema::kKl, kl, {n_subjects, horizon});
-  dataset.write_attribute(schema::kUnits, schema::kNats);
+/// Rows of what is measured of the influence.
+void write_measured(const Group& group, const RunInfluence& influence, std::size_t n_subjects) {
+  const std::size_t horizon = influence.kl.size() / n_subjects;
+  group.write<double>(schema::kKl, influence.kl, {n_subjects, horizon})
+      .write_attribute(schema::kUnits, schema::kNats);
+  if (influence.rerouted.empty()) return;
+  const std::size_t n_layers = influence.rerouted.size() / n_subjects;
+  group.write<float>(schema::kRerouted, influence.rerouted, {n_subjects, n_layers})
+      .write_attribute(schema::kUnits, "share of positions");
 }
 
 }  // namespace
@@ -111,7 +115,7 @@ void write_shard(const fs::path& folder, const RunPlan& plan, std::size_t docume
     group.write_attribute(schema::kFirstUnit, std::uint64_t{units.begin});
     group.write_attribute(schema::kUnitCount, std::uint64_t{units.size()});
     if (values.retention.empty()) {
-      write_kl(group.create_group(schema::kInfluence), values.influence.kl, units.size());
+      write_measured(group.create_group(schema::kInfluence), values.influence, units.size());
     } else {
       write_retention(group.create_group(schema::kRetention), values, plan.run.model);
     }

@@ -61,11 +61,11 @@ inline constexpr const char* kPlanName = "plan.h5";
 /// others, where a field's size disagrees with the others', and where the disk refuses.
 void write_plan(const std::filesystem::path& folder, const RunPlan& plan);
 
-/// `pass` has what the document's full pass gives; of its influence `kl` is empty.
+/// `pass` has what the document's full pass gives; of its influence `kl` and `rerouted` are empty.
 void write_pass(const std::filesystem::path& folder, const RunPlan& plan, std::size_t document,
                 const DocumentRun& pass);
 
-/// `values` has the values of these units: rows of influence.kl, or retention.
+/// `values` has the values of these units: rows of influence.kl and .rerouted, or retention.
 void write_shard(const std::filesystem::path& folder, const RunPlan& plan, std::size_t document,
                  UnitRange units, const DocumentRun& values);
 

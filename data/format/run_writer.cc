@@ -238,6 +238,17 @@ void write_evicted(const Group& group, const DocumentRun& document, const RunMod
               "1: evicted");
 }
 
+/// Leaves the datasets out where the model has no experts.
+void write_rerouted(const Group& group, const RunInfluence& influence, const RunModel& model,
+                    const Axis& subject) {
+  if (influence.rerouted.empty()) return;
+  const auto n_layers = static_cast<std::size_t>(model.n_layers);
+  const Dataset layers = group.has(schema::kLayer) ? group.dataset(schema::kLayer)
+                                                   : write_scale(group, schema::kLayer, n_layers);
+  write_array(group, schema::kRerouted, influence.rerouted, {subject, {layers, "layer", n_layers}},
+              "share of positions");
+}
+
 /// Leaves the datasets out where no subject is a sentence.
 void write_by_sentence(const Group& group, const DocumentRun& document, const Axis& subject) {
   const std::vector<double> kl = kl_by_sentence(document);
@@ -280,6 +291,7 @@ void write_influence(const Group& group, const DocumentRun& document, const RunM
                                     [](const RunSubject& one) { return one.is_set(); });
   if (has_sets) write_removed(group, influence.subjects);
   write_evicted(group, document, model);
+  if (content == Content::whole) write_rerouted(group, influence, model, subject);
   group.write_attribute(schema::kSubjectKind,
                         has_sets ? schema::kSubjectKindSet : schema::kSubjectKindSpan);
   group.write_attribute(schema::kSelection, influence.selection);

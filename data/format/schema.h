@@ -79,6 +79,7 @@ inline constexpr const char* kLabel = "label";
 inline constexpr const char* kGroup = "group";
 inline constexpr const char* kStart = "start";
 inline constexpr const char* kKl = "kl";
+inline constexpr const char* kRerouted = "rerouted";
 inline constexpr const char* kNoiseFloor = "noise_floor";
 inline constexpr const char* kBySentence = "by_sentence";
 inline constexpr const char* kOffset = "offset";

@@ -48,8 +48,9 @@ void check_tensors(const StoredModel& model, std::span<const WeightName> table) 
 
 bool has_bf16_layers(const StoredModel& model, std::span<const WeightName> table) {
   return std::ranges::all_of(table, [&](const WeightName& weight) {
+    // GGUF files keep routers in f32, whatever the other matrices.
     const bool is_of_layer = weight.rows > 1 && weight.kind != WeightKind::token_embedding &&
-                             weight.kind != WeightKind::output;
+                             weight.kind != WeightKind::output && weight.kind != WeightKind::router;
     return !is_of_layer ||
            find_tensor(model.tensors, weight.*model.tensor_name)->type == StorageType::bf16;
   });

@@ -66,6 +66,19 @@ void check_rope(const ModelConfig& config, const std::string& source) {
   }
 }
 
+void check_experts(const ModelConfig& config, const std::string& source) {
+  if (config.experts.count * config.n_layers > kMaxExpertsOfLayers) {
+    throw Error(source + ": expected at most " + std::to_string(kMaxExpertsOfLayers) +
+                " experts in all layers, found " +
+                std::to_string(config.experts.count * config.n_layers));
+  }
+  if (config.experts.chosen > config.experts.count) {
+    throw Error(source + ": expected at most the " + std::to_string(config.experts.count) +
+                " experts that there are for each token, found " +
+                std::to_string(config.experts.chosen));
+  }
+}
+
 }  // namespace
 
 const char* name_of(Architecture architecture) {
@@ -88,6 +101,10 @@ const char* name_of(Architecture architecture) {
       return "gemma2";
     case Architecture::gemma3:
       return "gemma3";
+    case Architecture::mixtral:
+      return "mixtral";
+    case Architecture::qwen3_moe:
+      return "qwen3_moe";
   }
   return "";
 }
@@ -151,6 +168,7 @@ std::size_t divided_head_dim(const ModelConfig& config, const std::string& where
 void check_config(const ModelConfig& config, const std::string& source) {
   check_heads(config, source);
   check_rope(config, source);
+  check_experts(config, source);
 }
 
 double longrope_attention_factor(double factor, std::size_t original_context) {
@@ -174,7 +192,10 @@ void stretch_max_context(ModelConfig& config) {
 }
 
 void settle_architecture(ModelConfig& config) {
-  if (config.architecture == Architecture::qwen3) config.query_key_norm = QueryKeyNorm::head;
+  if (config.architecture == Architecture::qwen3 ||
+      config.architecture == Architecture::qwen3_moe) {
+    config.query_key_norm = QueryKeyNorm::head;
+  }
   if (config.architecture == Architecture::olmo2) {
     config.query_key_norm = QueryKeyNorm::projection;
     config.norms_before = false;

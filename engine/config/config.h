@@ -12,7 +12,19 @@ namespace longshadow {
 
 struct Gguf;
 
-enum class Architecture { llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3, gemma2, gemma3 };
+enum class Architecture {
+  llama,
+  mistral,
+  mixtral,
+  qwen2,
+  qwen3,
+  qwen3_moe,
+  olmo2,
+  smollm3,
+  phi3,
+  gemma2,
+  gemma3
+};
 
 /// What an RMSNorm over queries and keys, between projection and RoPE, normalises together.
 enum class QueryKeyNorm { none, head, projection };
@@ -50,10 +62,20 @@ struct RopeConfig {
   double attention_factor = 1.0;
 };
 
+/// A layer's experts, of which every row of activations goes through a few (Shazeer et al. 2017,
+/// arXiv 1701.06538). A router gives each expert a logit.
+struct ExpertsConfig {
+  std::size_t count = 0;   ///< E; 0: the model has none
+  std::size_t chosen = 0;  ///< k, experts of the largest logits, which a row goes through
+  std::size_t feed_forward_size = 0;  ///< of one expert
+  /// The softmax that weighs what the chosen experts give is over their logits; else over all E.
+  bool renormalised = true;
+};
+
 /// Everything about a decoder-only transformer that its weights do not say themselves.
 /// Dimension letters, used throughout the engine:
 ///   L layers, D hidden size, H query heads, K key-value heads, G = H / K, d head size,
-///   F feed-forward size, V vocabulary, n tokens.
+///   F feed-forward size, E experts, V vocabulary, n tokens.
 struct ModelConfig {
   std::string name;  ///< empty where the file gives none
   Architecture architecture = Architecture::llama;
@@ -90,13 +112,16 @@ struct ModelConfig {
   Activation activation = Activation::silu;  ///< of the feed-forward's gate
   double embedding_scale = 1;  ///< a token's residual stream begins with its embedding times this
   double logit_cap = 0;        ///< logits l become cap tanh(l / cap) (Gemma 2); 0: they stay
-  bool bf16_layers = false;    ///< the model's file keeps every matrix of its layers in bf16
+  bool bf16_layers = false;    ///< the file keeps every matrix of the layers but routers in bf16
   RopeConfig rope;
   /// Of layers that have a window, where it differs from the others' (Gemma 3).
   std::optional<RopeConfig> window_rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).
   std::vector<bool> rotary_layers;
+  ExpertsConfig experts;
+  /// [L], whether the layer has experts instead of one feed-forward part; empty: none has.
+  std::vector<bool> expert_layers;
   /// What the file says and is left aside, a line each.
   std::vector<std::string> warnings;
 
@@ -107,10 +132,13 @@ struct ModelConfig {
   bool sees_all(std::size_t layer, std::size_t tokens) const {
     return window(layer) == 0 || window(layer) >= tokens;
   }
+  bool has_experts(std::size_t layer) const {
+    return !expert_layers.empty() && expert_layers[layer];
+  }
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "qwen3", "olmo2", "smollm3", "phi3", "gemma2", "gemma3".
+/// "mixtral", "qwen3", "qwen3_moe", "olmo2", "smollm3", "phi3", "gemma2", "gemma3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

@@ -16,6 +16,8 @@ inline constexpr std::size_t kMaxLayers = 1024;
 inline constexpr std::size_t kMaxHeads = 4096;
 inline constexpr std::size_t kMaxHeadDim = 4096;
 inline constexpr std::size_t kMaxWidth = std::size_t{1} << 20;  // residual stream and feed-forward
+inline constexpr std::size_t kMaxExperts = 4096;
+inline constexpr std::size_t kMaxExpertsOfLayers = std::size_t{1} << 16;  // each has names
 inline constexpr std::size_t kMaxVocabulary = std::size_t{1} << 24;
 inline constexpr std::size_t kMaxContext = std::size_t{1} << 31;  // positions fit 32 bits
 

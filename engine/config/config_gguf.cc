@@ -190,6 +190,46 @@ void read_gemma(const ArchitectureKeys& keys, ModelConfig& config) {
   config.window_rope->theta = keys.positive_number_or("rope.freq_base_swa", 10000.0);
 }
 
+/// Which architecture the file is of; its experts make a llama a Mixtral.
+Architecture read_architecture(const Gguf& gguf, const std::string& name) {
+  // Mistral's and Mixtral's files call themselves llama.
+  constexpr std::array kSupported{
+      Architecture::llama,     Architecture::qwen2,  Architecture::qwen3,
+      Architecture::qwen3_moe, Architecture::olmo2,  Architecture::smollm3,
+      Architecture::phi3,      Architecture::gemma2, Architecture::gemma3};
+  const std::string known = name == "qwen3moe" ? name_of(Architecture::qwen3_moe) : name;
+  const Architecture architecture =
+      architecture_of(known, kSupported, gguf.source + ": 'general.architecture'");
+  const auto* experts = gguf.find_value<std::uint64_t>(name + ".expert_count");
+  const bool has_experts = experts != nullptr && *experts > 0;
+  return architecture == Architecture::llama && has_experts ? Architecture::mixtral : architecture;
+}
+
+/// Experts in every layer, weighed by a softmax over the chosen: as llama.cpp does, whatever the
+/// model that the file was converted from.
+void read_experts(const ArchitectureKeys& keys, ModelConfig& config) {
+  constexpr const char* kCount = "expert_count";
+  const bool qwen3 = config.architecture == Architecture::qwen3_moe;
+  if (config.architecture != Architecture::mixtral && !qwen3) {
+    if (const auto* count = keys.find<std::uint64_t>(kCount); count != nullptr && *count > 0) {
+      throw Error(keys.place(kCount) +
+                  ": experts are supported in files of the architectures "
+                  "llama and qwen3moe alone; expected 0, found " +
+                  std::to_string(*count));
+    }
+    return;
+  }
+  ExpertsConfig& experts = config.experts;
+  experts.count = keys.dimension(kCount, kMaxExperts);
+  experts.chosen = keys.dimension("expert_used_count", kMaxExperts);
+  experts.feed_forward_size = config.feed_forward_size;
+  if (qwen3) {
+    experts.feed_forward_size = keys.dimension_or(
+        "expert_feed_forward_length", config.feed_forward_size / experts.chosen, kMaxWidth);
+  }
+  config.expert_layers.assign(config.n_layers, true);
+}
+
 void refuse_other_types(const Gguf& gguf) {
   const auto* const type = gguf.find_value<std::string>("general.type");
   if (type == nullptr || *type == "model") return;
@@ -204,14 +244,9 @@ void refuse_other_types(const Gguf& gguf) {
 
 ModelConfig config_from_gguf(const Gguf& gguf) {
   refuse_other_types(gguf);
-  // Mistral's files call themselves llama.
-  constexpr std::array kSupported{Architecture::llama,  Architecture::qwen2,   Architecture::qwen3,
-                                  Architecture::olmo2,  Architecture::smollm3, Architecture::phi3,
-                                  Architecture::gemma2, Architecture::gemma3};
   const auto& architecture = gguf.at<std::string>("general.architecture");
   ModelConfig config;
-  config.architecture =
-      architecture_of(architecture, kSupported, gguf.source + ": 'general.architecture'");
+  config.architecture = read_architecture(gguf, architecture);
   if (const auto* name = gguf.find_value<std::string>("general.name")) config.name = *name;
 
   const ArchitectureKeys keys(gguf, architecture);
@@ -226,9 +261,7 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
   config.vocab_size = keys.dimension_or(
       "vocab_size", gguf.at<std::vector<std::string>>("tokenizer.ggml.tokens").size(),
       kMaxVocabulary);
-  if (const auto* experts = keys.find<std::uint64_t>("expert_count"); experts && *experts > 0) {
-    throw Error(keys.place("expert_count") + ": mixtures of experts are not supported");
-  }
+  read_experts(keys, config);
 
   config.tied_embeddings = gguf.find("output.weight") == nullptr;
   config.attention_bias =

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 
 #include "engine/config/config_checks.h"
@@ -141,7 +142,8 @@ RopeConfig read_rope(const json& config, const std::string& source, const ModelC
   const bool phi3 = model.architecture == Architecture::phi3;
   const std::size_t max_context = model.max_context;
   RopeConfig rope;
-  if (model.architecture == Architecture::smollm3) rope.theta = 2e6;  // transformers' default
+  if (model.architecture == Architecture::smollm3) rope.theta = 2e6;  // transformers' defaults
+  if (model.architecture == Architecture::mixtral) rope.theta = 1e6;
   std::string where;
   const json* parameters = find_rope_parameters(config, source, where);
   rope.theta = json_find<double>(config, "rope_theta", source).value_or(rope.theta);
@@ -222,17 +224,21 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const bool mistral = model.architecture == Architecture::mistral;
   const bool smollm3 = model.architecture == Architecture::smollm3;
   const bool phi3 = model.architecture == Architecture::phi3;
+  const bool mixtral = model.architecture == Architecture::mixtral;
+  const bool qwen3_moe = model.architecture == Architecture::qwen3_moe;
   const bool qwen =
       model.architecture == Architecture::qwen2 || model.architecture == Architecture::qwen3;
   const auto by_layer = windowed_layers(config, source, n_layers);
   const bool gemma =
       model.architecture == Architecture::gemma2 || model.architecture == Architecture::gemma3;
-  if (!mistral && !phi3 && !smollm3 && !qwen && !gemma) return {};
+  if (!mistral && !mixtral && !phi3 && !smollm3 && !qwen && !qwen3_moe && !gemma) return {};
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
-  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || phi3;
+  const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || phi3 || mixtral;
   std::vector<bool> windowed(n_layers);
-  if (mistral || phi3) {
+  if (mistral || mixtral || phi3) {
     windowed.assign(n_layers, !none);
+  } else if (qwen3_moe) {
+    windowed.assign(n_layers, used && !none);
   } else if (by_layer) {
     windowed = *by_layer;
   } else if (gemma) {
@@ -287,6 +293,59 @@ std::vector<bool> read_rotary_layers(const json& config, const std::string& sour
   return rotary;
 }
 
+/// The first of the keys that there is: transformers reads either name of some.
+std::optional<std::uint64_t> first_of(const json& config, const std::string& source,
+                                      std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (const auto found = json_find<std::uint64_t>(config, key, source)) return found;
+  }
+  return std::nullopt;
+}
+
+/// Mixtral's experts, in every layer, with transformers' defaults.
+void read_mixtral_experts(const json& config, const std::string& source, ModelConfig& model) {
+  const auto number = [&](std::initializer_list<const char*> keys, std::uint64_t fallback) {
+    return in_range(first_of(config, source, keys).value_or(fallback), kMaxExperts,
+                    source + ": " + quote(*keys.begin()));
+  };
+  model.experts = {.count = number({"num_local_experts", "num_experts"}, 8),
+                   .chosen = number({"num_experts_per_tok"}, 2),
+                   .feed_forward_size = model.feed_forward_size,
+                   .renormalised = true};
+  model.expert_layers.assign(model.n_layers, true);
+}
+
+/// Qwen3's experts, with transformers' defaults: in the layers whose number, from 1, is a multiple
+/// of decoder_sparse_step and which mlp_only_layers does not name.
+void read_qwen3_experts(const json& config, const std::string& source, ModelConfig& model) {
+  const auto number = [&](std::initializer_list<const char*> keys, std::uint64_t fallback,
+                          std::size_t max) {
+    return in_range(first_of(config, source, keys).value_or(fallback), max,
+                    source + ": " + quote(*keys.begin()));
+  };
+  model.experts = {
+      .count = number({"num_experts", "num_local_experts"}, 128, kMaxExperts),
+      .chosen = number({"num_experts_per_tok"}, 8, kMaxExperts),
+      .feed_forward_size = number({"moe_intermediate_size"}, 768, kMaxWidth),
+      .renormalised = json_find<bool>(config, "norm_topk_prob", source).value_or(false)};
+  const std::size_t step = number({"decoder_sparse_step"}, 1, kMaxLayers);
+  for (std::size_t layer = 0; layer < model.n_layers; ++layer) {
+    model.expert_layers.push_back((layer + 1) % step == 0);
+  }
+  constexpr const char* kDense = "mlp_only_layers";
+  const json* dense = json_array_find(config, kDense, source);
+  if (dense == nullptr) return;
+  for (const json& layer : *dense) {
+    if (!layer.is_number_unsigned()) {
+      throw Error(source + ": " + quote(kDense) + ": expected numbers of layers, found " +
+                  quote(layer.dump()));
+    }
+    // transformers passes over those that the model does not have
+    const auto index = layer.get<std::uint64_t>();
+    if (index < model.n_layers) model.expert_layers[index] = false;
+  }
+}
+
 /// What the weights are stored in, as "bfloat16"; empty where it does not say.
 std::string weight_type(const json& config, const std::string& source) {
   for (const char* key : {"dtype", "torch_dtype"}) {  // of transformers 5 and of those before
@@ -298,9 +357,10 @@ std::string weight_type(const json& config, const std::string& source) {
 }  // namespace
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
-  constexpr std::array kSupported{Architecture::llama, Architecture::mistral, Architecture::qwen2,
-                                  Architecture::qwen3, Architecture::olmo2,   Architecture::smollm3,
-                                  Architecture::phi3,  Architecture::gemma2,  Architecture::gemma3};
+  constexpr std::array kSupported{
+      Architecture::llama, Architecture::mistral,   Architecture::mixtral, Architecture::qwen2,
+      Architecture::qwen3, Architecture::qwen3_moe, Architecture::olmo2,   Architecture::smollm3,
+      Architecture::phi3,  Architecture::gemma2,    Architecture::gemma3};
   json document = parse_json(config_json, source);
   settle_gemma_config(document, source);
   const auto dimension = [&](const char* key, std::size_t max) {
@@ -337,9 +397,12 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   const bool smollm3 = config.architecture == Architecture::smollm3;
   const bool gemma =
       config.architecture == Architecture::gemma2 || config.architecture == Architecture::gemma3;
+  const bool mixtral = config.architecture == Architecture::mixtral;
+  const bool qwen3_moe = config.architecture == Architecture::qwen3_moe;
   config.tied_embeddings =
       json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
-  config.output_bias = (llama || qwen3 || olmo2 || smollm3 || gemma) && flag("attention_bias");
+  config.output_bias =
+      (llama || qwen3 || olmo2 || smollm3 || qwen3_moe || gemma) && flag("attention_bias");
   config.attention_bias = qwen2 || config.output_bias;
   settle_architecture(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");
@@ -351,6 +414,8 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
     config.window_rope = read_rope(windowed, source, config);
   }
   if (gemma) read_gemma_config(document, source, config);
+  if (mixtral) read_mixtral_experts(document, source, config);
+  if (qwen3_moe) read_qwen3_experts(document, source, config);
   if (smollm3) config.rotary_layers = read_rotary_layers(document, source, config.n_layers);
   check_config(config, source);
   stretch_max_context(config);

@@ -13,6 +13,8 @@ void implement_linear();
 void implement_gated_linear_delta();
 void implement_gather_rows();
 void implement_copy_rows();
+void implement_add_weighted_rows();
+void implement_dot_rows();
 void implement_add_rows();
 void implement_subtract_rows();
 void implement_cosine_distances();
@@ -49,6 +51,8 @@ void implement_cuda_operations() {
   implement_gated_linear_delta();
   implement_gather_rows();
   implement_copy_rows();
+  implement_add_weighted_rows();
+  implement_dot_rows();
   implement_add_rows();
   implement_subtract_rows();
   implement_cosine_distances();

@@ -1,7 +1,5 @@
 #include "engine/model/decoder.h"
 
-#include <algorithm>
-
 #include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
 #include "engine/config/rotary_frequencies.h"
@@ -14,20 +12,12 @@ namespace {
 /// Shows a growing cache to the token that it grows by.
 class TokenCache final : public LayerCache {
  public:
-  TokenCache(const ModelConfig& config, GrowingCache& cache, std::size_t token)
-      : config_(config), cache_(cache), token_(token) {}
+  TokenCache(GrowingCache& cache, std::size_t token) : cache_(cache), token_(token) {}
 
   KeysValuesView enter(std::size_t layer, RowBatch& rows) override {
     rows.positions[0] = static_cast<std::uint32_t>(cache_.next_position(layer, token_));
     const CachedLayer cached = cache_.read(layer);
-    Stream& stream = rows.streams[0];
-    stream.ragged_prefix = cached.by_head;
-    stream.ragged_positions = {};
-    if (config_.window(layer) != 0) {
-      place_rows(layer, cached.by_head);
-      stream.ragged_positions = places_;
-      stream.first_position = token_;
-    }
+    rows.streams[0].ragged_prefix = cached.by_head;
     return cached.rows;
   }
   ConstHeadsView store(std::size_t layer, KeysValuesView own) override {
@@ -36,22 +26,8 @@ class TokenCache final : public LayerCache {
   }
 
  private:
-  /// places_ = the tokens of the layer's rows, of which each head's are the last that it holds.
-  void place_rows(std::size_t layer, std::span<const Range> by_head) {
-    places_.clear();
-    for (std::size_t head = 0; head < by_head.size(); ++head) {
-      const Range& rows = by_head[head];
-      const std::vector<std::uint32_t>& tokens = cache_.tokens(layer, head);
-      places_.resize(std::max(places_.size(), rows.end));
-      std::copy(tokens.end() - static_cast<std::ptrdiff_t>(rows.size()), tokens.end(),
-                places_.begin() + static_cast<std::ptrdiff_t>(rows.begin));
-    }
-  }
-
-  const ModelConfig& config_;
   GrowingCache& cache_;
   std::size_t token_;
-  std::vector<std::uint32_t> places_;
 };
 
 }  // namespace
@@ -83,7 +59,7 @@ ConstTensorView Decoder::step(std::int32_t token, std::size_t index, GrowingCach
   RowBatch row;
   row.positions.resize(kFewRows);
   row.streams.push_back({.first_row = 0, .n_rows = 1, .prefix = 0});
-  TokenCache token_cache(weights_.config, cache, index);
+  TokenCache token_cache(cache, index);
   walk_.run(std::span(&token, 1), row, rotary_, token_cache, hidden_.view(), ColumnOrder::forward,
             {index, 1}, observers);
   return logits(hidden_.view());

@@ -43,6 +43,27 @@ class FillingCache final : public LayerCache {
   Stream rows_{};
 };
 
+/// Writes down which experts the positions of a text go to.
+class ExpertObserver final : public LayerObserver {
+ public:
+  ExpertObserver(const ModelConfig& config, std::vector<std::vector<std::int32_t>>& experts)
+      : config_(config), experts_(experts) {
+    if (config.experts.count != 0) experts_.resize(config.n_layers);
+  }
+
+  void after_feed_forward(const Chunk& chunk, std::size_t layer,
+                          const LayerActivations& activations) override {
+    if (!config_.has_experts(layer)) return;
+    const auto used = static_cast<std::ptrdiff_t>(chunk.used_rows * config_.experts.chosen);
+    const auto begin = activations.feed_forward.experts->routes.experts.begin();
+    experts_[layer].insert(experts_[layer].end(), begin, begin + used);
+  }
+
+ private:
+  const ModelConfig& config_;
+  std::vector<std::vector<std::int32_t>>& experts_;
+};
+
 }  // namespace
 
 FullPass run_full_pass(Device& device, const Weights& weights, std::span<const std::int32_t> tokens,
@@ -61,6 +82,7 @@ FullPass run_full_pass(Device& device, const Weights& weights, std::span<const s
       Tensor(device.memory(), weights.element(), padded_n, config.hidden_size),
       std::vector<Prediction>(n),
       {},
+      {},
       {}};
   std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
   targets.push_back(0);
@@ -68,12 +90,15 @@ FullPass run_full_pass(Device& device, const Weights& weights, std::span<const s
   const std::size_t chunk_rows = std::min(kPrefillChunk, round_up(n, kRowTile));
   LayerWalk walk(device, weights, chunk_rows);
   FillingCache cache(device, pass.cache);
+  ExpertObserver experts(config, pass.experts);
+  std::vector<LayerObserver*> all_observers(observers.begin(), observers.end());
+  all_observers.push_back(&experts);
   for (std::size_t first = 0; first < n; first += kPrefillChunk) {
     const Chunk chunk{first, std::min(kPrefillChunk, n - first)};
     RowBatch rows = chunk_batch(chunk);
     const TensorView hidden = pass.hidden.view().row_range(first, rows.padded_rows());
     walk.run(tokens.subspan(first, chunk.used_rows), rows, pass.rotary, cache, hidden,
-             ColumnOrder::forward, chunk, observers);
+             ColumnOrder::forward, chunk, all_observers);
 
     const std::size_t skipped = std::max(options.predict_from, first) - first;
     if (skipped < chunk.used_rows) {

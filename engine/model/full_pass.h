@@ -29,6 +29,9 @@ struct FullPass {
   std::vector<Prediction> predictions;
   std::vector<double> log_normalisers;  ///< n, the predictions'
   std::vector<std::int32_t> likeliest;  ///< n, the predictions'
+  /// [L] of [n, k], the experts that each position goes to, empty in layers without experts; [0]
+  /// where the model has none.
+  std::vector<std::vector<std::int32_t>> experts;
 };
 
 struct FullPassOptions {

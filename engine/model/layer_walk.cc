@@ -26,8 +26,8 @@ void LayerWalk::run(std::span<const std::int32_t> tokens, RowBatch& rows,
                             normed, activations_.attention, x);
     const ConstHeadsView keys = cache.store(index, activations_.keys_values(weights_.config));
     for (auto* observer : observers) observer->after_attention(chunk, index, activations_, keys, x);
-    layer.feed_forward.forward(device_, matrices.feed_forward, normed, activations_.feed_forward,
-                               x);
+    layer.feed_forward.forward(device_, matrices.feed_forward, rows, normed,
+                               activations_.feed_forward, x);
     for (auto* observer : observers) observer->after_feed_forward(chunk, index, activations_);
   }
   for (auto* observer : observers) observer->after_layers(chunk, x);

@@ -8,14 +8,15 @@
 namespace longshadow {
 namespace {
 
-/// get(layer, kind, place, heads) brings one matrix.
+/// get(layer, weight, place, heads) brings one matrix.
 template <class Get>
-std::vector<LayerMatrices> matrices_of_layers(std::size_t n_layers, const Get& get) {
+std::vector<LayerMatrices> matrices_of_layers(const ModelConfig& config, const Get& get) {
   std::vector<LayerMatrices> layers;
-  for (std::size_t layer = 0; layer < n_layers; ++layer) {
-    layers.push_back(LayerMatrices::from([&](WeightKind kind, auto place, HeadSide heads) {
-      return get(layer, kind, place, heads);
-    }));
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    layers.push_back(
+        LayerMatrices::from(config, layer, [&](LayerWeight weight, auto place, HeadSide heads) {
+          return get(layer, weight, place, heads);
+        }));
   }
   return layers;
 }
@@ -57,10 +58,9 @@ Weights load_weights(Device& device, const WeightSource& source, Element element
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
     layers.emplace_back(load, config, layer);
   }
-  auto matrices = matrices_of_layers(
-      config.n_layers, [&](std::size_t layer, WeightKind kind, auto /*place*/, HeadSide heads) {
-        return load.packed(kind, layer, heads);
-      });
+  auto matrices =
+      matrices_of_layers(config, [&](std::size_t layer, LayerWeight weight, auto /*place*/,
+                                     HeadSide heads) { return load.packed(weight, layer, heads); });
   Embedding embedding{load.plain(WeightKind::token_embedding), config.embedding_scale};
   Head head = Head::load(load, config, std::as_const(embedding.table).view());
   return {config, std::move(embedding), std::move(layers), std::move(matrices), std::move(head)};
@@ -71,9 +71,9 @@ std::vector<LayerMatrices> load_rounded_matrices(Device& device, const WeightSou
   const std::vector<WeightName> table = weight_table(source.config());
   const WeightLoader load(device, source, table, {weights.element(), Element::bf16});
   return matrices_of_layers(
-      weights.layers.size(), [&](std::size_t layer, WeightKind kind, auto place, HeadSide heads) {
+      weights.config, [&](std::size_t layer, LayerWeight weight, auto place, HeadSide heads) {
         const ConstTensorView kept = place(weights.matrices[layer]).bf16_rows();
-        return kept.data != nullptr ? PackedWeights(kept) : load.packed(kind, layer, heads);
+        return kept.data != nullptr ? PackedWeights(kept) : load.packed(weight, layer, heads);
       });
 }
 
@@ -83,14 +83,15 @@ TransposedWeights transpose_weights(Device& device, const WeightSource& source, 
   if (device.kind() == DeviceKind::cpu) {
     const std::vector<WeightName> table = weight_table(source.config());
     const WeightLoader load(device, source, table, {head.output.element, output.element()});
-    return {matrices_of_layers(matrices.size(),
-                               [&](std::size_t layer, WeightKind kind, auto /*place*/,
-                                   HeadSide heads) { return load.transposed(kind, layer, heads); }),
-            transpose_output(cpu_of(device), head, output.element())};
+    return {
+        matrices_of_layers(source.config(),
+                           [&](std::size_t layer, LayerWeight weight, auto /*place*/,
+                               HeadSide heads) { return load.transposed(weight, layer, heads); }),
+        transpose_output(cpu_of(device), head, output.element())};
   }
   TransposedWeights transposed{
-      matrices_of_layers(matrices.size(),
-                         [&](std::size_t layer, WeightKind, auto place, HeadSide) {
+      matrices_of_layers(source.config(),
+                         [&](std::size_t layer, LayerWeight, auto place, HeadSide) {
                            return place(matrices[layer]).transposed();
                          }),
       {}};

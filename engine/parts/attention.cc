@@ -159,7 +159,9 @@ PartSize Attention::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t keys = config.n_kv_heads * config.head_dim;
-  PartSize size{.matrices = hidden * (2 * queries + 2 * keys),
+  const std::size_t matrices = hidden * (2 * queries + 2 * keys);
+  PartSize size{.matrices = matrices,
+                .matrices_of_row = matrices,
                 .tape = residual_stream_tape(config) + 2 * queries + config.n_heads,
                 .forward = 2 * queries + 2 * keys + config.n_heads,
                 .delta = keys,

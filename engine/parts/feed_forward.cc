@@ -81,6 +81,7 @@ PartSize FeedForward::size(const ModelConfig& config) {
   const std::size_t hidden = config.hidden_size, inner = config.feed_forward_size;
   const std::size_t before_norm_behind = config.norms_behind ? hidden : 0;
   return {.matrices = 3 * hidden * inner,
+          .matrices_of_row = 3 * hidden * inner,
           .tape = residual_stream_tape(config) + 2 * inner,
           .forward = 3 * inner + before_norm_behind,
           .delta = before_norm_behind,

@@ -5,25 +5,31 @@
 #include "engine/config/config.h"
 #include "engine/core/tensor.h"
 #include "engine/parts/attention.h"
-#include "engine/parts/feed_forward.h"
+#include "engine/parts/second_half.h"
 
 namespace longshadow {
 
 /// A decoder layer: its parts, in order.
 struct Layer {
   Attention attention;
-  FeedForward feed_forward;
+  SecondHalf feed_forward;
 
   Layer(const WeightLoader& load, const ModelConfig& config, std::size_t layer)
       : attention(load, config, layer), feed_forward(load, config, layer) {}
 
   static void add_names(const ModelConfig& config, LayerNames names) {
     Attention::add_names(config, names);
-    FeedForward::add_names(config, names);
+    SecondHalf::add_names(config, names);
   }
-  static PartSize size(const ModelConfig& config) {
+  static PartSize size(const ModelConfig& config, std::size_t layer) {
     PartSize sum = Attention::size(config);
-    sum += FeedForward::size(config);
+    sum += SecondHalf::size(config, layer);
+    return sum;
+  }
+  /// The size of the activations, changes or gradients that all layers use in turn.
+  static PartSize size_in_turn(const ModelConfig& config) {
+    PartSize sum = Attention::size(config);
+    sum += SecondHalf::size_in_turn(config);
     return sum;
   }
 };
@@ -31,19 +37,21 @@ struct Layer {
 /// The matrices of a layer's parts, for products in one precision: as they are, or each transposed.
 struct LayerMatrices {
   AttentionMatrices attention;
-  FeedForwardMatrices feed_forward;
+  SecondHalfMatrices feed_forward;
 
-  /// get(kind, place, heads) brings one matrix; place takes it out of other LayerMatrices.
+  /// get(weight, place, heads) brings one matrix of a layer; place takes it out of other
+  /// LayerMatrices.
   template <class Get>
-  static LayerMatrices from(const Get& get) {
+  static LayerMatrices from(const ModelConfig& config, std::size_t layer, const Get& get) {
     const auto part = [&](auto part_of) {
-      return [&get, part_of](WeightKind kind, auto place, HeadSide heads) {
+      return [&get, part_of](LayerWeight weight, auto place, HeadSide heads) {
         return get(
-            kind, [=](auto& m) -> auto& { return place(part_of(m)); }, heads);
+            weight, [=](auto& m) -> auto& { return place(part_of(m)); }, heads);
       };
     };
     return {AttentionMatrices::from(part([](auto& m) -> auto& { return m.attention; })),
-            FeedForwardMatrices::from(part([](auto& m) -> auto& { return m.feed_forward; }))};
+            SecondHalfMatrices::from(config, layer,
+                                     part([](auto& m) -> auto& { return m.feed_forward; }))};
   }
 };
 
@@ -52,7 +60,7 @@ struct LayerMatrices {
 struct LayerActivations {
   Tensor normed;  ///< [R, D]; behind attention: what it read
   AttentionActivations attention;
-  FeedForwardActivations feed_forward;
+  SecondHalfActivations feed_forward;
 
   LayerActivations(Device& device, const ModelConfig& config, Element element,
                    std::size_t padded_rows)
@@ -72,10 +80,12 @@ struct LayerActivations {
 /// One layer's activations that the delta and the backward pass start from, for m rows.
 struct LayerTape {
   AttentionTape attention;
-  FeedForwardTape feed_forward;
+  SecondHalfTape feed_forward;
 
-  LayerTape(Device& device, const ModelConfig& config, Element element, std::size_t rows)
-      : attention(device, config, element, rows), feed_forward(device, config, element, rows) {}
+  LayerTape(Device& device, const ModelConfig& config, std::size_t layer, Element element,
+            std::size_t rows)
+      : attention(device, config, element, rows),
+        feed_forward(device, config, layer, element, rows) {}
 };
 
 }  // namespace longshadow

@@ -13,7 +13,9 @@ namespace longshadow {
 WeightLoader::WeightLoader(Device& device, const WeightSource& source,
                            std::span<const WeightName> table, const PassElements& elements)
     : device_(device), source_(source), elements_(elements) {
-  for (const WeightName& name : table) names_.emplace(std::pair(name.kind, name.layer), name);
+  for (const WeightName& name : table) {
+    names_.emplace(std::pair(LayerWeight(name.kind, name.expert), name.layer), name);
+  }
 }
 
 Tensor WeightLoader::plain(WeightKind kind, std::size_t layer) const {
@@ -33,18 +35,19 @@ Tensor WeightLoader::norm_weight(WeightKind kind, std::size_t layer) const {
   return on_device(device_, std::move(weight));
 }
 
-PackedWeights WeightLoader::packed(WeightKind kind, std::size_t layer, HeadSide heads) const {
-  const WeightName& name = names_.at({kind, layer});
+PackedWeights WeightLoader::packed(LayerWeight weight, std::size_t layer, HeadSide heads) const {
+  const WeightName& name = names_.at({weight, layer});
   if (elements_.products == Element::f32 && device_.kind() != DeviceKind::cpu &&
-      source_.config().bf16_layers) {
+      source_.config().bf16_layers && weight.kind != WeightKind::router) {
     return PackedWeights::kept_in_bf16(on_device(device_, read(name, Element::bf16)));
   }
   return pack(device_, on_device(device_, read(name, elements_.products)),
               multiple(heads == HeadSide::outputs));
 }
 
-PackedWeights WeightLoader::transposed(WeightKind kind, std::size_t layer, HeadSide heads) const {
-  const Tensor plain = read(names_.at({kind, layer}), elements_.products);
+PackedWeights WeightLoader::transposed(LayerWeight weight, std::size_t layer,
+                                       HeadSide heads) const {
+  const Tensor plain = read(names_.at({weight, layer}), elements_.products);
   Tensor turned(host_memory(), plain.element(), plain.cols(), plain.rows());
   with_element<double, float, BF16>("WeightLoader", plain.element(), [&]<class P>() {
     const MatrixView<const P> from = plain.view().as<P>();

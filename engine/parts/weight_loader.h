@@ -42,10 +42,10 @@ class WeightLoader {
   /// is added in the activations' type.
   Tensor norm_weight(WeightKind kind, std::size_t layer = 0) const;
 
-  PackedWeights packed(WeightKind kind, std::size_t layer, HeadSide heads) const;
+  PackedWeights packed(LayerWeight weight, std::size_t layer, HeadSide heads) const;
 
   /// For products that carry gradients from outputs to inputs: dx = dy W is linear(dy, Wᵀ).
-  PackedWeights transposed(WeightKind kind, std::size_t layer, HeadSide heads) const;
+  PackedWeights transposed(LayerWeight weight, std::size_t layer, HeadSide heads) const;
 
  private:
   /// Outputs come in tiles that hold a multiple of so many.
@@ -56,7 +56,7 @@ class WeightLoader {
   Device& device_;
   const WeightSource& source_;
   PassElements elements_;
-  std::map<std::pair<WeightKind, std::size_t>, WeightName> names_;
+  std::map<std::pair<LayerWeight, std::size_t>, WeightName> names_;
 };
 
 }  // namespace longshadow

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -30,8 +31,19 @@ enum class WeightKind {
   gate_bias,
   up_bias,
   down_bias,
+  router,
   final_norm,
   output,
+};
+
+/// A tensor of a layer: its kind and, where each expert of the layer has one, the expert.
+struct LayerWeight {
+  WeightKind kind;
+  std::size_t expert;
+
+  LayerWeight(WeightKind of_kind, std::size_t of_expert = 0) : kind(of_kind), expert(of_expert) {}
+
+  friend auto operator<=>(const LayerWeight&, const LayerWeight&) = default;
 };
 
 /// A tensor's identity, shape and name in both file formats.
@@ -44,6 +56,7 @@ struct WeightName {
   std::string hugging_face;  ///< e.g. model.layers.3.self_attn.q_proj.weight
   /// Rows are elements of heads that are rotated in pairs; some files store them in another order.
   bool rotary_rows = false;
+  std::size_t expert = 0;  ///< 0 for the tensors that belong to none
   /// Where the rows begin in the tensor of that name, and how many it has; 0: these rows alone.
   std::size_t first_row = 0;
   std::size_t all_rows = 0;
@@ -56,6 +69,8 @@ class LayerNames {
  public:
   LayerNames(std::size_t layer, std::vector<WeightName>& table) : layer_(layer), table_(table) {}
 
+  std::size_t layer() const { return layer_; }
+
   /// A matrix that is stored among others, as the rows from `first_row` on of `all_rows`.
   void add_rows_of(WeightKind kind, std::size_t rows, std::size_t cols, const std::string& gguf,
                    const std::string& hugging_face, std::size_t first_row, std::size_t all_rows,
@@ -66,11 +81,11 @@ class LayerNames {
   }
 
   /// Names as they follow the layer's prefix: "attn_q.weight", "self_attn.q_proj.weight".
-  void add(WeightKind kind, std::size_t rows, std::size_t cols, const std::string& gguf,
+  void add(LayerWeight weight, std::size_t rows, std::size_t cols, const std::string& gguf,
            const std::string& hugging_face, bool rotary_rows = false) {
     const std::string number = std::to_string(layer_);
-    table_.push_back({kind, layer_, rows, cols, "blk." + number + "." + gguf,
-                      "model.layers." + number + "." + hugging_face, rotary_rows});
+    table_.push_back({weight.kind, layer_, rows, cols, "blk." + number + "." + gguf,
+                      "model.layers." + number + "." + hugging_face, rotary_rows, weight.expert});
   }
 
  private:

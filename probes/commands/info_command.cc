@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -43,6 +44,11 @@ std::string to_text(double number) {
   char text[32];
   std::snprintf(text, sizeof text, "%.8g", number);
   return text;
+}
+
+/// The number of layers that have experts.
+std::size_t expert_layers(const ModelConfig& config) {
+  return static_cast<std::size_t>(std::ranges::count(config.expert_layers, true));
 }
 
 /// Prints a model's windows and caps, and the rotary base of layers with a window.
@@ -136,15 +142,26 @@ void print_rope(const ModelConfig& config) {
 int run(const std::string& model) {
   const auto checkpoint = open_model(model, std::cerr);
   const ModelConfig& config = checkpoint->config();
+  const std::size_t parameters = parameter_count(config);
+  const std::size_t active = active_parameter_count(config);
   print("name", printable(config.name, kLongestName));
   print("architecture", name_of(config.architecture));
-  print("parameters", parameter_count(config));
+  print("parameters", parameters);
+  if (active != parameters) print("active parameters", active);
   print("layers", config.n_layers);
   print("hidden size", config.hidden_size);
   print("query heads", config.n_heads);
   print("key-value heads", config.n_kv_heads);
   print("head size", config.head_dim);
-  print("feed-forward size", config.feed_forward_size);
+  const std::size_t n_sparse = expert_layers(config);
+  if (n_sparse < config.n_layers) print("feed-forward size", config.feed_forward_size);
+  if (n_sparse > 0) {
+    print("experts", std::to_string(config.experts.chosen) + " of " +
+                         std::to_string(config.experts.count) + " for each token, in " +
+                         std::to_string(n_sparse) + " of " + std::to_string(config.n_layers) +
+                         " layers");
+    print("expert size", config.experts.feed_forward_size);
+  }
   print("vocabulary", config.vocab_size);
   print("trained context", config.max_context);
   print_windows_and_caps(config);

@@ -156,9 +156,13 @@ nlohmann::json found_of(const ProbeOptions& probe) {
   return found;
 }
 
-RunPlan plan_of(RunFile run, const RunTexts& texts, const ProbeOptions& probe,
-                std::span<const std::vector<Subject>> subjects) {
-  RunPlan plan{std::move(run), kSubjectUnits, probe.horizon, shard_units_for(probe.horizon), {}};
+RunPlan plan_of(RunFile run, const RunTexts& texts, const ModelConfig& config,
+                const ProbeOptions& probe, std::span<const std::vector<Subject>> subjects) {
+  RunPlan plan{std::move(run),
+               kSubjectUnits,
+               values_of_counterfactual(config, probe),
+               shard_units_for(probe.horizon),
+               {}};
   for (std::size_t d = 0; d < subjects.size(); ++d) {
     const Document& document = texts.documents[d];
     // A screen chooses when its sketch is there.
@@ -187,7 +191,7 @@ int run(ProbeCommand& command, const OptionSet& options) {
   const RunModel model = describe(*checkpoint);
   const RunPlan plan =
       plan_of(begin_run(model, run_configuration(options, model, texts, device, found_of(probe))),
-              texts, probe, subjects);
+              texts, checkpoint->config(), probe, subjects);
   const MeasuredRun measured{device,
                              *checkpoint,
                              texts,

@@ -10,7 +10,7 @@ namespace {
 double layer_flops(const ModelConfig& config, std::size_t rows) {
   std::size_t matrices = 0;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    matrices += Layer::size(config).matrices;
+    matrices += Layer::size(config, layer).matrices_of_row;
   }
   return 2.0 * static_cast<double>(rows) * static_cast<double>(matrices);
 }

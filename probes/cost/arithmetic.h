@@ -11,7 +11,8 @@ namespace longshadow {
 // holds against the machine's peak, and what plan tells. Letters are ModelConfig's.
 
 /// FLOPs of `rows` positions with all weights, the output matrix's too:
-///   2 rows (L (2 D H d + 2 D K d + 3 D F) + V D).
+///   2 rows (L (2 D H d + 2 D K d + 3 D F) + V D),
+/// and in a layer with E experts, of which a row goes through k, E D + 3 k D F for 3 D F.
 double product_flops(const ModelConfig& config, std::size_t rows);
 
 /// FLOPs of attention for `rows` positions after `prefix` others, 4 d for each pair of a position

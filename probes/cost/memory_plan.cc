@@ -32,7 +32,9 @@ std::string listed(const MemoryPlan& plan) {
 /// The sizes of all layers' parts.
 PartSize layer_sizes(const ModelConfig& config) {
   PartSize sum;
-  for (std::size_t layer = 0; layer < config.n_layers; ++layer) sum += Layer::size(config);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    sum += Layer::size(config, layer);
+  }
   return sum;
 }
 
@@ -87,7 +89,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
   const std::size_t hidden = config.hidden_size;
   const std::size_t queries = config.n_heads * config.head_dim;
   const std::size_t cache = demand.tokens * cache_elements(config);
-  const PartSize layer = Layer::size(config);  // whose activations every layer uses in turn
+  const PartSize layer = Layer::size_in_turn(config);
   const bool differential = demand.method == Method::differential;
   MemoryPlan plan;
   if (differential) {
@@ -104,7 +106,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryDemand& demand) {
       {"tape", demand.tape_rows * plan.bytes_per_tape_row},
       {"signals", signals},
       {"queries",
-       demand.device == DeviceKind::cpu ? config.n_layers * demand.query_tokens * queries * 4 : 0}};
+       demand.device == DeviceKind::cpu ? config.n_layers * demand.query_tokens * queries * 4 : 0},
+      {"experts' tiles", layer.padding * e}};
   plan.bytes_per_batch_row = differential
                                  ? (hidden + layer.delta) * e + (hidden + layer.delta_products) * p
                                  : (3 * hidden + layer.forward) * e;
@@ -119,10 +122,10 @@ MemoryPlan plan_sketch_memory(const ModelConfig& config, const MemoryDemand& dem
   const std::size_t heads = config.n_layers * config.n_kv_heads;
   plan.parts.push_back({"gates", sketch.n_probes * (heads + config.n_heads) * sketch.context * e});
   plan.parts.push_back({"projections", 2 * sketch.n_kept * heads * sketch.context * sizeof(float)});
-  plan.bytes_per_batch_row =
-      (3 * config.hidden_size + config.n_heads * config.head_dim + Layer::size(config).gradients) *
-          e +
-      config.n_heads * sketch.context * e / kRowTile;
+  plan.bytes_per_batch_row = (3 * config.hidden_size + config.n_heads * config.head_dim +
+                              Layer::size_in_turn(config).gradients) *
+                                 e +
+                             config.n_heads * sketch.context * e / kRowTile;
   return plan;
 }
 

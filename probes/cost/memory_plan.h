@@ -45,6 +45,9 @@ struct MemoryDemand {
 ///   tape        rows (D + what the layers' parts keep) e    (differential form only)
 ///   signals     512 L D e + 2 L K n 8 + L n 4 + n D e
 ///   queries     L query_tokens H d 4 (on a CUDA device the host's: 0)
+///   tiles       2 E (kRowTile - 1) (2 F + D) e, which fill up the rows of each expert (with
+///   experts
+///               only; F is theirs)
 ///   batch row   (D + changes in e) e + (D + changes in p) p + 24 ceil(V / 512)
 ///               (3 D + activations) e + 24 ceil(V / 512) in the direct form
 /// Activations, changes and what the tape keeps are those of PartSize, summed over a layer's parts.

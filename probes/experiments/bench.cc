@@ -98,12 +98,12 @@ BenchResult run_bench(Device& device, const Checkpoint& checkpoint, const BenchO
   std::vector<std::int32_t> tokens(n);
   for (auto& token : tokens) token = static_cast<std::int32_t>(random() % config.vocab_size);
   const auto full_peak = [&] {
-    return product_rate(device, model.weights.matrices.front().feed_forward.gate);
+    return product_rate(device, model.weights.matrices.front().feed_forward.gate());
   };
   const auto delta_peak = [&] {
     return model.rounded_matrices.empty()
                ? full_peak()
-               : product_rate(device, model.rounded_matrices.front().feed_forward.gate);
+               : product_rate(device, model.rounded_matrices.front().feed_forward.gate());
   };
 
   const auto read = [&](std::size_t count, std::span<LayerObserver* const> observers,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <ostream>
@@ -216,7 +217,9 @@ class DocumentProbe final : public Measurement {
   }
 
   std::size_t n_units() const override { return counterfactuals_.size(); }
-  std::size_t n_values() const override { return options_.horizon; }
+  std::size_t n_values() const override {
+    return values_of_counterfactual(model_.weights.config, options_);
+  }
   std::size_t max_batch() const override {
     return std::min(room_.batch_rows / options_.horizon, counterfactuals_.size());
   }
@@ -227,7 +230,7 @@ class DocumentProbe final : public Measurement {
   /// The first measure() prepares: not until then is it known which stretch the tape has to hold.
   void prepare(UnitRange) override {}
 
-  void measure(std::span<const std::size_t> units, std::span<double> kl_nats) override {
+  void measure(std::span<const std::size_t> units, std::span<double> values) override {
     std::vector<std::size_t> order(units.size());  // of places in `units`, by their starts
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto start = [&](std::size_t place) { return counterfactuals_[units[place]].start; };
@@ -239,24 +242,36 @@ class DocumentProbe final : public Measurement {
       for (; end < order.size() && start(order[end]) + options_.horizon <= stretch_.end; ++end) {
         batch.push_back(counterfactuals_[units[order[end]]]);
       }
-      std::vector<double> found(batch.size() * options_.horizon);
-      prepared_->engine->run(batch, found);
-      check_numbers(found, run_.name + ", influence");
+      std::vector<double> kl_nats(batch.size() * options_.horizon);
+      std::vector<double> rerouted(batch.size() * n_rerouted());
+      prepared_->engine->run(batch, kl_nats, rerouted);
+      check_numbers(kl_nats, run_.name + ", influence");
       for (std::size_t i = 0; i < batch.size(); ++i) {
-        std::copy_n(found.begin() + std::ptrdiff_t(i * options_.horizon), options_.horizon,
-                    kl_nats.begin() + std::ptrdiff_t(order[first + i] * options_.horizon));
+        const auto value =
+            std::copy_n(kl_nats.begin() + std::ptrdiff_t(i * options_.horizon), options_.horizon,
+                        values.begin() + std::ptrdiff_t(order[first + i] * n_values()));
+        std::copy_n(rerouted.begin() + std::ptrdiff_t(i * n_rerouted()), n_rerouted(), value);
       }
     }
   }
 
-  DocumentRun results(std::vector<double> kl_nats) const override {
+  DocumentRun results(std::vector<double> values) const override {
     DocumentRun run;
     run.name = run_.name;
-    run.influence.kl = std::move(kl_nats);
+    for (auto unit = values.begin(); unit != values.end();) {
+      const auto end_of_kl = unit + std::ptrdiff_t(options_.horizon);
+      run.influence.kl.insert(run.influence.kl.end(), unit, end_of_kl);
+      unit = end_of_kl + std::ptrdiff_t(n_rerouted());
+      std::transform(end_of_kl, unit, std::back_inserter(run.influence.rerouted),
+                     [](double share) { return static_cast<float>(share); });
+    }
     return run;
   }
 
  private:
+  /// Shares of positions that a unit gives behind its influence.
+  std::size_t n_rerouted() const { return n_values() - options_.horizon; }
+
   /// The positions to have activations of where a future begins at `start`: from a tile of rows on
   /// that begins where it would if there were all.
   Range stretch_from(std::size_t start) const {
@@ -400,6 +415,10 @@ ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options) 
   const std::size_t starts_of_stretch = demand.tape_rows - horizon - kRowTile + 1;
   return {plan_memory(config, demand), batch_rows, demand.tape_rows,
           1 + (starts - 1) / starts_of_stretch};
+}
+
+std::size_t values_of_counterfactual(const ModelConfig& config, const ProbeOptions& options) {
+  return options.horizon + (config.experts.count == 0 ? 0 : config.n_layers);
 }
 
 std::unique_ptr<Measurement> begin_probe(Device& device, const ProbeModel& model,

@@ -70,6 +70,10 @@ ProbeRoom divide_memory(const ModelConfig& config, const ProbeOptions& options);
 /// The name of a probe's units, in the plural.
 inline constexpr const char* kSubjectUnits = "subjects";
 
+/// Numbers that a counterfactual gives, the Measurement's n_values(): its influence at H positions
+/// and, of a model with experts, for each layer the share of the positions that go to others.
+std::size_t values_of_counterfactual(const ModelConfig& config, const ProbeOptions& options);
+
 /// Runs the full pass and the sketch of one document, telling progress on `log`; `subjects` are
 /// those that choose_subjects() gave, and `sketch` is what an earlier process found, or null. The
 /// model outlives what is returned. Throws UsageError where a policy evicts nothing, Error where a

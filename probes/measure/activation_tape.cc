@@ -13,7 +13,7 @@ ActivationTape::ActivationTape(Device& device, const Weights& weights, Range pos
   const Element element = weights.element();
   const std::size_t m = positions.size() + kRowTile;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    layers_.emplace_back(device, config, element, m);
+    layers_.emplace_back(device, config, layer, element, m);
   }
   final_residual_ = Tensor(device.memory(), element, m, config.hidden_size);
 }

@@ -48,8 +48,14 @@ class CounterfactualEngine {
  public:
   virtual ~CounterfactualEngine() = default;
 
-  /// kl_nats [batch.size(), H]: KL(full || evicted) at position start + h.
-  virtual void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) = 0;
+  /// kl_nats [batch.size(), H]: KL(full || evicted) at position start + h. rerouted, empty or
+  /// [batch.size(), L]: the share of a counterfactual's rows that go to other experts of the layer
+  /// than in the full pass; 0 in a layer without experts.
+  virtual void run(std::span<const Counterfactual> batch, std::span<double> kl_nats,
+                   std::span<double> rerouted) = 0;
+  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) {
+    run(batch, kl_nats, {});
+  }
 };
 
 }  // namespace longshadow

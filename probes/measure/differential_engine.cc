@@ -5,6 +5,7 @@
 #include "engine/backend/device.h"
 #include "engine/ops/common/rows.h"
 #include "engine/ops/divergence/kl_divergence.h"
+#include "probes/measure/rerouted.h"
 
 namespace longshadow {
 DifferentialEngine::DifferentialEngine(Device& device, const Weights& weights,
@@ -43,12 +44,15 @@ DeltaBatch DifferentialEngine::rows_of(std::span<const Counterfactual> batch) co
   return rows;
 }
 
-void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats) {
+void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats,
+                             std::span<double> rerouted) {
   DeltaBatch rows = rows_of(batch);
   const TensorView dx = residual_.view().row_range(0, rows.padded_rows());
   const TensorView dnormed = normed_.view().row_range(0, rows.padded_rows());
   fill_rows(device_, 0, dx);
   const ModelConfig& config = weights_.config;
+  const std::vector<PairedRows> text_rows = text_rows_of(batch, horizon_);
+  std::ranges::fill(rerouted, 0.0);
   const BatchRemovals removed(batch, config.n_layers, config.n_kv_heads);
   // Below the first layer that loses a token nothing changes.
   for (std::size_t index = removed.first_layer(); index < config.n_layers; ++index) {
@@ -59,15 +63,14 @@ void DifferentialEngine::run(std::span<const Counterfactual> batch, std::span<do
     layer.attention.delta(device_, matrices.attention, full_.rotary.of(index), rows, tape.attention,
                           FullCache{full_.cache.layer(index), delta_weights_.cache.layer(index)},
                           tape_.row_tiles_before(), dnormed, attention_, dx);
-    layer.feed_forward.delta(device_, matrices.feed_forward, rows, tape.feed_forward, dnormed,
-                             feed_forward_, dx);
+    layer.feed_forward.delta(device_, weights_.matrices[index].feed_forward, matrices.feed_forward,
+                             rows, tape.feed_forward, dnormed, feed_forward_, dx);
+    if (config.has_experts(index)) {
+      share_of_rerouted(full_, index, feed_forward_.experts->routes, text_rows, rerouted);
+    }
   }
   weights_.head.norm.delta(device_, tape_.final_residual().view(), dx, rows.tape_rows, dnormed);
 
-  std::vector<PairedRows> text_rows;
-  for (std::size_t b = 0; b < batch.size(); ++b) {
-    text_rows.push_back({b * horizon_, horizon_, batch[b].start});
-  }
   const FullPredictionsView full{full_.hidden.view(), full_.log_normalisers, full_.likeliest};
   std::vector<double> kl_rows(normed_.rows());
   kl_divergence(device_,

@@ -30,7 +30,9 @@ class DifferentialEngine final : public CounterfactualEngine {
                      const FullPass& full, const ActivationTape& tape, std::size_t horizon,
                      std::size_t max_batch);
 
-  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
+  using CounterfactualEngine::run;
+  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats,
+           std::span<double> rerouted) override;
 
  private:
   PassElements elements() const;
@@ -45,7 +47,7 @@ class DifferentialEngine final : public CounterfactualEngine {
   Tensor residual_;  ///< [padded rows, D], dx
   Tensor normed_;    ///< [padded rows + kRowTile, D]
   AttentionChanges attention_;
-  FeedForwardChanges feed_forward_;
+  SecondHalfChanges feed_forward_;
 };
 
 }  // namespace longshadow

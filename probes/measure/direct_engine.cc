@@ -4,6 +4,7 @@
 
 #include "engine/backend/device.h"
 #include "probes/measure/kl_from_full.h"
+#include "probes/measure/rerouted.h"
 
 namespace longshadow {
 namespace {
@@ -23,6 +24,27 @@ class EvictedCache final : public LayerCache {
  private:
   const KvCache& cache_;
   BatchRemovals removed_;
+};
+
+/// Compares the experts that evicted rows go to with the full pass's.
+class RouteObserver final : public LayerObserver {
+ public:
+  RouteObserver(const FullPass& full, const ModelConfig& config,
+                std::span<const PairedRows> text_rows, std::span<double> rerouted)
+      : full_(full), config_(config), text_rows_(text_rows), rerouted_(rerouted) {}
+
+  void after_feed_forward(const Chunk&, std::size_t layer,
+                          const LayerActivations& activations) override {
+    if (!config_.has_experts(layer)) return;
+    share_of_rerouted(full_, layer, activations.feed_forward.experts->routes, text_rows_,
+                      rerouted_);
+  }
+
+ private:
+  const FullPass& full_;
+  const ModelConfig& config_;
+  std::span<const PairedRows> text_rows_;
+  std::span<double> rerouted_;
 };
 
 }  // namespace
@@ -51,20 +73,23 @@ RowBatch DirectEngine::rows_of(std::span<const Counterfactual> batch) const {
   return rows;
 }
 
-void DirectEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats) {
+void DirectEngine::run(std::span<const Counterfactual> batch, std::span<double> kl_nats,
+                       std::span<double> rerouted) {
   RowBatch rows = rows_of(batch);
   std::vector<std::int32_t> tokens;
-  std::vector<PairedRows> predicted;
   for (const Stream& stream : rows.streams) {
     const auto read = std::span(full_.tokens).subspan(stream.prefix, horizon_);
     tokens.insert(tokens.end(), read.begin(), read.end());
-    predicted.push_back({stream.first_row, horizon_, stream.prefix});
   }
+  const std::vector<PairedRows> text_rows = text_rows_of(batch, horizon_);
   EvictedCache cache(full_.cache, batch, weights_.config);
+  std::ranges::fill(rerouted, 0.0);
+  RouteObserver routes(full_, weights_.config, text_rows, rerouted);
+  LayerObserver* const observer = &routes;
   walk_.run(tokens, rows, full_.rotary, cache, hidden_.view().row_range(0, rows.padded_rows()),
-            order_);
+            order_, {}, std::span(&observer, 1));
   std::vector<double> kl_rows(hidden_.rows());
-  kl_from_full(device_, weights_, full_, predicted, hidden_.view(), kl_rows);
+  kl_from_full(device_, weights_, full_, text_rows, hidden_.view(), kl_rows);
   std::copy_n(kl_rows.begin(), batch.size() * horizon_, kl_nats.begin());
 }
 

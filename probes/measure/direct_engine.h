@@ -18,7 +18,9 @@ class DirectEngine final : public CounterfactualEngine {
   DirectEngine(Device& device, const Weights& weights, const FullPass& full, std::size_t horizon,
                std::size_t max_batch, ColumnOrder order = ColumnOrder::forward);
 
-  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats) override;
+  using CounterfactualEngine::run;
+  void run(std::span<const Counterfactual> batch, std::span<double> kl_nats,
+           std::span<double> rerouted) override;
 
  private:
   RowBatch rows_of(std::span<const Counterfactual> batch) const;

@@ -60,7 +60,7 @@ class FisherSketch {
   Tensor normed_;    ///< [padded rows, D]
   Tensor rounded_;   ///< [padded rows, D], the residual's; no rows where products take it itself
   AttentionGradientRows attention_;
-  FeedForwardGradients feed_forward_;
+  SecondHalfGradients feed_forward_;
 };
 
 }  // namespace longshadow

@@ -42,6 +42,7 @@ DocumentRun measure_all(Measurement& measurement, ProgressStyle progress, std::o
   DocumentRun results = measurement.results(std::move(values));
   run.complete = true;
   run.influence.kl = std::move(results.influence.kl);
+  run.influence.rerouted = std::move(results.influence.rerouted);
   run.retention = std::move(results.retention);
   return run;
 }

@@ -37,7 +37,9 @@ std::string content_of(const fs::path& path) {
 }
 
 /// Two documents of 47 and 48 subjects, and a sketch each.
-RunFile measured_run() { return synthetic_run({.n_documents = 2, .has_sketch = true}); }
+RunFile measured_run() {
+  return synthetic_run({.n_documents = 2, .has_experts = true, .has_sketch = true});
+}
 
 /// Two documents of eight compressed caches, in the order of their names as files have them.
 RunFile retention_run() {
@@ -117,6 +119,13 @@ TEST_CASE("of a run directory that grows what is there is read, and the rest is 
     const std::size_t s = i / horizon;
     CHECK((7 <= s && s < 14 ? std::isnan(document.influence.kl[i])
                             : document.influence.kl[i] == whole[i]));
+  }
+  const std::vector<float>& shares = run.documents[0].influence.rerouted;
+  REQUIRE(document.influence.rerouted.size() == shares.size());
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const std::size_t s = i / 3;
+    CHECK((7 <= s && s < 14 ? std::isnan(document.influence.rerouted[i])
+                            : document.influence.rerouted[i] == shares[i]));
   }
   CHECK_THROWS_WITH(merge_run(directory, folder.path() / "run.h5"),
                     Contains("document_1, subjects 7-13") && Contains("document_2, the full pass"));

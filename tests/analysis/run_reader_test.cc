@@ -62,11 +62,13 @@ void replace_kl(hid_t file, const std::function<void(hid_t options)>& set,
 TEST_CASE("what is written is read") {
   const TemporaryFolder folder;
   RunFile run = synthetic_run({.n_documents = 2});
-  run.documents[1] = synthetic_run({.n_documents = 2, .n_sets = 3}).documents[1];
+  run.documents[1] =
+      synthetic_run({.n_documents = 2, .n_sets = 3, .has_experts = true}).documents[1];
   run.documents[1].complete = false;
   run.documents[1].influence.layers = "0-1";
   run.documents[1].influence.heads = "1";
   run.documents[1].influence.kl[5] = std::nan("");
+  run.documents[1].influence.rerouted[2] = std::nanf("");
   write_run(folder.path() / "run.h5", run);
   const RunFile read = read_run(folder.path() / "run.h5");
   CHECK(read.tool_version == run.tool_version);
@@ -105,6 +107,7 @@ TEST_CASE("what is written is read") {
     CHECK(got.influence.start == wrote.influence.start);
     CHECK(std::memcmp(got.influence.kl.data(), wrote.influence.kl.data(),
                       wrote.influence.kl.size() * sizeof(double)) == 0);
+    CHECK(same_bits(got.influence.rerouted, wrote.influence.rerouted));
     CHECK(got.influence.noise_floor == wrote.influence.noise_floor);
     CHECK(got.influence.selection == wrote.influence.selection);
     CHECK(got.influence.evict_at == wrote.influence.evict_at);
@@ -257,6 +260,10 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, -2.0); }},
       {"negative or infinite",
        [](hid_t file) { replace_first(file, kKl, H5T_NATIVE_DOUBLE, HUGE_VAL); }},
+      {"from 0 to 1 in rerouted",
+       [](hid_t file) {
+         replace_first(file, std::string(kInfluence) + "rerouted", H5T_NATIVE_FLOAT, 1.5f);
+       }},
       {"only members of the enumeration",
        [](hid_t file) {
          const hid_t dataset = H5Dopen2(file, kUpos, H5P_DEFAULT);
@@ -287,7 +294,7 @@ TEST_CASE("a hostile or broken run file is refused with one line") {
       {"at least one document",
        [](hid_t file) { H5Ldelete(file, "/documents/document_1", H5P_DEFAULT); }},
   };
-  check_each_is_refused(faults, synthetic_run({.n_sets = 3}));
+  check_each_is_refused(faults, synthetic_run({.n_sets = 3, .has_experts = true}));
 }
 
 TEST_CASE("a run without parts of speech is read") {

@@ -50,6 +50,7 @@ const WeightName& find(const std::vector<WeightName>& table, WeightKind kind, st
 // interleaved those of llama. So equality shows that they are put back.
 TEST_CASE("both formats of a model give the same configuration and weights") {
   for (const std::string& name : test::kTinyModelNames) {
+    if (!fs::exists(kModels / (name + ".gguf"))) continue;
     DYNAMIC_SECTION(name) {
       const auto folder = open_checkpoint(kModels / name);
       const auto file = open_checkpoint(kModels / (name + ".gguf"));
@@ -95,9 +96,14 @@ TEST_CASE("both formats of a model give the same configuration and weights") {
       CHECK(a.rotary_layers ==
             (name == "smollm3" ? std::vector{true, true, true, false} : std::vector<bool>{}));
       CHECK(b.rotary_layers == a.rotary_layers);
-      CHECK(a.bf16_layers ==
-            (name == "llama_llama3" || name == "qwen3" || name == "mistral" || name == "gemma2"));
+      CHECK(a.bf16_layers == (name == "llama_llama3" || name == "qwen3" || name == "qwen3_moe" ||
+                              name == "mistral" || name == "gemma2"));
       CHECK(b.bf16_layers == a.bf16_layers);
+      CHECK(b.experts.count == a.experts.count);
+      CHECK(b.experts.chosen == a.experts.chosen);
+      CHECK(b.experts.feed_forward_size == a.experts.feed_forward_size);
+      CHECK(b.experts.renormalised == a.experts.renormalised);
+      CHECK(b.expert_layers == a.expert_layers);
       CHECK(a.rope.theta == b.rope.theta);
       CHECK(a.rope.scaling == b.rope.scaling);
       if (a.rope.scaling == RopeScaling::linear) CHECK(a.rope.factor == b.rope.factor);
@@ -244,9 +250,12 @@ GgufBuilder rebuild(const Gguf& gguf) {
   return builder;
 }
 
-/// The tiny llama model, to be changed and opened.
-class ChangedLlama {
+/// A tiny model's GGUF file, to be changed and opened.
+class ChangedModel {
  public:
+  explicit ChangedModel(const std::string& name = "llama_plain")
+      : file_(kModels / (name + ".gguf")) {}
+
   StoredTensor& tensor(const std::string& name) {
     const auto found = std::ranges::find(gguf.tensors, name, &StoredTensor::name);
     REQUIRE(found != gguf.tensors.end());
@@ -261,10 +270,10 @@ class ChangedLlama {
 
  private:
   TemporaryFolder folder_;
-  MappedFile file_{kModels / "llama_plain.gguf"};
+  MappedFile file_;
 
  public:
-  Gguf gguf = parse_gguf(file_.bytes(), "llama_plain.gguf");
+  Gguf gguf = parse_gguf(file_.bytes(), file_.path().filename().string());
 };
 
 std::vector<std::byte> bytes_of_floats(const std::vector<float>& values) {
@@ -273,7 +282,7 @@ std::vector<std::byte> bytes_of_floats(const std::vector<float>& values) {
 }
 
 TEST_CASE("GGUF models with missing, foreign or split tensors are refused") {
-  ChangedLlama model;
+  ChangedModel model;
   CHECK_NOTHROW(model.open());
   SECTION("missing") {
     std::erase_if(model.gguf.tensors,
@@ -338,8 +347,49 @@ TEST_CASE("GGUF models with missing, foreign or split tensors are refused") {
   }
 }
 
+TEST_CASE("experts of a GGUF file lie together, or in older files one by one") {
+  ChangedModel model("mixtral");
+  SECTION("one by one") {
+    const StoredTensor gate = model.tensor("blk.1.ffn_gate_exps.weight");
+    std::erase_if(model.gguf.tensors, [&](const auto& t) { return t.name == gate.name; });
+    const std::size_t bytes = gate.data.size() / 4;
+    for (std::size_t expert = 0; expert < 4; ++expert) {
+      model.gguf.tensors.push_back({"blk.1.ffn_gate." + std::to_string(expert) + ".weight",
+                                    gate.type,
+                                    {gate.shape[1], gate.shape[2]},
+                                    gate.data.subspan(expert * bytes, bytes)});
+    }
+    const auto apart = model.open();
+    const auto together = open_checkpoint(kModels / "mixtral.gguf");
+    for (const WeightName& weight : weight_table(apart->config())) {
+      CHECK(read(*apart, weight) == read(*together, weight));
+    }
+    model.gguf.tensors.push_back(gate);
+    CHECK_THAT(model.refusal(), Contains("'blk.1.ffn_gate.0.weight' is there by itself and among"));
+  }
+  SECTION("of another number of experts") {
+    model.gguf.metadata["llama.expert_count"] = std::uint64_t{3};
+    CHECK_THAT(model.refusal(), Contains("'blk.0.ffn_down_exps.weight': expected the matrices of 3 "
+                                         "experts, found the shape [4, 48, 40]"));
+  }
+  SECTION("of another shape") {
+    model.tensor("blk.0.ffn_up_exps.weight").shape = {4, 40 * 48};
+    CHECK_THAT(model.refusal(), Contains("found the shape [4, 1920]"));
+  }
+  SECTION("without a router") {
+    std::erase_if(model.gguf.tensors,
+                  [](const auto& t) { return t.name == "blk.1.ffn_gate_inp.weight"; });
+    CHECK_THAT(model.refusal(), Contains("'blk.1.ffn_gate_inp.weight' is missing"));
+  }
+  SECTION("in a model without any") {
+    ChangedModel plain;
+    plain.gguf.tensors.push_back(model.tensor("blk.0.ffn_up_exps.weight"));
+    CHECK_THAT(plain.refusal(), Contains("is not part of a llama model"));
+  }
+}
+
 TEST_CASE("a weight that is not finite is refused when it is read") {
-  ChangedLlama model;
+  ChangedModel model;
   StoredTensor& norm = model.tensor("blk.1.attn_norm.weight");
   StoredTensor& gate = model.tensor("blk.1.ffn_gate.weight");
   std::vector<float> norm_values(norm.elements(), 1.0f);
@@ -363,7 +413,7 @@ TEST_CASE("a weight that is not finite is refused when it is read") {
 
 // d = 16: stored element 2 i + s of a head is element i + 8 s of the halves order.
 TEST_CASE("biases of a GGUF llama are put in halves order with their rows") {
-  ChangedLlama model;
+  ChangedModel model;
   std::vector<float> query(64), key(32), value(32);
   for (std::size_t i = 0; i < 64; ++i) query[i] = static_cast<float>(i);
   for (std::size_t i = 0; i < 32; ++i) key[i] = value[i] = static_cast<float>(i);

@@ -110,6 +110,43 @@ TEST_CASE("a qwen2 GGUF has biases and its own key prefix") {
   CHECK(config.n_layers == 2);
 }
 
+TEST_CASE("a llama GGUF with experts is a Mixtral, which weighs those that it chooses") {
+  Gguf gguf = small_llama();
+  gguf.metadata["llama.expert_count"] = std::uint64_t{0};
+  CHECK(config_from_gguf(gguf).architecture == Architecture::llama);
+  gguf.metadata["llama.expert_count"] = std::uint64_t{8};
+  gguf.metadata["llama.expert_used_count"] = std::uint64_t{2};
+  const ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::mixtral);
+  CHECK(config.experts.count == 8);
+  CHECK(config.experts.chosen == 2);
+  CHECK(config.experts.feed_forward_size == 96);
+  CHECK(config.experts.renormalised);
+  CHECK(config.expert_layers == std::vector{true, true});
+  CHECK(config.query_key_norm == QueryKeyNorm::none);
+  gguf.metadata["llama.expert_used_count"] = std::uint64_t{9};
+  CHECK_THAT(error_of([&] { config_from_gguf(gguf); }),
+             Contains("expected at most the 8 experts that there are for each token, found 9"));
+}
+
+TEST_CASE("a qwen3moe GGUF has experts of a size of their own in every layer") {
+  Gguf gguf = small("qwen3moe");
+  gguf.metadata["qwen3moe.expert_count"] = std::uint64_t{8};
+  gguf.metadata["qwen3moe.expert_used_count"] = std::uint64_t{3};
+  CHECK(config_from_gguf(gguf).experts.feed_forward_size == 96 / 3);
+  gguf.metadata["qwen3moe.expert_feed_forward_length"] = std::uint64_t{24};
+  const ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::qwen3_moe);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
+  CHECK(config.experts.feed_forward_size == 24);
+  CHECK(config.feed_forward_size == 96);
+  CHECK(config.expert_layers == std::vector{true, true});
+  Gguf other = small("qwen2");
+  other.metadata["qwen2.expert_count"] = std::uint64_t{4};
+  CHECK_THAT(error_of([&] { config_from_gguf(other); }),
+             Contains("'qwen2.expert_count'") && Contains("llama and qwen3moe alone"));
+}
+
 TEST_CASE("an olmo2 GGUF has norms over whole projections and behind its parts") {
   const ModelConfig config = config_from_gguf(small("olmo2"));
   CHECK(config.architecture == Architecture::olmo2);
@@ -333,7 +370,8 @@ TEST_CASE("malformed or unsupported GGUF configurations are refused by key") {
        "rope type 'longrope' is not supported; expected none, linear or yarn"},
       {"values of another size", "llama.attention.value_length", n(16),
        "expected the key length, 8"},
-      {"experts", "llama.expert_count", n(8), "mixtures of experts"},
+      {"experts", "llama.expert_count", n(8), "expert_used_count"},
+      {"too many experts", "llama.expert_count", n(5000), "expected 1 to 4096, found 5000"},
       {"huge vocabulary", "llama.vocab_size", n(std::uint64_t{1} << 40), "'llama.vocab_size'"},
       {"no context", "llama.context_length", n(0), "'llama.context_length'"},
       {"no vocabulary", "tokenizer.ggml.tokens", std::vector<std::string>{}, "expected 1 to"},

@@ -139,6 +139,59 @@ TEST_CASE("olmo2 has norms over whole projections and behind its parts") {
 }
 
 // The members of SmolLM3-3B.
+TEST_CASE("mixtral has experts in every layer, of the feed-forward size") {
+  const ModelConfig config = parse_with(R"({
+    "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "num_local_experts": 4,
+    "num_experts_per_tok": 3, "router_jitter_noise": 0.0, "rope_theta": null})");
+  CHECK(config.architecture == Architecture::mixtral);
+  CHECK(config.experts.count == 4);
+  CHECK(config.experts.chosen == 3);
+  CHECK(config.experts.feed_forward_size == 96);
+  CHECK(config.experts.renormalised);
+  CHECK(config.expert_layers == std::vector{true, true});
+  CHECK(config.rope.theta == 1e6);
+  CHECK(config.windows.empty());
+  const ModelConfig defaults = parse_with(R"({"model_type": "mixtral", "sliding_window": 64})");
+  CHECK(defaults.experts.count == 8);
+  CHECK(defaults.experts.chosen == 2);
+  CHECK(defaults.windows == std::vector<std::size_t>{64, 64});
+  CHECK_FALSE(parse_with("{}").has_experts(0));
+  CHECK_THAT(json_refusal(R"({"model_type": "mixtral", "num_local_experts": 1})"),
+             Contains("at most the 1 experts"));
+}
+
+TEST_CASE("qwen3_moe has experts in some layers, of a size of their own") {
+  const ModelConfig config = parse_with(R"({
+    "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "num_hidden_layers": 6,
+    "decoder_sparse_step": 2, "mlp_only_layers": [3, 77], "num_experts": 16,
+    "num_experts_per_tok": 4, "moe_intermediate_size": 24, "norm_topk_prob": true,
+    "attention_bias": false, "sliding_window": 64, "use_sliding_window": false})");
+  CHECK(config.architecture == Architecture::qwen3_moe);
+  CHECK(config.query_key_norm == QueryKeyNorm::head);
+  CHECK(config.head_dim == 8);
+  CHECK(config.experts.count == 16);
+  CHECK(config.experts.chosen == 4);
+  CHECK(config.experts.feed_forward_size == 24);
+  CHECK(config.experts.renormalised);
+  CHECK(config.expert_layers == std::vector{false, true, false, false, false, true});
+  CHECK(config.attention_window == 0);
+  // transformers 5 writes another name for the number of experts.
+  const ModelConfig saved = parse_with(
+      R"({"model_type": "qwen3_moe", "num_local_experts": 9, "attention_bias": true,
+          "sliding_window": 64, "use_sliding_window": true})");
+  CHECK(saved.experts.count == 9);
+  CHECK(saved.experts.chosen == 8);
+  CHECK(saved.experts.feed_forward_size == 768);
+  CHECK_FALSE(saved.experts.renormalised);
+  CHECK(saved.expert_layers == std::vector{true, true});
+  CHECK(saved.output_bias);
+  CHECK(saved.attention_window == 64);
+  CHECK_THAT(json_refusal(R"({"model_type": "qwen3_moe", "mlp_only_layers": [-1]})"),
+             Contains("'mlp_only_layers': expected numbers of layers, found '-1'"));
+  CHECK_THAT(json_refusal(R"({"model_type": "qwen3_moe", "decoder_sparse_step": 0})"),
+             Contains("'decoder_sparse_step': expected 1 to 1024, found 0"));
+}
+
 TEST_CASE("smollm3 names the layers without rotary positions, or every so many") {
   const char* members = R"({
     "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "attention_bias": false,

@@ -150,6 +150,19 @@ GEMMA3_PAIRS = [
     pair("gemma3.final_logit_softcapping", F32, 30.0),
 ]
 
+QWEN3MOE_PAIRS = [
+    pair("general.architecture", STRING, "qwen3moe"),
+    pair("qwen3moe.block_count", U32, 1),
+    pair("qwen3moe.embedding_length", U32, 8),
+    pair("qwen3moe.attention.head_count", U32, 2),
+    pair("qwen3moe.feed_forward_length", U32, 16),
+    pair("qwen3moe.expert_feed_forward_length", U32, 8),
+    pair("qwen3moe.expert_count", U32, 2),
+    pair("qwen3moe.expert_used_count", U32, 1),
+    pair("qwen3moe.context_length", U32, 64),
+    pair("qwen3moe.attention.layer_norm_rms_epsilon", F32, 1e-6),
+]
+
 
 def write(target, name, content):
     path = SEEDS / target / name
@@ -170,6 +183,8 @@ def write_gguf():
     write("gguf", "olmo2", gguf(OLMO2_PAIRS + TOKENIZER_PAIRS,
                                 [plain, ("blk.0.post_ffw_norm.weight", [8], 0, bytes(32))]))
     write("gguf", "gemma3", gguf(GEMMA3_PAIRS + TOKENIZER_PAIRS, [plain]))
+    write("gguf", "qwen3moe", gguf(QWEN3MOE_PAIRS + TOKENIZER_PAIRS,
+                                   [plain, ("blk.0.ffn_gate_exps.weight", [8, 8, 2], 0, bytes(512))]))
     write("gguf", "tokenizer", gguf(TOKENIZER_PAIRS, []))
     write("gguf", "sentencepiece", gguf(SENTENCEPIECE_PAIRS, []))
     for name, kinds in (("blocks", list(BLOCKS)[:13]), ("more_blocks", list(BLOCKS)[13:])):
@@ -238,8 +253,14 @@ def write_config():
     mistral = {**llama, "architectures": ["MistralForCausalLM"], "model_type": "mistral",
                "sliding_window": 48, "rope_scaling": {"type": "dynamic", "factor": 2.0},
                "layer_types": ["sliding_attention"]}
+    mixtral = {**llama, "architectures": ["MixtralForCausalLM"], "model_type": "mixtral",
+               "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None, "rope_scaling": None}
+    qwen3_moe = {**llama, "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "num_experts": 4,
+                 "num_experts_per_tok": 2, "moe_intermediate_size": 8, "norm_topk_prob": True,
+                 "decoder_sparse_step": 2, "mlp_only_layers": [1], "num_hidden_layers": 4, "rope_scaling": None}
     for name, config in (("llama", llama), ("qwen2", qwen2), ("qwen3", qwen3), ("olmo2", olmo2),
                          ("smollm3", smollm3), ("phi3", phi3), ("gemma2", gemma2), ("gemma3", gemma3),
+                         ("mixtral", mixtral), ("qwen3_moe", qwen3_moe),
                          ("newer", newer), ("yarn", yarn), ("mistral", mistral)):
         write("config", name, json.dumps(config, indent=1))
 

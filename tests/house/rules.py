@@ -31,6 +31,7 @@ ROOMS = {
     "engine/ops/norm": ("engine/core", "engine/backend", "engine/ops/common"),
     "engine/ops/feed_forward": ("engine/core", "engine/backend", "engine/ops/common",
                                 "engine/ops/projection"),
+    "engine/ops/experts": ("engine/core", "engine/backend", "engine/ops/common"),
     "engine/ops/attention": ("engine/core", "engine/backend", "engine/ops/common", "engine/ops/projection"),
     "engine/ops/attention_statistics": ("engine/core", "engine/backend", "engine/ops/common",
                                         "engine/ops/projection", "engine/ops/attention"),
@@ -174,7 +175,7 @@ WRITES = re.compile(r"(?<![\w:])::(?:write|pwrite|fsync|fdatasync|rename|ftrunca
 OPAQUE = re.compile(r"///\s*(?:Of|The same|What)\b")
 CLEAN = ("engine/backend", "engine/core", "engine/kv", "engine/model", "engine/ops/attention",
          "engine/ops/attention_statistics", "engine/ops/cache", "engine/ops/common", "engine/ops/divergence",
-         "engine/ops/feed_forward", "engine/ops/norm", "engine/ops/projection", "engine/ops/vocabulary",
+         "engine/ops/experts", "engine/ops/feed_forward", "engine/ops/norm", "engine/ops/projection", "engine/ops/vocabulary",
          "engine/parts", "probes/commands", "probes/compression", "probes/cost", "probes/experiments",
          "probes/gather", "probes/influence", "probes/measure", "probes/options", "probes/subjects",
          "tests/backend", "tests/config", "tests/core", "tests/cuda", "tests/format", "tests/house",

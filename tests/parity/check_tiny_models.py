@@ -90,7 +90,8 @@ def expected_logits(model, expected):
 
 def f32_tolerance(model, n, magnitude):
     """The bound of tests/support/tiny_models.h: 5 sqrt(roundings) u, times the largest logit."""
-    hidden, feed_forward = model.embedding.shape[1], model.layers[0].gate.shape[0]
+    hidden, experts = model.embedding.shape[1], model.layers[0].experts
+    feed_forward = len(model.layers[0].gate if experts is None else experts.gate[0])
     in_a_layer = 2 * hidden + model.head_dim + n + model.n_heads * model.head_dim + feed_forward
     return 5 * np.sqrt(len(model.layers) * in_a_layer + hidden) * 2.0**-24 * magnitude
 

@@ -3,7 +3,7 @@
 import numpy as np
 from gguf import GGUFReader, dequantize
 
-from reference import Layer, Model, Rope
+from reference import Experts, Layer, Model, Rope
 
 NORMS = {"attention_norm": "attn_norm", "feed_forward_norm": "ffn_norm",
          "query_norm": "attn_q_norm", "key_norm": "attn_k_norm",
@@ -59,6 +59,17 @@ def load_gguf(path):
     gemma = {"activation": "gelu_tanh", "embedding_scale": hidden**0.5} if interval else {}
 
     paired = rotated_halves if architecture in ("llama", "smollm3") else lambda weight, heads: weight
+    def feed_forward(layer):
+        names = {name: f"blk.{layer}.ffn_{name}" for name in ("gate", "up", "down")}
+        if architecture == "phi3":
+            gate, up = np.split(tensor(f"{names['up']}.weight"), 2)
+            return {"gate": gate, "up": up, "down": tensor(f"{names['down']}.weight")}
+        if f"blk.{layer}.ffn_gate_inp.weight" not in tensors:
+            return {name: tensor(f"{stored}.weight") for name, stored in names.items()}
+        matrices = {name: list(tensor(f"{stored}_exps.weight")) for name, stored in names.items()}
+        return {"experts": Experts(tensor(f"blk.{layer}.ffn_gate_inp.weight"), **matrices,
+                                   chosen=setting("expert_used_count"), renormalised=True)}
+
     layers = []
     for i in range(setting("block_count")):
         def part(name):
@@ -67,10 +78,8 @@ def load_gguf(path):
         if architecture == "phi3":
             queries, keys = n_heads * head_dim, n_kv_heads * head_dim
             query, key, value = np.split(part("attn_qkv.weight"), [queries, queries + keys])
-            gate, up = np.split(part("ffn_up.weight"), 2)
         else:
             query, key, value = (part(f"attn_{name}.weight") for name in "qkv")
-            gate, up = part("ffn_gate.weight"), part("ffn_up.weight")
 
         bias = {}
         if f"blk.{i}.attn_q.bias" in tensors:
@@ -85,7 +94,7 @@ def load_gguf(path):
                  for name, stored in NORMS.items()}
         layers.append(Layer(
             query=paired(query, n_heads), key=paired(key, n_kv_heads), value=value,
-            attention_output=part("attn_output.weight"), gate=gate, up=up, down=part("ffn_down.weight"),
+            attention_output=part("attn_output.weight"), **feed_forward(i),
             rotary=architecture != "smollm3" or i % 4 != 3, rope=window_rope if window_of(i) else None,
             window=window_of(i), **bias, **norms))
 

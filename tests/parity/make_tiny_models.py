@@ -4,8 +4,8 @@
     python3 tests/parity/make_tiny_models.py --models qwen3     # these alone
 
 For each model NAME: the folder NAME (Hugging Face), NAME.gguf, and NAME.json with the expected
-values. Logits come from transformers in float64 (with the three float32 steps it hides, the norms,
-the softmax and the rotary angles, taken in float64 too); influence and signals come from the plain
+values. Logits come from transformers in float64 (with the four float32 steps it hides, the norms,
+the softmax, the rotary angles and the router, taken in float64 too); influence and signals come from the plain
 float64 code in reference.py. Each is checked against the other before anything is written.
 """
 
@@ -67,6 +67,21 @@ class Spec:
     logit_cap: float = 0.0
     max_context: int = 256
     norm_epsilon: float = 1e-5
+    # Experts, in which layers (numbered from 1, every sparse_step-th, less dense_layers, from 0), and their router.
+    n_experts: int = 0
+    n_chosen: int = 0
+    expert_size: int = 0
+    renormalised: bool = True
+    sparse_step: int = 1
+    dense_layers: tuple = ()
+
+    def sparse_layers(self):
+        return [layer for layer in range(self.n_layers) if self.n_experts
+                and (layer + 1) % self.sparse_step == 0 and layer not in self.dense_layers]
+
+    def has_gguf(self):
+        """GGUF knows of no layers without experts among others, nor of weights that do not add up to 1."""
+        return not self.n_experts or (self.renormalised and len(self.sparse_layers()) == self.n_layers)
 
     def window_of(self, layer):
         return self.window if self.full_interval and (layer + 1) % self.full_interval else 0
@@ -129,6 +144,15 @@ SPECS = [
          ref.Rope(theta=1e6, scaling="linear", factor=8.0), "rope_scaling", "gpt-2", "float16",
          seed=11, head_dim=8, norm_epsilon=1e-6, window=18, full_interval=3,
          window_rope=ref.Rope(theta=10000.0), score_scalar=8),
+    Spec("mixtral", "mixtral", 48, 2, 4, 2, 40, False, ref.Rope(theta=1e6), "rope_parameters",
+         "gpt-2", "float16", seed=10, n_experts=4, n_chosen=2, expert_size=40),
+    Spec("qwen3_moe", "qwen3_moe", 32, 3, 4, 2, 48, False, ref.Rope(theta=1e6), "rope_scaling",
+         "qwen2", "bfloat16", seed=11, head_dim=8, norm_epsilon=1e-6, n_experts=8, n_chosen=3,
+         expert_size=24),
+    # Weights of the chosen that do not add up to 1, between layers without experts.
+    Spec("qwen3_moe_mixed", "qwen3_moe", 32, 4, 4, 2, 48, True, ref.Rope(theta=1e6), "rope_scaling",
+         "qwen2", "float16", seed=12, head_dim=8, norm_epsilon=1e-6, n_experts=6, n_chosen=2,
+         expert_size=24, renormalised=False, sparse_step=2, dense_layers=(3,)),
 ]
 
 
@@ -136,6 +160,19 @@ def representable(weight):
     """Rounded so that float32, float16 and bfloat16 all store the same numbers."""
     rounded = torch.from_numpy(weight).to(torch.bfloat16).float().numpy()
     return np.where(np.abs(rounded) < 2.0**-14, np.float32(0), rounded)
+
+
+def random_experts(spec, matrix):
+    """A layer's router and experts. The router's logits are of standard deviation 1: close enough
+    that an eviction moves some rows to other experts."""
+    router, of_expert, matrices = tiny_files.EXPERTS[spec.family]
+    wide, inner = spec.hidden_size, spec.expert_size
+    weights = {f"{router}.weight": matrix(spec.n_experts, wide, 1.0)}
+    shapes = {"gate": (inner, wide, 1.5), "up": (inner, wide, 1.0), "down": (wide, inner, 1.5)}
+    for expert in range(spec.n_experts):
+        for stored, what in matrices.items():
+            weights[f"{of_expert.format(expert)}{stored}.weight"] = matrix(*shapes[what])
+    return weights
 
 
 def random_weights(spec):
@@ -168,7 +205,11 @@ def random_weights(spec):
             "mlp.up_proj.weight": matrix(spec.feed_forward_size, wide, 1.0),
             "mlp.down_proj.weight": matrix(wide, spec.feed_forward_size, 1.0),
         }.items()}
-        if spec.family == "qwen3":
+        if layer in spec.sparse_layers():
+            for name in ("gate", "up", "down"):
+                del weights[f"{prefix}mlp.{name}_proj.weight"]
+            weights |= {prefix + name: value for name, value in random_experts(spec, matrix).items()}
+        if spec.family in ("qwen3", "qwen3_moe"):
             for name in ("q", "k"):
                 # A head's rotated vector has this size whatever its projection's gain, so scores
                 # get theirs from here.
@@ -211,7 +252,14 @@ def reference_model(spec, weights):
                 for name, stored in BIASES.items()
                 if f"model.layers.{index}.{stored}_proj.bias" in w}
         parts = {field: part(f"{name}.weight")
-                 for name, (_, field) in tiny_files.layer_parts(spec.family).items()}
+                 for name, (_, field) in tiny_files.layer_parts(spec.family).items()
+                 if f"model.layers.{index}.{name}.weight" in w}
+        if index in spec.sparse_layers():
+            router, of_expert, matrices = tiny_files.EXPERTS[spec.family]
+            parts["experts"] = ref.Experts(
+                part(f"{router}.weight"), chosen=spec.n_chosen, renormalised=spec.renormalised,
+                **{what: [part(f"{of_expert.format(e)}{stored}.weight") for e in range(spec.n_experts)]
+                   for stored, what in matrices.items()})
         layers.append(ref.Layer(**parts, **bias, rotary=index not in spec.unrotated,
                                 rope=spec.window_rope if spec.window_of(index) else None,
                                 window=spec.window_of(index)))
@@ -229,7 +277,8 @@ def load_in_float64(folder, spec):
     gemma = tiny_files.is_gemma(spec.family)
     # Only the plain code caps scores, and it takes their softmax in float32 unless told otherwise.
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float64, attn_implementation="eager" if spec.score_cap else "sdpa")
+        folder, dtype=torch.float64, attn_implementation="eager" if spec.score_cap else "sdpa",
+        experts_implementation="eager")
     if spec.score_cap:
         torch.nn.functional.softmax = lambda x, dim, dtype=None: x.softmax(dim)
 
@@ -238,7 +287,16 @@ def load_in_float64(folder, spec):
         weight = 1.0 + self.weight if gemma else self.weight
         return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon)
 
+    def router_forward(self, x):
+        logits = torch.nn.functional.linear(x.reshape(-1, self.hidden_dim), self.weight)
+        weights, experts = torch.topk(logits.softmax(dim=-1), self.top_k, dim=-1)
+        if spec.renormalised:
+            weights = weights / weights.sum(dim=-1, keepdim=True)
+        return logits, weights, experts
+
     type(model.model.norm).forward = norm_forward
+    for layer in spec.sparse_layers():
+        type(model.model.layers[layer].mlp.gate).forward = router_forward
     patch_rotary(model.model.rotary_emb, spec)
     if gemma:
         assert model.model.embed_tokens.embed_scale.item() == spec.hidden_size**0.5
@@ -338,6 +396,8 @@ def expected_values(spec, model, hugging_face, ids):
               for head in range(spec.n_kv_heads)] for layer in range(spec.n_layers)]
     kl_table = influence(lambda layer, head: table[layer][head], CONTEXT)
     logits = check_against_transformers(hugging_face, ids, full, influences, spec.window_of)
+    routes = {} if not spec.n_experts else {
+        "rerouted": [ref.rerouted(model, full, [i], CONTEXT, FUTURE) for i in SUBJECTS]}
 
     def attention(signal):
         return [signal(a, spec.n_kv_heads, CONTEXT) for a in full.attention]
@@ -348,7 +408,7 @@ def expected_values(spec, model, hugging_face, ids):
         "made_with": f"transformers {transformers.__version__}, float64",
         "context": CONTEXT, "future": FUTURE, "lag": LAG,
         "token_ids": ids,
-        "subjects": SUBJECTS, "kl_end": kl_end,
+        "subjects": SUBJECTS, "kl_end": kl_end, **routes,
         "lag_subjects": SUBJECTS, "kl_lag": kl_lag,
         "span": SPAN, "kl_span": kl_span,
         "set": SET, "kl_set": kl_set,
@@ -379,25 +439,29 @@ def to_json(values):
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def write_and_check_gguf(spec, weights, tokenizer, model, ids, path):
+    tiny_files.write_gguf(spec, weights, tokenizer, path)
+    # GGUF keeps epsilon and rope_freqs.weight in float32: its logits differ in the last digits.
+    np.testing.assert_allclose(
+        ref.full_pass(load_gguf(path), ids).logits, ref.full_pass(model, ids).logits, rtol=0,
+        atol=2e-5 if spec.rope.scaling == "llama3" else 1e-9)
+
+
 def make(spec, text, folder):
     tokenizer = tiny_tokenizers.train(spec.pre, text, VOCABULARY)
     assert tokenizer.get_vocab_size() == VOCABULARY
     ids = np.array(tokenizer.encode(text).ids[:TOKENS])
     weights = random_weights(spec)
     tiny_files.write_hugging_face(spec, weights, tokenizer, folder / spec.name)
-    tiny_files.write_gguf(spec, weights, tokenizer, folder / f"{spec.name}.gguf")
-
     model = reference_model(spec, weights)
-    # GGUF keeps epsilon and rope_freqs.weight in float32: its logits differ in the last digits.
-    np.testing.assert_allclose(
-        ref.full_pass(load_gguf(folder / f"{spec.name}.gguf"), ids).logits,
-        ref.full_pass(model, ids).logits, rtol=0,
-        atol=2e-5 if spec.rope.scaling == "llama3" else 1e-9)
+    if spec.has_gguf():
+        write_and_check_gguf(spec, weights, tokenizer, model, ids, folder / f"{spec.name}.gguf")
     expected = expected_values(spec, model, load_in_float64(folder / spec.name, spec), ids)
     (folder / f"{spec.name}.json").write_text(to_json(expected))
     print(f"{spec.name:14} logits std {expected['logits'].std():.2f}, "
           f"median influence {np.median(expected['kl_end']):.1e}, "
-          f"strongest attention {np.max(expected['attention_cumulative']):.2f}")
+          f"strongest attention {np.max(expected['attention_cumulative']):.2f}"
+          + (f", rerouted up to {np.max(expected['rerouted']):.2f}" if spec.n_experts else ""))
 
 
 def main():

@@ -64,14 +64,42 @@ class Rope:
 
 
 @dataclass
+class Experts:
+    """A mixture of experts: rows go through the `chosen` ones of the largest logits."""
+
+    router: np.ndarray  # [E, D]
+    gate: list[np.ndarray]  # E of [F, D]
+    up: list[np.ndarray]  # E of [F, D]
+    down: list[np.ndarray]  # E of [D, F]
+    chosen: int
+    renormalised: bool  # the softmax is over the chosen, else over all
+
+    def __call__(self, h):
+        """The sum [n, D] over the experts of each row of h [n, D], and which these are [n, k], sorted."""
+        logits = h @ self.router.T
+        experts = np.argsort(-logits, axis=-1, kind="stable")[:, :self.chosen]
+        weights = np.take_along_axis(softmax(logits), experts, axis=-1)
+        if self.renormalised:
+            weights = weights / weights.sum(axis=-1, keepdims=True)
+        summed = np.zeros_like(h)
+        for row, (chosen, shares) in enumerate(zip(experts, weights)):
+            for expert, share in zip(chosen, shares):
+                gate, up = self.gate[expert] @ h[row], self.up[expert] @ h[row]
+                summed[row] += share * (self.down[expert] @ (gate / (1.0 + np.exp(-gate)) * up))
+        return summed, np.sort(experts, axis=-1)
+
+
+@dataclass
 class Layer:
     query: np.ndarray  # [H d, D]; rows in rotated-half order, as Hugging Face stores them
     key: np.ndarray  # [K d, D]
     value: np.ndarray  # [K d, D]
     attention_output: np.ndarray  # [D, H d]
-    gate: np.ndarray  # [F, D]
-    up: np.ndarray  # [F, D]
-    down: np.ndarray  # [D, F]
+    # [F, D], [F, D], [D, F]; none where the layer has experts
+    gate: np.ndarray | None = None
+    up: np.ndarray | None = None
+    down: np.ndarray | None = None
+    experts: "Experts | None" = None
     query_bias: np.ndarray | float = 0.0
     key_bias: np.ndarray | float = 0.0
     value_bias: np.ndarray | float = 0.0
@@ -120,6 +148,7 @@ class FullPass:
     values: list[np.ndarray]  # per layer [n, K, d]
     residuals: list[np.ndarray]  # L + 1 of [n, D]: each layer's input, then the last layer's output
     attention: list[np.ndarray]  # per layer [H, n, n]
+    experts: list[np.ndarray | None]  # per layer [n, k], sorted; None where the layer has no experts
     logits: np.ndarray  # [n, V]
 
 
@@ -179,7 +208,7 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         return here
 
     x = model.embedding[token_ids] * model.embedding_scale
-    run = FullPass(np.asarray(token_ids), [], [], [x], [], None)
+    run = FullPass(np.asarray(token_ids), [], [], [x], [], [], None)
     for index, layer in enumerate(model.layers):
         h = rms_norm(x, layer.attention_norm, model.norm_epsilon)
         q = (h @ layer.query.T + layer.query_bias).reshape(rows, model.n_heads, model.head_dim)
@@ -210,9 +239,13 @@ def run_rows(model, token_ids, start, prefix, removed=()):
         x = x + rms_norm(mixed, layer.attention_output_norm, model.norm_epsilon)
 
         h = rms_norm(x, layer.feed_forward_norm, model.norm_epsilon)
-        gate = h @ layer.gate.T + layer.gate_bias
-        up = h @ layer.up.T + layer.up_bias
-        fed = (activate(gate, model.activation) * up) @ layer.down.T + layer.down_bias
+        if layer.experts is not None:
+            fed, experts = layer.experts(h)
+        else:
+            gate = h @ layer.gate.T + layer.gate_bias
+            up = h @ layer.up.T + layer.up_bias
+            fed, experts = (activate(gate, model.activation) * up) @ layer.down.T + layer.down_bias, None
+        run.experts.append(experts)
         x = x + rms_norm(fed, layer.feed_forward_output_norm, model.norm_epsilon)
         run.residuals.append(x)
     logits = rms_norm(x, model.final_norm, model.norm_epsilon) @ model.output.T
@@ -246,6 +279,15 @@ def forward_influence(model, full, removed, start, horizon):
     stop = start + horizon
     evicted = run_rows(model, full.token_ids[start:stop], start, full, removed)
     return kl(full.logits[start:stop], evicted.logits)
+
+
+def rerouted(model, full, removed, start, horizon):
+    """The share of these positions that go to other experts than in the full pass, [L]; 0 in a layer
+    without experts."""
+    stop = start + horizon
+    evicted = run_rows(model, full.token_ids[start:stop], start, full, removed)
+    return [0.0 if experts is None else float(np.mean((experts != before[start:stop]).any(axis=-1)))
+            for experts, before in zip(evicted.experts, full.experts)]
 
 
 def entropy(logits):

@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 import tiny_tokenizers
 
 # Of transformers, where the family's is not capitalized alone.
-CLASS_NAMES = {"smollm3": "SmolLM3", "gemma3_text": "Gemma3"}
-GGUF_NAMES = {"mistral": "llama", "gemma3_text": "gemma3"}  # of architectures, where they are others
+CLASS_NAMES = {"smollm3": "SmolLM3", "qwen3_moe": "Qwen3Moe", "gemma3_text": "Gemma3"}
+# Of architectures, where GGUF calls the family something else.
+GGUF_NAMES = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}
 GEMMA_INTERVALS = {"gemma2": 2, "gemma3_text": 6}  # every so many layers one has no window, if no key says so
-INTERLEAVED = ("llama", "mistral", "smollm3")  # GGUF's pairs lie side by side
+INTERLEAVED = ("llama", "mistral", "mixtral", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
 # Hugging Face's name of a layer's part -> GGUF's, and reference.py's.
 PROJECTIONS = {
@@ -44,6 +45,13 @@ NORMS_AROUND = {
 QUERY_KEY_NORMS = {
     "self_attn.q_norm": ("attn_q_norm", "query_norm"),
     "self_attn.k_norm": ("attn_k_norm", "key_norm"),
+}
+# Of experts, Hugging Face's names of the router and of a matrix: {} is the expert; GGUF has all experts' in one.
+EXPERTS = {
+    "mixtral": ("block_sparse_moe.gate", "block_sparse_moe.experts.{}.",
+                {"w1": "gate", "w3": "up", "w2": "down"}),
+    "qwen3_moe": ("mlp.gate", "mlp.experts.{}.",
+                  {"gate_proj": "gate", "up_proj": "up", "down_proj": "down"}),
 }
 GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -74,12 +82,27 @@ def as_stored(spec, weights):
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
     norms = NORMS_BEHIND if family == "olmo2" else NORMS_AROUND if is_gemma(family) else NORMS_BEFORE
-    with_norms = family in ("qwen3", "olmo2", "gemma3_text")
+    with_norms = family in ("qwen3", "qwen3_moe", "olmo2", "gemma3_text")
     return norms | PROJECTIONS | (QUERY_KEY_NORMS if with_norms else {})
 
 
 def is_gemma(family):
     return family in ("gemma2", "gemma3_text")
+
+
+def gguf_experts(weights, spec):
+    """GGUF's names and values of the experts' weights, {Hugging Face's name: value}."""
+    if spec.family not in EXPERTS:
+        return {}
+    router, of_expert, matrices = EXPERTS[spec.family]
+    named = {}
+    for layer in spec.sparse_layers():
+        prefix = f"model.layers.{layer}."
+        named[f"blk.{layer}.ffn_gate_inp.weight"] = weights[f"{prefix}{router}.weight"]
+        for stored, what in matrices.items():
+            named[f"blk.{layer}.ffn_{what}_exps.weight"] = np.stack(
+                [weights[f"{prefix}{of_expert.format(e)}{stored}.weight"] for e in range(spec.n_experts)])
+    return named
 
 
 def write_hugging_face(spec, weights, tokenizer, folder):
@@ -161,6 +184,14 @@ def config(spec):
         settings |= {"pad_token_id": None, "sliding_window": spec.max_context,
                      "original_max_position_embeddings": min(spec.max_context, spec.rope.original_context),
                      "partial_rotary_factor": spec.rope.partial}
+    if spec.family == "mixtral":
+        settings |= {"num_local_experts": spec.n_experts, "num_experts_per_tok": spec.n_chosen,
+                     "sliding_window": None}
+    if spec.family == "qwen3_moe":
+        settings |= {"attention_bias": False, "sliding_window": None, "use_sliding_window": False,
+                     "num_experts": spec.n_experts, "num_experts_per_tok": spec.n_chosen,
+                     "moe_intermediate_size": spec.expert_size, "norm_topk_prob": spec.renormalised,
+                     "decoder_sparse_step": spec.sparse_step, "mlp_only_layers": list(spec.dense_layers)}
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
@@ -195,7 +226,7 @@ def write_gguf(spec, weights, tokenizer, path):
     if spec.family in INTERLEAVED:
         writer.add_vocab_size(spec.embedding_rows)
         writer.add_rope_dimension_count(spec.head_dim)
-    if spec.family in ("llama", "mistral", "qwen3", "smollm3") or is_gemma(spec.family):
+    if spec.family in ("llama", "mistral", "mixtral", "qwen3", "qwen3_moe", "smollm3") or is_gemma(spec.family):
         writer.add_key_length(spec.head_dim)
         writer.add_value_length(spec.head_dim)
     if spec.family == "phi3":
@@ -226,9 +257,19 @@ def write_gguf(spec, weights, tokenizer, path):
         plain = spec.rope.theta ** (-np.arange(0, spec.head_dim, 2) / spec.head_dim)
         divisors = plain / spec.rope.frequencies(spec.head_dim)
         writer.add_tensor("rope_freqs.weight", divisors.astype(np.float32))
+    if spec.n_experts:
+        writer.add_expert_count(spec.n_experts)
+        writer.add_expert_used_count(spec.n_chosen)
+    if spec.family == "qwen3_moe":
+        writer.add_expert_feed_forward_length(spec.expert_size)
     _add_vocabulary(writer, spec, tokenizer)
 
+    for name, weight in gguf_experts(weights, spec).items():
+        stored = Type.F32 if "gate_inp" in name else GGUF_TYPE[spec.dtype]
+        writer.add_tensor(name, gguf.quantize(weight, stored), raw_dtype=stored)
     for name, weight in as_stored(spec, weights).items():
+        if ".experts." in name or name.endswith((".mlp.gate.weight", ".block_sparse_moe.gate.weight")):
+            continue
         if is_gemma(spec.family) and weight.ndim == 1:
             weight = weight + np.float32(1)  # what norms multiply with
         stored = Type.F32 if weight.ndim == 1 else GGUF_TYPE[spec.dtype]

@@ -289,7 +289,7 @@ class Architectures(ModelTest):
             self.assertEqual(result.stdout.splitlines()[1:-1], plain[1:-1])  # but for the name and the digest
 
     def test_what_is_not_computed_is_refused_by_name(self):
-        for members, words in (({"model_type": "qwen3_moe"}, ("'qwen3_moe'", "llama, mistral, qwen2, qwen3, olmo2, smollm3, phi3, gemma2, gemma3")),
+        for members, words in (({"model_type": "gpt_oss"}, ("'gpt_oss'", "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, olmo2, smollm3, phi3, gemma2, gemma3")),
                                ({"hidden_act": "gelu"}, ("'hidden_act'",)),
                                ({"rope_scaling": {"rope_type": "proportional"}}, ("'proportional'", "longrope")),
                                ({"quantization_config": {"bits": 4}}, ("'quantization_config'", "GGUF"))):

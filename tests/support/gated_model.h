@@ -1,8 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <map>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -35,7 +37,7 @@ class GatedModel {
     for (const WeightName& name : weight_table(config_)) {
       std::vector<float> values(name.rows * name.cols);
       checkpoint.read(name, values);
-      twin::Rows& rows = weights_[{name.kind, name.layer}];
+      twin::Rows& rows = weights_[{{name.kind, name.expert}, name.layer}];
       for (std::size_t r = 0; r < name.rows; ++r) {
         rows.push_back(twin::row(values.data() + r * name.cols, name.cols));
         if (config_.norm_weights_less_1 && is_norm(name.kind)) {
@@ -43,6 +45,7 @@ class GatedModel {
         }
       }
     }
+    if (config_.experts.count != 0) hidden();  // whose routes stay
   }
 
   double& gate(std::size_t layer, std::size_t kv_head, std::size_t column) {
@@ -98,17 +101,17 @@ class GatedModel {
         WeightKind::final_norm};
     return std::ranges::find(kNorms, kind) != std::end(kNorms);
   }
-  const twin::Rows& weights(WeightKind kind, std::size_t layer) const {
-    return weights_.at({kind, layer});
+  const twin::Rows& weights(LayerWeight weight, std::size_t layer) const {
+    return weights_.at({weight, layer});
   }
   /// x itself where the model has no such norm.
   twin::Row norm(WeightKind kind, std::size_t layer, const twin::Row& x) const {
     if (!weights_.contains({kind, layer})) return x;
     return twin::rms_norm(x, weights(kind, layer)[0], config_.norm_epsilon);
   }
-  twin::Row times(WeightKind kind, std::size_t layer, const twin::Row& x) const {
+  twin::Row times(LayerWeight weight, std::size_t layer, const twin::Row& x) const {
     twin::Row y;
-    for (const twin::Row& row : weights(kind, layer)) y.push_back(twin::dot(row, x));
+    for (const twin::Row& row : weights(weight, layer)) y.push_back(twin::dot(row, x));
     return y;
   }
   static void add(const twin::Row& from, twin::Row& to) {
@@ -116,8 +119,9 @@ class GatedModel {
   }
 
   /// times() and a bias, where the model has one.
-  twin::Row project(WeightKind kind, WeightKind bias, std::size_t layer, const twin::Row& x) const {
-    twin::Row y = times(kind, layer, x);
+  twin::Row project(LayerWeight weight, WeightKind bias, std::size_t layer,
+                    const twin::Row& x) const {
+    twin::Row y = times(weight, layer, x);
     if (const auto found = weights_.find({bias, layer}); found != weights_.end()) {
       add(found->second[0], y);
     }
@@ -211,15 +215,52 @@ class GatedModel {
     }
   }
 
+  /// W_down (act(W_gate in) W_up in) with biases, of the layer or of one of its experts.
+  twin::Row feed(std::size_t layer, std::size_t expert, const twin::Row& in) const {
+    const auto by = [&](WeightKind kind, WeightKind bias, const twin::Row& x) {
+      return project({kind, expert}, bias, layer, x);
+    };
+    const twin::Row gate = by(WeightKind::gate, WeightKind::gate_bias, in);
+    twin::Row gated = by(WeightKind::up, WeightKind::up_bias, in);
+    for (std::size_t i = 0; i < gate.size(); ++i)
+      gated[i] *= twin::activation(config_.activation, gate[i]);
+    return by(WeightKind::down, WeightKind::down_bias, gated);
+  }
+
+  /// Experts by falling logit.
+  static std::vector<std::size_t> ordered(const twin::Row& logits) {
+    std::vector<std::size_t> order(logits.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+    return order;
+  }
+
+  /// The sum over the experts of the largest logits, weighed by a softmax over these or over all.
+  /// Each row goes to the experts that it went to when it was first asked, whatever the gates.
+  twin::Row mix(std::size_t layer, std::size_t row, const twin::Row& in) const {
+    const twin::Row logits = times(WeightKind::router, layer, in);
+    const auto held = routes_.emplace(std::pair(layer, row), ordered(logits)).first;
+    const std::vector<std::size_t>& order = held->second;
+    const std::size_t chosen = config_.experts.chosen;
+    double total = 0;
+    for (std::size_t i = 0; i < (config_.experts.renormalised ? chosen : order.size()); ++i) {
+      total += std::exp(logits[order[i]]);
+    }
+    twin::Row output(in.size());
+    for (std::size_t i = 0; i < chosen; ++i) {
+      twin::Row part = feed(layer, order[i], in);
+      for (double& element : part) element *= std::exp(logits[order[i]]) / total;
+      add(part, output);
+    }
+    return output;
+  }
+
   void feed_forward(std::size_t layer, twin::Rows& x) const {
-    for (twin::Row& row : x) {
-      const twin::Row in = norm(WeightKind::feed_forward_norm, layer, row);
-      const twin::Row gate = project(WeightKind::gate, WeightKind::gate_bias, layer, in);
-      twin::Row gated = project(WeightKind::up, WeightKind::up_bias, layer, in);
-      for (std::size_t i = 0; i < gate.size(); ++i)
-        gated[i] *= twin::activation(config_.activation, gate[i]);
-      const twin::Row output = project(WeightKind::down, WeightKind::down_bias, layer, gated);
-      add(norm(WeightKind::feed_forward_output_norm, layer, output), row);
+    for (std::size_t r = 0; r < x.size(); ++r) {
+      const twin::Row in = norm(WeightKind::feed_forward_norm, layer, x[r]);
+      const twin::Row output = config_.has_experts(layer) ? mix(layer, r, in) : feed(layer, 0, in);
+      add(norm(WeightKind::feed_forward_output_norm, layer, output), x[r]);
     }
   }
 
@@ -228,7 +269,9 @@ class GatedModel {
   std::size_t context_;
   std::vector<twin::Row> frequencies_;  ///< [L]
   twin::Rows gates_;                    ///< [L K, T]
-  std::map<std::pair<WeightKind, std::size_t>, twin::Rows> weights_;
+  std::map<std::pair<LayerWeight, std::size_t>, twin::Rows> weights_;
+  /// By layer and row, experts by falling logit.
+  mutable std::map<std::pair<std::size_t, std::size_t>, std::vector<std::size_t>> routes_;
 };
 
 }  // namespace longshadow::test

@@ -25,6 +25,7 @@ inline RunPlan plan_of(const RunFile& run, std::size_t shard_units) {
 /// What the full pass gave.
 inline DocumentRun pass_of(DocumentRun document) {
   document.influence.kl.clear();
+  document.influence.rerouted.clear();
   document.retention.clear();
   document.complete = false;
   return document;
@@ -46,6 +47,10 @@ inline DocumentRun values_of(const DocumentRun& document, UnitRange units) {
   const std::vector<double>& kl = document.influence.kl;
   const std::size_t horizon = document.influence.noise_floor.size();
   values.influence.kl.assign(at(kl, units.begin * horizon), at(kl, units.end * horizon));
+  const std::vector<float>& rerouted = document.influence.rerouted;
+  const std::size_t n_layers = rerouted.size() / document.influence.subjects.size();
+  values.influence.rerouted.assign(at(rerouted, units.begin * n_layers),
+                                   at(rerouted, units.end * n_layers));
   return values;
 }
 

@@ -125,6 +125,11 @@ RunInfluence synthetic_influence(const SyntheticOptions& options, const RunSigna
       influence.kl.push_back(1e-3 * std::pow(static_cast<double>(h + 1), -0.5));
     }
   }
+  if (options.has_experts) {
+    for (std::size_t i = 0; i < influence.subjects.size() * kLayers; ++i) {
+      influence.rerouted.push_back(static_cast<float>(i % 17) / 16);
+    }
+  }
   influence.noise_floor.assign(options.horizon, options.noise_floor);
   influence.selection = "sample:" + std::to_string(options.n_subjects);
   influence.evict_at = options.lag < 0 ? "end" : "lag";

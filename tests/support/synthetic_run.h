@@ -17,7 +17,8 @@ struct SyntheticOptions {
   std::size_t n_subjects = 48;
   /// Every ninth token from the tenth on, of two groups in turn; the third as a policy evicts.
   std::size_t n_sets = 0;
-  std::int64_t lag = 16;  ///< W; under 0 the subjects leave at the context's end
+  bool has_experts = false;  ///< whose changes are told
+  std::int64_t lag = 16;     ///< W; under 0 the subjects leave at the context's end
   double noise_floor = 1e-11;
   std::uint64_t seed = 1;
   /// By layer in the first document, by KV head and with projections in the second, and so on.

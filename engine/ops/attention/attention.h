@@ -80,8 +80,9 @@ struct Stream {
   /// Where KV heads see different numbers of columns: which rows of the prefix, counted over all
   /// its heads, each sees instead. Empty: the first `prefix` rows of its own.
   std::span<const Range> ragged_prefix{};
-  /// For a ragged prefix in a layer with a window: the positions of the prefix's rows, over all its
-  /// heads, ascending within each; and that of the stream's first row.
+  /// Where a layer with a window does not show all of a ragged prefix to every row: the positions
+  /// of the prefix's rows, over all its heads, ascending within each; and that of the stream's
+  /// first row.
   std::span<const std::uint32_t> ragged_positions{};
   std::size_t first_position = 0;
 };
@@ -97,8 +98,10 @@ inline Range prefix_rows(const Stream& stream, std::size_t kv_head, std::size_t 
 inline std::size_t first_seen_column(const AttentionShape& shape, const Stream& stream,
                                      std::size_t kv_head, std::size_t r, std::size_t head_rows) {
   if (shape.window == 0) return 0;
-  if (stream.ragged_prefix.empty())
+  if (stream.ragged_prefix.empty()) {
     return std::min(shape.first_seen(stream.prefix + r), stream.prefix);
+  }
+  if (stream.ragged_positions.empty()) return 0;
   const Range rows = prefix_rows(stream, kv_head, head_rows);
   const auto positions = stream.ragged_positions.subspan(rows.begin, rows.size());
   const std::size_t first = shape.first_seen(stream.first_position + r);

@@ -88,7 +88,7 @@ void gather_rows(Device& device, ConstTensorView table, std::span<const std::int
                  TensorView to) {
   check_gather_rows(table, ids, to);
   if (GatherRowsKernel::ran_elsewhere(device, table, ids, to)) return;
-  with_element<float, double>("gather_rows", table.element, [&]<class T>() {
+  with_element<float, double, BF16>("gather_rows", table.element, [&]<class T>() {
     gather_rows_on_cpu<T>(cpu_of(device), table.as<T>(), ids, to.as<T>());
   });
 }

@@ -114,7 +114,7 @@ void scale_rows_on_cuda(Cuda& device, double factor, MatrixView<T> x) {
 void implement_gather_rows() {
   GatherRowsKernel::implement(
       [](Cuda& device, ConstTensorView table, std::span<const std::int32_t> ids, TensorView to) {
-        with_element<float, double>("gather_rows", table.element, [&]<class T>() {
+        with_element<float, double, BF16>("gather_rows", table.element, [&]<class T>() {
           gather_rows_on_cuda<T>(device, table.as<T>(), ids, to.as<T>());
         });
       });

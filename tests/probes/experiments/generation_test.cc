@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <vector>
 
@@ -53,6 +54,7 @@ TEMPLATE_TEST_CASE("greedy text is transformers'", "", float, double) {
   const nlohmann::json fixtures = greedy_fixtures();
   for (const auto& [name, fixture] : fixtures.items()) {
     for (const std::string& file : {name, name + ".gguf"}) {
+      if (!std::filesystem::exists(test::kTinyModels / file)) continue;  // a folder alone
       INFO(file);
       Cpu cpu(2);
       const auto weights = load<TestType>(cpu, file);

@@ -141,9 +141,10 @@ std::vector<Range> scattered(std::size_t end) {
   return ranges;
 }
 
-// For three layers of two KV heads. Starts at no multiple of a tile; a sink, a span, everything,
-// all but one token, a fifth with the sink, and removals that differ by layer and head: in one
-// layer alone, at the first, in between or at the last, from one head alone, and each another.
+// For three layers of two KV heads, which llama_llama3 and qwen3_moe have. Starts at no multiple of
+// a tile; a sink, a span, everything, all but one token, a fifth with the sink, and removals that
+// differ by layer and head: in one layer alone, at the first, in between or at the last, from one
+// head alone, and each another.
 const std::vector<Counterfactual> kBatch{
     {Removal({{0, 1}}), 101},
     {Removal({{40, 41}}), 57},
@@ -168,10 +169,9 @@ struct Engines {
   std::unique_ptr<ActivationTape> tape;
   FullPass full;
 
-  explicit Engines(std::size_t threads = 2)
+  explicit Engines(const std::string& name = "llama_llama3", std::size_t threads = 2)
       : cpu(threads),
-        weights(load_weights(cpu, *open_checkpoint(test::kTinyModels / "llama_llama3"),
-                             element_of<T>())),
+        weights(load_weights(cpu, *open_checkpoint(test::kTinyModels / name), element_of<T>())),
         full(read()) {}
 
   FullPass read() {
@@ -202,7 +202,9 @@ std::vector<double> run(CounterfactualEngine& engine, std::span<const Counterfac
 TEMPLATE_TEST_CASE("a counterfactual has the same bits alone, in any batch, for any threads", "",
                    double, float) {
   using T = TestType;
-  Engines<T> engines;
+  const std::string name = GENERATE("llama_llama3", "qwen3_moe");
+  CAPTURE(name);
+  Engines<T> engines(name);
   for (const bool differential : {false, true}) {
     const auto make = [&](Engines<T>& of) {
       return differential ? of.differential() : of.direct();
@@ -214,7 +216,7 @@ TEMPLATE_TEST_CASE("a counterfactual has the same bits alone, in any batch, for 
       const std::vector<double> alone = run(*engine, std::span(kBatch).subspan(i, 1));
       CHECK(test::same_bits(alone, {together.begin() + i * 37, together.begin() + (i + 1) * 37}));
     }
-    Engines<T> on_one_thread(1);
+    Engines<T> on_one_thread(name, 1);
     CHECK(test::same_bits(run(*make(on_one_thread), kBatch), together));
   }
 }
@@ -222,7 +224,7 @@ TEMPLATE_TEST_CASE("a counterfactual has the same bits alone, in any batch, for 
 // Two ways of computing the same number share nothing but the full pass. f64's own error, relative
 // to the change, is some 1e-13; numerics of the direct form leave 1e-24 where nothing changes.
 TEST_CASE("the differential form is the direct form") {
-  Engines<double> engines;
+  Engines<double> engines(GENERATE("llama_llama3", "qwen3_moe"));
   const std::vector<double> direct = run(*engines.direct(), kBatch);
   const std::vector<double> differential = run(*engines.differential(), kBatch);
   for (std::size_t i = 0; i < direct.size(); ++i) {
@@ -234,7 +236,7 @@ TEST_CASE("the differential form is the direct form") {
 
 TEMPLATE_TEST_CASE("removing nothing changes nothing", "", double, float) {
   using T = TestType;
-  Engines<T> engines;
+  Engines<T> engines(GENERATE("llama_llama3", "qwen3_moe"));
   const std::vector<Counterfactual> null{{Removal(), 100}};
   for (const double kl : run(*engines.differential(), null)) CHECK(kl == 0);
   // The direct form is off by rounding: KL is about half the square of the logits' error.

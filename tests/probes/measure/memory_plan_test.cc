@@ -4,6 +4,7 @@
 
 #include "engine/core/error.h"
 #include "engine/model/full_pass.h"
+#include "probes/cost/arithmetic.h"
 
 namespace longshadow {
 namespace {
@@ -49,6 +50,32 @@ TEST_CASE("A plan counts what a probe keeps and what a row takes") {
   CHECK(bytes_of(direct, "weights") == (2 * output + layers) * 8);
   CHECK(bytes_of(direct, "tape") == 0);
   CHECK(direct.bytes_per_batch_row == (3 * 8 + 2 * 12 + 2 * 6 + 4 + 3 * 10) * 8 + 24 * 2);
+}
+
+TEST_CASE("A plan counts the matrices of all experts, and the activations of those of a row") {
+  constexpr std::size_t n = 100, rows = 30, output = 8000,
+                        attention = 8 * 12 + 8 * 6 + 8 * 6 + 12 * 8;
+  ModelConfig mixed = small_model();  // 5 experts of size 7 in the second layer, 2 for each row
+  mixed.experts = {.count = 5, .chosen = 2, .feed_forward_size = 7, .renormalised = true};
+  mixed.expert_layers = {false, true};
+  const std::size_t expert = 3 * 8 * 7, router = 5 * 8;
+  const MemoryPlan plan = plan_memory(mixed, {Precision::f32, Method::differential, n, rows});
+  const std::size_t layers = 2 * attention + 3 * 8 * 10 + 5 * expert + router;
+  CHECK(bytes_of(plan, "weights") == (3 * output + layers) * 4);
+  // Behind an expert a row keeps gate, up and output; beside them logits, weights and ids.
+  const std::size_t numbers = 3 * 5 + 4 * 2;
+  const std::size_t of_attention = 8 + 2 * 12 + 4;
+  CHECK(bytes_of(plan, "tape") ==
+        rows * (2 * of_attention + (8 + 2 * 10) + (8 + 2 * (2 * 7 + 8) + numbers) + 8) * 4);
+  CHECK(bytes_of(plan, "experts' tiles") == 2 * 5 * 127 * (2 * 7 + 8) * 4);
+  CHECK(plan.bytes_per_batch_row ==
+        (8 + 6 + (3 * 8 + numbers)) * 4 + (8 + 2 * 12 + 6 + 10 + (8 + 7)) * 4 + 24 * 2);
+  CHECK(product_flops(mixed, 1) ==
+        2.0 * (2 * attention + 3 * 8 * 10 + 2 * expert + router + output));
+  ModelConfig all = mixed;
+  all.expert_layers = {true, true};
+  CHECK(bytes_of(plan_memory(all, {Precision::f32, Method::differential, n, rows}), "weights") ==
+        (3 * output + 2 * (attention + 5 * expert + router)) * 4);
 }
 
 TEST_CASE(
