@@ -30,7 +30,8 @@ struct ContextOfText {
   std::size_t text_tokens;  ///< all tokens, context included, which rotary scaling goes by
 };
 
-/// What a layer holds of the context where no policy compresses it: what the next token sees.
+/// Names the slots that a layer holds of the context where no policy compresses it: what the next
+/// token sees.
 KeptSlots slots_seen_next(const ModelConfig& config, std::size_t layer, const ContextOfText& text);
 
 /// The slots of all layers and KV heads that slots_seen_next() names.

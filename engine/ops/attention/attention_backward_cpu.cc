@@ -209,7 +209,8 @@ class BackwardPass {
     }
   }
 
-  /// Of the columns [begin, begin + used), those that row r of the part sees, counted from `begin`.
+  /// Selects those of the columns [begin, begin + used) that row r of the part sees, counted from
+  /// `begin`.
   Range visible_columns(const RowPart& part, std::size_t r, std::size_t begin,
                         std::size_t used) const {
     const std::size_t position = prefix_ + part.first + r;

@@ -240,7 +240,7 @@ class RowTileTask {
     return {within(shape_.first_seen(position(r))), within(position(r) + 1)};
   }
 
-  /// What the full pass computed of a tile.
+  /// A tile as the full pass computed it.
   struct FullTile {
     MatrixView<const T> p;       ///< [kRowTile, width]
     MatrixView<const T> capped;  ///< [kRowTile, width], as ScoreCap::apply() leaves it; or empty

@@ -20,7 +20,7 @@ class Scoring {
 
   /// tanh(f q.k / cap), or the product itself where there is no cap.
   __device__ T capped(T product) const { return is_capped_ ? tanh(product * cap_scale_) : product; }
-  /// Of what capped() returned.
+  /// The score of what capped() returned.
   __device__ T score_of_capped(T capped) const { return capped * scale_; }
   __device__ T score(T product) const { return score_of_capped(capped(product)); }
   /// The score's change when the product that capped() was made from changes; without a cap that
