@@ -60,7 +60,8 @@ struct StepRecorder final : LayerObserver {
 /// `written` tokens were, where `slots` are the tokens that stayed so far. It knows the prompt's
 /// number of tokens and nothing else of it.
 Tokens twin_cut(const std::vector<twin::Rows>& queries, const std::vector<twin::Rows>& keys,
-                const Tokens& slots, std::size_t written, std::size_t count) {
+                const twin::ScoreForm& form, const Tokens& slots, std::size_t written,
+                std::size_t count) {
   Tokens candidates;
   for (const std::uint32_t token : slots) {
     if (token >= kPrompt && token < kPrompt + written - kWindow) candidates.push_back(token);
@@ -73,7 +74,7 @@ Tokens twin_cut(const std::vector<twin::Rows>& queries, const std::vector<twin::
       for (const std::uint32_t token : candidates) {
         seen.push_back(keys[token - kPrompt][head / group]);
       }
-      const twin::Row weights = twin::attend(queries[step][head], seen, seen).weights;
+      const twin::Row weights = twin::attend(queries[step][head], seen, seen, form).weights;
       for (std::size_t i = 0; i < sums.size(); ++i) {
         sums[i] += weights[i] / static_cast<double>(n_heads);
       }
@@ -111,7 +112,10 @@ void check_cuts(Device& device, const std::string& model, const DecodingInterval
   Tokens all(kPrompt);
   std::iota(all.begin(), all.end(), 0U);
   Compression everything;
-  everything.layers.assign(config.n_layers, {kPrompt, std::vector(config.n_kv_heads, all)});
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    everything.layers.push_back(
+        {kPrompt, std::vector(config.n_kv_heads, all), config.window(layer)});
+  }
   GrowingCache cache(device, full.cache, everything, full.frequencies);
 
   const auto policy = make_policy("rpc:window=" + std::to_string(kWindow));
@@ -130,10 +134,16 @@ void check_cuts(Device& device, const std::string& model, const DecodingInterval
     CHECK(compressor.cuts().count == (written < kWindow ? 0 : (written - kWindow) / kEvery));
     for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
       slots[layer].push_back(static_cast<std::uint32_t>(token));
-      if (compressor.cuts().count != cut) {
+      if (const std::size_t window = config.window(layer); window != 0) {
+        // Nobody cuts it, and it holds what the next token sees.
+        const std::size_t held = std::min(window - 1, slots[layer].size());
+        slots[layer].erase(slots[layer].begin(),
+                           slots[layer].end() - static_cast<std::ptrdiff_t>(held));
+      } else if (compressor.cuts().count != cut) {
         const std::size_t before = slots[layer].size();
-        slots[layer] =
-            twin_cut(steps.queries[layer], steps.keys[layer], slots[layer], written, counts[cut]);
+        slots[layer] = twin_cut(steps.queries[layer], steps.keys[layer],
+                                {config.attention_scale, config.attention_score_cap}, slots[layer],
+                                written, counts[cut]);
         n_evicted += before - slots[layer].size();
       }
       CAPTURE(model, written, layer);
