@@ -93,6 +93,8 @@ const char* name_of(Architecture architecture) {
       return "qwen3";
     case Architecture::olmo2:
       return "olmo2";
+    case Architecture::olmo3:
+      return "olmo3";
     case Architecture::smollm3:
       return "smollm3";
     case Architecture::phi3:
@@ -196,7 +198,7 @@ void settle_architecture(ModelConfig& config) {
       config.architecture == Architecture::qwen3_moe) {
     config.query_key_norm = QueryKeyNorm::head;
   }
-  if (config.architecture == Architecture::olmo2) {
+  if (config.architecture == Architecture::olmo2 || config.architecture == Architecture::olmo3) {
     config.query_key_norm = QueryKeyNorm::projection;
     config.norms_before = false;
     config.norms_behind = true;

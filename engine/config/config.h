@@ -20,6 +20,7 @@ enum class Architecture {
   qwen3,
   qwen3_moe,
   olmo2,
+  olmo3,
   smollm3,
   phi3,
   gemma2,
@@ -114,7 +115,7 @@ struct ModelConfig {
   double logit_cap = 0;        ///< logits l become cap tanh(l / cap) (Gemma 2); 0: they stay
   bool bf16_layers = false;    ///< the file keeps every matrix of the layers but routers in bf16
   RopeConfig rope;
-  /// Of layers that have a window, where it differs from the others' (Gemma 3).
+  /// Of layers that have a window, where it differs from the others' (Gemma 3, OLMo 3).
   std::optional<RopeConfig> window_rope;
   /// [L], whether the layer's queries and keys are rotated; empty: in every layer (SmolLM3: not in
   /// every fourth).
@@ -128,6 +129,9 @@ struct ModelConfig {
   std::size_t group_size() const { return n_heads / n_kv_heads; }  // G
   /// As in windows.
   std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
+  const RopeConfig& rope_of(std::size_t layer) const {
+    return window_rope && window(layer) != 0 ? *window_rope : rope;
+  }
   /// Whether every token of a text of `tokens` sees all before it in this layer.
   bool sees_all(std::size_t layer, std::size_t tokens) const {
     return window(layer) == 0 || window(layer) >= tokens;
@@ -138,7 +142,7 @@ struct ModelConfig {
 };
 
 /// The name that Hugging Face gives the architecture: "llama", "mistral", "qwen2",
-/// "mixtral", "qwen3", "qwen3_moe", "olmo2", "smollm3", "phi3", "gemma2", "gemma3".
+/// "mixtral", "qwen3", "qwen3_moe", "olmo2", "olmo3", "smollm3", "phi3", "gemma2", "gemma3".
 const char* name_of(Architecture architecture);
 
 /// As config.json and GGUF files call it: "yarn".

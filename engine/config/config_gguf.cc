@@ -24,6 +24,11 @@ class ArchitectureKeys {
   const T* find(const std::string& key) const {
     return gguf_.find_value<T>(prefix_ + key);
   }
+  template <class T>
+  bool holds(const std::string& key) const {
+    const auto found = gguf_.metadata.find(prefix_ + key);
+    return found != gguf_.metadata.end() && std::holds_alternative<T>(found->second);
+  }
   std::size_t dimension(const std::string& key, std::size_t max) const {
     return in_range(gguf_.at<std::uint64_t>(prefix_ + key), max, place(key));
   }
@@ -162,6 +167,35 @@ void read_rope(const Gguf& gguf, const ArchitectureKeys& keys, ModelConfig& conf
   if (config.architecture == Architecture::phi3) read_longrope(gguf, keys, rotated, config);
 }
 
+constexpr const char* kWindow = "attention.sliding_window";
+
+/// The windows of a model of which every so many layers one has none: `interval`, or the number or
+/// the list of layers that the file gives.
+void read_windows(const ArchitectureKeys& keys, std::size_t interval, ModelConfig& config) {
+  constexpr const char* kPattern = "attention.sliding_window_pattern";
+  const std::size_t window = keys.dimension_or(kWindow, 4096, kMaxContext);
+  std::vector<bool> windowed;
+  if (keys.holds<std::vector<bool>>(kPattern)) {
+    windowed = *keys.find<std::vector<bool>>(kPattern);
+    if (windowed.size() != config.n_layers) {
+      throw Error(keys.place(kPattern) + ": expected an entry for each of the " +
+                  std::to_string(config.n_layers) + " layers, found " +
+                  std::to_string(windowed.size()));
+    }
+  } else {
+    windowed = but_every(keys.dimension_or(kPattern, interval, kMaxLayers), config.n_layers);
+  }
+  for (const bool has_one : windowed) config.windows.push_back(has_one ? window : 0);
+}
+
+/// OLMo 3's windows, whose layers' frequencies nothing stretches.
+void read_olmo3(const ArchitectureKeys& keys, ModelConfig& config) {
+  if (config.architecture != Architecture::olmo3) return;
+  read_windows(keys, 4, config);
+  config.window_rope.emplace();
+  config.window_rope->theta = keys.positive_number_or("rope.freq_base", 10000.0);
+}
+
 /// llama.cpp's defaults and what it takes from the number of layers, which no key says: of the
 /// largest models the scores' scale is not the head size's.
 void read_gemma(const ArchitectureKeys& keys, ModelConfig& config) {
@@ -177,20 +211,15 @@ void read_gemma(const ArchitectureKeys& keys, ModelConfig& config) {
   } else if (keys.find<double>("final_logit_softcapping") != nullptr) {
     config.logit_cap = keys.positive_number("final_logit_softcapping");
   }
-  constexpr const char* kWindow = "attention.sliding_window";
   if (!gemma2 && keys.find<std::uint64_t>(kWindow) == nullptr) return;
-  const std::size_t window = keys.dimension_or(kWindow, 4096, kMaxContext);
-  const std::size_t interval =
-      keys.dimension_or("attention.sliding_window_pattern", gemma2 ? 2 : 6, kMaxLayers);
-  for (const bool windowed : but_every(interval, config.n_layers)) {
-    config.windows.push_back(windowed ? window : 0);
-  }
+  read_windows(keys, gemma2 ? 2 : 6, config);
   if (gemma2) return;
   config.window_rope.emplace();
   config.window_rope->theta = keys.positive_number_or("rope.freq_base_swa", 10000.0);
 }
 
-/// Which architecture the file is of; its experts make a llama a Mixtral.
+/// Which architecture the file is of; its experts make a llama a Mixtral, its window an OLMo 2 an
+/// OLMo 3.
 Architecture read_architecture(const Gguf& gguf, const std::string& name) {
   // Mistral's and Mixtral's files call themselves llama.
   constexpr std::array kSupported{
@@ -202,7 +231,10 @@ Architecture read_architecture(const Gguf& gguf, const std::string& name) {
       architecture_of(known, kSupported, gguf.source + ": 'general.architecture'");
   const auto* experts = gguf.find_value<std::uint64_t>(name + ".expert_count");
   const bool has_experts = experts != nullptr && *experts > 0;
-  return architecture == Architecture::llama && has_experts ? Architecture::mixtral : architecture;
+  if (architecture == Architecture::llama && has_experts) return Architecture::mixtral;
+  const auto* window = gguf.find_value<std::uint64_t>(name + "." + kWindow);
+  const bool has_window = window != nullptr && *window > 0;
+  return architecture == Architecture::olmo2 && has_window ? Architecture::olmo3 : architecture;
 }
 
 /// Experts in every layer, weighed by a softmax over the chosen: as llama.cpp does, whatever the
@@ -268,6 +300,7 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
       config.architecture == Architecture::qwen2 || gguf.find("blk.0.attn_q.bias") != nullptr;
   settle_architecture(config);
   read_gemma(keys, config);
+  read_olmo3(keys, config);
   if (config.architecture == Architecture::smollm3) {
     // A file does not say which; llama.cpp leaves every fourth layer as it is.
     config.rotary_layers = but_every(4, config.n_layers);

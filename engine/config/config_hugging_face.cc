@@ -6,6 +6,7 @@
 
 #include "engine/config/config_checks.h"
 #include "engine/config/gemma_config.h"
+#include "engine/config/rope_by_layer.h"
 #include "engine/core/error.h"
 #include "engine/io/json.h"
 #include "engine/text/utf8.h"
@@ -138,12 +139,16 @@ std::size_t read_rotated_elements(const json& config, const json* parameters,
                   model.head_dim, where + " of the elements of a head");
 }
 
+/// OLMo 3's base where config.json names none.
+constexpr double kOlmo3Theta = 5e5;
+
 RopeConfig read_rope(const json& config, const std::string& source, const ModelConfig& model) {
   const bool phi3 = model.architecture == Architecture::phi3;
   const std::size_t max_context = model.max_context;
   RopeConfig rope;
   if (model.architecture == Architecture::smollm3) rope.theta = 2e6;  // transformers' defaults
   if (model.architecture == Architecture::mixtral) rope.theta = 1e6;
+  if (model.architecture == Architecture::olmo3) rope.theta = kOlmo3Theta;
   std::string where;
   const json* parameters = find_rope_parameters(config, source, where);
   rope.theta = json_find<double>(config, "rope_theta", source).value_or(rope.theta);
@@ -231,7 +236,10 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const auto by_layer = windowed_layers(config, source, n_layers);
   const bool gemma =
       model.architecture == Architecture::gemma2 || model.architecture == Architecture::gemma3;
-  if (!mistral && !mixtral && !phi3 && !smollm3 && !qwen && !qwen3_moe && !gemma) return {};
+  const bool olmo3 = model.architecture == Architecture::olmo3;
+  if (!mistral && !mixtral && !phi3 && !smollm3 && !qwen && !qwen3_moe && !gemma && !olmo3) {
+    return {};
+  }
   const bool used = json_find<bool>(config, "use_sliding_window", source).value_or(false);
   const bool none = config.contains(kKey) ? config[kKey].is_null() : smollm3 || phi3 || mixtral;
   std::vector<bool> windowed(n_layers);
@@ -241,6 +249,8 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
     windowed.assign(n_layers, used && !none);
   } else if (by_layer) {
     windowed = *by_layer;
+  } else if (olmo3) {
+    windowed = but_every(4, n_layers);
   } else if (gemma) {
     windowed = but_every(read_interval(config, "sliding_window_pattern", source), n_layers);
   } else if (used && !none && qwen) {
@@ -259,7 +269,7 @@ std::vector<std::size_t> read_windows(const json& config, const std::string& sou
   const std::size_t window =
       in_range(json_find<std::uint64_t>(config, kKey, source).value_or(kDefaultWindow), kMaxContext,
                source + ": " + quote(kKey));
-  if (window >= model.max_context) return {};
+  if (window >= model.max_context && !model.window_rope) return {};
   std::vector<std::size_t> windows;
   for (const bool has_one : windowed) windows.push_back(has_one ? window : 0);
   return windows;
@@ -358,11 +368,14 @@ std::string weight_type(const json& config, const std::string& source) {
 
 ModelConfig config_from_json(std::span<const std::byte> config_json, const std::string& source) {
   constexpr std::array kSupported{
-      Architecture::llama, Architecture::mistral,   Architecture::mixtral, Architecture::qwen2,
-      Architecture::qwen3, Architecture::qwen3_moe, Architecture::olmo2,   Architecture::smollm3,
-      Architecture::phi3,  Architecture::gemma2,    Architecture::gemma3};
+      Architecture::llama,   Architecture::mistral,   Architecture::mixtral, Architecture::qwen2,
+      Architecture::qwen3,   Architecture::qwen3_moe, Architecture::olmo2,   Architecture::olmo3,
+      Architecture::smollm3, Architecture::phi3,      Architecture::gemma2,  Architecture::gemma3};
   json document = parse_json(config_json, source);
   settle_gemma_config(document, source);
+  if (json_at<std::string>(document, "model_type", source) == "olmo3") {
+    settle_rope_by_layer(document, source, kOlmo3Theta);
+  }
   const auto dimension = [&](const char* key, std::size_t max) {
     return in_range(json_at<std::uint64_t>(document, key, source), max, source + ": " + quote(key));
   };
@@ -393,7 +406,8 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
 
   const bool llama = config.architecture == Architecture::llama;
   const bool qwen2 = config.architecture == Architecture::qwen2;
-  const bool olmo2 = config.architecture == Architecture::olmo2;
+  const bool olmo =
+      config.architecture == Architecture::olmo2 || config.architecture == Architecture::olmo3;
   const bool smollm3 = config.architecture == Architecture::smollm3;
   const bool gemma =
       config.architecture == Architecture::gemma2 || config.architecture == Architecture::gemma3;
@@ -402,7 +416,7 @@ ModelConfig config_from_json(std::span<const std::byte> config_json, const std::
   config.tied_embeddings =
       json_find<bool>(document, "tie_word_embeddings", source).value_or(smollm3);
   config.output_bias =
-      (llama || qwen3 || olmo2 || smollm3 || qwen3_moe || gemma) && flag("attention_bias");
+      (llama || qwen3 || olmo || smollm3 || qwen3_moe || gemma) && flag("attention_bias");
   config.attention_bias = qwen2 || config.output_bias;
   settle_architecture(config);
   config.feed_forward_bias = (llama || smollm3) && flag("mlp_bias");

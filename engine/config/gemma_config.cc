@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/config/config_checks.h"
+#include "engine/config/rope_by_layer.h"
 #include "engine/core/error.h"
 #include "engine/text/utf8.h"
 
@@ -35,27 +36,6 @@ json text_part(const json& whole, const std::string& source) {
   return text;
 }
 
-/// rope_parameters of transformers 5, an object for each kind of layer, or the members of earlier
-/// versions.
-void settle_gemma3_rope(json& config, const std::string& source) {
-  constexpr const char* kKey = "rope_parameters";
-  const json* by_kind = json_object_find(config, kKey, source);
-  const json* windowed = nullptr;
-  const json* full = nullptr;
-  if (by_kind != nullptr) {
-    const std::string where = source + ": " + quote(kKey);
-    windowed = json_object_find(*by_kind, "sliding_attention", where);
-    full = json_object_find(*by_kind, "full_attention", where);
-  }
-  json window_parameters = windowed != nullptr ? *windowed : json::object();
-  if (!window_parameters.contains("rope_theta")) {
-    window_parameters["rope_theta"] = config["rope_local_base_freq"];
-  }
-  config["window_rope_parameters"] = std::move(window_parameters);
-  json full_parameters = full != nullptr ? *full : json::object();
-  config[kKey] = std::move(full_parameters);
-}
-
 /// A positive number, or 0 where there is none.
 double read_cap(const json& config, const char* key, const std::string& source) {
   const auto cap = json_find<double>(config, key, source);
@@ -73,7 +53,9 @@ void settle_gemma_config(json& config, const std::string& source) {
   settled.update(json::parse(type == "gemma2" ? kGemma2Defaults : kGemma3Defaults));
   settled.update(config);
   settled["model_type"] = type;
-  if (type == "gemma3") settle_gemma3_rope(settled, source);
+  if (type == "gemma3") {
+    settle_rope_by_layer(settled, source, json_at<double>(settled, "rope_local_base_freq", source));
+  }
   config = std::move(settled);
 }
 

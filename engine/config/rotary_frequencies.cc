@@ -88,16 +88,22 @@ std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_
 
 std::vector<std::vector<double>> layer_frequencies(const ModelConfig& config,
                                                    std::size_t n_tokens) {
-  std::vector<std::vector<double>> layers(
-      config.n_layers, rotary_frequencies(config.rope, config.head_dim, n_tokens));
-  for (std::size_t layer = 0; config.window_rope && layer < config.n_layers; ++layer) {
-    if (config.window(layer) == 0) continue;
-    layers[layer] = rotary_frequencies(*config.window_rope, config.head_dim, n_tokens);
+  std::vector<std::vector<double>> layers;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    layers.push_back(rotary_frequencies(config.rope_of(layer), config.head_dim, n_tokens));
   }
   for (std::size_t layer = 0; layer < config.rotary_layers.size(); ++layer) {
     if (!config.rotary_layers[layer]) std::ranges::fill(layers[layer], 0.0);
   }
   return layers;
+}
+
+std::vector<double> layer_attention_factors(const ModelConfig& config) {
+  std::vector<double> factors;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    factors.push_back(config.rope_of(layer).attention_factor);
+  }
+  return factors;
 }
 
 }  // namespace longshadow

@@ -30,4 +30,7 @@ std::vector<double> rotary_frequencies(const RopeConfig& rope, std::size_t head_
 /// the layer has no rotary positions.
 std::vector<std::vector<double>> layer_frequencies(const ModelConfig& config, std::size_t n_tokens);
 
+/// RopeConfig::attention_factor of every layer, [L].
+std::vector<double> layer_attention_factors(const ModelConfig& config);
+
 }  // namespace longshadow

@@ -36,7 +36,7 @@ Decoder::Decoder(Device& device, const Weights& weights, std::size_t max_tokens)
     : device_(device),
       weights_(weights),
       rotary_(device, weights.element(), layer_frequencies(weights.config, max_tokens), max_tokens,
-              weights.config.rope.attention_factor),
+              layer_attention_factors(weights.config)),
       walk_(device, weights, kFewRows),
       hidden_(device.memory(), weights.element(), kFewRows, weights.config.hidden_size),
       logits_(device.memory(), weights.element(), kFewRows, weights.config.vocab_size),

@@ -76,7 +76,7 @@ FullPass run_full_pass(Device& device, const Weights& weights, std::span<const s
   FullPass pass{
       {tokens.begin(), tokens.end()},
       frequencies,
-      RotaryTables(device, weights.element(), frequencies, n, config.rope.attention_factor),
+      RotaryTables(device, weights.element(), frequencies, n, layer_attention_factors(config)),
       KvCache(device.memory(), weights.element(), config.n_layers, config.n_kv_heads, n,
               config.head_dim),
       Tensor(device.memory(), weights.element(), padded_n, config.hidden_size),

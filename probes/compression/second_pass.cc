@@ -8,6 +8,7 @@
 
 #include "engine/backend/device.h"
 #include "engine/backend/transfer.h"
+#include "engine/config/rotary_frequencies.h"
 #include "engine/core/error.h"
 #include "engine/ops/attention_statistics/largest_attention.h"
 #include "engine/ops/common/rows.h"
@@ -72,7 +73,7 @@ class RowsBehind {
              std::size_t max_tokens)
       : context_(context),
         rotary_(device, weights.element(), full.frequencies, context + max_tokens,
-                weights.config.rope.attention_factor),
+                layer_attention_factors(weights.config)),
         cache_(full.cache),
         walk_(device, weights, round_up(max_tokens, kRowTile)),
         hidden_(device.memory(), weights.element(), round_up(max_tokens, kRowTile),

@@ -76,6 +76,48 @@ TEST_CASE("olmo2 has norms over whole projections and behind its parts") {
   CHECK(parse_with(R"({"model_type": "olmo2", "attention_bias": true})").output_bias);
 }
 
+// The members of Olmo-3-1025-7B, of which 8 layers.
+TEST_CASE("olmo3 has windows, and stretches the positions of the other layers alone") {
+  const char* members = R"({
+    "architectures": ["Olmo3ForCausalLM"], "model_type": "olmo3", "attention_bias": false,
+    "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 8, "head_dim": null,
+    "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 65536,
+    "rms_norm_eps": 1e-06, "rope_theta": 500000, "sliding_window": 4096,
+    "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192,
+                     "attention_factor": 1.2079441541679836, "beta_fast": 32.0, "beta_slow": 1.0},
+    "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size": 100278})";
+  const ModelConfig config = parse_with(members);
+  CHECK(config.architecture == Architecture::olmo3);
+  CHECK(config.query_key_norm == QueryKeyNorm::projection);
+  CHECK(config.norms_behind);
+  CHECK_FALSE(config.norms_before);
+  const std::vector<std::size_t> windows{4096, 4096, 4096, 0, 4096, 4096, 4096, 0};
+  CHECK(config.windows == windows);
+  CHECK(config.rope.scaling == RopeScaling::yarn);
+  CHECK(config.max_context == 65536);
+  REQUIRE(config.window_rope);
+  CHECK(config.window_rope->theta == 5e5);
+  CHECK(config.window_rope->scaling == RopeScaling::none);
+  const std::vector<double> factors = layer_attention_factors(config);
+  CHECK(factors[2] == 1);
+  CHECK(factors[3] == 1.2079441541679836);
+  const auto frequencies = layer_frequencies(config, 1);
+  CHECK(frequencies[2] == rotary_frequencies(*config.window_rope, 128, 1));
+  CHECK(frequencies[3] == rotary_frequencies(config.rope, 128, 1));
+
+  json listed = json::parse(members);
+  listed["num_hidden_layers"] = 2;
+  listed["layer_types"] = {"full_attention", "sliding_attention"};
+  listed["rope_parameters"] = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e5}}},
+                               {"sliding_attention", {{"rope_type", "default"}}}};
+  listed.erase("rope_scaling");
+  listed.erase("rope_theta");
+  const ModelConfig newer = parse_with(listed.dump().c_str());
+  CHECK(newer.windows == std::vector<std::size_t>{0, 4096});
+  CHECK(newer.rope.theta == 1e5);
+  CHECK(newer.window_rope->theta == 5e5);
+}
+
 // The members of SmolLM3-3B.
 TEST_CASE("mixtral has experts in every layer, of the feed-forward size") {
   const ModelConfig config = parse_with(R"({
@@ -112,7 +154,7 @@ TEST_CASE("qwen3_moe has experts in some layers, of a size of their own") {
   CHECK(config.experts.feed_forward_size == 24);
   CHECK(config.experts.renormalised);
   CHECK(config.expert_layers == std::vector{false, true, false, false, false, true});
-  CHECK(config.attention_window == 0);
+  CHECK(config.windows.empty());
   // transformers 5 writes another name for the number of experts.
   const ModelConfig saved = parse_with(
       R"({"model_type": "qwen3_moe", "num_local_experts": 9, "attention_bias": true,
@@ -123,7 +165,7 @@ TEST_CASE("qwen3_moe has experts in some layers, of a size of their own") {
   CHECK_FALSE(saved.experts.renormalised);
   CHECK(saved.expert_layers == std::vector{true, true});
   CHECK(saved.output_bias);
-  CHECK(saved.attention_window == 64);
+  CHECK(saved.windows == std::vector<std::size_t>{64, 64});
   CHECK_THAT(json_refusal(R"({"model_type": "qwen3_moe", "mlp_only_layers": [-1]})"),
              Contains("'mlp_only_layers': expected numbers of layers, found '-1'"));
   CHECK_THAT(json_refusal(R"({"model_type": "qwen3_moe", "decoder_sparse_step": 0})"),

@@ -154,6 +154,32 @@ TEST_CASE("an olmo2 GGUF has norms over whole projections and behind its parts")
   CHECK(config.norms_behind);
 }
 
+// As llama.cpp's converter writes it.
+TEST_CASE("an olmo2 GGUF with a window is an OLMo 3") {
+  Gguf gguf = small("olmo2");
+  gguf.metadata["olmo2.block_count"] = std::uint64_t{4};
+  gguf.metadata["olmo2.attention.sliding_window"] = std::uint64_t{64};
+  gguf.metadata["olmo2.rope.scaling.type"] = std::string("yarn");
+  gguf.metadata["olmo2.rope.scaling.factor"] = 4.0;
+  gguf.metadata["olmo2.rope.scaling.original_context_length"] = std::uint64_t{32};
+  ModelConfig config = config_from_gguf(gguf);
+  CHECK(config.architecture == Architecture::olmo3);
+  CHECK(config.norms_behind);
+  CHECK(config.windows == std::vector<std::size_t>{64, 64, 64, 0});
+  CHECK(config.rope.scaling == RopeScaling::yarn);
+  REQUIRE(config.window_rope);
+  CHECK(config.window_rope->theta == config.rope.theta);
+  CHECK(config.window_rope->scaling == RopeScaling::none);
+
+  constexpr const char* kPattern = "olmo2.attention.sliding_window_pattern";
+  gguf.metadata[kPattern] = std::vector{true, false, false, true};
+  CHECK(config_from_gguf(gguf).windows == std::vector<std::size_t>{64, 0, 0, 64});
+  gguf.metadata[kPattern] = std::vector{true, false};
+  CHECK(error_of([&] { config_from_gguf(gguf); }) ==
+        "m.gguf: 'olmo2.attention.sliding_window_pattern': expected an entry for each of the 4 "
+        "layers, found 2");
+}
+
 TEST_CASE("a gemma2 GGUF has caps, windows and norms around its parts") {
   Gguf gguf = small("gemma2");
   gguf.metadata["gemma2.block_count"] = std::uint64_t{3};

@@ -50,13 +50,16 @@ def load_gguf(path):
         rope.frequencies = lambda d: plain.frequencies(d) / stretch
 
     # Every so many layers one has no window, as llama.cpp has it.
-    interval = setting("attention.sliding_window_pattern", {"gemma2": 2, "gemma3": 6}.get(architecture, 0))
+    pattern = setting("attention.sliding_window_pattern", {"gemma2": 2, "gemma3": 6}.get(architecture, 0))
+    if not isinstance(pattern, list):
+        pattern = [bool(pattern) and (layer + 1) % pattern != 0 for layer in range(setting("block_count"))]
 
     def window_of(layer):
-        return setting("attention.sliding_window", 0) if interval and (layer + 1) % interval else 0
+        return setting("attention.sliding_window") if pattern[layer] else 0
 
-    window_rope = Rope(theta=10000.0) if architecture == "gemma3" else None
-    gemma = {"activation": "gelu_tanh", "embedding_scale": hidden**0.5} if interval else {}
+    window_rope = {"gemma3": Rope(theta=10000.0), "olmo2": Rope(theta=rope.theta)}.get(architecture)
+    is_gemma = architecture in ("gemma2", "gemma3")
+    gemma = {"activation": "gelu_tanh", "embedding_scale": hidden**0.5} if is_gemma else {}
 
     paired = rotated_halves if architecture in ("llama", "smollm3") else lambda weight, heads: weight
     def feed_forward(layer):

@@ -135,6 +135,11 @@ SPECS = [
     # As Mistral Nemo: heads of 16 in a hidden size of 48.
     Spec("mistral", "mistral", 48, 2, 4, 2, 64, False, ref.Rope(theta=1e6), "rope_scaling", "gpt-2",
          "bfloat16", seed=14),
+    # One layer with a window, whose positions nothing stretches, and one without.
+    Spec("olmo3", "olmo3", 64, 2, 4, 2, 80, False,
+         ref.Rope(theta=5e5, scaling="yarn", factor=4.0, original_context=48), "rope_scaling", "gpt-2",
+         "float16", seed=16, norm_epsilon=1e-6, window=20, full_interval=2,
+         window_rope=ref.Rope(theta=5e5)),
     # A window that ends within the context; caps that scores and logits come near.
     Spec("gemma2", "gemma2", 48, 2, 4, 2, 80, True, ref.Rope(), "rope_scaling", "gpt-2",
          "bfloat16", seed=10, norm_epsilon=1e-6, window=20, full_interval=2, score_scalar=16,
@@ -214,7 +219,7 @@ def random_weights(spec):
                 # A head's rotated vector has this size whatever its projection's gain, so scores
                 # get theirs from here.
                 weights[f"{prefix}self_attn.{name}_norm.weight"] = vector(spec.head_dim, 1.4, 0.4)
-        if spec.family == "olmo2":
+        if tiny_files.is_olmo(spec.family):
             del weights[f"{prefix}input_layernorm.weight"]
             weights[f"{prefix}post_feedforward_layernorm.weight"] = vector(wide, 1.0, 0.2)
             for name, size in (("q", queries), ("k", kv)):

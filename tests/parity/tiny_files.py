@@ -14,7 +14,8 @@ import tiny_tokenizers
 # Of transformers, where the family's is not capitalized alone.
 CLASS_NAMES = {"smollm3": "SmolLM3", "qwen3_moe": "Qwen3Moe", "gemma3_text": "Gemma3"}
 # Of architectures, where GGUF calls the family something else.
-GGUF_NAMES = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}
+GGUF_NAMES = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "olmo3": "olmo2",
+              "gemma3_text": "gemma3"}
 GEMMA_INTERVALS = {"gemma2": 2, "gemma3_text": 6}  # every so many layers one has no window, if no key says so
 INTERLEAVED = ("llama", "mistral", "mixtral", "smollm3")  # GGUF's pairs lie side by side
 GGUF_TYPE = {"float32": Type.F32, "float16": Type.F16, "bfloat16": Type.BF16}
@@ -81,9 +82,13 @@ def as_stored(spec, weights):
 
 def layer_parts(family):
     """The names of the parts that have a weight in a layer of the family."""
-    norms = NORMS_BEHIND if family == "olmo2" else NORMS_AROUND if is_gemma(family) else NORMS_BEFORE
-    with_norms = family in ("qwen3", "qwen3_moe", "olmo2", "gemma3_text")
+    norms = NORMS_BEHIND if is_olmo(family) else NORMS_AROUND if is_gemma(family) else NORMS_BEFORE
+    with_norms = family in ("qwen3", "qwen3_moe", "gemma3_text") or is_olmo(family)
     return norms | PROJECTIONS | (QUERY_KEY_NORMS if with_norms else {})
+
+
+def is_olmo(family):
+    return family in ("olmo2", "olmo3")
 
 
 def is_gemma(family):
@@ -195,6 +200,9 @@ def config(spec):
     if spec.family == "smollm3":
         settings |= {"pad_token_id": None, "no_rope_layer_interval": 4, "no_rope_layers": [
             int(layer not in spec.unrotated) for layer in range(spec.n_layers)]}
+    if spec.family == "olmo3":
+        settings |= {"sliding_window": spec.window, "layer_types": [
+            "sliding_attention" if spec.window_of(layer) else "full_attention" for layer in range(spec.n_layers)]}
     if is_gemma(spec.family):
         del settings["hidden_act"]
         settings |= {"head_dim": spec.head_dim, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": spec.window,
@@ -237,6 +245,9 @@ def write_gguf(spec, weights, tokenizer, path):
         writer.add_rope_scaling_attn_factors(spec.rope.attention_factor)
         for which, factors in (("short", spec.rope.short_factor), ("long", spec.rope.long_factor)):
             writer.add_tensor(f"rope_factors_{which}.weight", np.array(factors, np.float32))
+    if spec.family == "olmo3":  # as llama.cpp's converter writes it
+        writer.add_sliding_window(spec.window)
+        writer.add_sliding_window_pattern([spec.window_of(layer) > 0 for layer in range(spec.n_layers)])
     if is_gemma(spec.family):
         writer.add_sliding_window(spec.window)
         if spec.full_interval != GEMMA_INTERVALS[spec.family]:

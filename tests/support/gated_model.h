@@ -141,7 +141,8 @@ class GatedModel {
     const std::vector<double>& frequencies = frequencies_[layer];
     twin::Row rotated = twin::rotate(head, frequencies, position);
     for (std::size_t i = 0; i < rotated.size(); ++i) {
-      if (frequencies[i % frequencies.size()] != 0) rotated[i] *= config_.rope.attention_factor;
+      if (frequencies[i % frequencies.size()] != 0)
+        rotated[i] *= config_.rope_of(layer).attention_factor;
     }
     return rotated;
   }

@@ -17,9 +17,9 @@ namespace longshadow::test {
 
 inline const std::filesystem::path kTinyModels = LONGSHADOW_FIXTURES "/models";
 inline const std::vector<std::string> kTinyModelNames{
-    "llama_plain", "llama_linear", "llama_llama3", "qwen2",     "llama_yarn",     "qwen3",
-    "qwen3_yarn",  "olmo2",        "smollm3",      "phi_plain", "phi_longrope",   "mistral",
-    "gemma2",      "gemma3",       "mixtral",      "qwen3_moe", "qwen3_moe_mixed"};
+    "llama_plain", "llama_linear", "llama_llama3", "qwen2",     "llama_yarn",   "qwen3",
+    "qwen3_yarn",  "olmo2",        "smollm3",      "phi_plain", "phi_longrope", "mistral",
+    "olmo3",       "gemma2",       "gemma3",       "mixtral",   "qwen3_moe",    "qwen3_moe_mixed"};
 /// A few of them for tests that take their time: more layers than two, biases, norms over heads,
 /// norms behind the parts, a layer without rotary positions, heads rotated in part, windows, capped
 /// scores and logits, experts in some layers.
