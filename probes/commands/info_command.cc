@@ -128,6 +128,12 @@ std::string describe_unrotated(const ModelConfig& config) {
   return text;
 }
 
+/// "128 numbers, 512 bytes in f32".
+std::string describe_cache(std::size_t elements) {
+  return std::to_string(elements) + " numbers, " + std::to_string(elements * sizeof(float)) +
+         " bytes in f32";
+}
+
 void print_rope(const ModelConfig& config) {
   print("rotary base", to_text(config.rope.theta));
   print("rotary scaling", describe_scaling(config.rope));
@@ -169,9 +175,10 @@ int run(const std::string& model) {
   print("norms", describe_norms(config));
   if (const std::string biases = describe_biases(config); !biases.empty()) print("biases", biases);
   print("embeddings", config.tied_embeddings ? "tied" : "untied");
-  const std::size_t cached = cache_elements(config);
-  print("cache per token", std::to_string(cached) + " numbers, " +
-                               std::to_string(cached * sizeof(float)) + " bytes in f32");
+  print("cache per token", describe_cache(cache_elements(config)));
+  if (!config.windows.empty()) {
+    print("beyond windows", describe_cache(cache_elements_beyond_windows(config)));
+  }
   print("weights sha256", checkpoint->weights_sha256());
   return 0;
 }

@@ -77,8 +77,13 @@ void print_flops(const char* what, double flops) {
 /// Prints the sizes that no measurement changes.
 void print_model(const ModelConfig& config) {
   std::printf("%-20s %10zu\n", "parameters", parameter_count(config));
-  std::printf("%-20s %10zu bytes in f32\n\n", "cache per token",
+  std::printf("%-20s %10zu bytes in f32\n", "cache per token",
               cache_elements(config) * sizeof(float));
+  if (!config.windows.empty()) {
+    std::printf("%-20s %10zu bytes in f32\n", "beyond windows",
+                cache_elements_beyond_windows(config) * sizeof(float));
+  }
+  std::printf("\n");
 }
 
 void print_memory(const ProbeRoom& room, std::size_t horizon) {

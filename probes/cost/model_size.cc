@@ -25,4 +25,12 @@ std::size_t cache_elements(const ModelConfig& config) {
   return 2 * config.n_layers * config.n_kv_heads * config.head_dim;
 }
 
+std::size_t cache_elements_beyond_windows(const ModelConfig& config) {
+  std::size_t layers = 0;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    if (config.window(layer) == 0) ++layers;
+  }
+  return 2 * layers * config.n_kv_heads * config.head_dim;
+}
+
 }  // namespace longshadow

@@ -15,4 +15,7 @@ std::size_t active_parameter_count(const ModelConfig& config);
 /// Numbers that the cache holds of a token: 2 L K d.
 std::size_t cache_elements(const ModelConfig& config);
 
+/// Numbers that the cache keeps of a token that lies beyond every window.
+std::size_t cache_elements_beyond_windows(const ModelConfig& config);
+
 }  // namespace longshadow

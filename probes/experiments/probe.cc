@@ -382,6 +382,8 @@ std::vector<Subject> choose_subjects(const Document& document, const ModelConfig
   cache_part(options.layers, options.heads, config);
   if (options.policies) {
     for (const auto& policy : options.policies->policies) {
+      check_windows(policy->traits(), config,
+                    tokens_needed(options.evict_at, options.context, options.horizon));
       check_second_pass(*policy, document.ids(options.context), config);
     }
   }

@@ -12,14 +12,15 @@
 namespace longshadow {
 namespace {
 
-/// The slots that leave each layer and KV head, [L K].
+/// The slots that leave each layer and KV head, [L K]; none leaves a layer with a window.
 std::vector<std::vector<Range>> evicted(const std::vector<KeptSlots>& kept,
                                         const CachePart& where) {
   std::vector<std::vector<Range>> by_head;
   for (std::size_t layer = 0; layer < kept.size(); ++layer) {
     std::vector<std::vector<Range>> removed = kept[layer].removed();
+    const bool is_compressed = kept[layer].window == 0;
     for (std::size_t head = 0; head < removed.size(); ++head) {
-      const bool leaves = where.layers[layer] && where.kv_heads[head];
+      const bool leaves = is_compressed && where.layers[layer] && where.kv_heads[head];
       by_head.push_back(leaves ? std::move(removed[head]) : std::vector<Range>{});
     }
   }
@@ -82,6 +83,7 @@ PolicySubjects::PolicySubjects(Device& device, const Weights& weights,
                                std::span<const Subject> subjects, const SelectedPolicies& selected,
                                const SubjectRules& rules, std::size_t text_tokens)
     : rules_(rules),
+      n_layers_(compressed_shape(weights.config, text_tokens).n_layers),
       compressor_(device, weights, pointers_to(selected.policies), {rules.context, text_tokens}) {
   for (const Subject& subject : subjects) {
     if (!subject.policy) continue;
@@ -93,7 +95,7 @@ void PolicySubjects::resolve(std::vector<Subject>& subjects, const FullPass& ful
                              const RunSignals& signals, const CachePart& where,
                              ProgressStyle progress, std::ostream& log) {
   compressor_.set_entropy(signals.entropy_topk);
-  Progress choosing(log, progress, "policies", "layers", full.cache.n_layers());
+  Progress choosing(log, progress, "policies", "layers", n_layers_);
   const std::vector<Compression> chosen = compressor_.compress(
       full, choices_, {nullptr, rules_.seed, [&](std::size_t layers) { choosing.update(layers); }});
   auto next = chosen.begin();

@@ -52,6 +52,7 @@ class PolicySubjects {
  private:
   const SubjectRules rules_;
   std::vector<PolicyAtShare> choices_;  ///< of the subjects that name one, in their order
+  std::size_t n_layers_;                ///< that policies compress
   Compressor compressor_;
 };
 

@@ -15,6 +15,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "data/fixtures/models"
 DOCUMENT = MODELS / "document.txt"
@@ -249,17 +252,44 @@ class Contradictions(ModelTest):
 
 
 class Architectures(ModelTest):
-    def test_mistral_is_read_as_far_as_its_window(self):
+    def test_mistral_may_have_a_window_in_every_layer(self):
         model = self.copy_of("llama_linear", model_type="mistral", sliding_window=None)
         self.assertIn("mistral", longshadow("info", model).stdout)
         same = longshadow("info", MODELS / "llama_linear").stdout.splitlines()[3:]
         self.assertEqual(longshadow("info", model).stdout.splitlines()[3:], same)
-        model = self.copy_of("llama_linear", model_type="mistral", sliding_window=64)
+        model = self.copy_of("llama_linear", model_type="mistral", sliding_window=24)
         self.assert_done(self.probe(model, "--evict-at", "end"))
-        result = self.probe(model, "--evict-at", "end", context=49)
-        self.assert_refused(result, BAD_USAGE, "need 65 tokens", "a window of 64 tokens", "not supported")
-        result = longshadow("generate", "--model", model, "--prompt", "A", "-n", 64)
-        self.assert_refused(result, BAD_USAGE, "a window of 64 tokens")
+        with h5py.File(self.folder / "run.h5") as file:
+            self.assertEqual(set(file["model/windows"][:]), {24})
+            # The third token lies beyond the window of every position that is measured.
+            self.assertEqual(np.abs(next(iter(file["documents"].values()))["influence/kl"][:]).max(), 0)
+        self.assertEqual(longshadow("generate", "--model", model, "--prompt", "A", "-n", 64).returncode, DONE)
+
+    def retain(self, model, context, future, *more):
+        return longshadow("retain", "--model", model, "--document", DOCUMENT, "-o", self.folder / "retained.h5",
+                          "--context", context, "--future", future, "--policies", "knorm", "--budgets", "0.5",
+                          "--progress", "none", "--pos", "none", *more)
+
+    def test_policies_compress_the_layers_without_a_window(self):
+        model = self.copy_of("llama_linear", model_type="mistral", sliding_window=24)
+        self.assert_refused(self.retain(model, 20, 8), BAD_USAGE, "a text of 28 tokens", "back over 24 tokens at most",
+                            "nothing for a policy to evict")
+        self.assert_done(self.retain(model, 16, 8))
+        self.assert_done(self.retain(MODELS / "olmo3", 48, 16))  # a window of 20 in the first of two layers
+        with h5py.File(self.folder / "retained.h5") as file:
+            arm = next(iter(file["documents"].values()))["retention/knorm@0.5"]
+            kept = arm["kept"][:].astype(bool)
+            self.assertTrue((kept[0].sum(axis=1) == 19).all() and kept[0][:, -19:].all())
+            self.assertTrue((kept[1].sum(axis=1) == 24).all())
+            slot = 2 * 16 * 4  # bytes of a key and a value of 16 elements in f32
+            self.assertEqual(arm.attrs["bytes_full"], 2 * (19 + 48) * slot)
+            self.assertEqual(arm.attrs["bytes_kept"], 2 * (19 + 24) * slot)
+            self.assertGreater(arm["kl"][:].max(), 0)
+        # As subjects, the same slots leave the second layer alone.
+        self.assert_done(self.probe(MODELS / "olmo3", "--subjects", "policy:knorm@0.5", "--evict-at", "end"))
+        with h5py.File(self.folder / "run.h5") as file:
+            evicted = next(iter(file["documents"].values()))["influence/evicted"][0]
+        self.assertEqual([layer.sum() for layer in evicted], [0, 2 * 24])
 
     def test_windows_caps_and_both_rotary_bases_are_told(self):
         told = longshadow("info", MODELS / "gemma2").stdout
@@ -268,7 +298,8 @@ class Architectures(ModelTest):
         self.assertNotIn("window rotary base", told)
         told = longshadow("info", MODELS / "gemma3").stdout
         for line in ("attention windows  18 tokens in 2 of 3 layers", "window rotary base 10000",
-                     "rotary base        1000000"):
+                     "rotary base        1000000", "cache per token    96 numbers, 384 bytes in f32",
+                     "beyond windows     32 numbers, 128 bytes in f32"):
             self.assertIn(line + "\n", told)
         self.assertNotIn("cap ", told)
 
