@@ -25,7 +25,9 @@ constexpr const char* kGemma2Defaults = R"({
 
 constexpr const char* kGemma3Defaults = R"({
   "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window_pattern": 6,
-  "rope_theta": 1e6, "rope_local_base_freq": 1e4})";
+  "rope_theta": 1e6})";
+
+constexpr double kLocalTheta = 1e4;
 
 /// The members of config.json's text_config, and those beside it that hold for the whole model.
 json text_part(const json& whole, const std::string& source) {
@@ -54,7 +56,9 @@ void settle_gemma_config(json& config, const std::string& source) {
   settled.update(config);
   settled["model_type"] = type;
   if (type == "gemma3") {
-    settle_rope_by_layer(settled, source, json_at<double>(settled, "rope_local_base_freq", source));
+    settle_rope_by_layer(
+        settled, source,
+        json_find<double>(settled, "rope_local_base_freq", source).value_or(kLocalTheta));
   }
   config = std::move(settled);
 }

@@ -162,7 +162,7 @@ TEST_CASE("malformed or unsupported config.json files are refused by key") {
   const std::vector<Case> cases = {
       {"unknown architecture", R"({"model_type": "gpt2"})",
        "'model_type': the architecture 'gpt2' is not supported; choose a model of one of these: "
-       "llama, mistral, qwen2, qwen3"},
+       "llama, mistral, mixtral, qwen2, qwen3"},
       {"92 hidden % heads", R"({"num_attention_heads": 5})", "5 heads divide, found 48"},
       {"93 heads % KV heads", R"({"num_key_value_heads": 4})", "4 key-value heads divide, found 6"},
       {"94 float", R"({"hidden_size": 48.0})", "'hidden_size': expected a non-negative integer"},

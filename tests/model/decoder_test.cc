@@ -16,11 +16,12 @@ namespace {
 
 constexpr std::size_t kContext = 40;
 
-/// Everything but some slots of every head, more of some heads than of others.
+/// Everything that the next token sees but some slots of every head, more of some heads than of
+/// others.
 Compression all_but_some(const ModelConfig& config, bool ragged) {
   Compression compression;
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    KeptSlots kept{kContext, {}};
+    KeptSlots kept{kContext, {}, config.window(layer)};
     for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
       std::vector<std::uint32_t> slots;
       for (std::uint32_t slot = 0; slot < kContext; ++slot) {
@@ -74,8 +75,12 @@ void check_decoding(Cpu& cpu, const Weights& weights, const std::vector<std::int
       REQUIRE(std::abs(logits[v] - expected[v]) <= 2000 * 0x1p-53 * 20);
     }
   }
-  CHECK(cache.bytes() ==
-        2 * config.n_layers * config.n_kv_heads * tokens.size() * config.head_dim * sizeof(double));
+  std::size_t slots = 0;
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    const std::size_t window = config.window(layer);
+    slots += config.n_kv_heads * (window != 0 ? window - 1 : tokens.size());
+  }
+  CHECK(cache.bytes() == 2 * slots * config.head_dim * sizeof(double));
 }
 
 TEST_CASE("decoding on the whole cache is the full pass, in f64") {

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -372,7 +373,8 @@ class Plan(CommandLine):
         self.assert_refused(self.plan("--context", "500"), BAD_USAGE, "500", "256")
 
     def test_a_device_that_is_not_here(self):
-        here, there = (float(self.plan("--context", 48, "--device", device).stdout.split()[1].rstrip("G"))
+        here, there = (float(re.search(r"^weights\s+([\d.]+)G$", self.plan("--context", 48, "--device", device).stdout,
+                                       re.MULTILINE)[1])
                        for device in ("cpu", "cuda"))
         self.assertLess(there, here)
         self.assert_refused(self.plan("--context", 48, "--device", "gpu"), BAD_USAGE, "--device", "gpu")

@@ -266,8 +266,10 @@ class Architectures(ModelTest):
         self.assertEqual(longshadow("generate", "--model", model, "--prompt", "A", "-n", 64).returncode, DONE)
 
     def retain(self, model, context, future, *more):
-        return longshadow("retain", "--model", model, "--document", DOCUMENT, "-o", self.folder / "retained.h5",
-                          "--context", context, "--future", future, "--policies", "knorm", "--budgets", "0.5",
+        output = self.folder / "retained.h5"
+        output.unlink(missing_ok=True)
+        return longshadow("retain", "--model", model, "--document", DOCUMENT, "-o", output, "--context", context,
+                          "--future", future, "--policies", "knorm", "--budgets", "0.5",
                           "--progress", "none", "--pos", "none", *more)
 
     def test_policies_compress_the_layers_without_a_window(self):
@@ -286,8 +288,11 @@ class Architectures(ModelTest):
             self.assertEqual(arm.attrs["bytes_kept"], 2 * (19 + 24) * slot)
             self.assertGreater(arm["kl"][:].max(), 0)
         # As subjects, the same slots leave the second layer alone.
-        self.assert_done(self.probe(MODELS / "olmo3", "--subjects", "policy:knorm@0.5", "--evict-at", "end"))
-        with h5py.File(self.folder / "run.h5") as file:
+        probed = self.folder / "probed.h5"
+        self.assert_done(longshadow("probe", "--model", MODELS / "olmo3", "--document", DOCUMENT, "-o", probed,
+                                    "--context", 48, "--future", 16, "--subjects", "policy:knorm@0.5",
+                                    "--evict-at", "end", "--progress", "none", "--pos", "none"))
+        with h5py.File(probed) as file:
             evicted = next(iter(file["documents"].values()))["influence/evicted"][0]
         self.assertEqual([layer.sum() for layer in evicted], [0, 2 * 24])
 
@@ -320,7 +325,7 @@ class Architectures(ModelTest):
             self.assertEqual(result.stdout.splitlines()[1:-1], plain[1:-1])  # but for the name and the digest
 
     def test_what_is_not_computed_is_refused_by_name(self):
-        for members, words in (({"model_type": "gpt_oss"}, ("'gpt_oss'", "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, olmo2, smollm3, phi3, gemma2, gemma3")),
+        for members, words in (({"model_type": "gpt_oss"}, ("'gpt_oss'", "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, olmo2, olmo3, smollm3, phi3, gemma2, gemma3")),
                                ({"hidden_act": "gelu"}, ("'hidden_act'",)),
                                ({"rope_scaling": {"rope_type": "proportional"}}, ("'proportional'", "longrope")),
                                ({"quantization_config": {"bits": 4}}, ("'quantization_config'", "GGUF"))):

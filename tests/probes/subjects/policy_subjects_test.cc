@@ -44,6 +44,7 @@ std::string subjects_of(const std::vector<std::string>& policies) {
 /// What retain and probe measure of the same policies on the same document.
 struct Both {
   DocumentRun retained, probed;
+  ModelConfig config;
 
   /// KL of probe's subject s.
   std::vector<double> kl(std::size_t s) const {
@@ -57,7 +58,12 @@ struct Both {
     for (std::size_t s = 0; s < retained.retention.size(); ++s) {
       CAPTURE(retained.retention[s].name());
       std::vector<std::uint8_t> left = retained.retention[s].kept;
-      for (std::uint8_t& slot : left) slot = slot == 0 ? 1 : 0;
+      const std::size_t of_layer = left.size() / config.n_layers;
+      for (std::size_t i = 0; i < left.size(); ++i) {
+        // A layer with a window keeps what it sees, and nothing is removed from it.
+        const bool is_compressed = config.window(i / of_layer) == 0;
+        left[i] = is_compressed && left[i] == 0 ? 1 : 0;
+      }
       CHECK(probed.influence.subjects[s].evicted == left);
       CHECK(probed.influence.subjects[s].group == "policy:" + retained.retention[s].name());
       CHECK(probed.influence.subjects[s].is_set());
@@ -88,7 +94,8 @@ Both measure(Device& device, const Checkpoint& checkpoint, const Document& docum
   return {retain_document(device, model, checkpoint.tokenizer(), document, retain, nullptr,
                           ProgressStyle::none, log),
           probe_document(device, model, checkpoint.tokenizer(), document, probe,
-                         ProgressStyle::none, log)};
+                         ProgressStyle::none, log),
+          checkpoint.config()};
 }
 
 /// Both are measured in f64: no more than 1e-9 of a divergence, or of a millionth of a nat, apart.
