@@ -386,9 +386,9 @@ TEMPLATE_TEST_CASE("attention_delta refuses streams that do not fit", "[contract
 TEST_CASE("to_softmax_weights refuses columns that are no whole lanes", "[contract]") {
   float scores[1] = {};
   CHECK(test::error_of([&] {
-          to_softmax_weights(scores, 2 * kLanes<float>, kLanes<float>, 1.0F, 0.0F);
-        }) == "to_softmax_weights: visible is 32, expected at most 16");
-  CHECK(test::error_of([&] { to_softmax_weights(scores, 0, kLanes<float> + 1, 1.0F, 0.0F); }) ==
+          to_softmax_weights(scores, {0, 2 * kLanes<float>}, kLanes<float>, 1.0F, 0.0F);
+        }) == "to_softmax_weights: visible.end is 32, expected at most 16");
+  CHECK(test::error_of([&] { to_softmax_weights(scores, {}, kLanes<float> + 1, 1.0F, 0.0F); }) ==
         "to_softmax_weights: cols is 17, expected a multiple of 16");
 }
 #endif

@@ -208,7 +208,7 @@ TEMPLATE_TEST_CASE("entropies_of_top_k refuses shapes and k that do not fit", "[
   const ScreeningOutput screening(cpu, output.view());
   CHECK(test::error_of([&] {
           screened_entropies_of_top_k(cpu, test::shaped<const float>(256, 4),
-                                      test::shaped<const float>(6, 4), screening, 1,
+                                      test::shaped<const float>(6, 4), screening, 0, 1,
                                       std::span(entropies));
         }) == "screened_entropies_of_top_k: output is [6, 4], expected [7, 4]");
 }
