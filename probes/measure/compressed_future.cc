@@ -12,7 +12,8 @@ namespace {
 
 /// The position that the first token behind the compressed context has.
 std::size_t next_position(const Compression& compression, std::size_t layer, std::size_t context) {
-  return compression.rotates_keys_of(layer) ? compression.layers[layer].by_head.front().size() : context;
+  return compression.rotates_keys_of(layer) ? compression.layers[layer].by_head.front().size()
+                                            : context;
 }
 
 /// Compressions of one context's cache, one for each stream of rows that follow the context.
