@@ -13,7 +13,6 @@ namespace longshadow {
 namespace {
 
 namespace fs = std::filesystem;
-using hdf5::Dataset;
 using hdf5::Group;
 
 constexpr std::size_t kHashDigits = 16;

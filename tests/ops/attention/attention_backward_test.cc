@@ -219,12 +219,9 @@ TEMPLATE_TEST_CASE("attention_backward is the formula", "", test::CpuF32, test::
   // Less than a tile; a row tile and a bit, over several widths of column tiles.
   const Size size = GENERATE(Size{70, 20, 3}, Size{600, 131, 0}, Size{1, 1, 0});
   // Windows within the own rows and within the prefix; a cap of about the largest scores.
-  AttentionShape shape = kShape;
-  if (size.rows != 1) shape.window = GENERATE(0u, 13u, 90u);
-  if (GENERATE(false, true)) {
-    shape.score.scale = 0.3;
-    shape.score.cap = 3;
-  }
+  const auto [window, cap] = GENERATE(table<std::size_t, double>({{0, 0.0}, {13, 3.0}, {90, 0.0}}));
+  AttentionShape shape{4, 2, 16, window, {0, cap}};
+  if (cap != 0) shape.score.scale = 0.3;
   CAPTURE(size.prefix, size.rows, shape.window, shape.score.cap);
   const Text text(cpu, size.prefix, size.rows, size.full_row, shape);
   const std::vector<PairedRows> streams{{0, size.rows, size.full_row},

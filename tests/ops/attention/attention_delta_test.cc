@@ -229,12 +229,10 @@ TEMPLATE_TEST_CASE("attention_delta sees its window, and capped scores", "", tes
   using T = typename TestType::T;
   using P = typename TestType::P;
   Cpu cpu(2);
-  AttentionShape shape = kShape;
-  shape.window = GENERATE(0u, 1u, 9u, 70u, 141u, 1000u);
-  if (shape.window == 0 || GENERATE(false, true)) {
-    shape.score.scale = 0.3;
-    shape.score.cap = 3;
-  }
+  const auto [window, cap] = GENERATE(table<std::size_t, double>(
+      {{1, 0.0}, {9, 3.0}, {70, 0.0}, {141, 3.0}, {1000, 0.0}, {0, 3.0}}));
+  AttentionShape shape{4, 2, 16, window, {0, cap}};
+  if (cap != 0) shape.score.scale = 0.3;
   const double scale = GENERATE(1e-4, 0.3);
   CAPTURE(shape.window, shape.score.cap, scale);
   const std::vector<Range> few{{0, 1}, {63, 70}}, most{{0, 150}, {151, 199}};

@@ -106,9 +106,9 @@ TEMPLATE_TEST_CASE("attention received from within a window, of capped scores", 
   using T = typename TestType::T;
   test::UnderTest<typename TestType::Device> on;
   Cpu cpu(2);
-  AttentionShape shape = kShape;
-  shape.window = GENERATE(0u, 1u, 70u, 256u);
-  shape.score.cap = GENERATE(0.0, 1.5);
+  const auto [window, cap] =
+      GENERATE(table<std::size_t, double>({{1, 0.0}, {70, 1.5}, {256, 0.0}, {0, 1.5}}));
+  const AttentionShape shape{4, 2, 16, window, {0, cap}};
   CAPTURE(shape.window, shape.score.cap);
   const AttentionInputs<T> in(cpu, shape, 0, 300);
   const Received expected = expected_received(in, 300, 280, 236);
