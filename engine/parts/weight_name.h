@@ -43,6 +43,8 @@ struct LayerWeight {
 
   LayerWeight(WeightKind of_kind, std::size_t of_expert = 0) : kind(of_kind), expert(of_expert) {}
 
+  // clang-tidy 14 takes the zero that a defaulted <=> compares with for a null pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   friend auto operator<=>(const LayerWeight&, const LayerWeight&) = default;
 };
 
