@@ -23,9 +23,8 @@ inline const std::vector<std::string> kTinyModelNames{
 /// A few of them for tests that take their time: more layers than two, biases, norms over heads,
 /// norms behind the parts, a layer without rotary positions, heads rotated in part, windows, capped
 /// scores and logits, experts in some layers.
-inline const std::vector<std::string> kFewTinyModelNames{"llama_llama3", "qwen2",          "qwen3",
-                                                         "olmo2",        "smollm3",        "gemma2",
-                                                         "phi_longrope", "qwen3_moe_mixed"};
+inline const std::vector<std::string> kFewTinyModelNames{
+    "llama_llama3", "qwen2", "olmo2", "smollm3", "gemma2", "phi_longrope", "qwen3_moe_mixed"};
 
 struct TinyModel {
   std::filesystem::path path;
