@@ -1,8 +1,8 @@
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace longshadow {
@@ -43,9 +43,9 @@ struct LayerWeight {
 
   LayerWeight(WeightKind of_kind, std::size_t of_expert = 0) : kind(of_kind), expert(of_expert) {}
 
-  // clang-tidy 14 takes the zero that a defaulted <=> compares with for a null pointer.
-  // NOLINTNEXTLINE(modernize-use-nullptr)
-  friend auto operator<=>(const LayerWeight&, const LayerWeight&) = default;
+  friend bool operator<(const LayerWeight& a, const LayerWeight& b) {
+    return std::pair(a.kind, a.expert) < std::pair(b.kind, b.expert);
+  }
 };
 
 /// A tensor's identity, shape and name in both file formats.
